@@ -1,0 +1,207 @@
+package status
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Version is the version of the status document that this package reads and writes.
+const Version = 1
+
+// Names of the files that lie side by side in the store, below a site's path.
+const (
+	FileName       = "status.json"
+	SchemaFileName = "status.schema.json"
+)
+
+// MaxMessage is the longest message, in characters (Unicode code points), that a document may carry.
+// It is shown in full on a phone's screen; a longer text belongs on the maintenance page.
+const MaxMessage = 2000
+
+// ErrVersion is returned (wrapped) by Parse for a document of a version that this package doesn't know.
+var ErrVersion = errors.New("unknown version of the status document")
+
+//go:embed status.schema.json
+var schema []byte
+
+// Schema returns the JSON Schema (draft 2020-12) of the status document, as published beside it.
+func Schema() []byte { return bytes.Clone(schema) }
+
+// Document is what status.json says about one site. All times are UTC with a resolution of a second.
+type Document struct {
+	Version int    `json:"version"` // always Version
+	Site    string `json:"site"`    // the site's name in the configuration
+	Mode    Mode   `json:"mode"`
+	Seq     uint64 `json:"seq"` // grows with every change of the document, never shrinks
+	// Since is when the site left, or came back to, normal functioning; a change between offline and
+	// admin keeps it.
+	Since time.Time `json:"since"`
+	// ExpectedUntil is when the site is expected to be online again; nil when nobody has said.
+	ExpectedUntil *time.Time `json:"expectedUntil"`
+	Message       *string    `json:"message"` // plain text in the site's main language, nil when there is none
+	// Messages holds the message in other languages, by BCP 47 tag; nil when there are none.
+	Messages map[string]string `json:"messages"`
+	Next     *Window           `json:"next"` // the next announced maintenance window, nil when there is none
+	AppURL   string            `json:"appUrl"`
+	PageURL  string            `json:"pageUrl"`
+	// UpdatedAt is when this document was made.
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// Window is an announced maintenance window. Until may be nil when its end is not known.
+type Window struct {
+	From  time.Time  `json:"from"`
+	Until *time.Time `json:"until"`
+}
+
+// Parse reads a status document. Keys that it doesn't know are ignored, as the contract with readers
+// asks. It returns an error wrapping ErrVersion for a document of another version, and an error that
+// says what is wrong for one that isn't valid.
+func Parse(data []byte) (Document, error) {
+	var head struct {
+		Version *int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return Document{}, fmt.Errorf("parse status document: %w", err)
+	}
+	if head.Version == nil {
+		return Document{}, errors.New("parse status document: no version")
+	}
+	if *head.Version != Version {
+		return Document{}, fmt.Errorf("parse status document: %w: %d", ErrVersion, *head.Version)
+	}
+	var d Document
+	if err := json.Unmarshal(data, &d); err != nil {
+		return Document{}, fmt.Errorf("parse status document: %w", err)
+	}
+	if err := d.Validate(); err != nil {
+		return Document{}, fmt.Errorf("parse status document: %w", err)
+	}
+	return d, nil
+}
+
+// Marshal returns the document as it is published: one line of JSON ending in a newline. Two documents
+// that say the same have the same bytes.
+func (d Document) Marshal() []byte {
+	d.Since = stamp(d.Since)
+	d.UpdatedAt = stamp(d.UpdatedAt)
+	d.ExpectedUntil = stampPtr(d.ExpectedUntil)
+	if d.Next != nil {
+		d.Next = &Window{From: stamp(d.Next.From), Until: stampPtr(d.Next.Until)}
+	}
+	if len(d.Messages) == 0 {
+		d.Messages = nil
+	}
+	out, err := json.Marshal(d)
+	if err != nil { // a struct of strings, numbers and times outside year 0..9999 only
+		panic("status: marshal document: " + err.Error())
+	}
+	return append(out, '\n')
+}
+
+// Same reports whether both documents tell visitors the same thing: whether they differ in nothing but
+// Seq and UpdatedAt.
+func (d Document) Same(other Document) bool {
+	d.Seq, d.UpdatedAt = other.Seq, other.UpdatedAt
+	return bytes.Equal(d.Marshal(), other.Marshal())
+}
+
+// Validate returns nil, or every fault of the document joined (errors.Join).
+func (d Document) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if d.Version != Version {
+		fault("version is %d, want %d", d.Version, Version)
+	}
+	if d.Site == "" {
+		fault("site is empty")
+	}
+	if _, err := ParseMode(string(d.Mode)); err != nil {
+		fault("mode: %w", err)
+	}
+	if d.Since.IsZero() {
+		fault("since is missing")
+	}
+	if d.UpdatedAt.IsZero() {
+		fault("updatedAt is missing")
+	}
+	for _, t := range []*time.Time{&d.Since, d.ExpectedUntil, &d.UpdatedAt} {
+		if t != nil && (t.Year() < 0 || t.Year() > 9999) {
+			fault("time %v can't be written as RFC 3339", *t)
+		}
+	}
+	if d.Message != nil {
+		if err := ValidateMessage(*d.Message); err != nil {
+			fault("message: %w", err)
+		}
+	}
+	for lang, text := range d.Messages {
+		if err := ValidateMessage(text); err != nil {
+			fault("messages.%s: %w", lang, err)
+		}
+	}
+	for _, u := range []struct{ key, value string }{{"appUrl", d.AppURL}, {"pageUrl", d.PageURL}} {
+		if err := validateURL(u.value); err != nil {
+			fault("%s: %w", u.key, err)
+		}
+	}
+	if d.Next != nil {
+		if d.Next.From.IsZero() {
+			fault("next.from is missing")
+		}
+		if d.Next.Until != nil && !d.Next.Until.After(d.Next.From) {
+			fault("next.until is not after next.from")
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// ValidateMessage returns an error when text can't be a message to visitors: when it is empty, longer
+// than MaxMessage characters, not UTF-8, or holds control characters other than newline and tab.
+func ValidateMessage(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("is empty")
+	}
+	if !utf8.ValidString(text) {
+		return errors.New("is not valid UTF-8")
+	}
+	if n := utf8.RuneCountInString(text); n > MaxMessage {
+		return fmt.Errorf("is %d characters long, at most %d fit", n, MaxMessage)
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return fmt.Errorf("holds the control character %U", r)
+		}
+	}
+	return nil
+}
+
+// validateURL accepts absolute http and https URLs without credentials.
+func validateURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil {
+		return errors.New("is not a URL")
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+		return fmt.Errorf("%q is not an absolute http or https URL", s)
+	}
+	return nil
+}
+
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func stampPtr(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	s := stamp(*t)
+	return &s
+}
