@@ -1,0 +1,131 @@
+package rig
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// BinaryEnv names the environment variable with the absolute path of the binary under test. Where it
+// isn't set, the binary is built from this work tree.
+const BinaryEnv = "CONFORMA_STATUS_BIN"
+
+var binary struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// Main runs the tests of a package that uses Binary, and returns their exit code.
+func Main(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "cs-bin-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "rig: make a directory for the binary:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary.dir = dir
+	return m.Run()
+}
+
+// Binary returns the path of the conforma-status to test.
+func Binary(tb testing.TB) string {
+	tb.Helper()
+	if path := os.Getenv(BinaryEnv); path != "" {
+		return path
+	}
+	path := filepath.Join(binary.dir, "conforma-status")
+	binary.once.Do(func() {
+		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "./cmd/conforma-status")
+		cmd.Dir = filepath.Join("..", "..") // a test runs in its package's directory, deploy/e2e
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			binary.err = fmt.Errorf("build the binary: %w\n%s", err, out)
+		}
+	})
+	if binary.err != nil {
+		tb.Fatalf("rig: %v", binary.err)
+	}
+	return path
+}
+
+// Result is how a run of conforma-status ended.
+type Result struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Want fails the test unless the command exited with the code, and returns the result.
+func (r Result) Want(tb testing.TB, code int) Result {
+	tb.Helper()
+	if r.Code != code {
+		tb.Fatalf("exit code %d, want %d\nstdout:\n%s\nstderr:\n%s", r.Code, code, r.Stdout, r.Stderr)
+	}
+	return r
+}
+
+// CLI runs conforma-status on the host and waits for its end.
+func (h *Host) CLI(tb testing.TB, args ...string) Result {
+	tb.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := h.command(tb, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		tb.Fatalf("rig: run conforma-status %s: %v", strings.Join(args, " "), err)
+	}
+	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
+}
+
+// Env is the environment that conforma-status runs in on the host: nothing of the developer's own.
+func (h *Host) Env() []string {
+	return []string{
+		"CONFORMA_STATUS_CONFIG=" + h.Config, "PATH=" + os.Getenv("PATH"), "HOME=" + h.Nginx.Dir,
+		"TMPDIR=" + h.Nginx.Dir, "LANG=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+func (h *Host) command(tb testing.TB, args ...string) *exec.Cmd {
+	tb.Helper()
+	cmd := exec.Command(Binary(tb), args...)
+	cmd.Env, cmd.Dir = h.Env(), h.Nginx.Dir
+	return cmd
+}
+
+// Gate is a running "conforma-status gate".
+type Gate struct{ proc *process }
+
+// StartGate starts the gate and returns once it takes connections.
+func (h *Host) StartGate(tb testing.TB) *Gate {
+	tb.Helper()
+	g := &Gate{proc: startProcess(tb, h.command(tb, "gate"))}
+	WaitFor(tb, "the gate to listen", func() bool {
+		if g.proc.hasExited() {
+			tb.Fatalf("rig: the gate ended:\n%s", g.Output(tb))
+		}
+		conn, err := net.Dial("unix", h.Socket())
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return g
+}
+
+// Kill ends the gate as a crash would.
+func (g *Gate) Kill(tb testing.TB) {
+	tb.Helper()
+	g.proc.stop(tb, syscall.SIGKILL, 0)
+}
+
+// Output returns all that the gate has written to its standard output and error.
+func (g *Gate) Output(tb testing.TB) string { return g.proc.output(tb) }

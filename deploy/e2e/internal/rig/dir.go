@@ -1,0 +1,55 @@
+// Package rig puts up what the end-to-end tests run against: a real nginx, an application of Conforma's
+// shape that records what reached it, a host that serves several such applications, and clients that
+// send exactly the bytes they are told to. Everything is on loopback, on ports of its own, and ends with
+// the test that asked for it.
+package rig
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Dir returns a new directory that goes with tb. Unlike tb.TempDir it has a short path, since a unix
+// socket's is limited to 107 bytes, and may be entered by anyone, since nginx workers run as www-data.
+func Dir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "cs-")
+	if err != nil {
+		tb.Fatalf("rig: make a directory: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			tb.Errorf("rig: remove the directory: %v", err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		tb.Fatalf("rig: open the directory to all: %v", err)
+	}
+	return dir
+}
+
+// WriteFile writes content to the file at the path, readable by all, making its directories as needed.
+func WriteFile(tb testing.TB, path, content string) {
+	tb.Helper()
+	writeMode(tb, path, content, 0o644)
+}
+
+// WriteSecret writes content to the file at the path, readable by its owner only.
+func WriteSecret(tb testing.TB, path, content string) {
+	tb.Helper()
+	writeMode(tb, path, content, 0o600)
+}
+
+func writeMode(tb testing.TB, path, content string, mode os.FileMode) {
+	tb.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		tb.Fatalf("rig: make a directory: %v", err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		tb.Fatalf("rig: write a file: %v", err)
+	}
+	if err := os.Chmod(path, mode); err != nil { // where the file was there before
+		tb.Fatalf("rig: write a file: %v", err)
+	}
+}
