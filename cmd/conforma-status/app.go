@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"os/user"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// app is one run of the program.
+type app struct {
+	ui         *ui
+	configFile string
+	args       []string
+}
+
+// run runs the program and returns its exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{ui: &ui{out: stdout, err: stderr}, args: args}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil {
+		a.ui.fail(err)
+	}
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "conforma-status", Short: helpRoot, Long: helpRootLong, Version: version,
+		SilenceErrors: true, SilenceUsage: true,
+		// Whatever cobra itself complains of is a mistake in the command line.
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf(wordUnknownCommand, args[0]), hintHelp)
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, hintHelp) })
+	root.PersistentFlags().StringVar(&a.configFile, "config", "", helpConfig)
+	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.renderCommand(), a.buildCommand(),
+		a.publishCommand(), a.gateCommand(), a.demoCommand())
+	return root
+}
+
+// args wraps cobra's checks of the number of arguments into usage errors.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(err, fmt.Sprintf(hintUsage, cmd.UseLine()))
+		}
+		return nil
+	}
+}
+
+// load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings.
+func (a *app) load(stops ...config.Scope) (*config.Config, error) {
+	file := a.configFile
+	if file == "" {
+		file = os.Getenv("CONFORMA_STATUS_CONFIG")
+	}
+	if file == "" {
+		file = config.DefaultFile
+	}
+	c, faults, err := config.Load(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	if stopping := faults.Of(stops...); len(stopping) > 0 {
+		return nil, fmt.Errorf("read the configuration: %w", stopping)
+	}
+	for _, f := range faults {
+		a.ui.warn(f.String())
+	}
+	return c, nil
+}
+
+// host wires up this machine.
+func (a *app) host(c *config.Config) (*maintenance.Host, error) {
+	st, err := store.Open(c.Store, store.S3Options{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle})
+	if err != nil {
+		return nil, usage(fmt.Errorf("open the store: %w", err))
+	}
+	return &maintenance.Host{
+		Config: c, Store: st,
+		Nginx:    nginxconf.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
+		Probe:    nginxconf.Probe,
+		See:      nginxconf.See,
+		Clock:    wallClock{},
+		Progress: a.ui,
+		Operator: operator(),
+		Command:  strings.Join(a.args, " "),
+	}, nil
+}
+
+// sites picks the sites that a command is about: those named, all of them, or the only one there is.
+func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
+	if all && len(names) > 0 {
+		return nil, usage(errors.New(wordSiteAndAll))
+	}
+	if all {
+		return c.Sites, nil
+	}
+	if len(names) == 0 {
+		if len(c.Sites) == 1 {
+			return c.Sites, nil
+		}
+		return nil, usage(errors.New(wordWhichSite), fmt.Sprintf(hintSites, siteNames(c)))
+	}
+	var out []config.Site
+	for i, name := range names {
+		s, ok := c.Site(name)
+		if !ok {
+			return nil, usage(fmt.Errorf(wordUnknownSite, c.File, name), fmt.Sprintf(hintSites, siteNames(c)))
+		}
+		for _, earlier := range names[:i] {
+			if earlier == name {
+				ok = false
+			}
+		}
+		if ok {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+func siteNames(c *config.Config) string {
+	var names []string
+	for _, s := range c.Sites {
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// operator is who is at the keyboard, as far as the environment tells.
+func operator() string {
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
+}
+
+// wallClock is the real clock.
+type wallClock struct{}
+
+func (wallClock) Now() time.Time { return time.Now() }
+
+func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

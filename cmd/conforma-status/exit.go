@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+)
+
+// The exit codes, which scripts rely on.
+const (
+	exitDone        = 0 // done
+	exitFailed      = 1 // failed, nothing changed or rolled back
+	exitUsage       = 2 // usage or configuration
+	exitUnpublished = 3 // nginx is as asked, the status is not published yet
+	exitUnsafe      = 4 // shut, but not safe to snapshot
+	exitDrift       = 5 // drift or faults found
+)
+
+// coded is an error with the exit code that it leads to, and what to do about it.
+type coded struct {
+	code  int
+	err   error
+	hints []string
+}
+
+func (c *coded) Error() string { return c.err.Error() }
+func (c *coded) Unwrap() error { return c.err }
+
+func usage(err error, hints ...string) error  { return &coded{exitUsage, err, hints} }
+func failed(err error, hints ...string) error { return &coded{exitFailed, err, hints} }
+
+// exitCode is the exit code for an error that ended a command.
+func exitCode(err error) int {
+	var c *coded
+	var faults config.Faults
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &c):
+		return c.code
+	case errors.As(err, &faults), errors.Is(err, config.ErrNoFile):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// receiptCode is the exit code for what came of a change of several sites: the worst of them, where "nothing
+// changed" is worse than "shut but not safe", and that worse than "not published".
+func receiptCode(receipts []*maintenance.Receipt) int {
+	code := exitDone
+	worse := map[int]int{exitDone: 0, exitUnpublished: 1, exitUnsafe: 2, exitFailed: 3}
+	for _, r := range receipts {
+		c := exitDone
+		switch {
+		case r.Outcome == maintenance.Failed:
+			c = exitFailed
+		case r.Outcome == maintenance.Shut:
+			c = exitUnsafe
+		case r.Outcome == maintenance.Planned:
+		case !r.Published:
+			c = exitUnpublished
+		}
+		if worse[c] > worse[code] {
+			code = c
+		}
+	}
+	return code
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+)
+
+func (a *app) extendCommand() *cobra.Command {
+	var names []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "extend WHEN", Short: helpExtend, Long: helpExtendLong, Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.ui.json = asJSON
+			eta, err := parseWhen(args[0], time.Now())
+			if err != nil {
+				return usage(fmt.Errorf("read the time: %w", err), hintWhen)
+			}
+			c, err := a.load()
+			if err != nil {
+				return err
+			}
+			req := maintenance.Request{ETA: &eta, WordsOnly: true}
+			if req.Sites, err = sites(c, names, false); err != nil {
+				return err
+			}
+			err = a.change(cmd.Context(), c, req)
+			if errors.Is(err, maintenance.ErrOnline) {
+				return failed(err, hintOnlineSaysNothing)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringArrayVar(&names, "site", nil, helpSites)
+	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
+	return cmd
+}

@@ -1,0 +1,56 @@
+package main
+
+// The words of --help, beside those of ui.go.
+const (
+	helpRoot     = "put a web application behind nginx into maintenance, and back"
+	helpRootLong = `conforma-status closes a web application behind nginx for maintenance without losing a write
+or a visitor, tells everyone until when, lets administrators in early, and opens it again.
+
+  conforma-status set offline --eta 30m     close the site
+  conforma-status set admin                 let administrators in
+  conforma-status set online                open it
+  conforma-status get                       see what is wanted, on disk, live and published
+
+Exit codes: 0 done; 1 failed, nothing changed or rolled back; 2 usage or configuration; 3 nginx is as asked
+but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift or faults found.`
+	helpConfig  = "configuration file (default $CONFORMA_STATUS_CONFIG, or /etc/conforma-status/config.toml)"
+	helpSites   = "the site, by its name in the configuration; may be repeated"
+	helpAll     = "every site of the configuration"
+	helpJSON    = "print one JSON document on standard output"
+	helpETA     = "when the site is expected back: 30m, 1h30m, 1d, 18:30 or RFC 3339"
+	helpMessage = "plain text for visitors, at most 2000 characters"
+	helpReason  = "why, for the record; visitors don't see it"
+	helpForce   = "go on where nginx's configuration is known to have holes"
+	helpDryRun  = "say what would be done, and do nothing"
+
+	helpSet     = "switch a site to online, offline or admin"
+	helpSetLong = `Switch a site to a mode, see that nginx took it up, and tell visitors.
+
+  online   normal functioning
+  offline  every navigation goes to the maintenance page, everything else gets a 503
+  admin    everyone may log in, only administrators get any further
+
+Closing is announced before it happens, opening after. A flag that is not given keeps its value while the
+site stays closed.`
+	helpExtend     = "announce a new ETA for a site that is closed"
+	helpExtendLong = "Announce a new ETA for a site that is closed, without touching nginx."
+	helpGet        = "compare what is wanted, on disk, live in nginx, and published"
+	helpGetLong    = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
+	helpRender     = "write the nginx files for the modes on record, and nothing else"
+	helpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else:
+before the include lines are first added, and to look at.`
+	helpRenderOut     = "write here instead of nginx.conf_dir"
+	helpBuild         = "render the maintenance site into a directory"
+	helpBuildLong     = "Render the maintenance page of every site into a directory, as it would be published."
+	helpBuildOut      = "the directory to write to"
+	helpPublish       = "build and upload what changed, and the current status"
+	helpPublishLong   = "Build the maintenance site, upload what changed, pages last, and then the current status of each site."
+	helpPublishDryRun = "say what would be uploaded, and upload nothing"
+	helpGate          = "answer nginx's questions about tokens in admin mode"
+	helpGateLong      = `Answer nginx's auth_request on a unix socket: 204 for the token of an administrator, 401 for anything else. One gate
+serves every site of the host. While it is down nobody is let in.`
+	helpDemo     = "the whole thing on this machine, on loopback, as an ordinary user"
+	helpDemoLong = `Start a small application, nginx in front of it, a maintenance server and a gate, all on loopback and as an ordinary
+user, and take the site through online, offline, admin and back. Nothing is left behind.`
+	helpDemoOnce = "take the tour, check each step over HTTP, and end: exit 0, or 1 with what differed"
+)

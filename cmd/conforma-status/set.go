@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// setFlags are the flags of set.
+type setFlags struct {
+	sites                    []string
+	all, force, dryRun, json bool
+	eta, message, reason     string
+}
+
+func (a *app) setCommand() *cobra.Command {
+	var f setFlags
+	cmd := &cobra.Command{
+		Use: "set MODE", Short: helpSet, Long: helpSetLong, Args: arguments(cobra.ExactArgs(1)),
+		ValidArgs: []string{string(status.Online), string(status.Offline), string(status.Admin)},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.ui.json = f.json
+			return a.set(cmd.Context(), args[0], f, cmd.Flags().Changed)
+		},
+	}
+	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
+	cmd.Flags().BoolVar(&f.all, "all", false, helpAll)
+	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)
+	cmd.Flags().StringVar(&f.message, "message", "", helpMessage)
+	cmd.Flags().StringVar(&f.reason, "reason", "", helpReason)
+	cmd.Flags().BoolVar(&f.force, "force", false, helpForce)
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, helpDryRun)
+	cmd.Flags().BoolVar(&f.json, "json", false, helpJSON)
+	return cmd
+}
+
+func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(string) bool) error {
+	mode, err := status.ParseMode(modeName)
+	if err != nil {
+		return usage(err, hintModes)
+	}
+	req := maintenance.Request{Mode: mode, Reason: f.reason, Force: f.force, DryRun: f.dryRun}
+	if err := wordsForVisitors(&req, f, given); err != nil {
+		return err
+	}
+	var stops []config.Scope
+	if mode == status.Admin {
+		stops = []config.Scope{config.Tokens, config.Pages}
+	}
+	c, err := a.load(stops...)
+	if err != nil {
+		return err
+	}
+	if req.Sites, err = sites(c, f.sites, f.all); err != nil {
+		return err
+	}
+	if mode == status.Admin {
+		if err := a.readyForAdmin(ctx, c, req.Sites); err != nil {
+			return err
+		}
+	}
+	return a.change(ctx, c, req)
+}
+
+// wordsForVisitors reads the flags that end up in the status document.
+func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) bool) error {
+	if req.Mode == status.Online && (given("eta") || given("message")) {
+		return usage(errors.New(wordOnlineSaysNothing), hintOnlineSaysNothing)
+	}
+	if given("eta") {
+		eta, err := parseWhen(f.eta, time.Now())
+		if err != nil {
+			return usage(fmt.Errorf("read --eta: %w", err), hintWhen)
+		}
+		req.ETA = &eta
+	}
+	if given("message") {
+		if err := status.ValidateMessage(f.message); err != nil {
+			return usage(fmt.Errorf("read --message: the message %w", err), hintMessage)
+		}
+		req.Message = &f.message
+	}
+	return nil
+}
+
+// change carries a request out and reports.
+func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Request) error {
+	h, err := a.host(c)
+	if err != nil {
+		return err
+	}
+	receipts, err := h.Set(ctx, req)
+	if err != nil {
+		return a.stateError(err)
+	}
+	a.ui.receipts(receipts)
+	if code := receiptCode(receipts); code != exitDone {
+		return &coded{code: code, err: errSaid}
+	}
+	return nil
+}
+
+// stateError adds what to do about an error of the state directory.
+func (a *app) stateError(err error) error {
+	switch {
+	case errors.Is(err, maintenance.ErrRecord):
+		return failed(err, hintRecord)
+	case errors.Is(err, maintenance.ErrJournal):
+		return failed(err, hintJournal)
+	case errors.Is(err, maintenance.ErrBusy):
+		return failed(err, hintBusy)
+	}
+	return failed(err, hintFor(err)...)
+}
+
+// readyForAdmin finds out whether administrators could get in at all: it is an error where nobody could be told from
+// anybody, and a warning where the gate merely doesn't answer at the moment.
+func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []config.Site) error {
+	for _, s := range sites {
+		if s.JWT == nil {
+			return usage(fmt.Errorf("%s:%d: site %s has no [site.jwt]", c.File, s.Line, s.Name), hintNoJWT)
+		}
+		if _, err := secretSource(s)(); err != nil {
+			return usage(fmt.Errorf("read the secret of %s: %w", s.Name, err), gate.Hint(err))
+		}
+		if s.Preset == "" && len(s.LoginPaths) == 0 {
+			a.ui.warn(fmt.Sprintf(wordNoLogin, s.Name))
+		}
+	}
+	if _, err := loadContent(c); err != nil {
+		return err
+	}
+	if err := gateAnswers(ctx, c.Gate.Socket); err != nil {
+		a.ui.warn(fmt.Sprintf(wordNoGate, c.Gate.Socket))
+	}
+	return nil
+}
+
+// gateTimeout bounds the question whether a gate is there.
+const gateTimeout = time.Second
+
+// gateAnswers returns an error when no gate answers on the socket.
+func gateAnswers(ctx context.Context, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
+	defer cancel()
+	client := http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+		DisableKeepAlives: true,
+	}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gate/healthz", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answers %s", resp.Status)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xhit/go-str2duration/v2"
+)
+
+var (
+	errWhen = errors.New("can't read the time")
+	errPast = errors.New("the time is in the past")
+)
+
+// maxAhead is how far ahead an ETA may lie; beyond it is a slip of the keyboard.
+const maxAhead = 366 * 24 * time.Hour
+
+// parseWhen reads a point in time after now: a duration ("30m", "1h30m", "1d"), a time of day ("18:30", the next one
+// in now's time zone) or RFC 3339. The error wraps errWhen or errPast.
+func parseWhen(s string, now time.Time) (time.Time, error) {
+	t, err := readWhen(strings.TrimSpace(s), now)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if !t.After(now) {
+		return time.Time{}, fmt.Errorf("%w: %q", errPast, s)
+	}
+	if t.Sub(now) > maxAhead {
+		return time.Time{}, fmt.Errorf("%w: %q is more than a year ahead", errWhen, s)
+	}
+	return t.UTC().Truncate(time.Second), nil
+}
+
+func readWhen(s string, now time.Time) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	if t, err := time.Parse("15:04", s); err == nil {
+		next := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location())
+		if !next.After(now) {
+			next = time.Date(now.Year(), now.Month(), now.Day()+1, t.Hour(), t.Minute(), 0, 0, now.Location())
+		}
+		return next, nil
+	}
+	d, err := str2duration.ParseDuration(s)
+	if err != nil || s == "" {
+		return time.Time{}, fmt.Errorf("%w: %q", errWhen, s)
+	}
+	if d <= 0 {
+		return time.Time{}, fmt.Errorf("%w: %q", errPast, s)
+	}
+	return now.Add(d), nil
+}

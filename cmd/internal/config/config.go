@@ -1,0 +1,160 @@
+// Package config reads the configuration of conforma-status: strictly, and naming every fault at once.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// DefaultFile is where the configuration is looked for when neither --config nor
+// CONFORMA_STATUS_CONFIG names another place.
+const DefaultFile = "/etc/conforma-status/config.toml"
+
+// Config is a valid configuration, with defaults filled in.
+type Config struct {
+	File     string // where it was read from
+	Store    string // "dir:/abs/path" or "s3://bucket[/prefix]"
+	PageURL  string // where the store's root is served, without a trailing slash
+	StateDir string // absolute
+	Content  string // directory of Markdown, absolute; "" means the built-in content
+	S3       S3
+	Nginx    Nginx
+	Gate     Gate
+	Sites    []Site // at least one, names and store paths unique
+}
+
+// S3 says how to reach the bucket; every field may be empty.
+type S3 struct {
+	Region    string
+	Endpoint  string
+	PathStyle bool
+}
+
+// Nginx says how to change, test and reload the nginx of this host.
+type Nginx struct {
+	ConfDir string   // absolute; holds http.conf and sites/NAME.conf
+	Test    []string // a command and its arguments, never empty
+	Reload  []string // likewise
+	PIDFile string   // absolute
+}
+
+// Gate is the service that checks tokens in admin mode.
+type Gate struct {
+	Socket string // absolute path of a unix socket
+}
+
+// Site is one web application behind nginx.
+type Site struct {
+	Name       string
+	Path       string // place in the store, "" for its root; no slash at either end
+	AppURL     string
+	PageURL    string // of this site's maintenance page; ends in a slash
+	Listen     string // host:port where this machine reaches it
+	Upstreams  []string
+	Preset     string   // "conforma" or ""
+	LoginPaths []string // further paths open to everyone in admin mode
+	Settled    []string // a command that exits 0 once the application is idle, or empty
+	Smoke      string   // a path that must answer 2xx before the site opens, or ""
+	JWT        *JWT     // nil when the site has no [site.jwt]: it can't go admin then
+	Line       int      // of its [[site]] in the file
+}
+
+// JWT says which tokens are an administrator's. Exactly one of SecretEnvFile and SecretFile is set.
+type JWT struct {
+	SecretEnvFile string
+	SecretFile    string
+	Audience      string
+	AdminClaim    string
+	MaxAge        time.Duration
+}
+
+// Site returns the site of that name, or false.
+func (c *Config) Site(name string) (Site, bool) {
+	for _, s := range c.Sites {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Site{}, false
+}
+
+// Scope says which commands a fault concerns.
+type Scope int
+
+const (
+	// Core faults stop every command.
+	Core Scope = iota
+	// Tokens faults, in [site.jwt], stop what needs the gate, and never a closing.
+	Tokens
+	// Pages faults, in the content, stop what publishes the page, and never a closing.
+	Pages
+)
+
+// Fault is one thing that is wrong with the configuration.
+type Fault struct {
+	File    string
+	Line    int    // 1-based; of the table where a missing key belongs
+	Key     string // dotted, as in "site.jwt.max_age"; empty where the file isn't TOML at all
+	Problem string
+	Hint    string // what to do about it, or ""
+	Scope   Scope
+}
+
+func (f Fault) String() string {
+	if f.Key == "" {
+		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Problem)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", f.File, f.Line, f.Key, f.Problem)
+}
+
+// Faults is every fault of a configuration, in the order of its lines. Use errors.As to get at it.
+type Faults []Fault
+
+// Error names every fault, one a line.
+func (fs Faults) Error() string {
+	var text string
+	for i, f := range fs {
+		if i > 0 {
+			text += "\n"
+		}
+		text += f.String()
+	}
+	return text
+}
+
+// Of returns the faults of the given scopes.
+func (fs Faults) Of(scopes ...Scope) Faults {
+	var out Faults
+	for _, f := range fs {
+		for _, s := range scopes {
+			if f.Scope == s {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// ErrNoFile is returned (wrapped) by Load when there is no configuration at the given place.
+var ErrNoFile = errors.New("there is no configuration")
+
+// Load reads the configuration at path. The faults are those that leave the rest of the configuration
+// usable (scopes Tokens and Pages): the caller decides whether what it is about to do depends on them.
+// The error is ErrNoFile, an error of reading the file, or Faults with at least one of scope Core.
+func Load(path string) (*Config, Faults, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("%w at %s", ErrNoFile, path)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	c, faults := Parse(path, data)
+	if len(faults.Of(Core)) > 0 {
+		return nil, nil, faults
+	}
+	return c, faults, nil
+}

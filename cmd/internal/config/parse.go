@@ -1,0 +1,187 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+var (
+	siteName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	storePath = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
+)
+
+// maxSocketPath is what fits into sockaddr_un with its closing NUL (unix(7)).
+const maxSocketPath = 107
+
+// Parse reads and validates a configuration; file is used in faults only. It touches nothing outside its
+// arguments. Where there are faults of scope Core the configuration is not usable.
+func Parse(file string, data []byte) (*Config, Faults) {
+	r := &reader{file: file}
+	var tree map[string]any
+	if err := toml.Unmarshal(data, &tree); err != nil {
+		line := 1
+		var de *toml.DecodeError
+		if errors.As(err, &de) {
+			line, _ = de.Position()
+		}
+		r.faults = append(r.faults, Fault{File: file, Line: line, Problem: "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")})
+		return nil, r.faults
+	}
+	r.lines = keyLines(data)
+	c := r.config(tree)
+	c.File = file
+	slices.SortStableFunc(r.faults, func(a, b Fault) int { return a.Line - b.Line })
+	return c, r.faults
+}
+
+func (r *reader) config(tree map[string]any) *Config {
+	t := r.table(tree, "", "", 1)
+	c := &Config{
+		Store:    t.text("store", required),
+		PageURL:  strings.TrimRight(t.webURL("page_url"), "/"),
+		StateDir: t.nginxPath("state_dir", "/var/lib/conforma-status"),
+	}
+	if c.Store != "" {
+		if _, _, err := store.ParseURL(c.Store); err != nil {
+			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
+		}
+	}
+	if c.Content = t.text("content", ""); c.Content != "" && !filepath.IsAbs(c.Content) {
+		t.faultIn(Pages, "content", "is not an absolute path", "")
+	}
+	s3 := t.sub("s3")
+	c.S3 = S3{Region: s3.text("region", ""), PathStyle: s3.flag("path_style")}
+	if c.S3.Endpoint = s3.text("endpoint", ""); c.S3.Endpoint != "" {
+		s3.checkURL("endpoint", c.S3.Endpoint)
+	}
+	s3.done()
+	ng := t.sub("nginx")
+	c.Nginx = Nginx{
+		ConfDir: ng.nginxPath("conf_dir", "/etc/nginx/conforma-status"),
+		Test:    ng.command("test", "nginx", "-t"),
+		Reload:  ng.command("reload", "nginx", "-s", "reload"),
+		PIDFile: ng.absPath("pid_file", "/run/nginx.pid"),
+	}
+	ng.done()
+	gate := t.sub("gate")
+	c.Gate.Socket = gate.nginxPath("socket", "/run/conforma-status/gate.sock")
+	if len(c.Gate.Socket) > maxSocketPath {
+		gate.fault("socket", fmt.Sprintf("is %d bytes long, a unix socket's path has at most %d", len(c.Gate.Socket), maxSocketPath), "")
+	}
+	gate.done()
+	for _, st := range t.subs("site") {
+		c.Sites = append(c.Sites, r.site(st, c))
+	}
+	if len(c.Sites) == 0 && !t.has("site") {
+		t.fault("site", "there is no [[site]]", "add one for each web application behind nginx")
+	}
+	t.done()
+	return c
+}
+
+func (r *reader) site(t *table, c *Config) Site {
+	s := Site{Line: t.line, Name: t.text("name", required), AppURL: t.webURL("app_url")}
+	if s.Name != "" && !siteName.MatchString(s.Name) {
+		t.fault("name", fmt.Sprintf("%q can't name a site", s.Name), "use letters, digits, - and _, at most 63, beginning with a letter or digit")
+	}
+	s.Path = t.text("path", s.Name)
+	if s.Path != "" && s.Path != s.Name && !storePath.MatchString(s.Path) {
+		t.fault("path", fmt.Sprintf("%q can't be a place in the store", s.Path), "use letters, digits, -, _ and . between single slashes, with none at the ends")
+	}
+	s.PageURL = c.PageURL + "/"
+	if s.Path != "" {
+		s.PageURL += s.Path + "/"
+	}
+	for _, other := range c.Sites {
+		if other.Name == s.Name && s.Name != "" {
+			t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.Line), "")
+		} else if other.Path == s.Path {
+			t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, other.Name, other.Line), "give each site a path of its own")
+		}
+	}
+	if s.Listen = t.text("listen", ""); s.Listen != "" {
+		t.checkHostPort("listen", s.Listen, true)
+	} else if u, err := url.Parse(s.AppURL); err == nil {
+		s.Listen = net.JoinHostPort("127.0.0.1", portOf(u))
+	}
+	s.Upstreams = t.texts("upstreams")
+	for _, up := range s.Upstreams {
+		if !strings.HasPrefix(up, "unix:/") {
+			t.checkHostPort("upstreams", up, false)
+		}
+	}
+	if s.Preset = t.text("preset", ""); s.Preset != "" && !slices.Contains(nginxconf.Presets(), s.Preset) {
+		t.fault("preset", fmt.Sprintf("there is no preset %q", s.Preset), "known presets: "+strings.Join(nginxconf.Presets(), ", "))
+	}
+	s.LoginPaths = t.texts("login_paths")
+	for _, p := range s.LoginPaths {
+		if err := nginxconf.CheckLoginPath(p); err != nil {
+			t.fault("login_paths", err.Error(), `write exact paths ("/login") or prefixes that end in a slash ("/assets/")`)
+		}
+	}
+	s.Settled = t.texts("settled")
+	if s.Smoke = t.text("smoke", ""); s.Smoke != "" && !strings.HasPrefix(s.Smoke, "/") {
+		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
+	}
+	if t.has("jwt") {
+		t.scope = Tokens
+		s.JWT = jwtOf(t.sub("jwt"))
+		t.scope = Core
+	} else {
+		t.known = append(t.known, "jwt")
+	}
+	t.done()
+	return s
+}
+
+func jwtOf(t *table) *JWT {
+	t.scope = Tokens
+	j := &JWT{
+		SecretEnvFile: t.text("secret_env_file", ""),
+		SecretFile:    t.text("secret_file", ""),
+		Audience:      t.text("audience", "postgraphile"),
+		AdminClaim:    t.text("admin_claim", "isAdmin"),
+		MaxAge:        t.duration("max_age", "8h"),
+	}
+	switch {
+	case j.SecretEnvFile == "" && j.SecretFile == "":
+		t.fault("secret_env_file", "neither secret_env_file nor secret_file is set", "name the file that holds the application's JWT_SECRET")
+	case j.SecretEnvFile != "" && j.SecretFile != "":
+		t.fault("secret_file", "secret_env_file and secret_file are both set", "keep one of them")
+	}
+	for key, path := range map[string]string{"secret_env_file": j.SecretEnvFile, "secret_file": j.SecretFile} {
+		if path != "" && !filepath.IsAbs(path) {
+			t.fault(key, "is not an absolute path", "")
+		}
+	}
+	if j.AdminClaim == "" {
+		t.fault("admin_claim", "is empty", "")
+	}
+	if j.Audience == "" {
+		t.fault("audience", "is empty", "")
+	}
+	t.done()
+	return j
+}
+
+// portOf returns the port of an absolute URL, by default that of its scheme.
+func portOf(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	if u.Scheme == "https" {
+		return "443"
+	}
+	return "80"
+}

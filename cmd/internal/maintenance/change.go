@@ -1,0 +1,373 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// pollInterval is how often nginx is asked again while something is waited for.
+const pollInterval = 10 * time.Millisecond
+
+// inARow is how many answers on connections of their own must be the new ones: until the old workers have
+// stopped listening, any of them may take the next connection.
+const inARow = 3
+
+// Set moves the sites of a request to its mode, one change at a time on this host. The receipts say for each site
+// what came of it. The error is of what kept every site from being changed: nothing was touched then.
+func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if !req.DryRun {
+		if err := h.finishInterrupted(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var changes []*change
+	for _, s := range req.Sites {
+		c, err := h.plan(ctx, s, req, nil)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, c)
+	}
+	if req.DryRun {
+		for _, c := range changes {
+			c.foresee()
+		}
+		return receipts(changes), nil
+	}
+	if err := h.carryOut(ctx, changes, intent{Reason: req.Reason, Force: req.Force}); err != nil {
+		return nil, err
+	}
+	return receipts(changes), nil
+}
+
+// finishInterrupted completes a change that a command before this one began and didn't live to end. What can't be
+// completed is undone by the rules of every change: an opening goes back, a closing stays shut.
+func (h *Host) finishInterrupted(ctx context.Context) error {
+	in, err := h.interrupted()
+	if err != nil || in == nil {
+		return err
+	}
+	var changes []*change
+	for _, one := range in.Changes {
+		s, ok := h.Config.Site(one.Site)
+		if !ok {
+			continue // the operator took it out of the configuration since
+		}
+		c, err := h.plan(ctx, s, Request{Mode: one.To.Mode}, &one.To)
+		if err != nil {
+			return fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
+		}
+		changes = append(changes, c)
+	}
+	if err := h.carryOut(ctx, changes, *in); err != nil {
+		return fmt.Errorf("finish an interrupted change: %w", err)
+	}
+	return nil
+}
+
+func receipts(changes []*change) []*Receipt {
+	var out []*Receipt
+	for _, c := range changes {
+		out = append(out, c.receipt)
+	}
+	return out
+}
+
+// foresee fills in the receipt of a dry run.
+func (c *change) foresee() {
+	steps := []Step{}
+	add := func(when bool, more ...Step) {
+		if when {
+			steps = append(steps, more...)
+		}
+	}
+	differs := !c.to.Same(c.record.Document) || c.record.Unpublished || !c.known
+	add(c.announceFirst && (differs || c.reapply), StepAnnounce)
+	add(c.shutFirst, StepShut)
+	add(c.reapply, StepInstall, StepTest, StepReload, StepProbe)
+	add(c.reapply && c.to.Mode != status.Offline, StepOpen)
+	add(c.reapply && c.to.Mode == status.Online, StepSee)
+	add(!c.announceFirst && (differs || c.reapply), StepPublish)
+	for _, s := range steps {
+		c.receipt.Steps = append(c.receipt.Steps, StepTime{Step: s})
+	}
+	c.receipt.Outcome = Planned
+	c.receipt.describe(c.to)
+	c.receipt.Published = !c.record.Unpublished
+}
+
+// run is one change of one or more sites under way.
+type run struct {
+	*Host
+	journal *journal
+}
+
+// carryOut takes the steps of the changes. An error means that nothing was begun.
+func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error {
+	var all, reapply, shutFirst, early, late, opened []*change
+	for _, c := range changes {
+		if !c.reapply && c.known && !c.record.Unpublished && c.to.Same(c.record.Document) {
+			c.receipt.Outcome, c.receipt.Published, c.receipt.Revision = Unchanged, true, c.record.Revision
+			c.receipt.describe(c.to)
+			continue
+		}
+		all = append(all, c)
+		in.Changes = append(in.Changes[:len(all)-1:len(all)-1], intendedOne{Site: c.site.Name, From: c.from, To: c.to})
+		if c.reapply {
+			reapply = append(reapply, c)
+			if c.to.Mode != status.Offline {
+				opened = append(opened, c)
+			}
+		}
+		if c.shutFirst {
+			shutFirst = append(shutFirst, c)
+		}
+		if c.announceFirst {
+			early = append(early, c)
+		} else {
+			late = append(late, c)
+		}
+	}
+	if len(all) == 0 {
+		return h.forgetJournal()
+	}
+	in.Started, in.Operator = h.Clock.Now().UTC(), h.Operator
+	j, err := h.begin(in)
+	if err != nil {
+		return err
+	}
+	r := &run{Host: h, journal: j}
+	r.announce(ctx, early)
+	r.shutAll(ctx, shutFirst)
+	failed := r.takeUp(ctx, reapply)
+	if failed == nil {
+		failed = r.openAll(ctx, opened)
+	}
+	if failed != nil {
+		r.giveUp(ctx, reapply, failed)
+		late = without(late, reapply)
+	}
+	r.publishAll(ctx, late)
+	return r.finish(all)
+}
+
+// step takes one step: it is written down before and after.
+func (r *run) step(step Step, changes []*change, take func() error) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range changes {
+		names = append(names, c.site.Name)
+	}
+	began := r.Clock.Now()
+	r.Progress.Begin(step, names)
+	err := r.journal.write(journalLine{Step: step, Event: "begin"})
+	crashpoint("before", step)
+	if err == nil {
+		err = take()
+		line := journalLine{Step: step, Event: "end"}
+		if err != nil {
+			line.Event, line.Error = "failed", err.Error()
+		}
+		crashpoint("after", step)
+		err = errors.Join(err, r.journal.write(line))
+	}
+	took := r.Clock.Now().Sub(began)
+	r.Progress.End(step, took, err)
+	for _, c := range changes {
+		c.receipt.Steps = append(c.receipt.Steps, StepTime{step, float64(took.Microseconds()) / 1000})
+	}
+	return err
+}
+
+// announce publishes closings before they happen. A store that can't be reached holds up nothing.
+func (r *run) announce(ctx context.Context, changes []*change) {
+	_ = r.step(StepAnnounce, changes, func() error {
+		ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+		defer cancel()
+		return r.publishEach(ctx, changes)
+	})
+}
+
+func (r *run) publishAll(ctx context.Context, changes []*change) {
+	_ = r.step(StepPublish, changes, func() error {
+		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		defer cancel()
+		return r.publishEach(ctx, changes)
+	})
+}
+
+// publishEach publishes each change's document and gives it to nginx. What couldn't be published is marked for
+// later.
+func (r *run) publishEach(ctx context.Context, changes []*change) error {
+	var errs []error
+	for _, c := range changes {
+		done, err := r.publish(ctx, c.site, c.to, c.record.Published)
+		if err == nil {
+			c.to, c.record.Published, c.record.Unpublished = done.doc, done.doc.Seq, false
+			c.receipt.Published = true
+			if done.foreign != nil {
+				c.receipt.warn(fmt.Sprintf("somebody else had published %s (seq %d) for %s; it is replaced", done.foreign.Mode, done.foreign.Seq, c.site.Name))
+			}
+		} else {
+			c.record.Unpublished, c.receipt.Published = true, false
+			c.receipt.PublishErr = err
+			errs = append(errs, err)
+		}
+		if err := r.writeAnswers(c.to); err != nil {
+			c.receipt.warn(fmt.Sprintf("nginx goes on giving its last answers for %s: %v", c.site.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// shutAll creates the closed files and asks nginx whether it obeys them. Where it doesn't, the new rules have to
+// do it alone, and the receipt says so.
+func (r *run) shutAll(ctx context.Context, changes []*change) {
+	_ = r.step(StepShut, changes, func() error {
+		var errs []error
+		for _, c := range changes {
+			if err := r.shut(c.site.Name); err != nil {
+				errs = append(errs, fmt.Errorf("shut %s: %w", c.site.Name, err))
+			}
+		}
+		deadline := r.Clock.Now().Add(shutTimeout)
+		for _, c := range changes {
+			if err := r.awaitShut(ctx, c, deadline); err != nil {
+				errs = append(errs, err)
+				c.receipt.warn(err.Error())
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// awaitShut waits until nginx says that it sees the site's closed file.
+func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) error {
+	for {
+		a, err := r.Probe(ctx, target(c.site))
+		switch {
+		case err == nil && a.Closed:
+			r.saw(c)
+			return nil
+		case err != nil:
+			return fmt.Errorf("see whether nginx is shut: %w", err)
+		case !r.Clock.Now().Before(deadline):
+			return fmt.Errorf("nginx doesn't see %s: its workers may not be allowed into a directory above it", r.closedFile(c.site.Name))
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// saw notes that nginx was seen to be shut just now.
+func (r *run) saw(c *change) {
+	now := r.Clock.Now().UTC().Truncate(time.Millisecond)
+	c.seenShut = &now
+}
+
+// takeUp puts the new rules in place and has nginx serve them. On an error the old rules are back.
+func (r *run) takeUp(ctx context.Context, changes []*change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	http, err := nginxconf.HTTP(r.Config.Gate.Socket)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{nginxconf.HTTPFile(r.Config.Nginx.ConfDir): http}
+	for _, c := range changes {
+		files[nginxconf.SiteFile(r.Config.Nginx.ConfDir, c.site.Name)] = c.rules
+	}
+	var rollback func() error
+	err = r.step(StepInstall, changes, func() (err error) {
+		rollback, err = nginxconf.Install(files)
+		return err
+	})
+	if err != nil {
+		if rollback != nil { // the files are in place, the journal couldn't say so
+			err = errors.Join(err, rollback())
+		}
+		return fmt.Errorf("put the rules in place: %w", err)
+	}
+	if err := r.step(StepTest, changes, func() error { return r.Nginx.Test(ctx) }); err != nil {
+		return r.rollBack(ctx, changes, rollback, err, false)
+	}
+	if err := r.step(StepReload, changes, func() error { return r.Nginx.Reload(ctx) }); err != nil {
+		return r.rollBack(ctx, changes, rollback, err, true)
+	}
+	err = r.step(StepProbe, changes, func() error {
+		deadline := r.Clock.Now().Add(takeUpTimeout)
+		for _, c := range changes {
+			if err := r.awaitRevision(ctx, c, deadline); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return r.rollBack(ctx, changes, rollback, err, true)
+	}
+	for _, c := range changes {
+		if c.shutFirst && c.seenShut == nil {
+			r.saw(c) // by its rules, where it doesn't see the closed file
+		}
+	}
+	return nil
+}
+
+// rollBack puts the previous rules back after a failure, and, if nginx may have been told of the new ones, has
+// it take up the previous ones. Both errors are reported.
+func (r *run) rollBack(ctx context.Context, changes []*change, rollback func() error, failure error, reload bool) error {
+	ctx = context.WithoutCancel(ctx)
+	err := r.step(StepRollback, changes, func() error {
+		if err := rollback(); err != nil {
+			return fmt.Errorf("put the previous rules back: %w", err)
+		}
+		if !reload {
+			return nil
+		}
+		if err := r.Nginx.Test(ctx); err != nil {
+			return err
+		}
+		return r.Nginx.Reload(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("%w; and rolling back: %w", failure, err)
+	}
+	return failure
+}
+
+// awaitRevision waits until nginx answers with the new rules, several times in a row.
+func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) error {
+	for good := 0; good < inARow; {
+		a, err := r.Probe(ctx, target(c.site))
+		if err == nil && a.Revision == c.rev {
+			good++
+			continue
+		}
+		good = 0
+		if !r.Clock.Now().Before(deadline) {
+			if err == nil {
+				err = fmt.Errorf("it goes on serving revision %s", a.Revision)
+			}
+			return fmt.Errorf("nginx did not take up revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+	return nil
+}

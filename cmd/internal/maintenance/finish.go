@@ -1,0 +1,174 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// ErrNotShut is wrapped by the error of a closing that failed with nginx still letting requests through.
+var ErrNotShut = errors.New("the site is not shut")
+
+// openAll removes the closed files of sites whose new rules are in force and looks whether they answer.
+func (r *run) openAll(ctx context.Context, changes []*change) error {
+	err := r.step(StepOpen, changes, func() error {
+		for _, c := range changes {
+			if err := r.open(c.site.Name); err != nil {
+				return fmt.Errorf("open %s: %w", c.site.Name, err)
+			}
+		}
+		deadline := r.Clock.Now().Add(shutTimeout)
+		for _, c := range changes {
+			if err := r.awaitOpen(ctx, c, func() bool { return r.Clock.Now().Before(deadline) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	online := slices.DeleteFunc(slices.Clone(changes), func(c *change) bool { return c.to.Mode != status.Online })
+	return r.step(StepSee, online, func() error {
+		deadline := r.Clock.Now().Add(takeUpTimeout)
+		for _, c := range online {
+			if err := r.awaitAnswer(ctx, c, func() bool { return r.Clock.Now().Before(deadline) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// awaitOpen waits until nginx no longer sees the site's closed file.
+func (r *run) awaitOpen(ctx context.Context, c *change, more func() bool) error {
+	for {
+		a, err := r.Probe(ctx, target(c.site))
+		if err == nil && !a.Closed && a.Revision == c.rev {
+			return nil
+		}
+		if !more() {
+			if err == nil {
+				err = errors.New("it still is, says nginx")
+			}
+			return fmt.Errorf("see whether %s is no longer shut: %w", c.site.Name, err)
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitAnswer waits until the site answers otherwise than with our own refusal. What an application that has not come up
+// yet answers is a warning: opening nginx is all that was asked.
+func (r *run) awaitAnswer(ctx context.Context, c *change, more func() bool) error {
+	for {
+		seen, err := r.See(ctx, target(c.site))
+		switch {
+		case err == nil && seen.Maintenance == "":
+			if seen.Status >= http.StatusBadGateway && seen.Status <= http.StatusGatewayTimeout {
+				c.receipt.warn(fmt.Sprintf("the application behind %s answers %d: nginx is open, but it is not up", c.site.Name, seen.Status))
+			}
+			return nil
+		case err != nil:
+			c.receipt.warn(fmt.Sprintf("nginx is open, but %s does not answer: %v", c.site.Name, err))
+			return nil
+		case !more():
+			return fmt.Errorf("see whether %s answers: nginx still says that it is %s", c.site.Name, seen.Maintenance)
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// giveUp settles what holds after the rules could not be changed: a closing stays announced and shut by its file, and
+// remains what is wanted; an opening didn't happen.
+func (r *run) giveUp(ctx context.Context, changes []*change, failure error) {
+	for _, c := range changes {
+		switch {
+		case !c.shutFirst:
+			c.receipt.fail(Failed, failure)
+			c.to = c.record.Document
+		case c.seenShut != nil || errors.Is(failure, nginxconf.ErrNotRunning) || r.unreachable(ctx, c):
+			c.receipt.fail(Shut, failure)
+		default:
+			c.receipt.fail(Failed, fmt.Errorf("%w: %w", ErrNotShut, failure))
+		}
+	}
+}
+
+// unreachable reports whether nobody at all answers for the site: it is as good as shut then, and its closed file
+// waits for an nginx that comes up.
+func (r *run) unreachable(ctx context.Context, c *change) bool {
+	_, err := r.Probe(context.WithoutCancel(ctx), target(c.site))
+	return errors.Is(err, nginxconf.ErrUnreachable)
+}
+
+func without(changes, others []*change) []*change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c *change) bool { return slices.Contains(others, c) })
+}
+
+// finish writes down what now holds. What can't be written down stays in the journal.
+func (r *run) finish(changes []*change) error {
+	kept := false
+	_ = r.step(StepRecord, changes, func() error {
+		var errs []error
+		for _, c := range changes {
+			if err := r.recordChange(c); err != nil {
+				kept = true
+				c.receipt.warn(fmt.Sprintf("what was done is not on record yet: %v", err))
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	})
+	if kept {
+		r.journal.keep()
+		return nil
+	}
+	if err := r.journal.end(); err != nil {
+		for _, c := range changes {
+			c.receipt.warn(err.Error())
+		}
+	}
+	return nil
+}
+
+func (r *run) recordChange(c *change) error {
+	rec := &c.record
+	rec.Document = c.to
+	if c.receipt.Err == nil && c.reapply {
+		rec.Revision, rec.Changes = c.rev, c.ordered
+	}
+	switch {
+	case c.to.Mode == status.Online:
+		rec.ClosedAt = nil
+	case c.seenShut != nil && (rec.ClosedAt == nil || c.from == status.Online):
+		rec.ClosedAt = c.seenShut
+	}
+	c.receipt.ClosedAt, c.receipt.Revision = rec.ClosedAt, rec.Revision
+	c.receipt.Published = !rec.Unpublished
+	c.receipt.describe(c.to)
+	if !c.known && c.receipt.Outcome == Failed && !c.shutFirst {
+		return nil // a site that could not be opened for the first time stays unknown
+	}
+	if err := r.writeRecord(c.site.Name, *rec); err != nil {
+		return fmt.Errorf("write the record of %s: %w", c.site.Name, err)
+	}
+	return nil
+}
+
+// forgetJournal removes a journal whose change turned out to be complete.
+func (h *Host) forgetJournal() error {
+	if _, err := os.Stat(h.journalFile()); err != nil {
+		return nil
+	}
+	return (&journal{path: h.journalFile()}).end()
+}

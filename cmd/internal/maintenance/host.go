@@ -1,0 +1,89 @@
+// Package maintenance moves a site from one mode to another: it keeps the order of the steps, the record
+// of what was done, and the receipt.
+package maintenance
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// How long the parts of a change may take at most. A change that waits longer than one of these has failed.
+const (
+	announceTimeout = 5 * time.Second  // to publish before closing; a store that hangs must not keep the site open
+	publishTimeout  = 15 * time.Second // to publish at any other time
+	shutTimeout     = time.Second      // for nginx to see the closed file
+	takeUpTimeout   = 10 * time.Second // for nginx to serve the new rules after a reload
+)
+
+// Nginx is the nginx of this host. nginxconf.Nginx is the real one.
+type Nginx interface {
+	Test(ctx context.Context) error
+	Reload(ctx context.Context) error
+}
+
+// Clock tells the time. The real one is made in the command.
+type Clock interface {
+	Now() time.Time
+	// Sleep waits for d, or until ctx is done, whose error it returns then.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// Host is this machine: its sites, its nginx, and the store they publish to.
+type Host struct {
+	Config   *config.Config
+	Store    store.Store
+	Nginx    Nginx
+	Probe    func(context.Context, nginxconf.Target) (nginxconf.Answer, error)
+	See      func(context.Context, nginxconf.Target) (nginxconf.Sight, error)
+	Clock    Clock
+	Progress Progress
+	Operator string // who is at work, for the record; a user name
+	Command  string // what they typed, for the one who waits for the lock
+}
+
+// Progress hears what is being done, as it is done. It is called from one goroutine.
+type Progress interface {
+	// Begin says that a step begins. Sites are those concerned.
+	Begin(step Step, sites []string)
+	// End says that it ended, after how long, and why it failed, nil if it didn't.
+	End(step Step, took time.Duration, err error)
+	// Waiting says for whom the lock is waited for.
+	Waiting(holder Holder)
+}
+
+// siteDir is what nginx reads of a site at each request. Its parents must be open to nginx's workers.
+func (h *Host) siteDir(name string) string {
+	return filepath.Join(h.Config.StateDir, "sites", name)
+}
+
+func (h *Host) closedFile(name string) string {
+	return filepath.Join(h.siteDir(name), nginxconf.ClosedFile)
+}
+
+func (h *Host) rules(s config.Site) nginxconf.Site {
+	return nginxconf.Site{
+		Name: s.Name, Dir: h.siteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
+		Preset: s.Preset, LoginPaths: s.LoginPaths,
+	}
+}
+
+func target(s config.Site) nginxconf.Target {
+	return nginxconf.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
+}
+
+// StatusKey is where a site's status document lies in the store.
+func StatusKey(s config.Site) string {
+	if s.Path == "" {
+		return status.FileName
+	}
+	return s.Path + "/" + status.FileName
+}
+
+// statusMeta is how the status document is served: revalidated at each poll.
+var statusMeta = store.Meta{ContentType: "application/json; charset=utf-8", CacheControl: "no-cache"}

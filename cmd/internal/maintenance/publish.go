@@ -1,0 +1,108 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// publishAttempts bounds how often a document is put again after somebody else's got in between.
+const publishAttempts = 5
+
+// publication is what came of publishing a document.
+type publication struct {
+	doc     status.Document // as it is in the store now: its Seq may have grown
+	put     bool            // false when the store had it already
+	foreign *status.Document
+}
+
+// publish puts a document into the store, unless it is there already, with a sequence number above the one
+// that is there. A document that somebody else put there since own was ours (the Seq last published by
+// this machine, 0 for none) is replaced, and returned as foreign: nobody overwrites another unseen.
+func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, own uint64) (publication, error) {
+	key := StatusKey(s)
+	var foreign *status.Document
+	for range publishAttempts {
+		cond := store.IfAbsent()
+		data, etag, err := h.Store.Get(ctx, key)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return publication{}, err
+		default:
+			cond = store.IfMatch(etag)
+			there, err := status.Parse(data)
+			if errors.Is(err, status.ErrVersion) {
+				return publication{}, fmt.Errorf("replace %s: %w", key, err)
+			}
+			if err == nil {
+				if there.Same(doc) && there.Seq >= doc.Seq {
+					return publication{doc: there, foreign: foreign}, nil
+				}
+				if there.Seq > own && there.Site == doc.Site {
+					foreign = &there
+				}
+				doc.Seq = max(doc.Seq, there.Seq+1)
+			}
+		}
+		_, err = h.Store.Put(ctx, key, doc.Marshal(), statusMeta, cond)
+		if errors.Is(err, store.ErrPrecondition) {
+			continue
+		}
+		if err != nil {
+			return publication{}, err
+		}
+		return publication{doc: doc, put: true, foreign: foreign}, nil
+	}
+	return publication{}, fmt.Errorf("publish %s: somebody else changes it at the same time", key)
+}
+
+// PublishStatus brings the store's status document of a site up to date with this machine's record. A machine that has
+// no record puts one there only where there is none. It returns the document that is in the store now,
+// and whether it was put there by this call.
+func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Document, bool, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return status.Document{}, false, err
+	}
+	defer unlock()
+	r, known, err := h.record(s.Name)
+	if err != nil {
+		return status.Document{}, false, err
+	}
+	if known {
+		done, err := h.publishRecord(ctx, s, &r)
+		return done.doc, done.put, err
+	}
+	d := unknown(s, h.Clock.Now())
+	d.Seq = 1
+	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), statusMeta, store.IfAbsent())
+	if errors.Is(err, store.ErrPrecondition) {
+		data, _, err := h.Store.Get(ctx, StatusKey(s))
+		if err != nil {
+			return status.Document{}, false, err
+		}
+		there, err := status.Parse(data)
+		return there, false, err
+	}
+	return d, err == nil, err
+}
+
+// publishRecord publishes what the record says and writes down that it did.
+func (h *Host) publishRecord(ctx context.Context, s config.Site, r *Record) (publication, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	done, err := h.publish(ctx, s, r.Document, r.Published)
+	if err != nil {
+		return publication{}, err
+	}
+	r.Document, r.Published, r.Unpublished = done.doc, done.doc.Seq, false
+	if err := h.writeAnswers(r.Document); err != nil {
+		return publication{}, err
+	}
+	return done, h.writeRecord(s.Name, *r)
+}

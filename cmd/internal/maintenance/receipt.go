@@ -1,0 +1,66 @@
+package maintenance
+
+import (
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Outcome is how a change of one site ended.
+type Outcome string
+
+const (
+	// Done means that nginx is as asked.
+	Done Outcome = "done"
+	// Unchanged means that there was nothing to do.
+	Unchanged Outcome = "unchanged"
+	// Planned means that this was a dry run.
+	Planned Outcome = "planned"
+	// Shut means that a closing could not be completed, and that the site is shut all the same.
+	Shut Outcome = "shut"
+	// Failed means that nothing changed or that the change was rolled back.
+	Failed Outcome = "failed"
+)
+
+// Receipt says what came of a change of one site. It is what an operator files.
+type Receipt struct {
+	Site          string      `json:"site"`
+	Mode          status.Mode `json:"mode"` // the one asked for
+	Previous      status.Mode `json:"previous"`
+	Outcome       Outcome     `json:"outcome"`
+	Revision      string      `json:"revision,omitempty"`
+	Seq           uint64      `json:"seq"`
+	Since         time.Time   `json:"since"`
+	ExpectedUntil *time.Time  `json:"expectedUntil"`
+	Message       *string     `json:"message"`
+	PageURL       string      `json:"pageUrl"`
+	ClosedAt      *time.Time  `json:"closedAt"` // when nginx was seen to be shut; null while the site is online
+	Published     bool        `json:"published"`
+	Steps         []StepTime  `json:"steps"` // never null
+	Warnings      []string    `json:"warnings"`
+	Error         string      `json:"error,omitempty"`
+
+	// PublishErr is why Published is false, nil otherwise.
+	PublishErr error `json:"-"`
+
+	// Err is what Error says, for errors.Is; nil when the change succeeded.
+	Err error `json:"-"`
+}
+
+// StepTime is how long one step took.
+type StepTime struct {
+	Step         Step    `json:"step"`
+	Milliseconds float64 `json:"ms"`
+}
+
+func (r *Receipt) warn(text string) { r.Warnings = append(r.Warnings, text) }
+
+// fail marks the receipt of a change that could not be completed.
+func (r *Receipt) fail(outcome Outcome, err error) {
+	r.Outcome, r.Err, r.Error = outcome, err, err.Error()
+}
+
+// describe fills in what the document says.
+func (r *Receipt) describe(d status.Document) {
+	r.Seq, r.Since, r.ExpectedUntil, r.Message, r.PageURL = d.Seq, d.Since, d.ExpectedUntil, d.Message, d.PageURL
+}

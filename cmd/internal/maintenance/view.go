@@ -1,0 +1,227 @@
+package maintenance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// View is one site as four witnesses see it.
+type View struct {
+	Site      string           `json:"site"`
+	Mode      status.Mode      `json:"mode"` // the one wanted
+	Wanted    Wanted           `json:"wanted"`
+	OnDisk    OnDisk           `json:"onDisk"`
+	Live      Live             `json:"live"`
+	Published *status.Document `json:"published"` // null when there is none, or none that can be read
+	Drift     []string         `json:"drift"`     // what doesn't agree, in words; never null
+}
+
+// Wanted is what this machine has on record.
+type Wanted struct {
+	Mode          status.Mode `json:"mode"`
+	OnRecord      bool        `json:"onRecord"` // false when this machine never changed the site: online is assumed
+	Since         *time.Time  `json:"since"`
+	ExpectedUntil *time.Time  `json:"expectedUntil"`
+	Message       *string     `json:"message"`
+	Seq           uint64      `json:"seq"`
+	Revision      string      `json:"revision,omitempty"`
+	ClosedAt      *time.Time  `json:"closedAt"`
+}
+
+// OnDisk is what the rendered rules say that nginx would read.
+type OnDisk struct {
+	Mode     status.Mode `json:"mode,omitempty"` // absent when there are no rules
+	Revision string      `json:"revision,omitempty"`
+	Closed   bool        `json:"closed"` // whether the closed file is there
+}
+
+// Live is what nginx says that it does.
+type Live struct {
+	Mode     status.Mode `json:"mode,omitempty"` // absent when nginx doesn't say
+	Revision string      `json:"revision,omitempty"`
+	Closed   bool        `json:"closed"`
+	Error    string      `json:"error,omitempty"`
+}
+
+// View compares what is wanted of a site with what is on disk, live in nginx, and published.
+func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
+	r, known, err := h.record(s.Name)
+	if err != nil {
+		return View{}, err
+	}
+	if !known {
+		r.Document = unknown(s, h.Clock.Now())
+	}
+	f, err := h.look(ctx, s)
+	if err != nil {
+		return View{}, err
+	}
+	d := r.Document
+	v := View{
+		Site: s.Name, Mode: d.Mode, Drift: []string{},
+		Wanted: Wanted{Mode: d.Mode, OnRecord: known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Seq: d.Seq, Revision: r.Revision, ClosedAt: r.ClosedAt},
+		OnDisk: OnDisk{Mode: f.diskMode, Revision: f.diskRev, Closed: f.shut},
+	}
+	if known {
+		v.Wanted.Since = &d.Since
+	}
+	drift := func(format string, args ...any) { v.Drift = append(v.Drift, fmt.Sprintf(format, args...)) }
+	if in, err := h.interrupted(); err != nil {
+		drift("%v", err)
+	} else if in != nil {
+		for _, c := range in.Changes {
+			if c.Site == s.Name {
+				drift("a change to %s was interrupted; the next set finishes it", c.To.Mode)
+			}
+		}
+	}
+	h.compareDisk(s, r, known, f, drift)
+	if f.liveErr != nil {
+		v.Live.Error = f.liveErr.Error()
+		drift("%v", f.liveErr)
+	} else {
+		v.Live = Live{Mode: f.live.Mode, Revision: f.live.Revision, Closed: f.live.Closed}
+		if f.diskMode != "" && f.live.Revision != f.diskRev {
+			drift("nginx serves revision %s (%s), on disk is %s (%s)", f.live.Revision, f.live.Mode, f.diskRev, f.diskMode)
+		}
+		if f.live.Closed != f.shut {
+			drift("nginx and the disk disagree about the closed file")
+		}
+	}
+	v.Published = h.comparePublished(ctx, s, r, known, drift)
+	return v, nil
+}
+
+func (h *Host) compareDisk(s config.Site, r Record, known bool, f facts, drift func(string, ...any)) {
+	switch {
+	case f.disk == nil:
+		drift("there are no rules at %s", nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
+	case f.diskMode == "":
+		drift("%s is not a file of conforma-status", nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
+	case f.diskMode != r.Document.Mode:
+		drift("wanted is %s, the rules on disk are for %s", r.Document.Mode, f.diskMode)
+	case known && f.diskRev != r.Revision:
+		drift("wanted is revision %s, on disk is %s", r.Revision, f.diskRev)
+	default:
+		rules, err := h.rules(s).Render(f.diskMode, f.diskRev)
+		if err != nil || !bytes.Equal(rules, f.disk) {
+			drift("the rules on disk are not those of this configuration: edited by hand, or the configuration changed since")
+		}
+	}
+	if closed := r.Document.Mode == status.Offline; closed != f.shut {
+		if closed {
+			drift("the closed file is missing")
+		} else {
+			drift("the closed file is there: the site is shut")
+		}
+	}
+}
+
+func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, known bool, drift func(string, ...any)) *status.Document {
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	data, _, err := h.Store.Get(ctx, StatusKey(s))
+	if errors.Is(err, store.ErrNotFound) {
+		if known {
+			drift("nothing is published")
+		}
+		return nil
+	}
+	if err != nil {
+		drift("what is published can't be read: %v", err)
+		return nil
+	}
+	there, err := status.Parse(data)
+	switch {
+	case err != nil:
+		drift("what is published is not a status document: %v", err)
+		return nil
+	case known && r.Unpublished:
+		drift("%s (seq %d) is not published yet, visitors are told %s (seq %d)", r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)
+	case known && (there.Seq != r.Document.Seq || !there.Same(r.Document)):
+		drift("published is %s (seq %d), on record is %s (seq %d)", there.Mode, there.Seq, r.Document.Mode, r.Document.Seq)
+	case !known && there.Mode.Closed():
+		drift("published is %s, and this machine has no record of the site", there.Mode)
+	}
+	return &there
+}
+
+// Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
+func (h *Host) Rendered() (map[string][]byte, error) {
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{nginxconf.HTTPFile(""): http}
+	for _, s := range h.Config.Sites {
+		r, known, err := h.record(s.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			r.Document.Mode = status.Online
+		}
+		if r.Revision == "" {
+			if r.Revision, err = h.rules(s).Revision(r.Document.Mode, r.Changes); err != nil {
+				return nil, err
+			}
+		}
+		if files[nginxconf.SiteFile("", s.Name)], err = h.rules(s).Render(r.Document.Mode, r.Revision); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// ErrInterrupted is returned (wrapped) where an interrupted change has to be finished first.
+var ErrInterrupted = errors.New("a change was interrupted")
+
+// Render writes the rules of the modes on record below dir, and nothing else. It returns the paths of the
+// files that weren't there or said something else. Nothing is written, and the error wraps ErrInterrupted,
+// where the record doesn't say what the rules in use are to be.
+func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
+	if _, err := os.Stat(h.Config.StateDir); err == nil && dir == h.Config.Nginx.ConfDir {
+		unlock, err := h.lock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+		if in, err := h.interrupted(); err != nil {
+			return nil, err
+		} else if in != nil {
+			return nil, fmt.Errorf("render: %w", ErrInterrupted)
+		}
+	}
+	files, err := h.Rendered()
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for path, data := range files {
+		path = filepath.Join(dir, path)
+		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
+			continue
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return paths, err
+		}
+		if err := makeDirs(filepath.Dir(path)); err != nil {
+			return paths, err
+		}
+		if err := nginxconf.WriteFile(path, data, 0o644); err != nil {
+			return paths, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}

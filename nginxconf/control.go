@@ -1,0 +1,134 @@
+package nginxconf
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// commandTimeout bounds each command that is given to nginx.
+const commandTimeout = 20 * time.Second
+
+// ErrNotRunning is returned (wrapped) when no nginx runs under the pid file.
+var ErrNotRunning = errors.New("nginx is not running")
+
+// ErrNotInstalled is returned (wrapped) when the command to be run doesn't exist.
+var ErrNotInstalled = errors.New("no such command")
+
+// ErrRefused is returned (wrapped) when the command ran and failed: the error ends in what it said.
+var ErrRefused = errors.New("refused")
+
+// Nginx is the nginx of this host, as far as commands go.
+type Nginx struct {
+	TestCommand   []string // a command and its arguments, as in "nginx -t"
+	ReloadCommand []string
+	PIDFile       string
+}
+
+// Test asks nginx whether its configuration is in order. The error carries what nginx said.
+func (n Nginx) Test(ctx context.Context) error {
+	_, err := run(ctx, n.TestCommand)
+	if err != nil {
+		return fmt.Errorf("test nginx's configuration: %w", err)
+	}
+	return nil
+}
+
+// Reload tells nginx to take up its configuration. No error doesn't mean that it did: ask with Probe.
+func (n Nginx) Reload(ctx context.Context) error {
+	if _, err := n.Master(); err != nil {
+		return fmt.Errorf("reload nginx: %w", err)
+	}
+	if _, err := run(ctx, n.ReloadCommand); err != nil {
+		return fmt.Errorf("reload nginx: %w", err)
+	}
+	return nil
+}
+
+// ErrNoDump is returned (wrapped) by Dump when TestCommand has no -t that could become -T.
+var ErrNoDump = errors.New("can't tell how to dump the configuration: the test command has no -t")
+
+// Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it.
+func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
+	i := slices.Index(n.TestCommand, "-t")
+	if i < 0 {
+		return nil, ErrNoDump
+	}
+	argv := slices.Clone(n.TestCommand)
+	argv[i] = "-T"
+	out, err := run(ctx, argv)
+	if err != nil {
+		return nil, fmt.Errorf("read nginx's configuration: %w", err)
+	}
+	return out, nil
+}
+
+// Master returns the process id of nginx's master process. The error wraps ErrNotRunning when the pid
+// file is missing or names no living process.
+func (n Nginx) Master() (int, error) {
+	data, err := os.ReadFile(n.PIDFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, fmt.Errorf("%w: there is no %s", ErrNotRunning, n.PIDFile)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read nginx's pid file: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || pid < 1 {
+		return 0, fmt.Errorf("%w: %s holds no process id", ErrNotRunning, n.PIDFile)
+	}
+	// Signal 0 checks for existence only (kill(2)); EPERM means that it is there and not ours.
+	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return 0, fmt.Errorf("%w: process %d of %s is gone", ErrNotRunning, pid, n.PIDFile)
+	}
+	return pid, nil
+}
+
+// program finds a program also where an ordinary user's PATH doesn't look: nginx lies in /usr/sbin.
+func program(name string) string {
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin", "/sbin"} {
+		if path, err := exec.LookPath(dir + "/" + name); err == nil && !strings.Contains(name, "/") {
+			return path
+		}
+	}
+	return name
+}
+
+// run runs a command to its end, at most commandTimeout, and returns its standard output. The error ends
+// in what the command said.
+func run(ctx context.Context, argv []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program(argv[0]), argv[1:]...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	cmd.WaitDelay = time.Second // a child that keeps the pipe open must not hold us
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return out.Bytes(), nil
+	case ctx.Err() == context.DeadlineExceeded:
+		return nil, fmt.Errorf("%s: no answer within %v", strings.Join(argv, " "), commandTimeout)
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", argv[0], ErrNotInstalled)
+	}
+	text := strings.TrimSpace(said.String())
+	if text == "" {
+		text = strings.TrimSpace(out.String())
+	}
+	if text == "" {
+		text = err.Error()
+	}
+	return nil, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), ErrRefused, text)
+}

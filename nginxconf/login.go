@@ -1,0 +1,77 @@
+package nginxconf
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// segment is one path segment as login paths know it. It can't begin with a dot, so neither "." nor ".."
+// is one, and it has no percent sign, so nothing is hidden in it either.
+const segment = `[A-Za-z0-9_@~-][A-Za-z0-9._@~-]*`
+
+// query is what may follow a path that is open to everyone.
+const query = `([?].*)?$`
+
+// presets holds, for each known application, what its login page needs in admin mode: patterns over the
+// method and the raw request line, as in "GET /login?next=/". Everything here must be harmless without a
+// token.
+var presets = map[string][]string{
+	// Conforma: a single-page app whose static files lie beside index.html; of its API only what the
+	// login page calls. GET /server/api/public/verify writes, so it is not here.
+	"conforma": {
+		`^(GET|HEAD) /(login(/` + segment + `)*)` + query,
+		`^(GET|HEAD) /(assets|fonts|images|static)/(` + segment + `/)*` + segment + query,
+		`^(GET|HEAD) /` + segment + `[.](css|gif|ico|jpg|js|json|map|png|svg|txt|webmanifest|webp|woff2?)` + query,
+		`^(GET|HEAD) /server/api/public/(get-prefs|file|language/` + segment + `)` + query,
+		`^POST /server/api/(public/login|login-org)` + query,
+	},
+}
+
+// Presets returns the names of the applications whose login page is known, in alphabetical order.
+func Presets() []string {
+	var names []string
+	for name := range presets {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+var loginPath = regexp.MustCompile(`^(/` + segment + `)+/?$`)
+
+// CheckLoginPath returns an error when p can't be a login path: an exact path ("/login") or, with a slash
+// at its end, a prefix ("/assets/").
+func CheckLoginPath(p string) error {
+	if p == "/" {
+		return errors.New(`"/" would open the whole site to everyone`)
+	}
+	if !loginPath.MatchString(p) {
+		return fmt.Errorf("%q can't be a login path: want plain segments of letters, digits, - _ . @ ~ after single slashes, none beginning with a dot", p)
+	}
+	return nil
+}
+
+// openPatterns returns patterns over "METHOD REQUEST-URI" of the requests that admin mode lets through
+// without a token. nginx matches them on the raw request line, so that "..", "%2f" or "//" can't ride on
+// a path that is open.
+func openPatterns(preset string, paths []string) ([]string, error) {
+	patterns, ok := presets[preset]
+	if preset != "" && !ok {
+		return nil, fmt.Errorf("unknown preset %q", preset)
+	}
+	patterns = slices.Clone(patterns)
+	for _, p := range paths {
+		if err := CheckLoginPath(p); err != nil {
+			return nil, err
+		}
+		pattern := `^[A-Z]+ ` + strings.ReplaceAll(p, ".", "[.]")
+		if strings.HasSuffix(p, "/") {
+			pattern += `((` + segment + `/)*` + segment + `/?)?`
+		}
+		patterns = append(patterns, pattern+query)
+	}
+	return patterns, nil
+}

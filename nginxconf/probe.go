@@ -1,0 +1,164 @@
+package nginxconf
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// probeTimeout bounds one question to nginx.
+const probeTimeout = 2 * time.Second
+
+var (
+	// ErrUnreachable is returned (wrapped) by Probe when nobody answers at the address.
+	ErrUnreachable = errors.New("nothing answers")
+	// ErrNotOurs is returned (wrapped) by Probe when the one who answers doesn't follow the rules of the site.
+	ErrNotOurs = errors.New("the rules of conforma-status are not in effect there")
+)
+
+// Target is one place where nginx serves a site.
+type Target struct {
+	Site string // its name
+	Addr string // host:port to connect to; a host that means "every address" stands for loopback
+	// URL is the site's address as visitors type it: it gives the Host header, the TLS server name, and
+	// whether TLS is tried first.
+	URL string
+}
+
+// Answer is what nginx says of a site.
+type Answer struct {
+	Site     string      `json:"site"`
+	Mode     status.Mode `json:"mode"`
+	Revision string      `json:"revision"`
+	Closed   bool        `json:"closed"` // whether nginx sees the site's closed file
+}
+
+// Probe asks nginx, on a connection of its own, which rules it follows for the site. The error wraps
+// ErrUnreachable or ErrNotOurs.
+func Probe(ctx context.Context, t Target) (Answer, error) {
+	resp, err := ask(ctx, t, ProbePath, nil, func(resp *reply) error {
+		var a Answer
+		if resp.code != http.StatusOK || json.Unmarshal(resp.body, &a) != nil || a.Revision == "" {
+			return fmt.Errorf("%w: the answer is %d %s", ErrNotOurs, resp.code, http.StatusText(resp.code))
+		}
+		if a.Site != t.Site {
+			return fmt.Errorf("%w: the answer is that of site %q", ErrNotOurs, a.Site)
+		}
+		return nil
+	})
+	if err != nil {
+		return Answer{}, fmt.Errorf("ask nginx at %s which rules it follows for %s: %w", t.Addr, t.Site, err)
+	}
+	var a Answer
+	return a, json.Unmarshal(resp.body, &a)
+}
+
+// Sight is what a visitor would see of a site.
+type Sight struct {
+	Status      int
+	Maintenance string // the mode in X-Conforma-Status: "" when the application, or nginx for it, answered
+}
+
+// See asks for the site's first page as a visitor's browser would. The error wraps ErrUnreachable.
+func See(ctx context.Context, t Target) (Sight, error) {
+	resp, err := ask(ctx, t, "/", http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}, func(*reply) error { return nil })
+	if err != nil {
+		return Sight{}, fmt.Errorf("look at %s through nginx at %s: %w", t.Site, t.Addr, err)
+	}
+	return Sight{Status: resp.code, Maintenance: resp.header.Get("X-Conforma-Status")}, nil
+}
+
+// reply is the part of an answer that matters here.
+type reply struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+// ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't
+// accept the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without.
+func ask(ctx context.Context, t Target, path string, header http.Header, check func(*reply) error) (*reply, error) {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	schemes := []string{"http", "https"}
+	if u.Scheme == "https" {
+		schemes = []string{"https", "http"}
+	}
+	var first error
+	for _, scheme := range schemes {
+		resp, err := askOnce(ctx, t.Addr, scheme, u, path, header)
+		if err == nil {
+			err = check(resp)
+		}
+		if err == nil {
+			return resp, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+func askOnce(ctx context.Context, addr, scheme string, u *url.URL, path string, header http.Header) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	client := http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "tcp", dialable(addr))
+			},
+			// The question stays on this machine, and the answer is no secret.
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, ServerName: u.Hostname()},
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+u.Host+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if header != nil {
+		req.Header = header
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return &reply{code: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+// dialable turns an address to listen at into one to connect to.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	switch host {
+	case "", "*", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
+}

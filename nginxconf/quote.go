@@ -1,0 +1,26 @@
+package nginxconf
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+// Quote returns s as one parameter of an nginx directive, in double quotes. It returns an error for what
+// nginx has no safe way to write: a dollar sign, which begins a variable wherever a directive takes one
+// and can't be escaped, control characters, and bytes that aren't UTF-8. The rules are those of
+// ngx_conf_read_token: inside quotes a backslash escapes a quote or a backslash.
+func Quote(s string) (string, error) {
+	if !utf8.ValidString(s) {
+		return "", errors.New("not valid UTF-8")
+	}
+	for _, r := range s {
+		if r == '$' {
+			return "", errors.New("a dollar sign would be read as a variable")
+		}
+		if r < ' ' || r == 0x7f {
+			return "", errors.New("a control character")
+		}
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`, nil
+}
