@@ -1,0 +1,10 @@
+// Package content holds the maintenance page's built-in text, in Markdown. It has no code but this
+// directive, which has to be here: go:embed reaches only files beside or below its own package.
+package content
+
+import "embed"
+
+// FS holds the built-in Markdown files. It serves where the configuration names no content of its own.
+//
+//go:embed *.md
+var FS embed.FS

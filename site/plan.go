@@ -1,0 +1,116 @@
+package site
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// Action is what publishing means for one file.
+type Action string
+
+const (
+	New       Action = "new"       // the store has no such file
+	Changed   Action = "changed"   // the store has it with other content
+	Unchanged Action = "unchanged" // the store has the same content already
+	Stale     Action = "stale"     // the store has it from an earlier publication, and it is no longer built
+)
+
+// Change is one line of a plan. A stale file has a Key and nothing else.
+type Change struct {
+	File
+	Action Action
+}
+
+// Putter is the part of a store that Upload needs.
+type Putter interface {
+	Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (etag string, err error)
+}
+
+// Plan compares the files built for s with what the store lists (all of it, or what is below s.Path),
+// and returns a line for each file in the order in which Upload goes, stale ones last. It can't see a
+// change of content type or cache control alone. What isn't of the page, such as the status document, the client
+// and the pages of other sites, is never stale.
+func Plan(s Site, files []File, existing []store.Object) []Change {
+	etags := make(map[string]string, len(existing))
+	for _, o := range existing {
+		etags[o.Key] = o.ETag
+	}
+	var plan []Change
+	built := make(map[string]bool, len(files))
+	for _, f := range files {
+		built[f.Key] = true
+		etag, there := etags[f.Key]
+		action := Changed
+		if !there {
+			action = New
+		} else if etag == store.ContentETag(f.Data) {
+			action = Unchanged
+		}
+		plan = append(plan, Change{f, action})
+	}
+	slices.SortStableFunc(plan, uploadOrder)
+	for _, o := range existing {
+		if !built[o.Key] && s.owns(o.Key, etags) {
+			plan = append(plan, Change{File{Key: o.Key}, Stale})
+		}
+	}
+	return plan
+}
+
+// owns reports whether key has the form of a file that Build makes for s. A folder with a status document
+// or schema of its own is another site's, even where its name could be a language.
+func (s Site) owns(key string, existing map[string]string) bool {
+	dir, base := path.Split(key)
+	dir = path.Clean(dir)
+	if dir == path.Clean(s.Path) {
+		return base == indexName || base == status.SchemaFileName
+	}
+	if path.Dir(dir) != path.Clean(s.Path) || base != indexName || !language.MatchString(path.Base(dir)) {
+		return false
+	}
+	for _, own := range []string{status.FileName, status.SchemaFileName} {
+		if _, ok := existing[path.Join(dir, own)]; ok {
+			return false
+		}
+	}
+	return true
+}
+
+// uploadOrder has a page come after everything that it may point at: parts, translations, main page.
+func uploadOrder(a, b Change) int {
+	rank := func(c Change) int {
+		if path.Base(c.Key) != indexName {
+			return -1000
+		}
+		return -strings.Count(c.Key, "/")
+	}
+	return cmp.Or(rank(a)-rank(b), strings.Compare(a.Key, b.Key))
+}
+
+// Upload writes the new and changed files of a plan, which may be several plans together, one at a time and every page
+// after what it points at. It stops at the first error, which wraps that of st; a plan made afresh then goes on from there. After each
+// file written it calls progress, which may be nil.
+func Upload(ctx context.Context, st Putter, plan []Change, progress func(Change)) error {
+	plan = slices.Clone(plan)
+	slices.SortStableFunc(plan, uploadOrder)
+	for _, c := range plan {
+		if c.Action != New && c.Action != Changed {
+			continue
+		}
+		meta := store.Meta{ContentType: c.ContentType, CacheControl: c.CacheControl}
+		if _, err := st.Put(ctx, c.Key, c.Data, meta, store.Always()); err != nil {
+			return fmt.Errorf("upload %s: %w", c.Key, err)
+		}
+		if progress != nil {
+			progress(c)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// memory is a store that keeps what it is given, in the order in which it was given.
+type memory struct {
+	puts []string
+	fail string // the key that can't be written
+}
+
+var errFull = errors.New("full")
+
+func (m *memory) Put(_ context.Context, key string, data []byte, meta store.Meta, _ store.Condition) (string, error) {
+	if key == m.fail {
+		return "", errFull
+	}
+	m.puts = append(m.puts, fmt.Sprintf("%s=%s %s %s", key, data, meta.ContentType, meta.CacheControl))
+	return store.ContentETag(data), nil
+}
+
+func listing(keyAndText ...string) []store.Object {
+	var objects []store.Object
+	for i := 0; i < len(keyAndText); i += 2 {
+		objects = append(objects, store.Object{Key: keyAndText[i], ETag: store.ContentETag([]byte(keyAndText[i+1]))})
+	}
+	return objects
+}
+
+func TestPlan(t *testing.T) {
+	built := func(path string) []File {
+		var out []File
+		for _, name := range []string{"index.html", "pt/index.html", "status.schema.json"} {
+			out = append(out, File{Key: path + name, Data: []byte("new")})
+		}
+		return out
+	}
+	tests := map[string]struct {
+		path     string
+		existing []store.Object
+		want     string
+	}{
+		"an empty store": {"", nil, "new status.schema.json, new pt/index.html, new index.html"},
+		"nothing to do": {"demo", listing("demo/index.html", "new", "demo/pt/index.html", "new", "demo/status.schema.json", "new"),
+			"unchanged demo/status.schema.json, unchanged demo/pt/index.html, unchanged demo/index.html"},
+		"something of each": {"demo", listing("demo/fr/index.html", "old", "demo/index.html", "old", "demo/status.schema.json", "new"),
+			"unchanged demo/status.schema.json, new demo/pt/index.html, changed demo/index.html, stale demo/fr/index.html"},
+		"what isn't of the page is left alone": {"demo", listing("demo/status.json", "x", "demo/conforma-status.js", "x", "demo/logo.png", "x", "demo/fr/other.html", "x",
+			"demo/french/index.html", "x", "demo/fr/fr/index.html", "x", "index.html", "x", "fr/index.html", "x", "other/index.html", "x"),
+			"new demo/status.schema.json, new demo/pt/index.html, new demo/index.html"},
+		"a site whose name could be a language": {"", listing("ng/index.html", "x", "ng/status.json", "x", "fr/index.html", "x", "la/index.html", "x", "la/status.schema.json", "x"),
+			"new status.schema.json, new pt/index.html, new index.html, stale fr/index.html"},
+		"opaque ETags": {"", []store.Object{{Key: "index.html", ETag: "abc-2"}}, "new status.schema.json, new pt/index.html, changed index.html"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			prefix := tt.path
+			if prefix != "" {
+				prefix += "/"
+			}
+			var got []string
+			for _, c := range Plan(Site{Path: tt.path}, built(prefix), tt.existing) {
+				got = append(got, string(c.Action)+" "+c.Key)
+			}
+			if got := strings.Join(got, ", "); got != tt.want {
+				t.Errorf("\n got %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestUpload(t *testing.T) {
+	file := func(key string, a Action) Change {
+		return Change{File{key, []byte("x"), "type", "cache"}, a}
+	}
+	// Two sites' plans, one behind the other.
+	plan := []Change{
+		file("index.html", Changed), file("pt/index.html", New), file("status.schema.json", New), file("fr/index.html", Stale),
+		file("b/index.html", New), file("b/pt/index.html", Unchanged), file("b/status.schema.json", Unchanged), file("b/new.js", New),
+	}
+	all := []string{"b/new.js", "status.schema.json", "b/index.html", "pt/index.html", "index.html"}
+	tests := map[string]struct {
+		fail string
+		want []string
+	}{
+		"everything":         {"", all},
+		"a part fails":       {"b/new.js", nil},
+		"a page fails":       {"pt/index.html", all[:3]},
+		"the last one fails": {"index.html", all[:4]},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			m := &memory{fail: tt.fail}
+			var told, want []string
+			err := Upload(t.Context(), m, plan, func(c Change) { told = append(told, c.Key) })
+			if (err != nil) != (tt.fail != "") || err != nil && (!errors.Is(err, errFull) || !strings.Contains(err.Error(), tt.fail)) {
+				t.Errorf("got error %v", err)
+			}
+			for _, key := range tt.want {
+				want = append(want, key+"=x type cache")
+			}
+			if !reflect.DeepEqual(m.puts, want) || !reflect.DeepEqual(told, tt.want) {
+				t.Errorf("wrote %q, told of %q, want %q", m.puts, told, tt.want)
+			}
+		})
+	}
+	if err := Upload(t.Context(), &memory{}, plan, nil); err != nil {
+		t.Errorf("without progress: %v", err)
+	}
+}

@@ -1,0 +1,122 @@
+
+(() => {
+  "use strict";
+  const every = 15000; // ms between two questions
+  const patience = 10000; // ms to wait for an answer
+  const $ = (id) => document.getElementById(id);
+  const root = document.documentElement;
+  const heading = $("title").textContent;
+  const tab = document.title;
+
+  // The sentences are in the page's language, so dates are too; region and clock are the reader's own.
+  const base = (tag) => tag.split("-")[0];
+  const locale = navigator.languages.find((l) => base(l) === base(root.lang)) ?? root.lang;
+  const { hourCycle } = Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
+  const format = (t, options) => Intl.DateTimeFormat(locale, options).format(t);
+
+  let doc; // the newest status document
+  let heard; // when it was last confirmed, by the server's clock
+  let failing = false;
+  let asking = false;
+  let offset = 0; // the server's clock less this one, in ms
+  let timer;
+
+  const now = () => Date.now() + offset;
+
+  // Written only where it differs, or a screen reader would repeat itself each second.
+  const say = (id, text) => {
+    const e = $(id);
+    if (e.textContent !== text) e.textContent = text;
+    e.hidden = !text;
+  };
+
+  const time = (t) => {
+    const day = { weekday: "long", day: "numeric", month: "long" };
+    const clock = { hour: "numeric", minute: "2-digit", hourCycle };
+    return format(t, format(t, day) === format(now(), day) ? clock : { ...day, ...clock });
+  };
+
+  const zone = () => Intl.DateTimeFormat(locale, { timeZoneName: "long" })
+    .formatToParts(now()).find((p) => p.type === "timeZoneName").value;
+
+  const span = (ms) => {
+    if (ms < 60000) return "less than a minute";
+    const n = Math.ceil(ms / 60000);
+    const parts = [[Math.floor(n / 1440), "day"], [Math.floor(n / 60) % 24, "hour"], [n % 60, "minute"]]
+      .filter(([count]) => count)
+      .map(([count, unit]) => Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count));
+    return new Intl.ListFormat(locale, { type: "unit" }).format(parts);
+  };
+
+  const progress = () => {
+    if (doc.mode === "online") return ["", "Welcome back", "Maintenance is over, and the site is there for you again."];
+    if (!doc.expectedUntil) return ["", "No end announced yet", "A time is shown here as soon as one is known."];
+    const until = Date.parse(doc.expectedUntil);
+    const left = until - now();
+    if (left > 0) return ["Expected back in", span(left), "The end is planned for " + time(until) + "."];
+    return ["", "Taking longer than planned", "The end was planned for " + time(until) + ". The site opens as soon as the work is done."];
+  };
+
+  const show = () => {
+    if (!doc) {
+      if (!failing) return;
+      say("state", "State unknown");
+      say("detail", "This page can’t find out just now whether the site is open. It goes on asking. The link below leads to the site as soon as that is open.");
+      return;
+    }
+    const open = doc.mode === "online";
+    const [label, big, detail] = progress();
+    root.dataset.mode = doc.mode;
+    document.title = open ? "Open: " + tab : tab;
+    say("title", open ? "The site is open" : heading);
+    if ($("lead")) $("lead").hidden = open;
+    say("state", open ? "Open" : "Closed for maintenance");
+    say("label", label);
+    say("big", big);
+    say("detail", detail);
+    say("message", open ? "" : doc.messages?.[root.lang] ?? doc.message ?? "");
+    $("admin").hidden = doc.mode !== "admin";
+    say("since", (open ? "Open since " : "Closed since ") + time(Date.parse(doc.since)) + ". Times are in " + zone() + ".");
+    say("news", failing ? "No news since " + time(heard) + ". This page goes on asking." : open ? "" : "This page keeps itself up to date.");
+  };
+
+  const isText = (v) => v == null || typeof v === "string";
+  const isTime = (v) => typeof v === "string" && !Number.isNaN(Date.parse(v));
+  const readable = (d) => d?.version === 1 && ["online", "admin", "offline"].includes(d.mode) && Number.isInteger(d.seq) &&
+    isTime(d.since) && (d.expectedUntil == null || isTime(d.expectedUntil)) &&
+    isText(d.message) && isText(d.messages?.[root.lang]);
+
+  const ask = async () => {
+    clearTimeout(timer);
+    if (asking || document.hidden) return;
+    asking = true;
+    try {
+      const answer = await fetch($("now").dataset.status, {
+        cache: "no-cache", credentials: "omit", signal: AbortSignal.timeout(patience),
+      });
+      if (!answer.ok) throw new Error(answer.status);
+      const got = await answer.json();
+      if (!readable(got)) throw new Error("unreadable");
+      // A cache on the way keeps the Date of when it asked, and says in Age how long ago that was.
+      const clock = Date.parse(answer.headers.get("date")) + 1000 * (answer.headers.get("age") ?? 0);
+      const ahead = clock - Date.now();
+      // Date is in whole seconds: smaller changes are noise, and would make the countdown flicker.
+      if (Math.abs(ahead - offset) > 2000) offset = ahead;
+      failing = false;
+      if (!doc || got.seq >= doc.seq) {
+        doc = got;
+        heard = now();
+      }
+    } catch {
+      failing = true;
+    }
+    asking = false;
+    show();
+    timer = setTimeout(ask, every * (0.8 + 0.4 * Math.random()));
+  };
+
+  document.addEventListener("visibilitychange", ask);
+  addEventListener("online", ask);
+  setInterval(() => document.hidden || show(), 1000);
+  ask();
+})();
