@@ -1,0 +1,184 @@
+// Package gate answers nginx's auth_request for sites in admin mode: it says of a request's token whether
+// its bearer is an administrator, and nothing else. Whatever is not plainly right is refused.
+package gate
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// DefaultAlgorithm is what a Policy without an Algorithm demands: the one that Conforma signs with.
+const DefaultAlgorithm = "HS256"
+
+// Policy says which tokens let their bearer into a site that is in admin mode. One that is itself not
+// sound (an unknown Algorithm, no AdminClaim) admits nobody.
+type Policy struct {
+	Site       string        // the site's name, as in /check/SITE
+	Algorithm  string        // "HS256", "HS384" or "HS512"; "" is DefaultAlgorithm. Never taken from the token (RFC 8725, 3.1)
+	Audience   string        // must be in the token's aud; "" is not checked
+	Issuer     string        // must be the token's iss; "" is not checked
+	AdminClaim string        // the claim that must be the boolean true, under exactly this name
+	MaxAge     time.Duration // since iat, which a token then must have; 0 is not checked
+	Leeway     time.Duration // how far clocks may differ, for exp, nbf and iat; not negative, a minute at most makes sense
+}
+
+// Refusal is the error of a token that doesn't admit; find it with errors.As.
+type Refusal struct {
+	Reason string // for the log: never holds any part of the token or of the secret
+}
+
+func (r *Refusal) Error() string { return "token: " + r.Reason }
+
+func refuse(reason string) error { return &Refusal{Reason: reason} }
+
+// The reasons for which claims are refused; those for a token's form are in token.go.
+const (
+	reasonPolicy     = "the policy is not sound"
+	reasonNoSecret   = "there is no secret to check it with"
+	reasonSignature  = "the signature doesn't match"
+	reasonExpired    = "expired"
+	reasonNotYet     = "not valid yet"
+	reasonFuture     = "issued in the future"
+	reasonTooOld     = "issued too long ago"
+	reasonNoIssuedAt = "no iat, which a maximum age needs"
+	reasonDate       = "exp, nbf or iat is not a date"
+	reasonAudType    = "aud is neither a string nor a list of strings"
+	reasonAudience   = "for another audience"
+	reasonIssuer     = "from another issuer"
+	reasonNotAdmin   = "the admin claim is not the boolean true"
+)
+
+// parsers holds a reader for each algorithm. They check the form again and the signature, in constant time;
+// claims are left to Policy.judge, which is stricter about their types.
+var parsers = map[string]*jwt.Parser{
+	"HS256": newParser("HS256"),
+	"HS384": newParser("HS384"),
+	"HS512": newParser("HS512"),
+}
+
+func newParser(algorithm string) *jwt.Parser {
+	return jwt.NewParser(jwt.WithValidMethods([]string{algorithm}), jwt.WithStrictDecoding(),
+		jwt.WithJSONNumber(), jwt.WithoutClaimsValidation())
+}
+
+// Verify returns nil when token, a compact JWS (RFC 7515, 7.1) without "Bearer ", admits its bearer at the
+// time now, and a *Refusal when it doesn't. An empty secret admits nobody.
+func (p Policy) Verify(token string, secret []byte, now time.Time) error {
+	algorithm := p.Algorithm
+	if algorithm == "" {
+		algorithm = DefaultAlgorithm
+	}
+	parser := parsers[algorithm]
+	if parser == nil || p.AdminClaim == "" {
+		return refuse(reasonPolicy)
+	}
+	if len(secret) == 0 {
+		return refuse(reasonNoSecret)
+	}
+	if err := checkForm(token, algorithm); err != nil {
+		return err
+	}
+	claims := jwt.MapClaims{}
+	_, err := parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return secret, nil })
+	if errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+		return refuse(reasonSignature)
+	}
+	if err != nil { // not passed on: it may quote the token
+		return refuse(reasonMalformed)
+	}
+	return p.judge(claims, now)
+}
+
+// judge holds the claims of a token that is genuine against the policy.
+func (p Policy) judge(claims map[string]any, now time.Time) error {
+	if err := p.judgeDates(claims, now); err != nil {
+		return err
+	}
+	audience, ok := audienceOf(claims)
+	switch {
+	case !ok:
+		return refuse(reasonAudType)
+	case p.Audience != "" && !slices.Contains(audience, p.Audience):
+		return refuse(reasonAudience)
+	}
+	if issuer, _ := claims["iss"].(string); p.Issuer != "" && issuer != p.Issuer {
+		return refuse(reasonIssuer)
+	}
+	if admin, _ := claims[p.AdminClaim].(bool); !admin {
+		return refuse(reasonNotAdmin)
+	}
+	return nil
+}
+
+// judgeDates follows RFC 7519, 4.1.4 to 4.1.6: exp is the first moment at which a token no longer holds, nbf the
+// first at which it does. A date that is there has to be one, whether it is needed or not.
+func (p Policy) judgeDates(claims map[string]any, now time.Time) error {
+	expires, hasExpires, ok1 := dateOf(claims, "exp")
+	notBefore, hasNotBefore, ok2 := dateOf(claims, "nbf")
+	issued, hasIssued, ok3 := dateOf(claims, "iat")
+	switch {
+	case !ok1 || !ok2 || !ok3:
+		return refuse(reasonDate)
+	case hasExpires && !now.Before(expires.Add(p.Leeway)):
+		return refuse(reasonExpired)
+	case hasNotBefore && now.Before(notBefore.Add(-p.Leeway)):
+		return refuse(reasonNotYet)
+	case hasIssued && issued.After(now.Add(p.Leeway)):
+		return refuse(reasonFuture)
+	case p.MaxAge > 0 && !hasIssued:
+		return refuse(reasonNoIssuedAt)
+	case p.MaxAge > 0 && now.Sub(issued)-p.Leeway > p.MaxAge:
+		return refuse(reasonTooOld)
+	}
+	return nil
+}
+
+// lastDate is the end of the year 9999, the last one that RFC 3339 can write, in seconds since 1970.
+const lastDate = 253402300799
+
+// dateOf reads a NumericDate (RFC 7519, 2). ok is false when the claim is there and isn't one.
+func dateOf(claims map[string]any, name string) (date time.Time, present, ok bool) {
+	value, present := claims[name]
+	if !present {
+		return time.Time{}, false, true
+	}
+	number, isNumber := value.(json.Number)
+	if !isNumber || strings.HasPrefix(number.String(), "-") {
+		return time.Time{}, true, false
+	}
+	seconds, err := strconv.ParseFloat(number.String(), 64)
+	if err != nil || seconds > lastDate {
+		return time.Time{}, true, false
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)), true, true
+}
+
+// audienceOf reads aud (RFC 7519, 4.1.3), nil when there is none. ok is false when it is of another type.
+func audienceOf(claims map[string]any) (audience []string, ok bool) {
+	value, present := claims["aud"]
+	if !present {
+		return nil, true
+	}
+	switch value := value.(type) {
+	case string:
+		return []string{value}, true
+	case []any:
+		for _, item := range value {
+			name, isString := item.(string)
+			if !isString {
+				return nil, false
+			}
+			audience = append(audience, name)
+		}
+		return audience, true
+	}
+	return nil, false
+}
