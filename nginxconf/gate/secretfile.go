@@ -1,0 +1,177 @@
+package gate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	envKey        = "JWT_SECRET"
+	maxSecretFile = 1 << 20 // bytes
+)
+
+// ReadEnvFile reads the secret from the last JWT_SECRET= line of an env file as Conforma's launch script and
+// Docker Compose take them: a line is KEY=value, in single or double quotes or none, after an optional export; one that
+// begins with # is a comment, as is what follows a blank and # behind the value. Between quotes everything is taken as it
+// stands: no escapes, no variables. Lines may end in CRLF.
+//
+// Its errors name the file and never quote it. They wrap ErrSecretMissing, ErrSecretQuotes, the errors of
+// CheckSecret, ErrSecretExposed, or what kept the file from being read, the first of these that applies: a secret
+// that has to be replaced comes before the mode of the file that it is in. Hint says what to do.
+func ReadEnvFile(path string) (Secret, error) {
+	return readSecret(path, true, fromEnv)
+}
+
+// ReadSecretFile reads a file that holds the secret and nothing else; one line end (LF or CRLF) behind it is left out.
+// Its errors are those of ReadEnvFile.
+func ReadSecretFile(path string) (Secret, error) {
+	return readSecret(path, false, func(data []byte) (Secret, error) {
+		if text, found := bytes.CutSuffix(data, []byte("\n")); found {
+			data = bytes.TrimSuffix(text, []byte("\r"))
+		}
+		return data, nil
+	})
+}
+
+func readSecret(path string, envFile bool, parse func([]byte) (Secret, error)) (Secret, error) {
+	fail := func(err error) (Secret, error) {
+		var onPath *fs.PathError
+		if errors.As(err, &onPath) { // the path is named once, by secretError
+			err = onPath.Err
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", ErrSecretMissing, err)
+		}
+		return nil, &secretError{path: path, envFile: envFile, err: err}
+	}
+	// Without O_NONBLOCK, opening a FIFO waits for somebody to write to it.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	if !info.Mode().IsRegular() {
+		return fail(errors.New("not a regular file"))
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
+	if err != nil {
+		return fail(err)
+	}
+	if len(data) > maxSecretFile {
+		return fail(errors.New("larger than 1 MB"))
+	}
+	secret, err := parse(data)
+	if err != nil {
+		return fail(err)
+	}
+	if err := CheckSecret(secret); err != nil {
+		return fail(err)
+	}
+	if info.Mode()&0o007 != 0 {
+		return fail(ErrSecretExposed)
+	}
+	return bytes.Clone(secret), nil // the rest of the file isn't kept: it may hold other passwords
+}
+
+// fromEnv finds the secret in the text of an env file, unchecked.
+func fromEnv(data []byte) (Secret, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // the byte order mark that some editors write
+	var secret Secret
+	err := fmt.Errorf("%w: no %s= line", ErrSecretMissing, envKey)
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+		if value, found := envValue(line); found {
+			secret, err = unquote(value)
+		}
+	}
+	return secret, err
+}
+
+const blanks = " \t"
+
+// envValue returns what stands behind JWT_SECRET= in a line, found being false when the line is about something else.
+func envValue(line []byte) (value []byte, found bool) {
+	key, value, found := bytes.Cut(line, []byte("="))
+	if !found {
+		return nil, false
+	}
+	key = bytes.Trim(key, blanks)
+	if rest, exported := bytes.CutPrefix(key, []byte("export")); exported && len(bytes.TrimLeft(rest, blanks)) < len(rest) {
+		key = bytes.TrimLeft(rest, blanks)
+	}
+	return value, string(key) == envKey
+}
+
+// unquote takes the quotes, the comment and the blanks off a value.
+func unquote(value []byte) (Secret, error) {
+	text := bytes.TrimLeft(value, blanks)
+	if len(text) == 0 || text[0] != '\'' && text[0] != '"' {
+		return bytes.Trim(withoutComment(value), blanks), nil
+	}
+	// A quote that is followed by more of the value is a part of it, as Conforma's launch script reads it.
+	for i := 1; i < len(text); i++ {
+		if text[i] != text[0] {
+			continue
+		}
+		rest := bytes.TrimLeft(text[i+1:], blanks)
+		if len(rest) == 0 || rest[0] == '#' && len(rest) < len(text)-i-1 {
+			return text[1:i], nil
+		}
+	}
+	return nil, ErrSecretQuotes
+}
+
+// withoutComment cuts a value that is not in quotes before the first # that follows a blank.
+func withoutComment(value []byte) []byte {
+	for i := 1; i < len(value); i++ {
+		if value[i] == '#' && (value[i-1] == ' ' || value[i-1] == '\t') {
+			return value[:i]
+		}
+	}
+	return value
+}
+
+// settled is how long a file must have stood unchanged before its times can tell that it still is:
+// file systems count in steps of up to two seconds.
+const settled = 2 * time.Second
+
+// CachedFile returns a source of the secret in the file at path for a SiteSource. It looks at the file's size,
+// times, mode and identity each time, and calls read (ReadEnvFile or ReadSecretFile) again when any has changed; a file
+// that changed less than two seconds before now, and one that can't be read or is refused, is read each time. So a secret that
+// is replaced holds at once, and one that is taken away or spoilt is gone at once. Safe for concurrent use.
+func CachedFile(path string, read func(path string) (Secret, error), now func() time.Time) func() (Secret, error) {
+	type entry struct {
+		info   fs.FileInfo
+		secret Secret
+	}
+	var last atomic.Pointer[entry]
+	return func() (Secret, error) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return read(path) // which fails as well, and says so in its own words
+		}
+		if e := last.Load(); e != nil && sameFile(e.info, info) {
+			return e.secret, nil
+		}
+		secret, err := read(path)
+		if err == nil && now().Sub(info.ModTime()) >= settled {
+			last.Store(&entry{info, secret})
+		}
+		return secret, err
+	}
+}
+
+func sameFile(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
+}
