@@ -17,10 +17,14 @@ const (
 	maxSecretFile = 1 << 20 // bytes
 )
 
-// ReadEnvFile reads the secret from the last JWT_SECRET= line of an env file as Conforma's launch script and
-// Docker Compose take them: a line is KEY=value, in single or double quotes or none, after an optional export; one that
-// begins with # is a comment, as is what follows a blank and # behind the value. Between quotes everything is taken as it
-// stands: no escapes, no variables. Lines may end in CRLF.
+// ReadEnvFile reads the secret from the last JWT_SECRET= line of an env file: a line is KEY=value, in single or double
+// quotes or none, after an optional export; one that begins with # is a comment, as is what follows a blank and # behind the
+// value. Between quotes everything is taken as it stands: no escapes, no variables. Lines may end in CRLF.
+//
+// These are the rules of Docker Compose but for escapes and variables, which Conforma's launch script doesn't have. That
+// script (docker/demo_server/launch) knows less: it takes a comment behind a value for a part of it, and doesn't see a line with
+// export, blanks before = or a CRLF at all. Where the two differ, the gate refuses the application's tokens; it never
+// admits more.
 //
 // Its errors name the file and never quote it. They wrap ErrSecretMissing, ErrSecretQuotes, the errors of
 // CheckSecret, ErrSecretExposed, or what kept the file from being read, the first of these that applies: a secret
