@@ -4,11 +4,12 @@ package nginxconf
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
-	"text/template"
+	"strings"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/status"
@@ -27,24 +28,72 @@ const (
 	ProbePath  = "/.conforma-status/probe"
 )
 
-//go:embed http.conf.tmpl
-var httpText string
+// The rules, with words in braces where values go. Plain replacement, because a template package would keep
+// the linker from dropping the unused operations of the S3 client: a third of the binary.
+//
+//go:embed rules
+var rules embed.FS
 
-//go:embed site.conf.tmpl
-var siteText string
+func rule(name string) string {
+	text, err := rules.ReadFile("rules/" + name + ".conf")
+	if err != nil {
+		panic("nginxconf: " + err.Error())
+	}
+	return string(text)
+}
 
-func parse(name, text string) *template.Template {
-	return template.Must(template.New(name).Funcs(template.FuncMap{"quote": Quote}).Parse(text))
+// Lines that several locations share.
+const (
+	fileLines = `  client_max_body_size 0;
+  error_page 418 /.conforma-status/none;
+  auth_request off;
+  auth_basic off;
+  allow all;
+  root {DIR};
+  types { }`
+	unavailableLines = `  default_type application/json;
+  add_header Retry-After 60 always;
+  add_header Cache-Control no-store always;
+  add_header X-Conforma-Status {SHOWN} always;
+  add_header Access-Control-Allow-Origin $http_origin always;
+  add_header Access-Control-Allow-Credentials $conforma_credentials always;
+  add_header Access-Control-Expose-Headers "Retry-After, X-Conforma-Status" always;
+  add_header Vary $conforma_vary always;`
+	statusLines = `  default_type application/json;
+  add_header Cache-Control no-cache always;
+  add_header Access-Control-Allow-Origin * always;`
+)
+
+// values collects what is put in place of the words in braces, each in nginx's quotes.
+type values struct {
+	pairs []string
+	err   error
+}
+
+func (v *values) quoted(word, value string) {
+	text, err := Quote(value)
+	if err != nil {
+		v.err = errors.Join(v.err, fmt.Errorf("write %q into nginx's configuration: %w", value, err))
+	}
+	v.plain(word, text)
+}
+
+func (v *values) plain(word, text string) { v.pairs = append(v.pairs, "{"+word+"}", text) }
+
+// fill replaces in one pass: what a value holds is not looked at again.
+func (v *values) fill(text string) ([]byte, error) {
+	if v.err != nil {
+		return nil, v.err
+	}
+	return []byte(strings.NewReplacer(v.pairs...).Replace(text)), nil
 }
 
 // HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. It
 // returns an error when the gate's socket path has no safe spelling in nginx's configuration (see Quote).
 func HTTP(gateSocket string) ([]byte, error) {
-	var out bytes.Buffer
-	if err := parse("http.conf", httpText).Execute(&out, struct{ Socket string }{gateSocket}); err != nil {
-		return nil, fmt.Errorf("render http.conf: %w", err)
-	}
-	return out.Bytes(), nil
+	var v values
+	v.quoted("SOCKET", "unix:"+gateSocket)
+	return v.fill(rule("http"))
 }
 
 // Site is what the rules of one site are made of.
@@ -76,18 +125,36 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	}
 	shut := fallback
 	shut.Mode = shown
-	data := struct {
-		Site
-		Mode, Shown         status.Mode
-		Revision            string
-		Open                []string
-		Status, Unavailable string
-	}{s, mode, shown, revision, open, string(bytes.TrimSpace(fallback.Marshal())), string(bytes.TrimSpace(Unavailable(shut)))}
-	var out bytes.Buffer
-	if err := parse("site.conf", siteText).Execute(&out, data); err != nil {
+	text := rule("head") + rule(string(mode)) + rule("answers")
+	if mode == status.Admin {
+		text += rule("gate")
+	}
+	text = strings.NewReplacer("{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
+	var v values
+	v.plain("NAME", s.Name)
+	v.plain("MODE", string(mode))
+	v.plain("SHOWN", string(shown))
+	v.plain("REVISION", revision)
+	v.plain("OPEN", openLines(open))
+	v.quoted("DIR", s.Dir)
+	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
+	v.quoted("PAGE_URL", s.PageURL)
+	v.quoted("STATUS", string(bytes.TrimSpace(fallback.Marshal())))
+	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))
+	out, err := v.fill(text)
+	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", s.Name, err)
 	}
-	return out.Bytes(), nil
+	return out, nil
+}
+
+// openLines are the rules that let requests through without a token; patterns hold no quote and no backslash.
+func openLines(patterns []string) string {
+	var b strings.Builder
+	for _, p := range patterns {
+		fmt.Fprintf(&b, "if ($conforma_line ~ \"%s\") { set $conforma_gate pass; }\n", p)
+	}
+	return b.String()
 }
 
 // Revision names one rendering of a site's rules: n, which grows with each change on this host, and a
