@@ -34,9 +34,9 @@ type Putter interface {
 }
 
 // Plan compares the files built for s with what the store lists (all of it, or what is below s.Path),
-// and returns a line for each file in the order in which Upload goes, stale ones last. It can't see a
-// change of content type or cache control alone. What isn't of the page, such as the status document, the client
-// and the pages of other sites, is never stale.
+// and returns a line for each file in the order in which Upload goes, stale ones last. What isn't of the
+// page, such as the status document, the client and the pages of other sites, is never stale. It can't
+// see a change of content type or cache control alone.
 func Plan(s Site, files []File, existing []store.Object) []Change {
 	etags := make(map[string]string, len(existing))
 	for _, o := range existing {
@@ -94,9 +94,9 @@ func uploadOrder(a, b Change) int {
 	return cmp.Or(rank(a)-rank(b), strings.Compare(a.Key, b.Key))
 }
 
-// Upload writes the new and changed files of a plan, which may be several plans together, one at a time and every page
-// after what it points at. It stops at the first error, which wraps that of st; a plan made afresh then goes on from there. After each
-// file written it calls progress, which may be nil.
+// Upload writes the new and changed files of a plan, which may be several sites' plans together, one at a
+// time and every page after what it points at. It stops at the first error, which wraps that of st; a plan
+// made afresh goes on from there. It calls progress, which may be nil, after each file written.
 func Upload(ctx context.Context, st Putter, plan []Change, progress func(Change)) error {
 	plan = slices.Clone(plan)
 	slices.SortStableFunc(plan, uploadOrder)

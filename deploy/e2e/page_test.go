@@ -3,11 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -39,101 +36,6 @@ const ownClock = `
 		look();
 	});
 `
-
-// clock is the server's time in every test: 10:20 in the morning of 23 November in New Zealand.
-var clock = time.Date(2026, 11, 22, 21, 20, 0, 0, time.UTC)
-
-// answer is what the server says when it is asked for the status.
-type answer struct {
-	code    int // 0 breaks the connection
-	body    string
-	advance time.Duration // of the server's time over clock
-	age     string        // Age header, when not empty
-}
-
-// maintenance serves a built page below /demo/ with a status that tests set.
-type maintenance struct {
-	*httptest.Server
-	mu    sync.Mutex
-	next  answer
-	polls int
-}
-
-func (m *maintenance) say(a answer) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.next = a
-}
-
-func (m *maintenance) polled() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.polls
-}
-
-func serveMaintenance(t *testing.T, c *site.Content) *maintenance {
-	t.Helper()
-	m := &maintenance{}
-	pages := map[string]site.File{}
-	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/demo/status.json" {
-			m.serveStatus(w)
-			return
-		}
-		f, ok := pages[r.URL.Path]
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", f.ContentType)
-		w.Header().Set("Cache-Control", f.CacheControl)
-		w.Write(f.Data)
-	}))
-	t.Cleanup(m.Close)
-	files, err := site.Build(c, site.Site{Name: "demo", Path: "demo", AppURL: appURL, PageURL: m.URL + "/demo/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		pages["/"+strings.TrimSuffix(f.Key, "index.html")] = f
-	}
-	return m
-}
-
-func (m *maintenance) serveStatus(w http.ResponseWriter) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.polls++
-	if m.next.code == 0 {
-		panic(http.ErrAbortHandler)
-	}
-	h := w.Header()
-	h.Set("Date", clock.Add(m.next.advance).Format(http.TimeFormat))
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-cache")
-	if m.next.age != "" {
-		h.Set("Age", m.next.age)
-	}
-	w.WriteHeader(m.next.code)
-	w.Write([]byte(m.next.body))
-}
-
-// doc answers with a status that began at 21:15 UTC, expected to end after the given time (0: no ETA).
-func doc(mode status.Mode, seq uint64, eta time.Duration, message string) answer {
-	d := status.Document{
-		Version: status.Version, Site: "demo", Mode: mode, Seq: seq, Since: clock.Add(-5 * time.Minute), UpdatedAt: clock,
-		// Where the page leads was decided when it was built, whatever the status says.
-		AppURL: "https://elsewhere.example.org", PageURL: "https://elsewhere.example.org/",
-	}
-	if eta != 0 {
-		until := clock.Add(eta)
-		d.ExpectedUntil = &until
-	}
-	if message != "" {
-		d.Message = &message
-	}
-	return answer{code: 200, body: string(d.Marshal())}
-}
 
 // view is what a reader sees; what is hidden is "".
 type view struct {
@@ -169,6 +71,7 @@ const (
 	late      = "Taking longer than planned"
 )
 
+// The page shows what the status says, through every kind of answer, and never anything that isn't so.
 func TestPageShowsTheStatus(t *testing.T) {
 	unknown := view{
 		Tab: "Site maintenance", Title: "Site maintenance", State: "State unknown",
@@ -181,7 +84,7 @@ func TestPageShowsTheStatus(t *testing.T) {
 	noETA := closedView().with("", noEnd, noEndMore)
 	in25 := closedView().with("Expected back in", "25 minutes", "The end is planned for 10:45 am.")
 	admin := func(v *view) {
-		v.Mode, v.Admin = "admin", "Administrators are checking the work and can log in already."
+		v.Mode, v.Admin = "admin", "Administrators can log in already."
 	}
 	stale := func(v *view) { v.News = "No news since 10:20 am. This page goes on asking." }
 	says := func(text string) func(*view) { return func(v *view) { v.Message = text } }
