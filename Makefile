@@ -1,0 +1,138 @@
+# conforma-status: "make help" lists what can be made here.
+
+.DEFAULT_GOAL := build
+.ONESHELL:
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: build demo test soak lint publish bench clean help need-go need-demo need-test need-lint
+
+BIN         := bin/conforma-status
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+MODULES     := . deploy/e2e
+TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin
+SCRIPTS     := .ci/run $(wildcard deploy/*.sh)
+
+# What all the fuzz targets together may take in "make soak", and one of them at most, in seconds.
+FUZZ_TIME     := 480
+FUZZ_TIME_ONE := 20
+
+# nginx lives in /usr/sbin, which is not on an ordinary user's PATH.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export CONFORMA_STATUS_BIN := $(CURDIR)/$(BIN)
+
+## build: bin/conforma-status
+build: need-go
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/conforma-status
+
+## demo: the whole thing on this machine, on loopback
+demo: need-demo build
+	@$(BIN) demo
+
+## test: all tests, with the race detector, against a real nginx, S3 server and browser
+test: need-test build
+	@go test -race ./...
+	cd deploy/e2e
+	go test -race -count=1 ./...
+	echo "make test: all tests passed"
+
+## soak: what takes longer: the soak tests and a while of every fuzz target
+soak: need-test build
+	@(cd deploy/e2e && go test -race -count=1 -timeout 10m -tags soak -run '^TestSoak' ./...)
+	targets=$$(for module in $(MODULES); do
+	  (cd $$module && go test -list '^Fuzz' ./...) | awk -v dir=$$module \
+	    '/^Fuzz/ { names[++n] = $$1 } $$1 == "ok" { for (i = 1; i <= n; i++) print dir, $$2, names[i]; n = 0 }'
+	done)
+	count=$$(grep -c . <<<"$$targets" || true)
+	seconds=$$(( $(FUZZ_TIME) / (count + 1) ))
+	[ $$seconds -le $(FUZZ_TIME_ONE) ] || seconds=$(FUZZ_TIME_ONE)
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT
+	while read -r dir package name && [ -n "$$name" ]; do
+	  if ! (cd $$dir && go test -run '^$$' -fuzz "^$$name$$" -fuzztime $${seconds}s $$package) >"$$log" 2>&1 </dev/null; then
+	    # Before Go 1.27 the end of the time itself may come out as a failure, without an input that fails:
+	    # https://go.dev/issue/75804
+	    if grep -q 'Failing input' "$$log" || ! grep -qx '    context deadline exceeded' "$$log"; then
+	      cat "$$log"; exit 1
+	    fi
+	  fi
+	  echo "$$name: $$(grep -o 'execs: [0-9]*' "$$log" | tail -n 1) in $$seconds s"
+	done <<<"$$targets"
+	echo "make soak: passed, with $$count fuzz targets"
+
+## lint: formatting, vet, staticcheck, shellcheck, tidy modules, nothing stray at the top level
+lint: need-lint
+	@files=$$(gofmt -l .)
+	[ -z "$$files" ] || { echo "not gofmt'ed: $$files"; exit 1; }
+	for module in $(MODULES); do
+	  echo "lint $$module"
+	  (cd $$module && go mod verify >/dev/null && go mod tidy -diff)
+	  (cd $$module && go vet -tags soak ./... && go run $(STATICCHECK) -tags soak ./...)
+	done
+	shellcheck $(SCRIPTS)
+	for entry in *; do
+	  case " $(TOP_LEVEL) " in *" $$entry "*) ;; *) echo "at the top level: $$entry"; exit 1 ;; esac
+	done
+	echo "make lint: clean"
+
+## publish: build the maintenance site and upload what changed (CONFIG=FILE for another configuration)
+publish: build
+	@$(BIN) $(if $(CONFIG),--config "$(CONFIG)") publish
+
+## bench: all benchmarks as one table
+bench: need-test build
+	@for module in $(MODULES); do
+	  (cd $$module && go test -run '^$$' -bench . -benchmem ./...)
+	done | awk '$$1 == "pkg:" { pkg = $$2; sub(/.*conforma-status\/?/, "", pkg) }
+	  /^Benchmark/ { printf "%-24s %-40s", pkg, $$1; for (i = 3; i < NF; i += 2) printf " %14s %s", $$i, $$(i + 1); print "" }
+	  /^(FAIL|panic)/ { print; failed = 1 }
+	  END { exit failed }'
+
+## clean: remove what was built
+clean:
+	@rm -rf bin dist coverage
+
+## help: this list
+help:
+	@sed -n 's/^## /  make /p' $(firstword $(MAKEFILE_LIST))
+
+need-go:
+	@command -v go >/dev/null || { echo "missing: go 1.26 or newer, from https://go.dev/dl/" >&2; exit 1; }
+
+need-demo: need-go
+	@$(call need,nginx:nginx)
+
+# The race detector needs a C compiler.
+need-test: need-go
+	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell)
+
+need-lint: need-go
+	@$(call need,shellcheck:shellcheck)
+
+# need takes words like PROGRAM:PACKAGE+PACKAGE and installs the Debian packages of the programs that aren't there.
+# Debian starts the servers that it installs and enables them at boot. A policy-rc.d (see invoke-rc.d(8))
+# keeps them from starting, and the nginx installed here for the demo and the tests, which run their own,
+# isn't left enabled.
+define need
+missing=; packages=
+for pair in $(1); do
+  command -v "$${pair%:*}" >/dev/null && continue
+  missing="$$missing $${pair%:*}"; packages="$$packages $${pair#*:}"
+done
+[ -n "$$packages" ] || exit 0
+packages=$${packages//+/ }
+command -v apt-get >/dev/null || { echo "missing:$$missing" >&2; exit 1; }
+sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo
+command -v $${sudo:-true} >/dev/null || { echo "missing:$$missing (and sudo to install them)" >&2; exit 1; }
+echo "installing$$packages (apt-get$${sudo:+, with sudo})"
+$$sudo sh -eu -c '
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $$policy ]; then
+  trap "rm -f $$policy" EXIT; trap "exit 1" INT TERM
+  printf "#!/bin/sh\nexit 101\n" >$$policy; chmod 755 $$policy
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qq --no-install-recommends "$$@" >/dev/null
+case " $$* " in *" nginx "*) update-rc.d nginx disable ;; esac
+' sh $$packages
+endef
