@@ -14,13 +14,15 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // dirStore is a directory that a web server serves. Files are replaced by rename. Writers exclude each
 // other with flock(2) on the directory itself, so that no lock file lies among what is served and none
 // outlives a killed process. All paths are resolved inside an os.Root: no symbolic link leads out.
 type dirStore struct {
-	root string // absolute
+	root string        // absolute
+	wait time.Duration // longest wait for another writer
 }
 
 func (d *dirStore) Get(ctx context.Context, key string) ([]byte, string, error) {
@@ -168,13 +170,13 @@ func (d *dirStore) openRoot(ctx context.Context, doing string) (*os.Root, error)
 	return root, nil
 }
 
-// lock waits until no other writer is in the directory, for as long as ctx and DefaultTimeout allow.
+// lock waits until no other writer is in the directory, for as long as ctx and d.wait allow.
 func (d *dirStore) lock(ctx context.Context, doing string, root *os.Root) (unlock func() error, err error) {
 	f, err := root.Open(".")
 	if err != nil {
 		return nil, d.fail(doing, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.wait)
 	defer cancel()
 	locked := make(chan error, 1)
 	go func() { locked <- flock(f) }()

@@ -12,7 +12,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
+
+// dirAt returns a store that waits long for others: many writers may share one slow disk here.
+func dirAt(root string) *dirStore { return &dirStore{root: root, wait: time.Minute} }
 
 func mkdir(t *testing.T, dir string) {
 	t.Helper()
@@ -61,7 +65,7 @@ func TestDirList(t *testing.T) {
 	must(t, os.Symlink("nowhere", filepath.Join(root, "dangling")))
 	must(t, os.Symlink("/etc/hostname", filepath.Join(root, "leads-out")))
 	must(t, syscall.Mkfifo(filepath.Join(root, "fifo"), 0o644))
-	s := &dirStore{root: root}
+	s := dirAt(root)
 	for prefix, want := range map[string][]string{
 		"":             {"demo-2/index.html", "demo/ar/index.html", "demo/index.html", "link.html", "status.json"},
 		"demo":         {"demo-2/index.html", "demo/ar/index.html", "demo/index.html"},
@@ -92,7 +96,7 @@ func TestDirStaysInside(t *testing.T) {
 	must(t, os.Symlink(outside, filepath.Join(root, "out")))
 	must(t, os.Symlink(filepath.Join(outside, "secret"), filepath.Join(root, "secret")))
 	must(t, os.Symlink(filepath.Join(outside, "new"), filepath.Join(root, "new")))
-	s := &dirStore{root: root}
+	s := dirAt(root)
 	for _, key := range []string{"out/secret", "secret", "out/new", "new"} {
 		if data, _, err := s.Get(t.Context(), key); err == nil {
 			t.Errorf("get %s reads %q outside the store", key, data)
@@ -116,7 +120,7 @@ func TestDirFaults(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	put := func(root, key string) error {
-		_, err := (&dirStore{root: root}).Put(t.Context(), key, []byte("y"), Meta{}, Always())
+		_, err := dirAt(root).Put(t.Context(), key, []byte("y"), Meta{}, Always())
 		return err
 	}
 	for _, c := range []struct {
@@ -130,7 +134,7 @@ func TestDirFaults(t *testing.T) {
 		{"key is a directory", put(root, "directory"), ErrUnavailable, "file exists", "remove the one"},
 		{"below a file", put(root, "file/a"), ErrUnavailable, "not a directory", "remove the one"},
 		{"deep below a file", put(root, "file/a/b"), ErrUnavailable, "not a directory", "remove the one"},
-		{"interrupted", func() error { _, _, err := (&dirStore{root: root}).Get(canceled, "a"); return err }(), context.Canceled, "canceled", ""},
+		{"interrupted", func() error { _, _, err := dirAt(root).Get(canceled, "a"); return err }(), context.Canceled, "canceled", ""},
 	} {
 		if !errors.Is(c.err, c.is) || !errors.Is(c.err, ErrUnavailable) || !strings.Contains(fmt.Sprint(c.err), c.says) || !strings.Contains(Hint(c.err), c.tip) {
 			t.Errorf("%s: %v (hint: %s)", c.name, c.err, Hint(c.err))
@@ -140,7 +144,7 @@ func TestDirFaults(t *testing.T) {
 		t.Errorf("left in the store: %q", got)
 	}
 	// A directory, or what would lie below a file, is a key with no file.
-	s := &dirStore{root: root}
+	s := dirAt(root)
 	for _, key := range []string{"directory", "file/a", "none"} {
 		if _, _, err := s.Get(t.Context(), key); !errors.Is(err, ErrNotFound) {
 			t.Errorf("get %s: %v, want ErrNotFound", key, err)
@@ -160,7 +164,7 @@ func TestDirFaults(t *testing.T) {
 		syscall.EDQUOT: {ErrUnavailable, "make room"},
 		syscall.EIO:    {ErrUnavailable, ""},
 	} {
-		err := (&dirStore{root: "/srv"}).fail("write x in /srv", &fs.PathError{Op: "write", Path: "x", Err: errno})
+		err := dirAt("/srv").fail("write x in /srv", &fs.PathError{Op: "write", Path: "x", Err: errno})
 		if !errors.Is(err, want.kind) || !errors.Is(err, errno) || !strings.Contains(Hint(err), want.tip) || !strings.HasPrefix(err.Error(), "write x in /srv: ") {
 			t.Errorf("%v: %v (hint: %s)", errno, err, Hint(err))
 		}
@@ -168,7 +172,7 @@ func TestDirFaults(t *testing.T) {
 }
 
 func TestDirLockWaitIsBounded(t *testing.T) {
-	s := &dirStore{root: t.TempDir()}
+	s := dirAt(t.TempDir())
 	held, err := os.Open(s.root)
 	must(t, err)
 	must(t, flock(held))
@@ -182,6 +186,11 @@ func TestDirLockWaitIsBounded(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("with the directory locked: %v", err)
 	}
+	s.wait = time.Millisecond
+	if _, err := s.Put(t.Context(), "a", nil, Meta{}, Always()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "kept the directory locked") {
+		t.Errorf("with the directory locked for longer than the wait: %v", err)
+	}
+	s.wait = time.Minute
 	must(t, held.Close())
 	// The lock that was asked for and given up isn't kept.
 	if _, err := s.Put(t.Context(), "a", nil, Meta{}, Always()); err != nil {
@@ -191,7 +200,7 @@ func TestDirLockWaitIsBounded(t *testing.T) {
 
 // TestDirReaderSeesWholeFiles reads while another goroutine replaces the file.
 func TestDirReaderSeesWholeFiles(t *testing.T) {
-	s := &dirStore{root: t.TempDir()}
+	s := dirAt(t.TempDir())
 	versions := bigVersions()
 	_, err := s.Put(t.Context(), "page", versions[0], Meta{}, Always())
 	must(t, err)

@@ -21,7 +21,7 @@ import (
 // Tests of what happens between processes start the test binary again, as one of these. The root of
 // the store is the argument.
 var children = map[string]func(root string) error{
-	"increment": func(root string) error { return increment(&dirStore{root: root}, "counter", 100) },
+	"increment": func(root string) error { return increment(dirAt(root), "counter", 100) },
 
 	// Replaces a file for ever, until killed.
 	"rewrite": func(root string) error {
@@ -29,7 +29,7 @@ var children = map[string]func(root string) error{
 			if i == 1 {
 				fmt.Println("started")
 			}
-			if _, err := (&dirStore{root: root}).Put(context.Background(), "demo/page", bigVersions()[i%2], Meta{}, Always()); err != nil {
+			if _, err := dirAt(root).Put(context.Background(), "demo/page", bigVersions()[i%2], Meta{}, Always()); err != nil {
 				return err
 			}
 		}
@@ -38,7 +38,7 @@ var children = map[string]func(root string) error{
 	// Writes as a user with the strictest umask.
 	"umask": func(root string) error {
 		syscall.Umask(0o777)
-		_, err := (&dirStore{root: root}).Put(context.Background(), "a/b/page", []byte("x"), Meta{}, Always())
+		_, err := dirAt(root).Put(context.Background(), "a/b/page", []byte("x"), Meta{}, Always())
 		return err
 	},
 
@@ -47,7 +47,7 @@ var children = map[string]func(root string) error{
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: 4096}); err != nil {
 			return err
 		}
-		_, err := (&dirStore{root: root}).Put(context.Background(), "page", bigVersions()[1], Meta{}, Always())
+		_, err := dirAt(root).Put(context.Background(), "page", bigVersions()[1], Meta{}, Always())
 		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, syscall.EFBIG) {
 			return fmt.Errorf("write to a full disk: %v", err)
 		}
@@ -56,12 +56,16 @@ var children = map[string]func(root string) error{
 
 	// May read but not write.
 	"stranger": func(root string) error {
+		// From here on by its relative name: the way to it may be closed to that user.
+		if err := os.Chdir(root); err != nil {
+			return err
+		}
 		if os.Getuid() == 0 {
 			if err := syscall.Setuid(65534); err != nil {
 				return err
 			}
 		}
-		s := &dirStore{root: root}
+		s := dirAt(".")
 		_, err := s.Put(context.Background(), "page", []byte("y"), Meta{}, Always())
 		if !errors.Is(err, ErrDenied) || Hint(err) == "" {
 			return fmt.Errorf("write without permission: %v", err)
@@ -136,7 +140,7 @@ func TestDirLosesNoUpdate(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if err := increment(&dirStore{root: root}, "counter", 4); err != nil {
+			if err := increment(dirAt(root), "counter", 4); err != nil {
 				t.Error(err)
 			}
 		})
@@ -155,7 +159,7 @@ func TestDirLosesNoUpdate(t *testing.T) {
 
 func TestDirSurvivesKilledWriter(t *testing.T) {
 	root := t.TempDir()
-	s := &dirStore{root: root}
+	s := dirAt(root)
 	versions := bigVersions()
 	for range 15 {
 		cmd := child(t, "rewrite", root)
@@ -219,7 +223,6 @@ func TestDirFullDiskLeavesOld(t *testing.T) {
 
 func TestDirWithoutPermission(t *testing.T) {
 	root := t.TempDir()
-	must(t, os.Chmod(filepath.Dir(root), 0o755)) // the child may be another user
 	write(t, filepath.Join(root, "page"), "x")
 	write(t, filepath.Join(root, "unreadable/x"), "x")
 	must(t, os.Chmod(filepath.Join(root, "unreadable"), 0))

@@ -121,7 +121,7 @@ func (s *s3Store) explainAnswer(f *fault, err error, resp *http.Response) {
 var (
 	errorCode  = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
 	regionName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-	expecting  = regexp.MustCompile(`expecting '([a-z0-9-]{1,32})'`)
+	expecting  = regexp.MustCompile(`expecting ['"]([a-z0-9-]{1,32})['"]`)
 )
 
 // regionIn returns the region that S3 names in refusing a request for another, or "".

@@ -137,7 +137,7 @@ func FuzzKey(f *testing.F) {
 		outside := t.TempDir()
 		inside := filepath.Join(outside, "store")
 		mkdir(t, inside)
-		s := &dirStore{root: inside}
+		s := dirAt(inside)
 		ctx := context.Background()
 		_, err := s.Put(ctx, key, []byte("x"), Meta{}, IfAbsent())
 		if err == nil {
