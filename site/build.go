@@ -1,12 +1,11 @@
 package site
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
+	"html"
 	"io/fs"
 	"net/url"
 	"path"
@@ -16,14 +15,12 @@ import (
 )
 
 var (
-	//go:embed theme/page.html.tmpl
+	//go:embed theme/page.html
 	pageTemplate string
 	//go:embed theme/page.css
 	pageStyle string
 	//go:embed theme/page.js
 	pageScript string
-
-	theme = template.Must(template.New("page").Parse(pageTemplate))
 )
 
 // Site is what a maintenance page needs to know of the site that it stands in for.
@@ -54,54 +51,99 @@ const (
 	schemaCache = "public, max-age=3600"
 )
 
-// view is what the template gets to see.
-type view struct {
-	Lang, Title, Description string
-	Policy                   template.HTMLAttr
-	Style                    template.CSS
-	Script                   template.JS
-	Canonical                string
-	Status                   string // the status document's URL, relative to the page
-	AppURL, AppHost          string
-	Body                     template.HTML
-	Sections                 []section
-	Contact                  link
-	Links                    []link
-}
-
 // Build renders the files of one site: the page of each language, the main one last, and before them
 // what lies beside them. It is pure: the same input gives the same bytes. An error says what is wrong
 // with s.
 func Build(c *Content, s Site) ([]File, error) {
-	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("build page of site %s: %w", s.Name, err)
-	}
-	app, err := url.Parse(s.AppURL)
+	app, err := s.validate()
 	if err != nil {
 		return nil, fmt.Errorf("build page of site %s: %w", s.Name, err)
 	}
 	files := []File{{path.Join(s.Path, status.SchemaFileName), status.Schema(), schemaType, schemaCache}}
 	for i := len(c.pages) - 1; i >= 0; i-- {
 		p := c.pages[i]
-		v := view{
-			Lang: p.lang, Title: p.title, Description: p.description,
-			Policy: template.HTMLAttr(`content="` + policy() + `"`), Style: template.CSS(pageStyle), Script: template.JS(pageScript),
-			Canonical: s.PageURL, Status: status.FileName, AppURL: s.AppURL, AppHost: app.Host,
-			Body: p.body, Sections: p.sections, Contact: p.contact, Links: p.links,
-		}
-		dir := s.Path
+		dir, canonical, statusURL := s.Path, s.PageURL, status.FileName
 		if i > 0 {
 			dir = path.Join(dir, p.lang)
-			v.Canonical += p.lang + "/"
-			v.Status = "../" + status.FileName
+			canonical += p.lang + "/"
+			statusURL = "../" + status.FileName
 		}
-		var out bytes.Buffer
-		if err := theme.Execute(&out, v); err != nil {
-			return nil, fmt.Errorf("build page of site %s: %w", s.Name, err)
-		}
-		files = append(files, File{path.Join(dir, indexName), out.Bytes(), htmlType, pageCache})
+		// One pass over the template: nothing that is put in is looked at again.
+		page := strings.NewReplacer(
+			"{lang}", html.EscapeString(p.lang),
+			"{policy}", policy(), // of our own making, and free of double quotes
+			"{title}", html.EscapeString(p.title),
+			"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
+			"{canonical}", html.EscapeString(canonical),
+			"{style}", pageStyle,
+			"{host}", html.EscapeString(app.Host),
+			"{lead}", string(p.about("<p class=\"lead\" id=\"lead\">%s</p>\n")),
+			"{status}", html.EscapeString(statusURL),
+			"{app}", html.EscapeString(s.AppURL),
+			"{articles}", string(p.articles()),
+			"{footer}", string(p.footer()),
+			"{script}", pageScript,
+		).Replace(pageTemplate)
+		files = append(files, File{path.Join(dir, indexName), []byte(page), htmlType, pageCache})
 	}
 	return files, nil
+}
+
+// markup is HTML that may stand in a page as it is.
+type markup string
+
+// fill puts values for the verbs %s of format: markup as it is, strings escaped for use as text and in
+// attributes in double quotes. It stands in for html/template, whose reflection keeps every method of
+// every package in the binary: 7 MB of it.
+func fill(format string, values ...any) markup {
+	for i, v := range values {
+		if s, ok := v.(string); ok {
+			values[i] = html.EscapeString(s)
+		}
+	}
+	return markup(fmt.Sprintf(format, values...))
+}
+
+// about fills format with the description, where there is one.
+func (p page) about(format string) markup {
+	if p.description == "" {
+		return ""
+	}
+	return fill(format, p.description)
+}
+
+func (p page) articles() markup {
+	out := fill("<article>\n%s</article>\n", p.body)
+	for _, s := range p.sections {
+		lang := markup("")
+		if s.Lang != "" {
+			lang = fill(` lang="%s"`, s.Lang)
+		}
+		out += fill("<article%s>\n<h2>%s</h2>\n%s</article>\n", lang, s.Title, s.Body)
+	}
+	return out
+}
+
+// footer says whom to ask. The URLs were found harmless when the content was loaded.
+func (p page) footer() markup {
+	var out markup
+	switch {
+	case p.contact.URL != "":
+		out += fill("<p>Contact: <a href=\"%s\">%s</a></p>\n", p.contact.URL, p.contact.Text)
+	case p.contact.Text != "":
+		out += fill("<p>Contact: %s</p>\n", p.contact.Text)
+	}
+	if len(p.links) > 0 {
+		var items markup
+		for _, l := range p.links {
+			items += fill("<li><a href=\"%s\">%s</a></li>\n", l.URL, l.Text)
+		}
+		out += fill("<ul>\n%s</ul>\n", items)
+	}
+	if out == "" {
+		return ""
+	}
+	return fill("<footer>\n%s</footer>\n", out)
 }
 
 // policy is the page's content security policy (CSP level 3): nothing but its own style, its own script,
@@ -124,26 +166,27 @@ func hash(text string) string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-func (s Site) validate() error {
+// validate returns the application's URL, or what is wrong with s.
+func (s Site) validate() (app *url.URL, err error) {
 	if s.Path != "" && (!fs.ValidPath(s.Path) || s.Path == ".") {
-		return fmt.Errorf("path %q is not a relative path without dots", s.Path)
+		return nil, fmt.Errorf("path %q is not a relative path without dots", s.Path)
 	}
-	if err := absolute(s.AppURL); err != nil {
-		return fmt.Errorf("app_url: %w", err)
+	if app, err = absolute(s.AppURL); err != nil {
+		return nil, fmt.Errorf("app_url: %w", err)
 	}
-	if err := absolute(s.PageURL); err != nil {
-		return fmt.Errorf("page_url: %w", err)
+	if _, err := absolute(s.PageURL); err != nil {
+		return nil, fmt.Errorf("page_url: %w", err)
 	}
 	if !strings.HasSuffix(s.PageURL, "/") {
-		return fmt.Errorf("page_url: %q doesn't end in /", s.PageURL)
+		return nil, fmt.Errorf("page_url: %q doesn't end in /", s.PageURL)
 	}
-	return nil
+	return app, nil
 }
 
-func absolute(s string) error {
+func absolute(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
-		return fmt.Errorf("%q is not an absolute http or https URL", s)
+		return nil, fmt.Errorf("%q is not an absolute http or https URL", s)
 	}
-	return nil
+	return u, nil
 }

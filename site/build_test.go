@@ -160,7 +160,7 @@ func TestPolicyFitsTheFinalBytes(t *testing.T) {
 
 // Whatever is written anywhere, it comes out as text.
 func TestBuildEscapes(t *testing.T) {
-	const evil = `</title></script><script>alert(1)</script>"'&<img src=x onerror=alert(1)>`
+	const evil = `{script}{policy}%s</title></script><script>alert(1)</script>"'&<img src=x onerror=alert(1)>`
 	quoted := `"` + strings.ReplaceAll(evil, `"`, `\"`) + `"`
 	c := mustLoad(t, "index.en.md", "---\ntitle: "+quoted+"\ndescription: "+quoted+"\ncontact: "+quoted+
 		"\nlinks:\n  - text: "+quoted+"\n    url: \"https://a.example/\\\"onclick=alert(1)<script>\"\n---\n",
@@ -171,6 +171,9 @@ func TestBuildEscapes(t *testing.T) {
 	page := pageOf(t, c, s)
 	if n := strings.Count(strings.ToLower(page), "<script"); n != 1 {
 		t.Errorf("%d scripts, want ours alone", n)
+	}
+	if n := strings.Count(page, "{script}{policy}%s"); n != 7 {
+		t.Errorf("braces and verbs came through %d times, want 7: title twice, description twice, contact, link, section", n)
 	}
 	for _, bad := range []string{"<img", "onclick=alert(1)<", `"onclick`, "</title></script>"} {
 		if strings.Contains(page, bad) {

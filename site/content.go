@@ -5,7 +5,6 @@ package site
 import (
 	"cmp"
 	"fmt"
-	"html/template"
 	"io/fs"
 	"maps"
 	"regexp"
@@ -26,7 +25,7 @@ type Content struct {
 type page struct {
 	frontMatter
 	lang     string // BCP 47
-	body     template.HTML
+	body     markup
 	sections []section
 }
 
@@ -34,7 +33,7 @@ type page struct {
 type section struct {
 	Title string
 	Lang  string // "" where it is in the language of the page
-	Body  template.HTML
+	Body  markup
 }
 
 // source is a Markdown file NAME.LANG.md or NAME.md.

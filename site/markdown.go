@@ -3,7 +3,6 @@ package site
 import (
 	"bytes"
 	"fmt"
-	"html/template"
 	"strings"
 
 	"github.com/yuin/goldmark"
@@ -18,7 +17,7 @@ import (
 // from anywhere else and that the page's content security policy lets through as it is. Raw HTML is left
 // out. The highest heading becomes one of the level top, so that an outline has no gaps. IDs (of
 // footnotes) begin with prefix.
-func renderMarkdown(source []byte, top int, prefix string) (template.HTML, error) {
+func renderMarkdown(source []byte, top int, prefix string) (markup, error) {
 	md := goldmark.New(goldmark.WithExtensions(
 		extension.Linkify,
 		// By default alignment is written as style="…", which the policy would block.
@@ -34,7 +33,7 @@ func renderMarkdown(source []byte, top int, prefix string) (template.HTML, error
 	if err := md.Renderer().Render(&out, source, doc); err != nil {
 		return "", fmt.Errorf("render markdown: %w", err)
 	}
-	return template.HTML(out.String()), nil
+	return markup(out.String()), nil
 }
 
 // tame shifts the headings of doc and takes out what would load something or run something: links of
