@@ -55,7 +55,7 @@ soak: need-test build
 	      cat "$$log"; exit 1
 	    fi
 	  fi
-	  echo "$$name: $$(grep -o 'execs: [0-9]*' "$$log" | tail -n 1) in $$seconds s"
+	  echo "$$name: $$(grep '^fuzz: elapsed' "$$log" | tail -n 1)"
 	done <<<"$$targets"
 	echo "make soak: passed, with $$count fuzz targets"
 
