@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -127,14 +130,19 @@ func (d Document) Validate() error {
 	if _, err := ParseMode(string(d.Mode)); err != nil {
 		fault("mode: %w", err)
 	}
-	if d.Since.IsZero() {
+	if stamp(d.Since).IsZero() {
 		fault("since is missing")
 	}
-	if d.UpdatedAt.IsZero() {
+	if stamp(d.UpdatedAt).IsZero() {
 		fault("updatedAt is missing")
 	}
-	for _, t := range []*time.Time{&d.Since, d.ExpectedUntil, &d.UpdatedAt} {
-		if t != nil && (t.Year() < 0 || t.Year() > 9999) {
+	times := []*time.Time{&d.Since, d.ExpectedUntil, &d.UpdatedAt}
+	if d.Next != nil {
+		times = append(times, &d.Next.From, d.Next.Until)
+	}
+	for _, t := range times {
+		// In UTC, as it is written: an offset can carry a time that was read into the year 10000.
+		if t != nil && (t.UTC().Year() < 0 || t.UTC().Year() > 9999) {
 			fault("time %v can't be written as RFC 3339", *t)
 		}
 	}
@@ -143,8 +151,11 @@ func (d Document) Validate() error {
 			fault("message: %w", err)
 		}
 	}
-	for lang, text := range d.Messages {
-		if err := ValidateMessage(text); err != nil {
+	for _, lang := range slices.Sorted(maps.Keys(d.Messages)) {
+		if !languageTag.MatchString(lang) {
+			fault("messages: %q is not a language tag", lang)
+		}
+		if err := ValidateMessage(d.Messages[lang]); err != nil {
 			fault("messages.%s: %w", lang, err)
 		}
 	}
@@ -154,10 +165,10 @@ func (d Document) Validate() error {
 		}
 	}
 	if d.Next != nil {
-		if d.Next.From.IsZero() {
+		if stamp(d.Next.From).IsZero() {
 			fault("next.from is missing")
 		}
-		if d.Next.Until != nil && !d.Next.Until.After(d.Next.From) {
+		if d.Next.Until != nil && !stamp(*d.Next.Until).After(stamp(d.Next.From)) {
 			fault("next.until is not after next.from")
 		}
 	}
@@ -184,13 +195,20 @@ func ValidateMessage(text string) error {
 	return nil
 }
 
-// validateURL accepts absolute http and https URLs without credentials.
+// languageTag is the shape of a BCP 47 tag, as the schema has it.
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`)
+
+// validateURL accepts absolute http and https URLs without credentials, their scheme in lower case as the
+// schema has it.
 func validateURL(s string) error {
 	u, err := url.Parse(s)
 	if err != nil {
 		return errors.New("is not a URL")
 	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+	if u.User != nil {
+		return errors.New("carries a user name or password")
+	}
+	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") || u.Hostname() == "" {
 		return fmt.Errorf("%q is not an absolute http or https URL", s)
 	}
 	return nil
