@@ -92,6 +92,12 @@ func (n Nginx) Master() (int, error) {
 	return pid, nil
 }
 
+// Run runs a command of the operator's to its end. The error wraps ErrNotInstalled, or ErrRefused with what it said.
+func Run(ctx context.Context, argv []string) error {
+	_, err := run(ctx, argv)
+	return err
+}
+
 // program finds a program also where an ordinary user's PATH doesn't look: nginx lies in /usr/sbin.
 func program(name string) string {
 	if _, err := exec.LookPath(name); err == nil {

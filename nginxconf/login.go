@@ -42,11 +42,17 @@ func Presets() []string {
 
 var loginPath = regexp.MustCompile(`^(/` + segment + `)+/?$`)
 
+// maxLoginPath keeps its pattern within what nginx reads as one parameter.
+const maxLoginPath = 500
+
 // CheckLoginPath returns an error when p can't be a login path: an exact path ("/login") or, with a slash
 // at its end, a prefix ("/assets/").
 func CheckLoginPath(p string) error {
 	if p == "/" {
 		return errors.New(`"/" would open the whole site to everyone`)
+	}
+	if len(p) > maxLoginPath {
+		return fmt.Errorf("a login path is longer than %d bytes", maxLoginPath)
 	}
 	if !loginPath.MatchString(p) {
 		return fmt.Errorf("%q can't be a login path: want plain segments of letters, digits, - _ . @ ~ after single slashes, none beginning with a dot", p)

@@ -68,9 +68,14 @@ type Sight struct {
 	Maintenance string // the mode in X-Conforma-Status: "" when the application, or nginx for it, answered
 }
 
-// See asks for the site's first page as a visitor's browser would. The error wraps ErrUnreachable.
-func See(ctx context.Context, t Target) (Sight, error) {
-	resp, err := ask(ctx, t, "/", http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}, func(*reply) error { return nil })
+// See asks for a page of the site as a visitor's browser would, through the door where door isn't "". The error wraps
+// ErrUnreachable.
+func See(ctx context.Context, t Target, path, door string) (Sight, error) {
+	header := http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}
+	if door != "" {
+		header.Set(DoorHeader, door)
+	}
+	resp, err := ask(ctx, t, path, header, func(*reply) error { return nil })
 	if err != nil {
 		return Sight{}, fmt.Errorf("look at %s through nginx at %s: %w", t.Site, t.Addr, err)
 	}

@@ -104,7 +104,13 @@ type Site struct {
 	PageURL    string // where navigations are sent
 	Preset     string // of the login page, "" for none
 	LoginPaths []string
+	// Door is a word that lets a request of this machine through while the closed file is there, when it stands
+	// in the header X-Conforma-Door: letters and digits, "" for no door.
+	Door string
 }
+
+// DoorHeader is the header in which the word of Site.Door stands.
+const DoorHeader = "X-Conforma-Door"
 
 // Render returns the file that the operator includes first in the site's server {}. The same arguments
 // give the same bytes. It returns an error when a value has no safe spelling in nginx's configuration
@@ -125,7 +131,11 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	}
 	shut := fallback
 	shut.Mode = shown
-	text := rule("head") + rule(string(mode)) + rule("answers")
+	text := rule("head") + rule(string(mode))
+	if s.Door != "" && mode != status.Offline {
+		text += rule("door")
+	}
+	text += rule("answers")
 	if mode == status.Admin {
 		text += rule("gate")
 	}
@@ -136,6 +146,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	v.plain("SHOWN", string(shown))
 	v.plain("REVISION", revision)
 	v.plain("OPEN", openLines(open))
+	v.plain("DOOR", s.Door)
 	v.quoted("DIR", s.Dir)
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
 	v.quoted("PAGE_URL", s.PageURL)

@@ -31,7 +31,7 @@ type app struct {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{ui: &ui{out: stdout, err: stderr}, args: args}
+	a := &app{ui: &ui{out: stdout, err: stderr, terminal: isTerminal(stderr)}, args: args}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -104,6 +104,8 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 	return &maintenance.Host{
 		Config: c, Store: st,
 		Nginx:    nginxconf.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
+		Sockets:  nginxconf.Sockets{},
+		Settled:  nginxconf.Run,
 		Probe:    nginxconf.Probe,
 		See:      nginxconf.See,
 		Clock:    wallClock{},
@@ -151,6 +153,15 @@ func siteNames(c *config.Config) string {
 		names = append(names, s.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // operator is who is at the keyboard, as far as the environment tells.

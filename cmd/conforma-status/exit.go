@@ -58,6 +58,8 @@ func receiptCode(receipts []*maintenance.Receipt) int {
 		case r.Outcome == maintenance.Shut:
 			c = exitUnsafe
 		case r.Outcome == maintenance.Planned:
+		case r.Mode.Closed() && r.SafeSince == nil:
+			c = exitUnsafe
 		case !r.Published:
 			c = exitUnpublished
 		}

@@ -20,11 +20,16 @@ import (
 type setFlags struct {
 	sites                    []string
 	all, force, dryRun, json bool
+	noCut                    bool
+	drain                    time.Duration
 	eta, message, reason     string
 }
 
+// defaultDrain is how long a closing waits for what was let in earlier before it cuts it.
+const defaultDrain = 30 * time.Second
+
 func (a *app) setCommand() *cobra.Command {
-	var f setFlags
+	f := setFlags{drain: defaultDrain}
 	cmd := &cobra.Command{
 		Use: "set MODE", Short: helpSet, Long: helpSetLong, Args: arguments(cobra.ExactArgs(1)),
 		ValidArgs: []string{string(status.Online), string(status.Offline), string(status.Admin)},
@@ -38,6 +43,8 @@ func (a *app) setCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)
 	cmd.Flags().StringVar(&f.message, "message", "", helpMessage)
 	cmd.Flags().StringVar(&f.reason, "reason", "", helpReason)
+	cmd.Flags().Var(&wait{&f.drain}, "drain", helpDrain)
+	cmd.Flags().BoolVar(&f.noCut, "no-cut", false, helpNoCut)
 	cmd.Flags().BoolVar(&f.force, "force", false, helpForce)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, helpDryRun)
 	cmd.Flags().BoolVar(&f.json, "json", false, helpJSON)
@@ -49,7 +56,7 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(s
 	if err != nil {
 		return usage(err, hintModes)
 	}
-	req := maintenance.Request{Mode: mode, Reason: f.reason, Force: f.force, DryRun: f.dryRun}
+	req := maintenance.Request{Mode: mode, Reason: f.reason, Force: f.force, DryRun: f.dryRun, Drain: f.drain, NoCut: f.noCut}
 	if err := wordsForVisitors(&req, f, given); err != nil {
 		return err
 	}
@@ -117,6 +124,8 @@ func (a *app) stateError(err error) error {
 		return failed(err, hintRecord)
 	case errors.Is(err, maintenance.ErrJournal):
 		return failed(err, hintJournal)
+	case errors.Is(err, maintenance.ErrHoles):
+		return failed(err, hintHoles)
 	case errors.Is(err, maintenance.ErrBusy):
 		return failed(err, hintBusy)
 	}

@@ -61,6 +61,7 @@ const (
 	hintBroken            = "mend what nginx names above, then repeat this command"
 	hintNotOurs           = "put \"include %s;\" first in the site's server {}, see that listen and app_url in the configuration lead there, and try again"
 	hintNotTakenUp        = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
+	hintHoles             = "include the site's rules first in that server {} too, or say --force if it is known and harmless"
 	hintNotShut           = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
 )
 
@@ -71,7 +72,8 @@ var errSaid = errors.New("said")
 type ui struct {
 	out, err io.Writer
 	json     bool
-	began    bool // whether progress has been shown
+	terminal bool   // whether err is a terminal
+	last     string // the live line that is shown
 }
 
 // people is where words for people go.
@@ -145,6 +147,10 @@ var stepWords = map[maintenance.Step]string{
 	maintenance.StepTest:     "have nginx check them",
 	maintenance.StepReload:   "have nginx take them up",
 	maintenance.StepProbe:    "see that it did",
+	maintenance.StepDrain:    "wait for what was let in",
+	maintenance.StepCut:      "cut what is left",
+	maintenance.StepSettle:   "ask whether it is idle",
+	maintenance.StepSmoke:    "try the application",
 	maintenance.StepOpen:     "let people in again",
 	maintenance.StepSee:      "see that the site answers",
 	maintenance.StepPublish:  "tell visitors",
@@ -157,11 +163,56 @@ func (u *ui) Begin(maintenance.Step, []string) {}
 
 // End is part of maintenance.Progress.
 func (u *ui) End(step maintenance.Step, took time.Duration, err error) {
+	u.endLive()
 	mark := "ok"
 	if err != nil {
 		mark = "FAILED"
 	}
 	fmt.Fprintf(u.err, "  %-28s %8s  %s\n", stepWords[step], took.Round(100*time.Microsecond), mark)
+}
+
+// Draining is part of maintenance.Progress.
+func (u *ui) Draining(site string, left nginxconf.Left, after, atMost time.Duration) {
+	what := fmt.Sprintf("%d connections", len(left.Connections))
+	if len(left.Connections) == 1 {
+		what = "1 connection"
+	}
+	if n := len(left.Listening) + len(left.Unreadable); n > 0 && len(left.Connections) == 0 {
+		what = fmt.Sprintf("%d old workers", n)
+	}
+	u.live(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
+}
+
+// Resuming is part of maintenance.Progress.
+func (u *ui) Resuming(sites []string) {
+	fmt.Fprintf(u.err, "an earlier change of %s was interrupted: it is finished first\n", strings.Join(sites, ", "))
+}
+
+// SetAside is part of maintenance.Progress.
+func (u *ui) SetAside(path string, why error) {
+	u.warn(fmt.Sprintf("%v; it is kept as %s", why, path))
+}
+
+// live shows a line that takes the place of the one before it on a terminal; elsewhere one that says something
+// new stands below it.
+func (u *ui) live(line string) {
+	if line == u.last {
+		return
+	}
+	u.last = line
+	if u.terminal {
+		fmt.Fprintf(u.err, "\r\x1b[K  %s", line)
+		return
+	}
+	fmt.Fprintf(u.err, "  %s\n", line)
+}
+
+// endLive makes room below a live line.
+func (u *ui) endLive() {
+	if u.last != "" && u.terminal {
+		fmt.Fprint(u.err, "\r\x1b[K")
+	}
+	u.last = ""
 }
 
 // Waiting is part of maintenance.Progress.
@@ -218,6 +269,19 @@ func receiptLine(r *maintenance.Receipt) string {
 		if r.ExpectedUntil != nil {
 			fmt.Fprintf(&b, ", expected back %s", clock(*r.ExpectedUntil))
 		}
+	}
+	switch {
+	case !r.Mode.Closed():
+	case r.Outcome == maintenance.Shut:
+		b.WriteString("; NOT SAFE to take a snapshot until it is finished")
+	case r.Mode == status.Admin && r.SafeSince != nil:
+		fmt.Fprintf(&b, "; of before nothing is left since %s", clock(*r.SafeSince))
+	case r.SafeSince != nil:
+		fmt.Fprintf(&b, "; safe to take a snapshot since %s", clock(*r.SafeSince))
+	case r.Left > 0:
+		fmt.Fprintf(&b, "; NOT SAFE to take a snapshot: %d still left", r.Left)
+	default:
+		b.WriteString("; NOT SAFE to take a snapshot: something was cut that the application may still be working on")
 	}
 	if !r.Published {
 		b.WriteString(" (not published yet)")

@@ -53,3 +53,32 @@ func readWhen(s string, now time.Time) (time.Time, error) {
 	}
 	return now.Add(d), nil
 }
+
+// wait is a flag that holds a duration of zero or more, with days.
+type wait struct{ d *time.Duration }
+
+func (w wait) String() string {
+	if w.d == nil {
+		return ""
+	}
+	return w.d.String()
+}
+
+func (w wait) Type() string { return "duration" }
+
+// Set is part of pflag.Value.
+func (w wait) Set(s string) error {
+	if s == "0" {
+		*w.d = 0
+		return nil
+	}
+	d, err := str2duration.ParseDuration(s)
+	if err != nil || s == "" || d < 0 || d > maxDrain {
+		return fmt.Errorf("%w: want a duration from 0 to %v, such as 30s", errWhen, maxDrain)
+	}
+	*w.d = d
+	return nil
+}
+
+// maxDrain is the longest wait for what was let in earlier.
+const maxDrain = 24 * time.Hour

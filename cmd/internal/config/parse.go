@@ -13,6 +13,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
@@ -21,13 +22,17 @@ var (
 	storePath = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
 )
 
-// maxSocketPath is what fits into sockaddr_un with its closing NUL (unix(7)).
-const maxSocketPath = 107
+const (
+	// maxSocketPath is what fits into sockaddr_un with its closing NUL (unix(7)).
+	maxSocketPath = 107
+	// maxStorePath leaves room for file names below it in a key of the store.
+	maxStorePath = 200
+)
 
 // Parse reads and validates a configuration; file is used in faults only. It touches nothing outside its
 // arguments. Where there are faults of scope Core the configuration is not usable.
 func Parse(file string, data []byte) (*Config, Faults) {
-	r := &reader{file: file}
+	r := &reader{file: file, names: map[string]Site{}, paths: map[string]Site{}}
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
 		line := 1
@@ -57,9 +62,11 @@ func (r *reader) config(tree map[string]any) *Config {
 			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
 		}
 	}
+	t.scope = Pages
 	if c.Content = t.text("content", ""); c.Content != "" && !filepath.IsAbs(c.Content) {
-		t.faultIn(Pages, "content", "is not an absolute path", "")
+		t.fault("content", "is not an absolute path", "")
 	}
+	t.scope = Core
 	s3 := t.sub("s3")
 	c.S3 = S3{Region: s3.text("region", ""), PathStyle: s3.flag("path_style")}
 	if c.S3.Endpoint = s3.text("endpoint", ""); c.S3.Endpoint != "" {
@@ -83,7 +90,7 @@ func (r *reader) config(tree map[string]any) *Config {
 	for _, st := range t.subs("site") {
 		c.Sites = append(c.Sites, r.site(st, c))
 	}
-	if len(c.Sites) == 0 && !t.has("site") {
+	if list, isList := tree["site"].([]any); len(list) == 0 && (isList || !t.has("site")) {
 		t.fault("site", "there is no [[site]]", "add one for each web application behind nginx")
 	}
 	t.done()
@@ -96,26 +103,21 @@ func (r *reader) site(t *table, c *Config) Site {
 		t.fault("name", fmt.Sprintf("%q can't name a site", s.Name), "use letters, digits, - and _, at most 63, beginning with a letter or digit")
 	}
 	s.Path = t.text("path", s.Name)
-	if s.Path != "" && s.Path != s.Name && !storePath.MatchString(s.Path) {
-		t.fault("path", fmt.Sprintf("%q can't be a place in the store", s.Path), "use letters, digits, -, _ and . between single slashes, with none at the ends")
+	if s.Path != "" && s.Path != s.Name && (!storePath.MatchString(s.Path) || len(s.Path) > maxStorePath) {
+		t.fault("path", fmt.Sprintf("%q can't be a place in the store", s.Path),
+			fmt.Sprintf("use letters, digits, -, _ and . between single slashes, with none at the ends, at most %d", maxStorePath))
 	}
 	s.PageURL = c.PageURL + "/"
 	if s.Path != "" {
 		s.PageURL += s.Path + "/"
 	}
-	for _, other := range c.Sites {
-		if other.Name == s.Name && s.Name != "" {
-			t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.Line), "")
-		} else if other.Path == s.Path {
-			t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, other.Name, other.Line), "give each site a path of its own")
-		}
-	}
+	r.unique(t, s)
 	if s.Listen = t.text("listen", ""); s.Listen != "" {
 		t.checkHostPort("listen", s.Listen, true)
 	} else if u, err := url.Parse(s.AppURL); err == nil {
 		s.Listen = net.JoinHostPort("127.0.0.1", portOf(u))
 	}
-	s.Upstreams = t.texts("upstreams")
+	s.Upstreams, _ = t.texts("upstreams")
 	for _, up := range s.Upstreams {
 		if !strings.HasPrefix(up, "unix:/") {
 			t.checkHostPort("upstreams", up, false)
@@ -124,13 +126,15 @@ func (r *reader) site(t *table, c *Config) Site {
 	if s.Preset = t.text("preset", ""); s.Preset != "" && !slices.Contains(nginxconf.Presets(), s.Preset) {
 		t.fault("preset", fmt.Sprintf("there is no preset %q", s.Preset), "known presets: "+strings.Join(nginxconf.Presets(), ", "))
 	}
-	s.LoginPaths = t.texts("login_paths")
+	s.LoginPaths, _ = t.texts("login_paths")
 	for _, p := range s.LoginPaths {
 		if err := nginxconf.CheckLoginPath(p); err != nil {
 			t.fault("login_paths", err.Error(), `write exact paths ("/login") or prefixes that end in a slash ("/assets/")`)
 		}
 	}
-	s.Settled = t.texts("settled")
+	if s.Settled, _ = t.texts("settled"); len(s.Settled) > 0 && s.Settled[0] == "" {
+		t.fault("settled", "begins with an empty string instead of a program", "")
+	}
 	if s.Smoke = t.text("smoke", ""); s.Smoke != "" && !strings.HasPrefix(s.Smoke, "/") {
 		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
 	}
@@ -142,7 +146,37 @@ func (r *reader) site(t *table, c *Config) Site {
 		t.known = append(t.known, "jwt")
 	}
 	t.done()
+	if len(r.faults.Of(Core)) == 0 {
+		r.checkLength(t, s, c)
+	}
 	return s
+}
+
+// unique reports a site whose name, or place in the store, an earlier one has.
+func (r *reader) unique(t *table, s Site) {
+	hasPath := s.Name != "" || t.has("path") // else there is neither a path nor a name that it follows from
+	if other, taken := r.names[s.Name]; taken {
+		t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.Line), "")
+		return
+	}
+	if other, taken := r.paths[s.Path]; taken && hasPath {
+		t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, other.Name, other.Line), "give each site a path of its own")
+		return
+	}
+	if s.Name != "" {
+		r.names[s.Name] = s
+	}
+	if hasPath {
+		r.paths[s.Path] = s
+	}
+}
+
+// checkLength reports values that nginx's configuration takes one by one, but not together.
+func (r *reader) checkLength(t *table, s Site, c *Config) {
+	rules := nginxconf.Site{Name: s.Name, Dir: filepath.Join(c.StateDir, "sites", s.Name), AppURL: s.AppURL, PageURL: s.PageURL}
+	if _, err := rules.Render(status.Online, ""); err != nil {
+		t.fault("app_url", "is too long for nginx's configuration, together with page_url, path and state_dir", "")
+	}
 }
 
 func jwtOf(t *table) *JWT {
@@ -160,9 +194,9 @@ func jwtOf(t *table) *JWT {
 	case j.SecretEnvFile != "" && j.SecretFile != "":
 		t.fault("secret_file", "secret_env_file and secret_file are both set", "keep one of them")
 	}
-	for key, path := range map[string]string{"secret_env_file": j.SecretEnvFile, "secret_file": j.SecretFile} {
-		if path != "" && !filepath.IsAbs(path) {
-			t.fault(key, "is not an absolute path", "")
+	for _, file := range []struct{ key, path string }{{"secret_env_file", j.SecretEnvFile}, {"secret_file", j.SecretFile}} {
+		if file.path != "" && !filepath.IsAbs(file.path) {
+			t.fault(file.key, "is not an absolute path", "")
 		}
 	}
 	if j.AdminClaim == "" {

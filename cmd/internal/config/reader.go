@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -19,12 +20,17 @@ import (
 // required stands for "no default" in table.text; it can't be written in TOML.
 const required = "\x00"
 
+// maxURL is what every browser and nginx's answer take with ease.
+const maxURL = 2000
+
 // reader collects the faults of one file. go-toml's own strict decoding stops at the first value of a
 // wrong type, so that only one such fault a run could be reported.
 type reader struct {
 	file   string
 	lines  map[string]int
 	faults Faults
+	names  map[string]Site // the first site of each name
+	paths  map[string]Site // the first site at each place in the store
 }
 
 // table is one table of the file; it remembers which keys were asked for, the others being unknown.
@@ -36,20 +42,22 @@ type table struct {
 	line  int
 	scope Scope
 	known []string
+	mute  bool // it isn't a table at all, which is on report already
 }
 
 func (r *reader) table(tree map[string]any, at, name string, line int) *table {
 	return &table{r: r, tree: tree, at: at, name: name, line: line}
 }
 
-func (t *table) fault(key, problem, hint string) { t.faultIn(t.scope, key, problem, hint) }
-
-func (t *table) faultIn(scope Scope, key, problem, hint string) {
+func (t *table) fault(key, problem, hint string) {
+	if t.mute {
+		return
+	}
 	line := t.line
 	if l, ok := t.r.lines[t.at+key]; ok {
 		line = l
 	}
-	t.r.faults = append(t.r.faults, Fault{File: t.r.file, Line: line, Key: t.name + key, Problem: problem, Hint: hint, Scope: scope})
+	t.r.faults = append(t.r.faults, Fault{File: t.r.file, Line: line, Key: t.name + key, Problem: problem, Hint: hint, Scope: t.scope})
 }
 
 func (t *table) get(key string) (any, bool) {
@@ -62,55 +70,56 @@ func (t *table) has(key string) bool { _, ok := t.tree[key]; return ok }
 
 // done reports the keys that nobody asked for.
 func (t *table) done() {
-	for key := range t.tree {
+	for _, key := range slices.Sorted(maps.Keys(t.tree)) {
 		if !slices.Contains(t.known, key) {
 			t.fault(key, "unknown key", "known here: "+strings.Join(t.known, ", "))
 		}
 	}
 }
 
+// text returns the string at key, and def, "" where it is required, instead of one that it has reported.
 func (t *table) text(key, def string) string {
-	v, ok := t.get(key)
-	if !ok {
-		if def == required {
-			t.fault(key, "is missing", "")
-			return ""
-		}
-		return def
-	}
-	s, ok := v.(string)
+	v, given := t.get(key)
+	s, isText := v.(string)
+	problem := ""
 	switch {
-	case !ok:
-		t.fault(key, "want a string, have "+kindOf(v), "")
+	case !given && def != required:
+		return def
+	case !given:
+		problem = "is missing"
+	case !isText:
+		problem = "want a string, have " + kindOf(v)
 	case def == required && s == "":
-		t.fault(key, "is empty", "")
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		t.fault(key, "holds a control character", "")
-		return ""
+		problem = "is empty"
+	case strings.ContainsFunc(s, isControl):
+		problem = "holds a control character"
+	default:
+		return s
 	}
-	return s
+	t.fault(key, problem, "")
+	return strings.TrimPrefix(def, required)
 }
 
-func (t *table) texts(key string) []string {
-	v, ok := t.get(key)
-	if !ok {
-		return nil
-	}
-	list, ok := v.([]any)
-	if !ok {
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// texts returns the strings at key, none when it isn't there, and false when it has reported something else.
+func (t *table) texts(key string) ([]string, bool) {
+	v, given := t.get(key)
+	list, isList := v.([]any)
+	if given && !isList {
 		t.fault(key, "want a list of strings, have "+kindOf(v), "")
-		return nil
+		return nil, false
 	}
 	var out []string
 	for _, e := range list {
 		s, ok := e.(string)
 		if !ok {
 			t.fault(key, "want a list of strings, one of them is "+kindOf(e), "")
-			return nil
+			return nil, false
 		}
 		out = append(out, s)
 	}
-	return out
+	return out, true
 }
 
 func (t *table) command(key string, def ...string) []string {
@@ -118,9 +127,9 @@ func (t *table) command(key string, def ...string) []string {
 		t.known = append(t.known, key)
 		return def
 	}
-	argv := t.texts(key)
-	if len(argv) == 0 || argv[0] == "" {
-		t.fault(key, "want a command as a list of strings", fmt.Sprintf("for example [%q]", strings.Join(def, `", "`)))
+	argv, ok := t.texts(key)
+	if ok && (len(argv) == 0 || argv[0] == "") {
+		t.fault(key, "want a command as a list of strings", fmt.Sprintf(`for example ["%s"]`, strings.Join(def, `", "`)))
 	}
 	return argv
 }
@@ -164,41 +173,48 @@ func (t *table) nginxPath(key, def string) string {
 
 func (t *table) checkQuotable(key, s string) {
 	if _, err := nginxconf.Quote(s); err != nil {
-		t.fault(key, fmt.Sprintf("%q can't be written into nginx's configuration: %v", s, err), "")
+		t.fault(key, fmt.Sprintf("can't be written into nginx's configuration: %v", err), "")
 	}
 }
 
 // webURL is an http or https URL that both nginx's configuration and the page carry.
 func (t *table) webURL(key string) string {
 	s := t.text(key, required)
-	if s != "" {
-		t.checkURL(key, s)
+	if s != "" && t.checkURL(key, s) {
 		t.checkQuotable(key, s)
 	}
 	return s
 }
 
-func (t *table) checkURL(key, s string) {
+// checkURL reports what is wrong with the URL s, without repeating it: it may hold a password or a token.
+func (t *table) checkURL(key, s string) bool {
 	u, err := url.Parse(s)
+	problem, hint := "", ""
 	switch {
 	case err != nil:
-		t.fault(key, "is not a URL", "")
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		t.fault(key, fmt.Sprintf("%q is not an http or https URL with a host", u.Redacted()), "")
+		problem = "is not a URL"
 	case u.User != nil:
-		t.fault(key, "carries a user name or password", "")
-	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || strings.ContainsAny(s, "#"):
-		t.fault(key, fmt.Sprintf("%q has a query or a fragment", s), "write only scheme, host, port and path")
+		problem = "carries a user name or password"
+	case !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://"), u.Hostname() == "":
+		problem, hint = "is not an http or https URL with a host", `write it like "https://demo.example.org:50000", the scheme in lower case`
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
+		problem, hint = "has a query or a fragment", "write only scheme, host, port and path"
 	case u.Port() != "" && !validPort(u.Port()):
-		t.fault(key, fmt.Sprintf("%q has no port between 1 and 65535", s), "")
+		problem = "has no port between 1 and 65535"
 	case strings.ContainsAny(s, " \"'<>\\^`{|}"):
-		t.fault(key, fmt.Sprintf("%q holds a character that no URL may hold", s), "percent-encode it (RFC 3986)")
+		problem, hint = "holds a character that no URL may hold", "percent-encode it (RFC 3986)"
+	case len(s) > maxURL:
+		problem = fmt.Sprintf("is longer than %d bytes", maxURL)
+	default:
+		return true
 	}
+	t.fault(key, problem, hint)
+	return false
 }
 
 func (t *table) checkHostPort(key, s string, anyHost bool) {
 	host, port, err := net.SplitHostPort(s)
-	if err != nil || !validPort(port) || (host == "" && !anyHost) || strings.ContainsAny(host, "/ ") {
+	if err != nil || !validPort(port) || (host == "" && !anyHost) || strings.ContainsFunc(host, func(r rune) bool { return isControl(r) || r == ' ' || r == '/' }) {
 		t.fault(key, fmt.Sprintf("%q is not an address and port", s), `write it like "127.0.0.1:50000"`)
 	}
 }
@@ -215,7 +231,9 @@ func (t *table) sub(key string) *table {
 	if ok && !isTable {
 		t.fault(key, "want a table, have "+kindOf(v), fmt.Sprintf("write [%s%s]", t.name, key))
 	}
-	return t.r.table(tree, t.at+key+".", t.name+key+".", t.lineOf(t.at+key))
+	below := t.r.table(tree, t.at+key+".", t.name+key+".", t.lineOf(t.at+key))
+	below.mute = ok && !isTable
+	return below
 }
 
 // subs returns the tables of the array of tables at key.
@@ -285,13 +303,16 @@ func keyLines(data []byte) map[string]int {
 				path += "."
 			}
 			path += string(n.Data)
+			if _, known := lines[path]; !known { // a table that has no line of its own: "s3" in "s3.region = …"
+				lines[path] = line
+			}
 		}
 		return path, line
 	}
 	var value func(path string, n *unstable.Node)
 	value = func(path string, n *unstable.Node) {
 		it := n.Children()
-		for i := 0; it.Next(); {
+		for i := 0; it.Next(); i++ {
 			c := it.Node()
 			switch {
 			case n.Kind == unstable.InlineTable && c.Kind == unstable.KeyValue:
@@ -300,9 +321,8 @@ func keyLines(data []byte) map[string]int {
 				value(sub, c.Value())
 			case n.Kind == unstable.Array && c.Kind == unstable.InlineTable:
 				sub := fmt.Sprintf("%s[%d]", path, i)
-				lines[sub] = lines[path]
+				lines[sub] = p.Shape(c.Raw).Start.Line
 				value(sub, c)
-				i++
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
@@ -30,13 +32,9 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 			return nil, err
 		}
 	}
-	var changes []*change
-	for _, s := range req.Sites {
-		c, err := h.plan(ctx, s, req, nil)
-		if err != nil {
-			return nil, err
-		}
-		changes = append(changes, c)
+	changes, err := h.planAll(ctx, req)
+	if err != nil {
+		return nil, err
 	}
 	if req.DryRun {
 		for _, c := range changes {
@@ -44,16 +42,41 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		}
 		return receipts(changes), nil
 	}
-	if err := h.carryOut(ctx, changes, intent{Reason: req.Reason, Force: req.Force}); err != nil {
+	in := intent{Reason: req.Reason, Force: req.Force, Drain: req.Drain, NoCut: req.NoCut, MustAnswer: req.MustAnswer}
+	if err := h.carryOut(ctx, changes, in); err != nil {
 		return nil, err
 	}
 	return receipts(changes), nil
+}
+
+func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
+	var changes, reapply []*change
+	for _, s := range req.Sites {
+		c, err := h.plan(ctx, s, req, nil)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, c)
+		if c.reapply {
+			reapply = append(reapply, c)
+		}
+	}
+	if len(reapply) > 0 {
+		if _, err := h.audit(ctx, reapply, req.Force); err != nil {
+			return nil, err
+		}
+	}
+	return changes, nil
 }
 
 // finishInterrupted completes a change that a command before this one began and didn't live to end. What can't be
 // completed is undone by the rules of every change: an opening goes back, a closing stays shut.
 func (h *Host) finishInterrupted(ctx context.Context) error {
 	in, err := h.interrupted()
+	if errors.Is(err, ErrJournal) {
+		// What was under way isn't known, but what holds now is seen: every change begins with that.
+		return h.setAside(h.journalFile(), err)
+	}
 	if err != nil || in == nil {
 		return err
 	}
@@ -69,10 +92,32 @@ func (h *Host) finishInterrupted(ctx context.Context) error {
 		}
 		changes = append(changes, c)
 	}
+	h.Progress.Resuming(names(changes))
+	if _, err := h.audit(ctx, changes, true); err != nil {
+		return err
+	}
 	if err := h.carryOut(ctx, changes, *in); err != nil {
 		return fmt.Errorf("finish an interrupted change: %w", err)
 	}
 	return nil
+}
+
+// setAside moves a file that can't be understood out of the way, for somebody to look at.
+func (h *Host) setAside(path string, why error) error {
+	aside := fmt.Sprintf("%s.damaged-%s", path, h.Clock.Now().UTC().Format("20060102T150405.000000000"))
+	if err := os.Rename(path, aside); err != nil {
+		return errors.Join(why, err)
+	}
+	h.Progress.SetAside(aside, why)
+	return nil
+}
+
+func names(changes []*change) []string {
+	var out []string
+	for _, c := range changes {
+		out = append(out, c.site.Name)
+	}
+	return out
 }
 
 func receipts(changes []*change) []*Receipt {
@@ -95,6 +140,9 @@ func (c *change) foresee() {
 	add(c.announceFirst && (differs || c.reapply), StepAnnounce)
 	add(c.shutFirst, StepShut)
 	add(c.reapply, StepInstall, StepTest, StepReload, StepProbe)
+	add(c.shutFirst, StepDrain)
+	add(c.shutFirst && len(c.site.Settled) > 0, StepSettle)
+	add(c.door != "" && c.site.Smoke != "", StepSmoke)
 	add(c.reapply && c.to.Mode != status.Offline, StepOpen)
 	add(c.reapply && c.to.Mode == status.Online, StepSee)
 	add(!c.announceFirst && (differs || c.reapply), StepPublish)
@@ -110,6 +158,8 @@ func (c *change) foresee() {
 type run struct {
 	*Host
 	journal *journal
+	before  before       // what there was of nginx before the reload
+	undo    func() error // puts the previous rules back, nil before the new ones are in place
 }
 
 // carryOut takes the steps of the changes. An error means that nothing was begun.
@@ -118,6 +168,7 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error
 	for _, c := range changes {
 		if !c.reapply && c.known && !c.record.Unpublished && c.to.Same(c.record.Document) {
 			c.receipt.Outcome, c.receipt.Published, c.receipt.Revision = Unchanged, true, c.record.Revision
+			c.receipt.SafeSince = c.record.SafeSince
 			c.receipt.describe(c.to)
 			continue
 		}
@@ -149,7 +200,13 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error
 	r := &run{Host: h, journal: j}
 	r.announce(ctx, early)
 	r.shutAll(ctx, shutFirst)
-	failed := r.takeUp(ctx, reapply)
+	failed := r.takeUp(ctx, reapply, in)
+	if failed == nil {
+		r.drain(ctx, shutFirst, in)
+		r.settle(ctx, shutFirst, in)
+		opened = slices.DeleteFunc(opened, func(c *change) bool { return c.shutFirst && c.drained == nil })
+		failed = r.smoke(ctx, opened, in)
+	}
 	if failed == nil {
 		failed = r.openAll(ctx, opened)
 	}
@@ -166,12 +223,8 @@ func (r *run) step(step Step, changes []*change, take func() error) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	var names []string
-	for _, c := range changes {
-		names = append(names, c.site.Name)
-	}
 	began := r.Clock.Now()
-	r.Progress.Begin(step, names)
+	r.Progress.Begin(step, names(changes))
 	err := r.journal.write(journalLine{Step: step, Event: "begin"})
 	crashpoint("before", step)
 	if err == nil {
@@ -256,7 +309,7 @@ func (r *run) shutAll(ctx context.Context, changes []*change) {
 // awaitShut waits until nginx says that it sees the site's closed file.
 func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) error {
 	for {
-		a, err := r.Probe(ctx, target(c.site))
+		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return a.Closed })
 		switch {
 		case err == nil && a.Closed:
 			r.saw(c)
@@ -272,6 +325,19 @@ func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) erro
 	}
 }
 
+// probeAll asks nginx at every address, port and name of the site and returns the first answer that isn't good, or the
+// last that is.
+func (r *run) probeAll(ctx context.Context, c *change, good func(nginxconf.Answer) bool) (nginxconf.Answer, error) {
+	var a nginxconf.Answer
+	var err error
+	for _, t := range c.targets() {
+		if a, err = r.Probe(ctx, t); err != nil || !good(a) {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
 // saw notes that nginx was seen to be shut just now.
 func (r *run) saw(c *change) {
 	now := r.Clock.Now().UTC().Truncate(time.Millisecond)
@@ -279,7 +345,7 @@ func (r *run) saw(c *change) {
 }
 
 // takeUp puts the new rules in place and has nginx serve them. On an error the old rules are back.
-func (r *run) takeUp(ctx context.Context, changes []*change) error {
+func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 	if len(changes) == 0 {
 		return nil
 	}
@@ -291,22 +357,35 @@ func (r *run) takeUp(ctx context.Context, changes []*change) error {
 	for _, c := range changes {
 		files[nginxconf.SiteFile(r.Config.Nginx.ConfDir, c.site.Name)] = c.rules
 	}
-	var rollback func() error
 	err = r.step(StepInstall, changes, func() (err error) {
-		rollback, err = nginxconf.Install(files)
+		r.undo, err = nginxconf.Install(files)
 		return err
 	})
 	if err != nil {
-		if rollback != nil { // the files are in place, the journal couldn't say so
-			err = errors.Join(err, rollback())
+		if r.undo != nil { // the files are in place, the journal couldn't say so
+			err = errors.Join(err, r.undo())
 		}
 		return fmt.Errorf("put the rules in place: %w", err)
 	}
-	if err := r.step(StepTest, changes, func() error { return r.Nginx.Test(ctx) }); err != nil {
-		return r.rollBack(ctx, changes, rollback, err, false)
+	err = r.step(StepTest, changes, func() error {
+		if err := r.Nginx.Test(ctx); err != nil || len(changes[0].serving.Listens) > 0 {
+			return err
+		}
+		// It could not be read before, because these rules were missing from it.
+		_, err := r.audit(ctx, changes, in.Force)
+		return err
+	})
+	if err != nil {
+		return r.rollBack(ctx, changes, err, false)
 	}
-	if err := r.step(StepReload, changes, func() error { return r.Nginx.Reload(ctx) }); err != nil {
-		return r.rollBack(ctx, changes, rollback, err, true)
+	err = r.step(StepReload, changes, func() error {
+		if r.before, err = r.remember(ctx); err != nil {
+			return fmt.Errorf("reload nginx: %w", err)
+		}
+		return r.Nginx.Reload(ctx)
+	})
+	if err != nil {
+		return r.rollBack(ctx, changes, err, true)
 	}
 	err = r.step(StepProbe, changes, func() error {
 		deadline := r.Clock.Now().Add(takeUpTimeout)
@@ -318,7 +397,7 @@ func (r *run) takeUp(ctx context.Context, changes []*change) error {
 		return nil
 	})
 	if err != nil {
-		return r.rollBack(ctx, changes, rollback, err, true)
+		return r.rollBack(ctx, changes, err, true)
 	}
 	for _, c := range changes {
 		if c.shutFirst && c.seenShut == nil {
@@ -330,10 +409,10 @@ func (r *run) takeUp(ctx context.Context, changes []*change) error {
 
 // rollBack puts the previous rules back after a failure, and, if nginx may have been told of the new ones, has
 // it take up the previous ones. Both errors are reported.
-func (r *run) rollBack(ctx context.Context, changes []*change, rollback func() error, failure error, reload bool) error {
+func (r *run) rollBack(ctx context.Context, changes []*change, failure error, reload bool) error {
 	ctx = context.WithoutCancel(ctx)
 	err := r.step(StepRollback, changes, func() error {
-		if err := rollback(); err != nil {
+		if err := r.undo(); err != nil {
 			return fmt.Errorf("put the previous rules back: %w", err)
 		}
 		if !reload {
@@ -353,7 +432,7 @@ func (r *run) rollBack(ctx context.Context, changes []*change, rollback func() e
 // awaitRevision waits until nginx answers with the new rules, several times in a row.
 func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) error {
 	for good := 0; good < inARow; {
-		a, err := r.Probe(ctx, target(c.site))
+		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return a.Revision == c.rev })
 		if err == nil && a.Revision == c.rev {
 			good++
 			continue

@@ -15,6 +15,49 @@ import (
 // ErrNotShut is wrapped by the error of a closing that failed with nginx still letting requests through.
 var ErrNotShut = errors.New("the site is not shut")
 
+// smoke tries the applications of sites that are about to open through the door, while everyone else is still shut
+// out. On an error the previous rules are back.
+func (r *run) smoke(ctx context.Context, changes []*change, in intent) error {
+	ask := slices.DeleteFunc(slices.Clone(changes), func(c *change) bool {
+		return c.door == "" || c.site.Smoke == "" && !in.MustAnswer
+	})
+	err := r.step(StepSmoke, ask, func() error {
+		for _, c := range ask {
+			if err := r.try(ctx, c); err != nil {
+				return fmt.Errorf("try %s before it opens: %w", c.site.Name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return r.rollBack(ctx, changes, err, true)
+	}
+	return nil
+}
+
+// ErrSmoke is returned (wrapped) when an application doesn't answer as it must before its site opens.
+var ErrSmoke = errors.New("the application does not answer as it must")
+
+func (r *run) try(ctx context.Context, c *change) error {
+	path := c.site.Smoke
+	if path == "" {
+		path = "/"
+	}
+	seen, err := r.See(ctx, c.targets()[0], path, c.door)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrSmoke, err)
+	case seen.Maintenance != "":
+		return fmt.Errorf("%w: the door for this machine is shut", ErrSmoke)
+	case c.site.Smoke != "" && (seen.Status < 200 || seen.Status > 299), isDown(seen.Status):
+		return fmt.Errorf("%w: %s answers %d", ErrSmoke, path, seen.Status)
+	}
+	return nil
+}
+
+// isDown reports whether a status is nginx's word for an application that isn't there.
+func isDown(code int) bool { return code >= http.StatusBadGateway && code <= http.StatusGatewayTimeout }
+
 // openAll removes the closed files of sites whose new rules are in force and looks whether they answer.
 func (r *run) openAll(ctx context.Context, changes []*change) error {
 	err := r.step(StepOpen, changes, func() error {
@@ -49,7 +92,7 @@ func (r *run) openAll(ctx context.Context, changes []*change) error {
 // awaitOpen waits until nginx no longer sees the site's closed file.
 func (r *run) awaitOpen(ctx context.Context, c *change, more func() bool) error {
 	for {
-		a, err := r.Probe(ctx, target(c.site))
+		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return !a.Closed && a.Revision == c.rev })
 		if err == nil && !a.Closed && a.Revision == c.rev {
 			return nil
 		}
@@ -69,14 +112,16 @@ func (r *run) awaitOpen(ctx context.Context, c *change, more func() bool) error 
 // yet answers is a warning: opening nginx is all that was asked.
 func (r *run) awaitAnswer(ctx context.Context, c *change, more func() bool) error {
 	for {
-		seen, err := r.See(ctx, target(c.site))
+		seen, err := r.See(ctx, c.targets()[0], "/", "")
 		switch {
 		case err == nil && seen.Maintenance == "":
-			if seen.Status >= http.StatusBadGateway && seen.Status <= http.StatusGatewayTimeout {
+			if isDown(seen.Status) {
+				c.receipt.Unanswered = true
 				c.receipt.warn(fmt.Sprintf("the application behind %s answers %d: nginx is open, but it is not up", c.site.Name, seen.Status))
 			}
 			return nil
 		case err != nil:
+			c.receipt.Unanswered = true
 			c.receipt.warn(fmt.Sprintf("nginx is open, but %s does not answer: %v", c.site.Name, err))
 			return nil
 		case !more():
@@ -145,15 +190,18 @@ func (r *run) recordChange(c *change) error {
 	rec := &c.record
 	rec.Document = c.to
 	if c.receipt.Err == nil && c.reapply {
-		rec.Revision, rec.Changes = c.rev, c.ordered
+		rec.Revision, rec.Changes, rec.Door = c.rev, c.ordered, c.door
 	}
 	switch {
 	case c.to.Mode == status.Online:
-		rec.ClosedAt = nil
+		rec.ClosedAt, rec.SafeSince, rec.Cut = nil, nil, 0
 	case c.seenShut != nil && (rec.ClosedAt == nil || c.from == status.Online):
 		rec.ClosedAt = c.seenShut
 	}
-	c.receipt.ClosedAt, c.receipt.Revision = rec.ClosedAt, rec.Revision
+	if c.receipt.Outcome == Shut {
+		rec.SafeSince = nil
+	}
+	c.receipt.ClosedAt, c.receipt.SafeSince, c.receipt.Revision = rec.ClosedAt, rec.SafeSince, rec.Revision
 	c.receipt.Published = !rec.Unpublished
 	c.receipt.describe(c.to)
 	if !c.known && c.receipt.Outcome == Failed && !c.shutFirst {

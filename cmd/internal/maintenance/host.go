@@ -19,12 +19,25 @@ const (
 	publishTimeout  = 15 * time.Second // to publish at any other time
 	shutTimeout     = time.Second      // for nginx to see the closed file
 	takeUpTimeout   = 10 * time.Second // for nginx to serve the new rules after a reload
+	cutTimeout      = 5 * time.Second  // for what was cut to be gone
+	softTimeout     = time.Second      // for a worker that was told to end to do so, before it is made to
 )
 
 // Nginx is the nginx of this host. nginxconf.Nginx is the real one.
 type Nginx interface {
 	Test(ctx context.Context) error
 	Reload(ctx context.Context) error
+	Dump(ctx context.Context) ([]byte, error)
+	Master() (int, error)
+}
+
+// Sockets looks at, and ends, what nginx's workers hold. nginxconf.Sockets is the real one.
+type Sockets interface {
+	Program(pid int) (string, error)
+	Snapshot(program string) (nginxconf.Before, error)
+	Left(b nginxconf.Before, scope nginxconf.Scope, program string, master int) (nginxconf.Left, error)
+	Destroy(c nginxconf.Connection) error
+	End(p nginxconf.Process, hard bool) error
 }
 
 // Clock tells the time. The real one is made in the command.
@@ -36,11 +49,14 @@ type Clock interface {
 
 // Host is this machine: its sites, its nginx, and the store they publish to.
 type Host struct {
-	Config   *config.Config
-	Store    store.Store
-	Nginx    Nginx
+	Config  *config.Config
+	Store   store.Store
+	Nginx   Nginx
+	Sockets Sockets
+	// Settled runs a site's own command that exits 0 once its application is idle.
+	Settled  func(ctx context.Context, argv []string) error
 	Probe    func(context.Context, nginxconf.Target) (nginxconf.Answer, error)
-	See      func(context.Context, nginxconf.Target) (nginxconf.Sight, error)
+	See      func(ctx context.Context, t nginxconf.Target, path, door string) (nginxconf.Sight, error)
 	Clock    Clock
 	Progress Progress
 	Operator string // who is at work, for the record; a user name
@@ -53,6 +69,12 @@ type Progress interface {
 	Begin(step Step, sites []string)
 	// End says that it ended, after how long, and why it failed, nil if it didn't.
 	End(step Step, took time.Duration, err error)
+	// Draining says what there still is of a site, after how long, and how long it may take.
+	Draining(site string, left nginxconf.Left, after, atMost time.Duration)
+	// Resuming says that an interrupted change of these sites is finished first.
+	Resuming(sites []string)
+	// SetAside says that a file that can't be understood was moved, and why.
+	SetAside(path string, why error)
 	// Waiting says for whom the lock is waited for.
 	Waiting(holder Holder)
 }
@@ -66,10 +88,11 @@ func (h *Host) closedFile(name string) string {
 	return filepath.Join(h.siteDir(name), nginxconf.ClosedFile)
 }
 
-func (h *Host) rules(s config.Site) nginxconf.Site {
+// rules is what a site's rules are made of, with the given door or none.
+func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
 		Name: s.Name, Dir: h.siteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
-		Preset: s.Preset, LoginPaths: s.LoginPaths,
+		Preset: s.Preset, LoginPaths: s.LoginPaths, Door: door,
 	}
 }
 

@@ -26,6 +26,10 @@ const (
 	StepTest     Step = "test"     // have nginx check them
 	StepReload   Step = "reload"   // have nginx take them up
 	StepProbe    Step = "probe"    // see that it did
+	StepDrain    Step = "drain"    // wait until nothing that was let in earlier is left
+	StepCut      Step = "cut"      // end what is left
+	StepSettle   Step = "settle"   // have the site's own command say that the application is idle
+	StepSmoke    Step = "smoke"    // try the application while everyone else is still shut out
 	StepOpen     Step = "open"     // remove the closed file
 	StepSee      Step = "see"      // see that the site answers
 	StepPublish  Step = "publish"  // publish an opening, after it happened
@@ -40,7 +44,11 @@ type intent struct {
 	Operator string        `json:"operator"`
 	Reason   string        `json:"reason,omitempty"`
 	Force    bool          `json:"force,omitempty"`
-	Changes  []intendedOne `json:"changes"`
+	Drain    time.Duration `json:"drain"`
+	NoCut    bool          `json:"noCut,omitempty"`
+	// MustAnswer has an opening fail where the application doesn't answer.
+	MustAnswer bool          `json:"mustAnswer,omitempty"`
+	Changes    []intendedOne `json:"changes"`
 }
 
 // intendedOne is the part of an intent that concerns one site.

@@ -3,6 +3,7 @@ package maintenance
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -24,6 +25,11 @@ type Request struct {
 	Reason  string     // for the record, not for visitors
 	Force   bool       // go on where the configuration of nginx is known to have holes
 	DryRun  bool
+	// Drain is how long to wait for what was let in earlier; after it what is left is cut, unless NoCut is set.
+	Drain time.Duration
+	NoCut bool
+	// MustAnswer has an opening fail where the application doesn't answer.
+	MustAnswer bool
 	// WordsOnly keeps each site's mode and doesn't look at nginx: Mode is not used. It is an error for a site that
 	// is online, which wraps ErrOnline.
 	WordsOnly bool
@@ -42,7 +48,11 @@ type change struct {
 	rules   []byte
 	ordered uint64 // the new Record.Changes
 	rev     string // of rules
+	door    string // in rules; set when the site is opened from behind its closed file
 	receipt *Receipt
+	// serving is what nginx's configuration says of the site; without one it is what ours says.
+	serving nginxconf.Serving
+	drained *time.Time // when nothing of before was left, nil before
 	// seenShut is when nginx was first seen to be shut by this change, nil before.
 	seenShut *time.Time
 
@@ -109,9 +119,10 @@ func (f facts) mostOpen(recorded status.Mode) status.Mode {
 	return open
 }
 
-// inForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it belongs.
+// inForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it belongs, and
+// nothing of before is left.
 func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
-	rules, err := h.rules(s).Render(r.Document.Mode, r.Revision)
+	rules, err := h.rules(s, r.Door).Render(r.Document.Mode, r.Revision)
 	if err != nil {
 		return false, err
 	}
@@ -121,7 +132,8 @@ func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
 	}
 	httpDisk, _ := os.ReadFile(nginxconf.HTTPFile(h.Config.Nginx.ConfDir))
 	offline := r.Document.Mode == status.Offline
-	return bytes.Equal(rules, f.disk) && bytes.Equal(http, httpDisk) && f.liveErr == nil &&
+	safe := !r.Document.Mode.Closed() || r.SafeSince != nil
+	return safe && bytes.Equal(rules, f.disk) && bytes.Equal(http, httpDisk) && f.liveErr == nil &&
 		f.live.Mode == r.Document.Mode && f.live.Revision == r.Revision &&
 		f.shut == offline && f.live.Closed == offline, nil
 }
@@ -174,10 +186,13 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *statu
 		c.to = c.record.Document
 	}
 	c.ordered = max(c.record.Changes, order(f.diskRev), order(f.live.Revision)) + 1
-	if c.rev, err = h.rules(s).Revision(c.to.Mode, c.ordered); err != nil {
+	if c.reapply && !c.shutFirst && f.shut && c.to.Mode != status.Offline {
+		c.door = rand.Text()
+	}
+	if c.rev, err = h.rules(s, c.door).Revision(c.to.Mode, c.ordered); err != nil {
 		return nil, err
 	}
-	if c.rules, err = h.rules(s).Render(c.to.Mode, c.rev); err != nil {
+	if c.rules, err = h.rules(s, c.door).Render(c.to.Mode, c.rev); err != nil {
 		return nil, err
 	}
 	c.receipt = &Receipt{

@@ -34,12 +34,18 @@ type Receipt struct {
 	ExpectedUntil *time.Time  `json:"expectedUntil"`
 	Message       *string     `json:"message"`
 	PageURL       string      `json:"pageUrl"`
-	ClosedAt      *time.Time  `json:"closedAt"` // when nginx was seen to be shut; null while the site is online
+	ClosedAt      *time.Time  `json:"closedAt"`  // when nginx was seen to be shut; null while the site is online
+	SafeSince     *time.Time  `json:"safeSince"` // since when it is safe to take a snapshot; null when it isn't
+	Drained       int         `json:"drained"`   // connections that ended by themselves
+	Cut           int         `json:"cut"`       // connections that were cut
+	Left          int         `json:"left"`      // connections, and workers that can't be looked at, that are still there
 	Published     bool        `json:"published"`
 	Steps         []StepTime  `json:"steps"` // never null
 	Warnings      []string    `json:"warnings"`
 	Error         string      `json:"error,omitempty"`
 
+	// Unanswered is set when the site is open and its application doesn't answer.
+	Unanswered bool `json:"-"`
 	// PublishErr is why Published is false, nil otherwise.
 	PublishErr error `json:"-"`
 

@@ -28,8 +28,13 @@ type Record struct {
 	Document status.Document `json:"document"` // as it was last announced, or is still to be
 	Revision string          `json:"revision"` // of the rules last put in place
 	Changes  uint64          `json:"changes"`  // grows with every new revision
+	Door     string          `json:"door"`     // in those rules, "" for none
 	// ClosedAt is when nginx was last seen to be shut, nil while the site is online.
 	ClosedAt *time.Time `json:"closedAt"`
+	// SafeSince is since when nothing that was let in earlier is open any more, nil while that isn't proven.
+	SafeSince *time.Time `json:"safeSince"`
+	// Cut counts the connections that were cut since the site was open and that nobody has vouched for.
+	Cut int `json:"cut"`
 	// Published is the sequence number last put into the store by this machine, 0 when none was.
 	Published uint64 `json:"published"`
 	// Unpublished is set while Document is not in the store yet.

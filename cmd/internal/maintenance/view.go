@@ -114,7 +114,7 @@ func (h *Host) compareDisk(s config.Site, r Record, known bool, f facts, drift f
 	case known && f.diskRev != r.Revision:
 		drift("wanted is revision %s, on disk is %s", r.Revision, f.diskRev)
 	default:
-		rules, err := h.rules(s).Render(f.diskMode, f.diskRev)
+		rules, err := h.rules(s, r.Door).Render(f.diskMode, f.diskRev)
 		if err != nil || !bytes.Equal(rules, f.disk) {
 			drift("the rules on disk are not those of this configuration: edited by hand, or the configuration changed since")
 		}
@@ -173,11 +173,11 @@ func (h *Host) Rendered() (map[string][]byte, error) {
 			r.Document.Mode = status.Online
 		}
 		if r.Revision == "" {
-			if r.Revision, err = h.rules(s).Revision(r.Document.Mode, r.Changes); err != nil {
+			if r.Revision, err = h.rules(s, r.Door).Revision(r.Document.Mode, r.Changes); err != nil {
 				return nil, err
 			}
 		}
-		if files[nginxconf.SiteFile("", s.Name)], err = h.rules(s).Render(r.Document.Mode, r.Revision); err != nil {
+		if files[nginxconf.SiteFile("", s.Name)], err = h.rules(s, r.Door).Render(r.Document.Mode, r.Revision); err != nil {
 			return nil, err
 		}
 	}

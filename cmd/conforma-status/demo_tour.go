@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// What visitors are told while the tour has the site closed.
+const (
+	tourETA = "30m"
+	// A worker of nginx from before a reload may go on answering for a moment by its own rules, which on the way to
+	// a more open mode are stricter. What must be refused has no such time.
+	tourSettles = 5 * time.Second
+)
+
+// stage is one step of the tour: a mode, and what must be true in it.
+type stage struct {
+	mode   status.Mode
+	args   []string // of conforma-status
+	checks []check
+}
+
+// check is one thing that must be true.
+type check struct {
+	what string
+	look func(context.Context) error // says what differs, nil if nothing does
+	soon bool                        // whether it may take a moment to become true
+}
+
+// tour is what the stages have to remember of each other.
+type tour struct {
+	*demo
+	guest, user, admin *visitor
+	saved              int // how many applications the application must have
+}
+
+func newTour(d *demo) *tour {
+	return &tour{
+		demo: d, saved: len(d.app.all()),
+		guest: &visitor{app: d.appURL}, user: &visitor{app: d.appURL}, admin: &visitor{app: d.appURL},
+	}
+}
+
+func (t *tour) stages() []stage {
+	return []stage{
+		{status.Online, []string{"get"}, t.onlineChecks()}, // as every site is before its first change
+		{status.Offline, []string{"set", "offline", "--eta", tourETA, "--message", wordDemoMessage}, t.offlineChecks()},
+		{status.Admin, []string{"set", "admin"}, t.adminChecks()},
+		{status.Online, []string{"set", "online"}, t.onlineChecks()},
+	}
+}
+
+// walk takes all the stages and returns how many checks there were and what differed. The error is of a stage that
+// could not be reached, or of ctx.
+func (t *tour) walk(ctx context.Context) (looked int, differed []string, err error) {
+	for _, s := range t.stages() {
+		t.ui.demoStage(s.mode)
+		if err := t.command(ctx, s.args...); err != nil {
+			return looked, differed, err
+		}
+		for _, c := range s.checks {
+			err := t.look(ctx, c)
+			if ctx.Err() != nil {
+				return looked, differed, context.Cause(ctx)
+			}
+			looked++
+			line := fmt.Sprintf("%s: %s", s.mode, c.what)
+			t.ui.demoCheck(line, err)
+			if err != nil {
+				differed = append(differed, fmt.Sprintf("%s: %v", line, err))
+			}
+		}
+	}
+	return looked, differed, nil
+}
+
+func (t *tour) look(ctx context.Context, c check) error {
+	if !c.soon {
+		return c.look(ctx)
+	}
+	return eventually(ctx, tourSettles, func() error { return c.look(ctx) })
+}
+
+func (t *tour) onlineChecks() []check {
+	return []check{
+		{checkEntered, func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/", "text/html") }, true},
+		{checkQuery, func(ctx context.Context) error { return t.answers(ctx, t.guest) }, true},
+		{checkSave, func(ctx context.Context) error { return t.keeps(ctx, t.guest) }, true},
+		{checkKept, func(context.Context) error { return t.counted() }, false},
+		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL, "text/html") }, false},
+		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Online) }, false},
+		{checkGet, t.agrees, true},
+	}
+}
+
+func (t *tour) offlineChecks() []check {
+	reached := 0
+	return []check{
+		{checkRedirected, func(ctx context.Context) error {
+			reached = t.app.arrived()
+			return t.redirected(ctx, t.appURL+"/")
+		}, false},
+		{checkLoginShut, func(ctx context.Context) error { return t.redirected(ctx, t.appURL+"/login") }, false},
+		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL, "text/html") }, false},
+		{checkQueryRefused, func(ctx context.Context) error {
+			a, err := t.guest.query(ctx)
+			return t.refused(a, err, status.Offline)
+		}, false},
+		{checkSaveRefused, func(ctx context.Context) error { return t.saveRefused(ctx, t.guest, status.Offline) }, false},
+		{checkNothingReached, func(context.Context) error { return sameNumber(wordDemoRequests, t.app.arrived(), reached) }, false},
+		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Offline) }, false},
+		{checkGet, t.agrees, true},
+	}
+}
+
+func (t *tour) adminChecks() []check {
+	return []check{
+		{checkLoginOpen, func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/login", "text/html") }, true},
+		{checkAssetsOpen, func(ctx context.Context) error {
+			a, err := fetch(ctx, t.appURL+"/assets/app.js")
+			return firstOf(err, func() error { return a.isOpen("text/javascript") })
+		}, true},
+		{checkRedirected, func(ctx context.Context) error { return t.redirected(ctx, t.appURL+"/") }, false},
+		{checkGuestRefused, func(ctx context.Context) error {
+			a, err := t.guest.query(ctx)
+			return t.refused(a, err, status.Admin)
+		}, false},
+		{checkUserSignsIn, func(ctx context.Context) error { return t.user.signIn(ctx, "user") }, true},
+		{checkUserRefused, func(ctx context.Context) error {
+			a, err := t.user.query(ctx)
+			return t.refused(a, err, status.Admin)
+		}, false},
+		{checkUserSaveRefused, func(ctx context.Context) error { return t.saveRefused(ctx, t.user, status.Admin) }, false},
+		{checkAdminSignsIn, func(ctx context.Context) error { return t.admin.signIn(ctx, "admin") }, true},
+		{checkAdminQuery, func(ctx context.Context) error { return t.answers(ctx, t.admin) }, true},
+		{checkAdminSave, func(ctx context.Context) error { return t.keeps(ctx, t.admin) }, true},
+		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Admin) }, false},
+		{checkGet, t.agrees, true},
+	}
+}
+
+// opens expects a navigation to be answered with a page.
+func (t *tour) opens(ctx context.Context, url, contentType string) error {
+	a, err := navigate(ctx, url)
+	return firstOf(err, func() error { return a.isOpen(contentType) })
+}
+
+// redirected expects a navigation to be sent to the maintenance page, for now only.
+func (t *tour) redirected(ctx context.Context, url string) error {
+	a, err := navigate(ctx, url)
+	return firstOf(err,
+		func() error { return sameNumber("status", a.code, http.StatusFound) },
+		func() error { return a.hasHeader("Location", t.pageURL) },
+		func() error { return a.hasHeader("Cache-Control", "no-store") },
+	)
+}
+
+// answers expects the application to answer a query.
+func (t *tour) answers(ctx context.Context, v *visitor) error {
+	a, err := v.query(ctx)
+	return firstOf(err, func() error { return a.isOpen("application/json") })
+}
+
+// keeps expects the application to save something.
+func (t *tour) keeps(ctx context.Context, v *visitor) error {
+	a, err := v.save(ctx, wordDemoApplication)
+	return firstOf(err,
+		func() error { return a.isOpen("application/json") },
+		func() error { t.saved++; return t.counted() },
+	)
+}
+
+// counted expects the application to have all that was saved and nothing else.
+func (t *tour) counted() error { return sameNumber(wordDemoSaved, len(t.app.all()), t.saved) }
+
+func (t *tour) saveRefused(ctx context.Context, v *visitor, mode status.Mode) error {
+	a, err := v.save(ctx, wordDemoApplication)
+	return firstOf(t.refused(a, err, mode), t.counted)
+}
+
+// refused expects the 503 of a closed site, which a script can read.
+func (t *tour) refused(a answer, err error, mode status.Mode) error {
+	var body struct {
+		Error, Mode, PageURL string
+		Errors               []struct{ Extensions struct{ Code string } }
+	}
+	return firstOf(err,
+		func() error { return sameNumber("status", a.code, http.StatusServiceUnavailable) },
+		func() error { return a.hasType("application/json") },
+		func() error { return a.hasHeader("Retry-After", "60") },
+		func() error { return a.hasHeader("Cache-Control", "no-store") },
+		func() error { return json.Unmarshal(a.body, &body) },
+		func() error { return sameText("error", body.Error, "maintenance") },
+		func() error { return sameText("mode", body.Mode, string(mode)) },
+		func() error { return sameText("pageUrl", body.PageURL, t.pageURL) },
+		func() error { return sameNumber("errors", len(body.Errors), 1) },
+		func() error {
+			return sameText("errors[0].extensions.code", body.Errors[0].Extensions.Code, "MAINTENANCE")
+		},
+	)
+}
+
+// told expects the status in the store to be that of the mode, and that which nginx gives as well.
+func (t *tour) told(ctx context.Context, mode status.Mode) error {
+	for _, url := range []string{t.pageURL + status.FileName, t.appURL + nginxconf.StatusPath} {
+		d, err := t.status(ctx, url)
+		if err == nil {
+			err = t.says(d, mode)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", url, err)
+		}
+	}
+	return nil
+}
+
+// says expects a document to tell what the tour has announced, and nothing once the site is open.
+func (t *tour) says(d status.Document, mode status.Mode) error {
+	message := wordDemoNothing
+	if d.Message != nil {
+		message = *d.Message
+	}
+	want := wordDemoNothing
+	if mode.Closed() {
+		want = wordDemoMessage
+	}
+	return firstOf(sameText("mode", string(d.Mode), string(mode)),
+		func() error { return sameText("message", message, want) },
+		func() error { return sameText("pageUrl", d.PageURL, t.pageURL) },
+		func() error {
+			if mode.Closed() != (d.ExpectedUntil != nil) {
+				return fmt.Errorf(wordDemoUntil, d.ExpectedUntil)
+			}
+			return nil
+		},
+	)
+}
+
+// status returns a status document that any page may read and that no cache keeps.
+func (t *tour) status(ctx context.Context, url string) (status.Document, error) {
+	a, err := fetch(ctx, url)
+	err = firstOf(err,
+		func() error { return a.isOpen("application/json") },
+		func() error { return a.hasHeader("Cache-Control", "no-cache") },
+		func() error { return a.hasHeader("Access-Control-Allow-Origin", "*") },
+	)
+	if err != nil {
+		return status.Document{}, err
+	}
+	return status.Parse(a.body)
+}
+
+// agrees expects conforma-status get to find that wanted, disk, nginx and store agree.
+func (t *tour) agrees(ctx context.Context) error {
+	code, said, err := t.run(ctx, "get")
+	return firstOf(err, func() error {
+		if code != exitDone {
+			return fmt.Errorf(wordDemoExit+"\n%s", code, said)
+		}
+		return nil
+	})
+}

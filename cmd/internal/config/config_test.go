@@ -1,0 +1,330 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// full sets every key there is.
+const full = `
+store     = "s3://conforma-maintenance"
+page_url  = "https://maintenance.example.org"
+state_dir = "/var/lib/conforma-status"
+content   = "/etc/conforma-status/content"
+
+[s3]
+region = "ap-southeast-2"
+endpoint = "http://127.0.0.1:7070"
+path_style = true
+
+[nginx]
+conf_dir = "/etc/nginx/conforma-status"
+test     = ["nginx", "-t"]
+reload   = ["nginx", "-s", "reload"]
+pid_file = "/run/nginx.pid"
+
+[gate]
+socket = "/run/conforma-status/gate.sock"
+
+[[site]]
+name      = "demo"
+path      = ""
+app_url   = "https://demo.example.org:50000"
+listen    = "127.0.0.1:50000"
+upstreams = ["127.0.0.1:8000"]
+preset    = "conforma"
+settled   = []
+smoke     = ""
+
+[site.jwt]
+secret_env_file = "/home/ubuntu/demo_server/env_files/demo.env"
+audience    = "postgraphile"
+admin_claim = "isAdmin"
+max_age     = "8h"
+
+[[site]]
+name = "live"
+path = "a/live-2.0"
+app_url = "http://[2001:db8::1]"
+listen = "[::1]:8080"
+upstreams = ["unix:/run/live.sock", "[::1]:8000", "app.internal:80"]
+login_paths = ["/sign-in", "/static/"]
+settled = ["pg_idle", "--database", "a b"]
+smoke = "/health?deep=1"
+
+[site.jwt]
+secret_file = "/etc/live.secret"
+audience = "a"
+admin_claim = "role.admin"
+max_age = "1d12h"
+`
+
+// minimal leaves out all that may be.
+const minimal = `
+store = "dir:/var/www/maintenance"
+page_url = "https://maintenance.example.org/"
+[[site]]
+name = "demo"
+app_url = "https://demo.example.org"
+`
+
+func TestGoodFiles(t *testing.T) {
+	for name, c := range map[string]struct {
+		data string
+		want Config
+	}{
+		"full": {full, Config{
+			File: "full", Store: "s3://conforma-maintenance", PageURL: "https://maintenance.example.org",
+			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content",
+			S3: S3{Region: "ap-southeast-2", Endpoint: "http://127.0.0.1:7070", PathStyle: true},
+			Nginx: Nginx{
+				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",
+				Test: []string{"nginx", "-t"}, Reload: []string{"nginx", "-s", "reload"},
+			},
+			Gate: Gate{Socket: "/run/conforma-status/gate.sock"},
+			Sites: []Site{{
+				Name: "demo", Path: "", AppURL: "https://demo.example.org:50000", PageURL: "https://maintenance.example.org/",
+				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Line: 21,
+				JWT: &JWT{
+					SecretEnvFile: "/home/ubuntu/demo_server/env_files/demo.env",
+					Audience:      "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour,
+				},
+			}, {
+				Name: "live", Path: "a/live-2.0", AppURL: "http://[2001:db8::1]", PageURL: "https://maintenance.example.org/a/live-2.0/",
+				Listen: "[::1]:8080", Upstreams: []string{"unix:/run/live.sock", "[::1]:8000", "app.internal:80"},
+				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 37,
+				JWT: &JWT{SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour},
+			}},
+		}},
+		"minimal": {minimal, Config{
+			File: "minimal", Store: "dir:/var/www/maintenance", PageURL: "https://maintenance.example.org",
+			StateDir: "/var/lib/conforma-status",
+			Nginx: Nginx{
+				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",
+				Test: []string{"nginx", "-t"}, Reload: []string{"nginx", "-s", "reload"},
+			},
+			Gate: Gate{Socket: "/run/conforma-status/gate.sock"},
+			Sites: []Site{{
+				Name: "demo", Path: "demo", AppURL: "https://demo.example.org", PageURL: "https://maintenance.example.org/demo/",
+				Listen: "127.0.0.1:443", Line: 4,
+			}},
+		}},
+	} {
+		got, faults := Parse(name, []byte(c.data))
+		if len(faults) > 0 {
+			t.Errorf("%s:\n%v", name, faults)
+		}
+		if !reflect.DeepEqual(got, &c.want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", name, got, &c.want)
+		}
+	}
+}
+
+// However its tables are written, a file says the same.
+func TestSpellings(t *testing.T) {
+	top := "store = \"dir:/srv/www\"\npage_url = \"https://m.example.org\"\n"
+	want := Site{
+		Name: "a", Path: "a", AppURL: "https://a.example.org", PageURL: "https://m.example.org/a/", Listen: "127.0.0.1:443",
+		JWT: &JWT{SecretFile: "/s", Audience: "x", AdminClaim: "isAdmin", MaxAge: time.Hour},
+	}
+	for name, c := range map[string]struct {
+		data string
+		line int
+	}{
+		"tables":       {top + "[[site]]\nname = 'a'\napp_url = 'https://a.example.org'\n[site.jwt]\nsecret_file = '/s'\naudience = 'x'\nmax_age = '1h'\n", 3},
+		"dotted keys":  {top + "[[site]]\nname = 'a'\napp_url = 'https://a.example.org'\njwt.secret_file = '/s'\njwt.audience = 'x'\njwt.max_age = '1h'\n", 3},
+		"inline table": {top + "[[site]]\nname = 'a'\napp_url = 'https://a.example.org'\njwt = {secret_file = '/s', audience = 'x', max_age = '1h'}\n", 3},
+		"a list of sites": {
+			top + "site = [ # one\n{name = 'a', app_url = 'https://a.example.org', jwt = {secret_file = '/s', audience = 'x', max_age = '60m'}}]\n", 4,
+		},
+	} {
+		got, faults := Parse("f", []byte(c.data))
+		if len(faults) > 0 || len(got.Sites) != 1 {
+			t.Errorf("%s: %v", name, faults)
+			continue
+		}
+		want := want
+		want.Line = c.line
+		if !reflect.DeepEqual(got.Sites[0], want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", name, got.Sites[0], want)
+		}
+	}
+}
+
+func TestDefaultListen(t *testing.T) {
+	for appURL, want := range map[string]string{
+		"https://demo.example.org":          "127.0.0.1:443",
+		"https://demo.example.org/":         "127.0.0.1:443",
+		"http://demo.example.org":           "127.0.0.1:80",
+		"https://demo.example.org:50000":    "127.0.0.1:50000",
+		"http://demo.example.org:8080/app/": "127.0.0.1:8080",
+		"https://demo.example.org:":         "127.0.0.1:443",
+		"https://[2001:db8::1]":             "127.0.0.1:443",
+		"http://[2001:db8::1]:50001":        "127.0.0.1:50001",
+		"https://192.0.2.1:443":             "127.0.0.1:443",
+	} {
+		c, faults := Parse("f", []byte(strings.Replace(minimal, "https://demo.example.org", appURL, 1)))
+		if len(faults) > 0 || c.Sites[0].Listen != want {
+			t.Errorf("%s: listens at %s, want %s (%v)", appURL, c.Sites[0].Listen, want, faults)
+		}
+	}
+}
+
+func TestPathAndPageURL(t *testing.T) {
+	for _, c := range []struct{ pageURL, line, path, want string }{
+		{"https://m.example.org", "", "demo", "https://m.example.org/demo/"},
+		{"https://m.example.org//", `path = ""`, "", "https://m.example.org/"},
+		{"https://m.example.org/a/b/", `path = "c/d"`, "c/d", "https://m.example.org/a/b/c/d/"},
+		{"http://127.0.0.1:8080", `path = "_x.y"`, "_x.y", "http://127.0.0.1:8080/_x.y/"},
+		{"https://m.example.org/caf%C3%A9", "", "demo", "https://m.example.org/caf%C3%A9/demo/"},
+	} {
+		data := strings.Replace(minimal, "https://maintenance.example.org/", c.pageURL, 1) + c.line + "\n"
+		got, faults := Parse("f", []byte(data))
+		if len(faults) > 0 || got.Sites[0].Path != c.path || got.Sites[0].PageURL != c.want {
+			t.Errorf("%s, %s: %q at %s, want %q at %s (%v)", c.pageURL, c.line, got.Sites[0].Path, got.Sites[0].PageURL, c.path, c.want, faults)
+		}
+	}
+}
+
+func TestOddButLegal(t *testing.T) {
+	for _, line := range []string{
+		`state_dir = "/var/lib/a b"`, `state_dir = '/var/lib/"a\b'`, `state_dir = "/var/lib/ü;{}#'"`, `state_dir = "/a/../b/"`,
+		`gate.socket = "/` + strings.Repeat("a", 106) + `"`, `gate.socket = "/run/a b:c"`,
+		`nginx.test = ["sudo", "-n", "nginx", "-t", ""]`, `s3.endpoint = "https://[::1]:7070"`, `content = ""`,
+	} {
+		if _, faults := Parse("f", []byte(line+"\n"+minimal)); len(faults) > 0 {
+			t.Errorf("%s: %v", line, faults)
+		}
+	}
+	c, _ := Parse("f", []byte("state_dir = \"/a/../b//c/\"\n"+minimal))
+	if c.StateDir != "/b/c" {
+		t.Errorf("the state directory is %q, want it clean", c.StateDir)
+	}
+}
+
+func TestSiteByName(t *testing.T) {
+	c, _ := Parse("f", []byte(full))
+	if s, ok := c.Site("live"); !ok || s.Name != "live" {
+		t.Errorf("live: %+v, %v", s, ok)
+	}
+	for _, name := range []string{"", "Live", "liv"} {
+		if s, ok := c.Site(name); ok || s.Name != "" {
+			t.Errorf("%q: %+v, %v", name, s, ok)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, data string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	weak := minimal + "[site.jwt]\nmax_age = \"x\"\n"
+
+	good := file("good.toml", minimal)
+	if c, faults, err := Load(good); err != nil || len(faults) > 0 || c.File != good {
+		t.Errorf("a good file: %+v, %v, %v", c, faults, err)
+	}
+	tokens := file("tokens.toml", weak)
+	c, faults, err := Load(tokens)
+	if err != nil || c == nil || c.Sites[0].Name != "demo" {
+		t.Fatalf("a file with faults in [site.jwt] alone is usable: %+v, %v", c, err)
+	}
+	if len(faults.Of(Tokens)) != 2 || len(faults.Of(Core, Pages)) != 0 || len(faults.Of()) != 0 {
+		t.Errorf("its faults: %v", faults)
+	}
+
+	// What stops every command comes with what would stop some.
+	c, faults, err = Load(file("core.toml", "content = \"x\"\nzzz = 1\n"+weak))
+	var all Faults
+	if c != nil || faults != nil || !errors.As(err, &all) || len(all) != 4 || len(all.Of(Core)) != 1 {
+		t.Errorf("a file with a fault of every kind: %v, %v, %v", c, faults, err)
+	}
+	text := fmt.Sprintf("%[1]s:1: content: is not an absolute path\n%[1]s:2: zzz: unknown key\n"+
+		"%[1]s:9: site.jwt.secret_env_file: neither secret_env_file nor secret_file is set\n"+
+		"%[1]s:10: site.jwt.max_age: \"x\" is not a duration above zero", filepath.Join(dir, "core.toml"))
+	if err == nil || err.Error() != text {
+		t.Errorf("it says\n%v\nwant\n%s", err, text)
+	}
+
+	if _, _, err := Load(filepath.Join(dir, "none.toml")); !errors.Is(err, ErrNoFile) || !strings.Contains(err.Error(), "none.toml") {
+		t.Errorf("no file: %v, want ErrNoFile", err)
+	}
+	if _, _, err := Load(dir); err == nil || errors.Is(err, ErrNoFile) || errors.As(err, &all) {
+		t.Errorf("a directory: %v, want an error of reading", err)
+	}
+}
+
+// Whatever is in the file, faults are said in the order of its lines and always the same; and without faults that
+// stop every command, nginx's configuration can be written for all modes.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(full))
+	f.Add([]byte(minimal))
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, faults := Parse("f", data)
+		_, again := Parse("f", data)
+		if !reflect.DeepEqual(faults, again) {
+			t.Fatalf("first\n%v\nthen\n%v", faults, again)
+		}
+		for i, fault := range faults {
+			if fault.Line < 1 || i > 0 && fault.Line < faults[i-1].Line {
+				t.Fatalf("not in the order of lines: %v", faults)
+			}
+		}
+		if len(faults.Of(Core)) > 0 {
+			return
+		}
+		if len(c.Sites) == 0 {
+			t.Fatal("no sites and no fault")
+		}
+		if _, err := nginxconf.HTTP(c.Gate.Socket); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range c.Sites {
+			if s.JWT != nil && s.JWT.MaxAge <= 0 && len(faults.Of(Tokens)) == 0 {
+				t.Fatalf("tokens are good for %v, and that is no fault", s.JWT.MaxAge)
+			}
+			rules := nginxconf.Site{
+				Name: s.Name, Dir: filepath.Join(c.StateDir, "sites", s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
+				Preset: s.Preset, LoginPaths: s.LoginPaths,
+			}
+			for _, mode := range status.Modes() {
+				if _, err := rules.Render(mode, "1-00000000"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// What goes into the status document is valid there.
+			d := status.Document{
+				Version: status.Version, Site: s.Name, Mode: status.Online, Since: time.Unix(0, 0), UpdatedAt: time.Unix(0, 0),
+				AppURL: s.AppURL, PageURL: s.PageURL,
+			}
+			if err := d.Validate(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

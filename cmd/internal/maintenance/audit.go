@@ -1,0 +1,99 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+)
+
+// ErrHoles is returned (wrapped) when nginx's configuration leads to a site's application past the site's rules.
+var ErrHoles = errors.New("nginx's configuration has holes")
+
+// audit finds out from nginx's own configuration how the sites are served, and refuses to close one that could be
+// reached past its rules, unless forced: that is a warning then. A configuration that nginx itself can't read is
+// not judged here: testing it will say so. It reports whether it was judged.
+func (h *Host) audit(ctx context.Context, changes []*change, force bool) (judged bool, err error) {
+	dump, err := h.Nginx.Dump(ctx)
+	if errors.Is(err, nginxconf.ErrNoDump) {
+		for _, c := range changes {
+			c.receipt.warn(err.Error() + ": other ways to the application are not looked for")
+		}
+		return true, nil
+	}
+	if err != nil {
+		return false, nil
+	}
+	conf, err := nginxconf.ReadConfig(dump)
+	if err != nil {
+		for _, c := range changes {
+			c.receipt.warn(fmt.Sprintf("other ways to the application are not looked for: %v", err))
+		}
+		return true, nil
+	}
+	var holes []string
+	for _, c := range changes {
+		file := nginxconf.SiteFile(h.Config.Nginx.ConfDir, c.site.Name)
+		c.serving = conf.Serving(file, target(c.site), c.site.Upstreams)
+		if !c.reachable() {
+			c.serving.Targets = nil // its ports are mapped to others: only the operator knows to which
+		}
+		if len(c.serving.Shared) > 0 && c.shutFirst {
+			c.receipt.warn(fmt.Sprintf("%s shares its port with the server at %s: their old connections can't be told apart", c.site.Name, join(c.serving.Shared)))
+		}
+		if !c.to.Mode.Closed() {
+			continue
+		}
+		for _, hole := range c.holes(file) {
+			if force {
+				c.receipt.warn(hole)
+			} else {
+				holes = append(holes, hole)
+			}
+		}
+	}
+	if len(holes) > 0 {
+		return true, fmt.Errorf("%w: %s", ErrHoles, strings.Join(holes, "; "))
+	}
+	return true, nil
+}
+
+// holes says in words how the site could be reached past its rules.
+func (c *change) holes(file string) []string {
+	var out []string
+	if len(c.serving.Listens) == 0 {
+		out = append(out, fmt.Sprintf("no server {} includes %s", file))
+	}
+	for _, hole := range c.serving.Holes {
+		out = append(out, fmt.Sprintf("the server at %s leads to %s (%s) without including %s", hole.Server, hole.Upstream, hole.Pass, file))
+	}
+	for _, p := range c.serving.Early {
+		out = append(out, fmt.Sprintf("%s stands before the include of %s and may end the rules before they begin", p, file))
+	}
+	return out
+}
+
+// reachable reports whether the site's own port is among those that nginx listens at.
+func (c *change) reachable() bool {
+	_, want, err := net.SplitHostPort(c.site.Listen)
+	if err != nil {
+		return false
+	}
+	for _, l := range c.serving.Listens {
+		if _, port, err := net.SplitHostPort(l); err == nil && port == want {
+			return true
+		}
+	}
+	return false
+}
+
+func join(places []nginxconf.Place) string {
+	var out []string
+	for _, p := range places {
+		out = append(out, p.String())
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,262 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+)
+
+// before is what there was of nginx before the reload.
+type before struct {
+	nginxconf.Before
+	program string
+	master  int
+}
+
+// tick is how finely the kernel tells the starts of processes apart; see nginxconf.Sockets.Snapshot.
+const tick = 11 * time.Millisecond
+
+// quiet is how many looks in a row must find nothing: the kernel's table of sockets is not read in one piece.
+const quiet = 2
+
+// remember notes the workers of before the reload that is about to come.
+func (r *run) remember(ctx context.Context) (before, error) {
+	var b before
+	var err error
+	if b.master, err = r.Nginx.Master(); err != nil {
+		return b, err
+	}
+	if b.program, err = r.Sockets.Program(b.master); err != nil {
+		return b, err
+	}
+	if b.Before, err = r.Sockets.Snapshot(b.program); err != nil {
+		return b, err
+	}
+	return b, r.Clock.Sleep(ctx, tick)
+}
+
+// seen is what has been seen of the connections of one site.
+type seen struct {
+	all   map[nginxconf.Connection]bool
+	cut   map[nginxconf.Connection]bool
+	left  nginxconf.Left
+	quiet int
+}
+
+// drain waits until nothing that was let in before the reload is left of the sites, then cuts what still is. What came
+// of it is in the receipts; it is not an error for something to be left.
+func (r *run) drain(ctx context.Context, changes []*change, in intent) {
+	if len(changes) == 0 {
+		return
+	}
+	watched := map[*change]*seen{}
+	for _, c := range changes {
+		watched[c] = &seen{all: map[nginxconf.Connection]bool{}, cut: map[nginxconf.Connection]bool{}}
+	}
+	err := r.step(StepDrain, changes, func() error { return r.await(ctx, watched, changes, in.Drain) })
+	var rest []*change
+	for _, c := range changes {
+		if watched[c].quiet < quiet {
+			rest = append(rest, c)
+		}
+	}
+	if err == nil && len(rest) > 0 && !in.NoCut {
+		err = r.step(StepCut, rest, func() error { return r.cut(ctx, watched, rest) })
+	}
+	for _, c := range changes {
+		w := watched[c]
+		w.tally(c.receipt)
+		c.record.Cut += c.receipt.Cut
+		c.record.SafeSince = nil
+		if w.quiet >= quiet {
+			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
+			c.drained = &now
+		} else if err != nil {
+			c.receipt.warn(fmt.Sprintf("it is not known what is left of %s: %v", c.site.Name, err))
+		}
+	}
+}
+
+// tally counts: what was seen and is gone has drained, unless it was cut.
+func (w *seen) tally(receipt *Receipt) {
+	left := map[nginxconf.Connection]bool{}
+	for _, c := range w.left.Connections {
+		left[c] = true
+	}
+	for c := range w.all {
+		switch {
+		case left[c]:
+		case w.cut[c]:
+			receipt.Cut++
+		default:
+			receipt.Drained++
+		}
+	}
+	receipt.Left = len(left) + len(w.left.Unreadable) + len(w.left.Listening)
+}
+
+// lookOnce looks once at what is left of each site.
+func (r *run) lookOnce(watched map[*change]*seen, changes []*change) (bool, error) {
+	done := true
+	for _, c := range changes {
+		w := watched[c]
+		if w.quiet >= quiet {
+			continue
+		}
+		left, err := r.Sockets.Left(r.before.Before, c.scope(), r.before.program, r.before.master)
+		if err != nil {
+			return false, err
+		}
+		for _, conn := range left.Connections {
+			w.all[conn] = true
+		}
+		w.left = left
+		if left.Nothing() {
+			w.quiet++
+		} else {
+			w.quiet = 0
+		}
+		done = done && w.quiet >= quiet
+	}
+	return done, nil
+}
+
+// await looks until nothing is left, for at most the given time.
+func (r *run) await(ctx context.Context, watched map[*change]*seen, changes []*change, atMost time.Duration) error {
+	began := r.Clock.Now()
+	for {
+		done, err := r.lookOnce(watched, changes)
+		if err != nil || done {
+			return err
+		}
+		after := r.Clock.Now().Sub(began)
+		for _, c := range changes {
+			if !watched[c].left.Nothing() {
+				r.Progress.Draining(c.site.Name, watched[c].left, after, atMost)
+			}
+		}
+		if after >= atMost {
+			return nil
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// cut ends what is left: the connections of the site one by one where the kernel allows it, and otherwise the old workers
+// that hold them, which touches other sites and is said.
+func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*change) error {
+	began := r.Clock.Now()
+	ended := map[nginxconf.Process]bool{}
+	for {
+		hard := r.Clock.Now().Sub(began) >= softTimeout
+		for _, c := range changes {
+			w := watched[c]
+			doomed := append([]nginxconf.Process{}, w.left.Listening...)
+			for _, conn := range w.left.Connections {
+				w.cut[conn] = true
+				err := r.Sockets.Destroy(conn)
+				if errors.Is(err, nginxconf.ErrCantDestroy) {
+					doomed = append(doomed, conn.Process)
+				} else if err != nil {
+					return err
+				}
+			}
+			for _, p := range doomed {
+				if err := r.Sockets.End(p, hard); err != nil {
+					return err
+				}
+				if !ended[p] {
+					ended[p] = true
+					c.receipt.warn(fmt.Sprintf("old worker %d was ended, with the connections of every site that it held", p.PID))
+				}
+			}
+		}
+		done, err := r.lookOnce(watched, changes)
+		if err != nil || done {
+			return err
+		}
+		if r.Clock.Now().Sub(began) >= cutTimeout {
+			return nil
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// settledRetry is how often a site's own command is asked again.
+const settledRetry = 250 * time.Millisecond
+
+// settle has each site's own command say that its application is idle, for at most the time of a drain, and works out
+// since when it is safe to take a snapshot.
+func (r *run) settle(ctx context.Context, changes []*change, in intent) {
+	var ask []*change
+	for _, c := range changes {
+		if c.drained != nil && len(c.site.Settled) > 0 {
+			ask = append(ask, c)
+		}
+	}
+	vouched := map[*change]bool{}
+	_ = r.step(StepSettle, ask, func() error {
+		deadline := r.Clock.Now().Add(max(in.Drain, takeUpTimeout))
+		var errs []error
+		for _, c := range ask {
+			err := r.awaitSettled(ctx, c, deadline)
+			if vouched[c] = err == nil; err != nil {
+				c.receipt.warn(fmt.Sprintf("the settled command of %s does not vouch for the application: %v", c.site.Name, err))
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	})
+	for _, c := range changes {
+		if vouched[c] {
+			c.record.Cut = 0
+			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
+			c.drained = &now
+		}
+		refused := len(c.site.Settled) > 0 && !vouched[c]
+		if c.drained != nil && c.record.Cut == 0 && !refused {
+			c.record.SafeSince = c.drained
+		}
+	}
+}
+
+func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) error {
+	for {
+		bounded, cancel := context.WithTimeout(ctx, max(deadline.Sub(r.Clock.Now()), time.Second))
+		err := r.Settled(bounded, c.site.Settled)
+		cancel()
+		if err == nil || !r.Clock.Now().Before(deadline) {
+			return err
+		}
+		if err := r.Clock.Sleep(ctx, settledRetry); err != nil {
+			return err
+		}
+	}
+}
+
+// scope is which sockets are the site's.
+func (c *change) scope() nginxconf.Scope {
+	s := nginxconf.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams}
+	if len(s.Listens) == 0 {
+		s.Listens = []string{c.site.Listen}
+	}
+	if len(s.Upstreams) == 0 {
+		s.Upstreams = c.site.Upstreams
+	}
+	return s
+}
+
+// targets are the places where nginx is asked which rules it follows for the site.
+func (c *change) targets() []nginxconf.Target {
+	if len(c.serving.Targets) > 0 {
+		return c.serving.Targets
+	}
+	return []nginxconf.Target{target(c.site)}
+}

@@ -1,0 +1,265 @@
+package nginxconf
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// directive is one directive of an nginx configuration, with the place where it stands. Our own reader, because the
+// libraries don't say on which line the directives of a block stand, and file and line are what an operator needs.
+type directive struct {
+	name  string
+	args  []string
+	block []*directive // nil for a simple directive
+	file  string
+	line  int
+}
+
+// ErrSyntax is returned (wrapped) for a dump that can't be read as nginx's configuration.
+var ErrSyntax = errors.New("not an nginx configuration")
+
+// dumpHeader stands before each file in what nginx -T prints.
+var dumpHeader = regexp.MustCompile(`(?m)^# configuration file (.+):$`)
+
+// parseDump reads what nginx -T prints: each file after a line with its name, the main file first. Includes
+// are resolved to the files that follow: an include directive stands before what each file brought in, with the
+// file's name as its argument.
+func parseDump(dump []byte) ([]*directive, error) {
+	text := string(dump)
+	heads := dumpHeader.FindAllStringSubmatchIndex(text, -1)
+	if len(heads) == 0 {
+		return nil, fmt.Errorf("%w: no file in it", ErrSyntax)
+	}
+	files := map[string][]*directive{}
+	var names []string
+	for i, h := range heads {
+		end := len(text)
+		if i+1 < len(heads) {
+			end = heads[i+1][0]
+		}
+		name := text[h[2]:h[3]]
+		p := &confParser{file: name, rest: strings.TrimPrefix(text[h[1]:end], "\n"), line: 1}
+		ds, err := p.block(0)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = ds
+		names = append(names, name)
+	}
+	return resolve(files[names[0]], files, names, filepath.Dir(names[0]), 0)
+}
+
+// maxIncludes bounds how deep includes nest; nginx itself would not end either where a file includes itself.
+const maxIncludes = 32
+
+func resolve(ds []*directive, files map[string][]*directive, names []string, prefix string, depth int) ([]*directive, error) {
+	if depth > maxIncludes {
+		return nil, fmt.Errorf("%w: includes nest too deep", ErrSyntax)
+	}
+	var out []*directive
+	for _, d := range ds {
+		if d.name == "include" && len(d.args) == 1 {
+			pattern := d.args[0]
+			if !filepath.IsAbs(pattern) {
+				pattern = filepath.Join(prefix, pattern)
+			}
+			for _, name := range names {
+				if ok, err := filepath.Match(filepath.Clean(pattern), filepath.Clean(name)); err == nil && ok {
+					inner, err := resolve(files[name], files, names, prefix, depth+1)
+					if err != nil {
+						return nil, err
+					}
+					out = append(out, &directive{name: "include", args: []string{filepath.Clean(name)}, file: d.file, line: d.line})
+					out = append(out, inner...)
+				}
+			}
+			continue
+		}
+		if d.block != nil {
+			inner, err := resolve(d.block, files, names, prefix, depth)
+			if err != nil {
+				return nil, err
+			}
+			if inner == nil {
+				inner = []*directive{}
+			}
+			d = &directive{d.name, d.args, inner, d.file, d.line}
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// confParser reads one file.
+type confParser struct {
+	file string
+	rest string
+	line int
+}
+
+func (p *confParser) fail(why string) error {
+	return fmt.Errorf("%w: %s:%d: %s", ErrSyntax, p.file, p.line, why)
+}
+
+// block reads directives up to the end of the file (depth 0) or the closing brace.
+func (p *confParser) block(depth int) ([]*directive, error) {
+	if depth > maxIncludes {
+		return nil, p.fail("blocks nest too deep")
+	}
+	ds := []*directive{}
+	var d *directive
+	for {
+		word, kind, line, err := p.token()
+		if err != nil {
+			return nil, err
+		}
+		switch kind {
+		case tokenEnd:
+			if d != nil || depth > 0 {
+				return nil, p.fail("the file ends in the middle")
+			}
+			return ds, nil
+		case '}':
+			if d != nil || depth == 0 {
+				return nil, p.fail("a closing brace too many")
+			}
+			return ds, nil
+		case ';', '{':
+			if d == nil {
+				return nil, p.fail("a directive without a name")
+			}
+			if kind == '{' {
+				if strings.HasSuffix(d.name, "_by_lua_block") {
+					err = p.skipLua()
+					d.block = []*directive{}
+				} else {
+					d.block, err = p.block(depth + 1)
+				}
+				if err != nil {
+					return nil, err
+				}
+			}
+			ds, d = append(ds, d), nil
+		default:
+			if d == nil {
+				d = &directive{name: word, file: p.file, line: line}
+			} else {
+				d.args = append(d.args, word)
+			}
+		}
+	}
+}
+
+const (
+	tokenEnd  = rune(0)
+	tokenWord = rune('w')
+)
+
+// token reads the next token by the rules of ngx_conf_read_token.
+func (p *confParser) token() (word string, kind rune, line int, err error) {
+	for {
+		p.rest = p.skipBlank()
+		if !strings.HasPrefix(p.rest, "#") {
+			break
+		}
+		i := strings.IndexByte(p.rest, '\n')
+		if i < 0 {
+			i = len(p.rest)
+		}
+		p.rest = p.rest[i:]
+	}
+	line = p.line
+	if p.rest == "" {
+		return "", tokenEnd, line, nil
+	}
+	switch c := p.rest[0]; c {
+	case ';', '{', '}':
+		p.rest = p.rest[1:]
+		return "", rune(c), line, nil
+	case '"', '\'':
+		word, err = p.quoted(c)
+		return word, tokenWord, line, err
+	}
+	var b strings.Builder
+	i := 0
+	for ; i < len(p.rest); i++ {
+		c := p.rest[i]
+		if c == '\\' && i+1 < len(p.rest) {
+			b.WriteByte(c)
+			i++
+			b.WriteByte(p.rest[i])
+			continue
+		}
+		if c == '$' && strings.HasPrefix(p.rest[i:], "${") { // ${name} in a word is not a block
+			end := strings.IndexByte(p.rest[i:], '}')
+			if end < 0 {
+				return "", 0, line, p.fail("a variable's closing brace is missing")
+			}
+			b.WriteString(p.rest[i : i+end+1])
+			i += end
+			continue
+		}
+		if strings.IndexByte(" \t\r\n;{", c) >= 0 {
+			break
+		}
+		b.WriteByte(c)
+	}
+	p.advance(i)
+	return b.String(), tokenWord, line, nil
+}
+
+func (p *confParser) quoted(quote byte) (string, error) {
+	var b strings.Builder
+	for i := 1; i < len(p.rest); i++ {
+		c := p.rest[i]
+		if c == '\\' && i+1 < len(p.rest) {
+			next := p.rest[i+1]
+			if next != '"' && next != '\'' && next != '\\' {
+				b.WriteByte(c)
+			}
+			b.WriteByte(next)
+			i++
+			continue
+		}
+		if c == quote {
+			p.advance(i + 1)
+			return b.String(), nil
+		}
+		b.WriteByte(c)
+	}
+	return "", p.fail("a quote is not closed")
+}
+
+// skipLua passes over the code of a *_by_lua_block, whose braces balance.
+func (p *confParser) skipLua() error {
+	open := 1
+	for i := 0; i < len(p.rest); i++ {
+		switch p.rest[i] {
+		case '{':
+			open++
+		case '}':
+			if open--; open == 0 {
+				p.advance(i + 1)
+				return nil
+			}
+		}
+	}
+	return p.fail("a block is not closed")
+}
+
+func (p *confParser) skipBlank() string {
+	i := 0
+	for i < len(p.rest) && strings.IndexByte(" \t\r\n", p.rest[i]) >= 0 {
+		i++
+	}
+	p.advance(i)
+	return p.rest
+}
+
+func (p *confParser) advance(n int) {
+	p.line += strings.Count(p.rest[:n], "\n")
+	p.rest = p.rest[n:]
+}
