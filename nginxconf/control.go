@@ -122,7 +122,7 @@ func run(ctx context.Context, argv []string) ([]byte, error) {
 	cmd.WaitDelay = time.Second // a child that keeps the pipe open must not hold us
 	err := cmd.Run()
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // which stands for success, with a pipe still open
 		return out.Bytes(), nil
 	case ctx.Err() == context.DeadlineExceeded:
 		return nil, fmt.Errorf("%s: no answer within %v", strings.Join(argv, " "), commandTimeout)

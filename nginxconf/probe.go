@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/status"
@@ -19,8 +20,11 @@ import (
 const probeTimeout = 2 * time.Second
 
 var (
-	// ErrUnreachable is returned (wrapped) by Probe when nobody answers at the address.
+	// ErrUnreachable is returned (wrapped) by Probe when nobody listens at the address: no visitor gets in there.
 	ErrUnreachable = errors.New("nothing answers")
+	// ErrNoAnswer is returned (wrapped) by Probe when there is no answer, or none in HTTP, for another reason, such as
+	// one that doesn't come in time: what visitors get is not known.
+	ErrNoAnswer = errors.New("no answer that can be read")
 	// ErrNotOurs is returned (wrapped) by Probe when the one who answers doesn't follow the rules of the site.
 	ErrNotOurs = errors.New("the rules of conforma-status are not in effect there")
 )
@@ -43,7 +47,7 @@ type Answer struct {
 }
 
 // Probe asks nginx, on a connection of its own, which rules it follows for the site. The error wraps
-// ErrUnreachable or ErrNotOurs.
+// ErrUnreachable, ErrNoAnswer or ErrNotOurs.
 func Probe(ctx context.Context, t Target) (Answer, error) {
 	resp, err := ask(ctx, t, ProbePath, nil, func(resp *reply) error {
 		var a Answer
@@ -69,7 +73,7 @@ type Sight struct {
 }
 
 // See asks for a page of the site as a visitor's browser would, through the door where door isn't "". The error wraps
-// ErrUnreachable.
+// ErrUnreachable or ErrNoAnswer.
 func See(ctx context.Context, t Target, path, door string) (Sight, error) {
 	header := http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}
 	if door != "" {
@@ -109,7 +113,8 @@ func ask(ctx context.Context, t Target, path string, header http.Header, check f
 		if err == nil {
 			return resp, nil
 		}
-		if first == nil {
+		// An answer that isn't ours tells more than that there was none, as when plain HTTP answers to TLS.
+		if first == nil || errors.Is(first, ErrNoAnswer) && errors.Is(err, ErrNotOurs) {
 			first = err
 		}
 	}
@@ -143,12 +148,15 @@ func askOnce(ctx context.Context, addr, scheme string, u *url.URL, path string, 
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	return &reply{code: resp.StatusCode, header: resp.Header, body: body}, nil
 }
