@@ -38,6 +38,13 @@ site stays closed.`
 	helpExtendLong = "Announce a new ETA for a site that is closed, without touching nginx."
 	helpGet        = "compare what is wanted, on disk, live in nginx, and published"
 	helpGetLong    = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
+	helpRun        = "close a site, run a command, and open it again if the command succeeded"
+	helpRunLong    = `Close a site, run a command once nothing of before is left, and open the site again if the command exited 0 and the
+application answers. Otherwise the site stays closed. The exit code is the command's once it has started.`
+	helpRunMode       = "offline or admin"
+	helpReconcile     = "finish or undo an interrupted change, and mend what differs from the record"
+	helpReconcileLong = `Finish a change that was interrupted, or undo it when it can't be finished, then bring every site back to what is on record:
+its rules, its closed file, and what is published. It is safe to run every minute.`
 	helpRender     = "write the nginx files for the modes on record, and nothing else"
 	helpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else:
 before the include lines are first added, and to look at.`

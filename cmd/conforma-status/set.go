@@ -110,6 +110,11 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 	if err != nil {
 		return a.stateError(err)
 	}
+	return a.report(receipts)
+}
+
+// report prints the receipts of a change and returns the error that carries their exit code.
+func (a *app) report(receipts []*maintenance.Receipt) error {
 	a.ui.receipts(receipts)
 	if code := receiptCode(receipts); code != exitDone {
 		return &coded{code: code, err: errSaid}

@@ -34,6 +34,9 @@ const (
 	wordNotADirectory     = "%s is not a directory"
 	wordBuiltIn           = "the built-in content"
 	wordNothingToGuard    = "%s: no site has a [site.jwt]: there is nothing to guard"
+	wordRunMode           = "run needs --mode offline or --mode admin"
+	wordCommandFailed     = "%s ended with exit code %d: the site stays %s"
+	wordOpenedUnanswered  = "%s is open, but its application does not answer"
 	wordGateListens       = "the gate answers"
 	wordNoGate            = "no gate answers at %s: nobody but those who log in newly is let near, and administrators are refused too, until it runs (conforma-status gate)"
 	wordNoLogin           = "site %s has neither preset nor login_paths: nobody can reach a login page in admin mode"
@@ -61,6 +64,10 @@ const (
 	hintBroken            = "mend what nginx names above, then repeat this command"
 	hintNotOurs           = "put \"include %s;\" first in the site's server {}, see that listen and app_url in the configuration lead there, and try again"
 	hintNotTakenUp        = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
+	hintRunMode           = "for example: conforma-status run --mode offline --eta 30m -- ./upload_snapshot.sh"
+	hintStaysClosed       = "the site stays %s; open it with: conforma-status set online"
+	hintOpenLater         = "see what it said, then run it again, or open the site with: conforma-status set online"
+	hintUnanswered        = "see why the application does not answer, then open the site with: conforma-status set online"
 	hintHoles             = "include the site's rules first in that server {} too, or say --force if it is known and harmless"
 	hintNotShut           = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
 )
@@ -72,13 +79,14 @@ var errSaid = errors.New("said")
 type ui struct {
 	out, err io.Writer
 	json     bool
+	quiet    bool   // keeps words for people off standard output
 	terminal bool   // whether err is a terminal
 	last     string // the live line that is shown
 }
 
 // people is where words for people go.
 func (u *ui) people() io.Writer {
-	if u.json {
+	if u.json || u.quiet {
 		return u.err
 	}
 	return u.out
@@ -299,6 +307,8 @@ func receiptHints(r *maintenance.Receipt) []string {
 		hints = append(hints, hintNotRunning)
 	case errors.Is(r.Err, nginxconf.ErrNotOurs):
 		hints = append(hints, fmt.Sprintf(hintNotOurs, filepath.Join("CONF_DIR/sites", r.Site+".conf")))
+	case errors.Is(r.Err, maintenance.ErrSmoke):
+		hints = append(hints, hintUnanswered)
 	case errors.Is(r.Err, nginxconf.ErrRefused):
 		hints = append(hints, hintBroken)
 	default:

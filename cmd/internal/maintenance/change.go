@@ -28,7 +28,7 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 	}
 	defer unlock()
 	if !req.DryRun {
-		if err := h.finishInterrupted(ctx); err != nil {
+		if _, err := h.finishInterrupted(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -71,14 +71,14 @@ func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
 
 // finishInterrupted completes a change that a command before this one began and didn't live to end. What can't be
 // completed is undone by the rules of every change: an opening goes back, a closing stays shut.
-func (h *Host) finishInterrupted(ctx context.Context) error {
+func (h *Host) finishInterrupted(ctx context.Context) ([]*Receipt, error) {
 	in, err := h.interrupted()
 	if errors.Is(err, ErrJournal) {
 		// What was under way isn't known, but what holds now is seen: every change begins with that.
-		return h.setAside(h.journalFile(), err)
+		return nil, h.setAside(h.journalFile(), err)
 	}
 	if err != nil || in == nil {
-		return err
+		return nil, err
 	}
 	var changes []*change
 	for _, one := range in.Changes {
@@ -88,18 +88,18 @@ func (h *Host) finishInterrupted(ctx context.Context) error {
 		}
 		c, err := h.plan(ctx, s, Request{Mode: one.To.Mode}, &one.To)
 		if err != nil {
-			return fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
+			return nil, fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
 		}
 		changes = append(changes, c)
 	}
 	h.Progress.Resuming(names(changes))
 	if _, err := h.audit(ctx, changes, true); err != nil {
-		return err
+		return nil, err
 	}
 	if err := h.carryOut(ctx, changes, *in); err != nil {
-		return fmt.Errorf("finish an interrupted change: %w", err)
+		return nil, fmt.Errorf("finish an interrupted change: %w", err)
 	}
-	return nil
+	return receipts(changes), nil
 }
 
 // setAside moves a file that can't be understood out of the way, for somebody to look at.
@@ -421,7 +421,17 @@ func (r *run) rollBack(ctx context.Context, changes []*change, failure error, re
 		if err := r.Nginx.Test(ctx); err != nil {
 			return err
 		}
-		return r.Nginx.Reload(ctx)
+		if err := r.Nginx.Reload(ctx); err != nil {
+			return err
+		}
+		deadline := r.Clock.Now().Add(takeUpTimeout)
+		for _, c := range changes {
+			was := func(a nginxconf.Answer) bool { return a.Revision != c.rev }
+			if err := r.awaitAnswers(ctx, c, was, deadline); err != nil {
+				return fmt.Errorf("nginx did not go back from revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("%w; and rolling back: %w", failure, err)
@@ -429,20 +439,29 @@ func (r *run) rollBack(ctx context.Context, changes []*change, failure error, re
 	return failure
 }
 
-// awaitRevision waits until nginx answers with the new rules, several times in a row.
+// awaitRevision waits until nginx answers with the new rules.
 func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) error {
-	for good := 0; good < inARow; {
-		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return a.Revision == c.rev })
-		if err == nil && a.Revision == c.rev {
-			good++
+	err := r.awaitAnswers(ctx, c, func(a nginxconf.Answer) bool { return a.Revision == c.rev }, deadline)
+	if err != nil {
+		return fmt.Errorf("nginx did not take up revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
+	}
+	return nil
+}
+
+// awaitAnswers waits until nginx's answers are good, several times in a row.
+func (r *run) awaitAnswers(ctx context.Context, c *change, good func(nginxconf.Answer) bool, deadline time.Time) error {
+	for n := 0; n < inARow; {
+		a, err := r.probeAll(ctx, c, good)
+		if err == nil && good(a) {
+			n++
 			continue
 		}
-		good = 0
+		n = 0
 		if !r.Clock.Now().Before(deadline) {
 			if err == nil {
 				err = fmt.Errorf("it goes on serving revision %s", a.Revision)
 			}
-			return fmt.Errorf("nginx did not take up revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
+			return err
 		}
 		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
 			return err

@@ -143,7 +143,12 @@ func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
 func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *status.Document) (*change, error) {
 	c := &change{site: s}
 	var err error
-	if c.record, c.known, err = h.record(s.Name); err != nil {
+	c.record, c.known, err = h.record(s.Name)
+	if errors.Is(err, ErrRecord) && !req.DryRun {
+		// Which mode was wanted isn't known, but what holds is seen, and the operator says what is wanted now.
+		err = h.setAside(h.recordFile(s.Name), err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	now := h.Clock.Now().UTC().Truncate(time.Second)

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// exitNotStarted is what shells return for a command that can't be started.
+const exitNotStarted = 127
+
+func (a *app) runCommand() *cobra.Command {
+	f := setFlags{drain: defaultDrain}
+	var modeName string
+	cmd := &cobra.Command{
+		Use: "run --mode MODE -- COMMAND...", Short: helpRun, Long: helpRunLong, Args: arguments(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runClosed(cmd.Context(), modeName, f, cmd.Flags().Changed, args)
+		},
+	}
+	cmd.Flags().StringVar(&modeName, "mode", "", helpRunMode)
+	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
+	cmd.Flags().BoolVar(&f.all, "all", false, helpAll)
+	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)
+	cmd.Flags().StringVar(&f.message, "message", "", helpMessage)
+	cmd.Flags().StringVar(&f.reason, "reason", "", helpReason)
+	cmd.Flags().Var(&wait{&f.drain}, "drain", helpDrain)
+	cmd.Flags().BoolVar(&f.force, "force", false, helpForce)
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+// runClosed closes, runs the command once the sites are safe, and opens again if it succeeded.
+func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given func(string) bool, argv []string) error {
+	mode, err := status.ParseMode(modeName)
+	if err != nil || !mode.Closed() {
+		return usage(errors.New(wordRunMode), hintRunMode)
+	}
+	program, err := exec.LookPath(argv[0])
+	if err != nil {
+		return &coded{exitNotStarted, fmt.Errorf("run %s: %w", argv[0], err), nil}
+	}
+	a.ui.quiet = true // standard output is the command's
+	var set *coded
+	if err := a.set(ctx, modeName, f, given); errors.As(err, &set) && set.code == exitUnpublished {
+		err = nil
+	} else if err != nil {
+		return err
+	}
+	code, err := runCommand(program, argv)
+	if err != nil {
+		return &coded{exitNotStarted, fmt.Errorf("run %s: %w", argv[0], err), []string{fmt.Sprintf(hintStaysClosed, mode)}}
+	}
+	if code != 0 {
+		return &coded{code, fmt.Errorf(wordCommandFailed, argv[0], code, mode), []string{hintOpenLater}}
+	}
+	return a.openAfter(ctx, f)
+}
+
+// openAfter opens the sites after a command that succeeded, if their applications answer.
+func (a *app) openAfter(ctx context.Context, f setFlags) error {
+	c, err := a.load()
+	if err != nil {
+		return err
+	}
+	chosen, err := sites(c, f.sites, f.all)
+	if err != nil {
+		return err
+	}
+	h, err := a.host(c)
+	if err != nil {
+		return err
+	}
+	req := maintenance.Request{Mode: status.Online, Sites: chosen, Reason: f.reason, Force: f.force, Drain: f.drain, MustAnswer: true}
+	receipts, err := h.Set(context.WithoutCancel(ctx), req)
+	if err != nil {
+		return a.stateError(err)
+	}
+	for _, r := range receipts {
+		if r.Err == nil && r.Unanswered {
+			_ = a.report(receipts)
+			return failed(fmt.Errorf(wordOpenedUnanswered, r.Site), hintUnanswered)
+		}
+	}
+	err = a.report(receipts)
+	var said *coded
+	if errors.As(err, &said) && said.code == exitUnpublished {
+		return nil // the code is the command's; that the status is to be published yet has been said
+	}
+	return err
+}
+
+// runCommand runs the operator's command with our standard streams and hands on the signals that we get. It returns the
+// command's exit code, 128 and the signal's number for one that was killed, as shells do. An error means that it
+// was not started.
+func runCommand(program string, argv []string) (int, error) {
+	cmd := &exec.Cmd{Path: program, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			// The terminal has sent these to the whole process group already.
+			if (s == os.Interrupt || s == syscall.SIGQUIT) && isTerminal(os.Stdin) {
+				continue
+			}
+			_ = cmd.Process.Signal(s) // one that has just ended gets none
+		case err := <-ended:
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				return 0, err
+			}
+			state := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if state.Signaled() {
+				return 128 + int(state.Signal()), nil
+			}
+			return state.ExitStatus(), nil
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// Reconcile finishes an interrupted change, or undoes it when it can't be finished, and then brings every site that this
+// machine has a record of back to what the record says: its rules, its closed file, and what is published. Where all
+// agrees it changes nothing, so that it may run every minute. The receipts are of the sites that it did something about.
+func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	finished, err := h.finishInterrupted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var changes, reapply []*change
+	for _, s := range h.Config.Sites {
+		r, known, err := h.record(s.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			continue
+		}
+		c, err := h.plan(ctx, s, Request{Mode: r.Document.Mode}, &r.Document)
+		if err != nil {
+			return nil, err
+		}
+		if err := h.unsettle(ctx, c); err != nil {
+			return nil, err
+		}
+		changes = append(changes, c)
+		if c.reapply {
+			reapply = append(reapply, c)
+		}
+	}
+	if _, err := h.audit(ctx, reapply, true); err != nil {
+		return nil, err
+	}
+	if err := h.carryOut(ctx, changes, intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		if c.receipt.Outcome != Unchanged {
+			finished = append(finished, c.receipt)
+		}
+	}
+	return finished, nil
+}
+
+// unsettle works out what of a site has to be mended. What is merely not known to be safe stays as it is: that is for
+// the operator to decide, and doing it again each minute would help nobody.
+func (h *Host) unsettle(ctx context.Context, c *change) error {
+	f, err := h.look(ctx, c.site)
+	if err != nil {
+		return err
+	}
+	safe := c.record
+	safe.SafeSince = new(time.Time)
+	inForce, err := h.inForce(c.site, safe, f)
+	if err != nil {
+		return err
+	}
+	if inForce {
+		c.reapply, c.shutFirst = false, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	there, err := h.published(ctx, c.site)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (there.Seq != c.record.Document.Seq || !there.Same(c.record.Document)) {
+		c.record.Unpublished = true
+	}
+	return nil // a store that can't be reached is tried again next time
+}
+
+// published is the status document of a site in the store. The error is the store's, or status.ErrVersion, or that of a
+// document that can't be read; the document is empty then.
+func (h *Host) published(ctx context.Context, s config.Site) (status.Document, error) {
+	data, _, err := h.Store.Get(ctx, StatusKey(s))
+	if err != nil {
+		return status.Document{}, err
+	}
+	d, err := status.Parse(data)
+	if err != nil {
+		return status.Document{}, fmt.Errorf("read what is published: %w", err)
+	}
+	return d, nil
+}
