@@ -1,0 +1,206 @@
+package main
+
+// What came of a command, in words: the other half of ui.go.
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/site"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// receipts prints what came of a change.
+func (u *ui) receipts(rs []*maintenance.Receipt) {
+	for _, r := range rs {
+		if r.Err != nil {
+			u.problem(fmt.Sprintf("set %s %s: %s", r.Site, r.Mode, r.Error), receiptHints(r))
+		}
+		for _, w := range r.Warnings {
+			u.warn(w)
+		}
+		if r.PublishErr != nil {
+			u.warn(fmt.Sprintf("not published yet: %v", r.PublishErr))
+			for _, hint := range append(hintFor(r.PublishErr), "it is made up for by the next conforma-status publish or set") {
+				fmt.Fprintf(u.err, "hint: %s\n", hint)
+			}
+		}
+		fmt.Fprintln(u.people(), receiptLine(r))
+	}
+	if u.json {
+		u.document(siteDocument[*maintenance.Receipt]{1, rs})
+	}
+}
+
+func receiptLine(r *maintenance.Receipt) string {
+	var b strings.Builder
+	switch r.Outcome {
+	case maintenance.Planned:
+		fmt.Fprintf(&b, "%s would go from %s to %s", r.Site, r.Previous, r.Mode)
+		if len(r.Steps) == 0 {
+			return fmt.Sprintf("%s is %s already: nothing to do", r.Site, r.Mode)
+		}
+		for i, s := range r.Steps {
+			fmt.Fprintf(&b, "\n  %d. %s", i+1, stepWords[s.Step])
+		}
+		return b.String()
+	case maintenance.Shut:
+		fmt.Fprintf(&b, "%s is shut by its closed file; the rules of %s are not in force", r.Site, r.Mode)
+	case maintenance.Failed:
+		fmt.Fprintf(&b, "%s was not changed to %s", r.Site, r.Mode)
+		return b.String()
+	case maintenance.Unchanged:
+		fmt.Fprintf(&b, "%s is %s already", r.Site, r.Mode)
+	default:
+		fmt.Fprintf(&b, "%s is %s", r.Site, r.Mode)
+	}
+	if r.Mode.Closed() {
+		fmt.Fprintf(&b, " since %s", clock(r.Since))
+		if r.ExpectedUntil != nil {
+			fmt.Fprintf(&b, ", expected back %s", clock(*r.ExpectedUntil))
+		}
+	}
+	switch {
+	case !r.Mode.Closed():
+	case r.Outcome == maintenance.Shut:
+		b.WriteString("; NOT SAFE to take a snapshot until it is finished")
+	case r.Mode == status.Admin && r.SafeSince != nil:
+		fmt.Fprintf(&b, "; of before nothing is left since %s", clock(*r.SafeSince))
+	case r.SafeSince != nil:
+		fmt.Fprintf(&b, "; safe to take a snapshot since %s", clock(*r.SafeSince))
+	case r.Left > 0:
+		fmt.Fprintf(&b, "; NOT SAFE to take a snapshot: %d still left", r.Left)
+	default:
+		b.WriteString("; NOT SAFE to take a snapshot: something was cut that the application may still be working on")
+	}
+	if !r.Published {
+		b.WriteString(" (not published yet)")
+	}
+	return b.String()
+}
+
+// receiptHints says what to do after a change that could not be completed.
+func receiptHints(r *maintenance.Receipt) []string {
+	var hints []string
+	switch {
+	case errors.Is(r.Err, nginxconf.ErrNotInstalled):
+		hints = append(hints, hintNotInstalled)
+	case errors.Is(r.Err, nginxconf.ErrNotRunning):
+		hints = append(hints, hintNotRunning)
+	case errors.Is(r.Err, nginxconf.ErrNotOurs):
+		hints = append(hints, fmt.Sprintf(hintNotOurs, filepath.Join("CONF_DIR/sites", r.Site+".conf")))
+	case errors.Is(r.Err, maintenance.ErrSmoke):
+		hints = append(hints, hintUnanswered)
+	case errors.Is(r.Err, nginxconf.ErrRefused):
+		hints = append(hints, hintBroken)
+	default:
+		hints = append(hints, hintNotTakenUp)
+	}
+	if errors.Is(r.Err, maintenance.ErrNotShut) {
+		hints = append(hints, hintNotShut)
+	}
+	return hints
+}
+
+// clock is a time as an operator reads it: in the machine's zone, with the date.
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// views prints what get found.
+func (u *ui) views(vs []maintenance.View) {
+	if u.json {
+		u.document(siteDocument[maintenance.View]{1, vs})
+	}
+	for _, v := range vs {
+		w := u.people()
+		fmt.Fprintf(w, "%s\n", v.Site)
+		fmt.Fprintf(w, "  %-10s %s\n", "wanted", wantedWords(v))
+		fmt.Fprintf(w, "  %-10s %s\n", "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
+		fmt.Fprintf(w, "  %-10s %s\n", "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
+		fmt.Fprintf(w, "  %-10s %s\n", "published", publishedWords(v.Published))
+		for _, d := range v.Drift {
+			fmt.Fprintf(w, "  drift: %s\n", d)
+		}
+	}
+}
+
+func wantedWords(v maintenance.View) string {
+	text := string(v.Wanted.Mode)
+	if !v.Wanted.OnRecord {
+		return text + " (not on record)"
+	}
+	text += " since " + clock(*v.Wanted.Since)
+	if v.Wanted.ExpectedUntil != nil {
+		text += ", expected back " + clock(*v.Wanted.ExpectedUntil)
+	}
+	if v.Wanted.Mode == status.Offline {
+		if v.Wanted.SafeSince != nil {
+			text += ", safe to take a snapshot since " + clock(*v.Wanted.SafeSince)
+		} else {
+			text += ", NOT SAFE to take a snapshot"
+		}
+	}
+	return text
+}
+
+func rulesWords(mode status.Mode, revision string, closed bool) string {
+	if mode == "" {
+		return "no answer"
+	}
+	text := fmt.Sprintf("%s (revision %s)", mode, revision)
+	if closed {
+		text += ", shut by the closed file"
+	}
+	return text
+}
+
+func publishedWords(d *status.Document) string {
+	if d == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s (seq %d)", d.Mode, d.Seq)
+}
+
+// rendered prints where the rules were written and what to do with them.
+func (u *ui) rendered(paths []string, http string, siteFile func(string) string, sites []config.Site) {
+	for _, p := range paths {
+		fmt.Fprintf(u.out, "wrote %s\n", p)
+	}
+	if len(paths) == 0 {
+		fmt.Fprintln(u.out, "the rules on disk are up to date")
+	}
+	fmt.Fprintf(u.out, "in http {}:                    include %s;\n", http)
+	for _, s := range sites {
+		fmt.Fprintf(u.out, "first in %s's server {}: include %s;\n", s.Name, siteFile(s.Name))
+	}
+}
+
+func (u *ui) built(path string, size int) { fmt.Fprintf(u.out, "wrote %s (%d bytes)\n", path, size) }
+
+// published prints what publish did.
+func (u *ui) published(ps []publication, dryRun bool) {
+	if u.json {
+		u.document(siteDocument[publication]{1, ps})
+	}
+	marks := map[site.Action]string{site.New: "+", site.Changed: "~", site.Unchanged: "=", site.Stale: "?"}
+	for _, p := range ps {
+		w := u.people()
+		fmt.Fprintf(w, "%s\n", p.Site)
+		for _, f := range p.Files {
+			fmt.Fprintf(w, "  %s %-10s %s (%d bytes)\n", marks[f.Action], f.Action, f.Key, f.Size)
+		}
+		switch {
+		case dryRun:
+			fmt.Fprintln(w, "  nothing was uploaded: this was a dry run")
+		case p.Status.Written:
+			fmt.Fprintf(w, "  + %-10s %s (%s, seq %d)\n", "status", p.Status.Key, p.Status.Mode, p.Status.Seq)
+		default:
+			fmt.Fprintf(w, "  = %-10s %s (%s, seq %d)\n", "status", p.Status.Key, p.Status.Mode, p.Status.Seq)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+)
+
+// pollInterval is how often nginx is asked again while something is waited for.
+const pollInterval = 10 * time.Millisecond
+
+// inARow is how many answers on connections of their own must be the new ones: until the old workers have
+// stopped listening, any of them may take the next connection.
+const inARow = 3
+
+// shutAll creates the closed files and asks nginx whether it obeys them. Where it doesn't, the new rules have to
+// do it alone, and the receipt says so.
+func (r *run) shutAll(ctx context.Context, changes []*change) {
+	_ = r.step(StepShut, changes, func() error {
+		var errs []error
+		for _, c := range changes {
+			if err := r.shut(c.site.Name); err != nil {
+				errs = append(errs, fmt.Errorf("shut %s: %w", c.site.Name, err))
+			}
+		}
+		deadline := r.Clock.Now().Add(shutTimeout)
+		for _, c := range changes {
+			if err := r.awaitShut(ctx, c, deadline); err != nil {
+				errs = append(errs, err)
+				c.receipt.warn(err.Error())
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// awaitShut waits until nginx says that it sees the site's closed file.
+func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) error {
+	for {
+		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return a.Closed })
+		switch {
+		case err == nil && a.Closed:
+			r.saw(c)
+			return nil
+		case err != nil:
+			return fmt.Errorf("see whether nginx is shut: %w", err)
+		case !r.Clock.Now().Before(deadline):
+			return fmt.Errorf("nginx doesn't see %s: its workers may not be allowed into a directory above it", r.closedFile(c.site.Name))
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// probeAll asks nginx at every address, port and name of the site and returns the first answer that isn't good, or the
+// last that is.
+func (r *run) probeAll(ctx context.Context, c *change, good func(nginxconf.Answer) bool) (nginxconf.Answer, error) {
+	var a nginxconf.Answer
+	var err error
+	for _, t := range c.targets() {
+		if a, err = r.Probe(ctx, t); err != nil || !good(a) {
+			return a, err
+		}
+	}
+	return a, nil
+}
+
+// saw notes that nginx was seen to be shut just now.
+func (r *run) saw(c *change) {
+	now := r.Clock.Now().UTC().Truncate(time.Millisecond)
+	c.seenShut = &now
+}
+
+// takeUp puts the new rules in place and has nginx serve them. On an error the old rules are back.
+func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	http, err := nginxconf.HTTP(r.Config.Gate.Socket)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{nginxconf.HTTPFile(r.Config.Nginx.ConfDir): http}
+	for _, c := range changes {
+		files[nginxconf.SiteFile(r.Config.Nginx.ConfDir, c.site.Name)] = c.rules
+	}
+	err = r.step(StepInstall, changes, func() (err error) {
+		r.undo, err = nginxconf.Install(files)
+		return err
+	})
+	if err != nil {
+		if r.undo != nil { // the files are in place, the journal couldn't say so
+			err = errors.Join(err, r.undo())
+		}
+		return fmt.Errorf("put the rules in place: %w", err)
+	}
+	err = r.step(StepTest, changes, func() error {
+		if err := r.Nginx.Test(ctx); err != nil || len(changes[0].serving.Listens) > 0 {
+			return err
+		}
+		// It could not be read before, because these rules were missing from it.
+		_, err := r.audit(ctx, changes, in.Force)
+		return err
+	})
+	if err != nil {
+		return r.rollBack(ctx, changes, err, false)
+	}
+	err = r.step(StepReload, changes, func() error {
+		if r.before, err = r.remember(ctx); err != nil {
+			return fmt.Errorf("reload nginx: %w", err)
+		}
+		return r.Nginx.Reload(ctx)
+	})
+	if err != nil {
+		return r.rollBack(ctx, changes, err, true)
+	}
+	err = r.step(StepProbe, changes, func() error {
+		deadline := r.Clock.Now().Add(takeUpTimeout)
+		for _, c := range changes {
+			if err := r.awaitRevision(ctx, c, deadline); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return r.rollBack(ctx, changes, err, true)
+	}
+	for _, c := range changes {
+		if c.shutFirst && c.seenShut == nil {
+			r.saw(c) // by its rules, where it doesn't see the closed file
+		}
+	}
+	return nil
+}
+
+// rollBack puts the previous rules back after a failure, and, if nginx may have been told of the new ones, has
+// it take up the previous ones. Both errors are reported.
+func (r *run) rollBack(ctx context.Context, changes []*change, failure error, reload bool) error {
+	ctx = context.WithoutCancel(ctx)
+	err := r.step(StepRollback, changes, func() error {
+		if err := r.undo(); err != nil {
+			return fmt.Errorf("put the previous rules back: %w", err)
+		}
+		if !reload {
+			return nil
+		}
+		if err := r.Nginx.Test(ctx); err != nil {
+			return err
+		}
+		if err := r.Nginx.Reload(ctx); err != nil {
+			return err
+		}
+		deadline := r.Clock.Now().Add(takeUpTimeout)
+		for _, c := range changes {
+			was := func(a nginxconf.Answer) bool { return a.Revision != c.rev }
+			if err := r.awaitAnswers(ctx, c, was, deadline); err != nil {
+				return fmt.Errorf("nginx did not go back from revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%w; and rolling back: %w", failure, err)
+	}
+	return failure
+}
+
+// awaitRevision waits until nginx answers with the new rules.
+func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) error {
+	err := r.awaitAnswers(ctx, c, func(a nginxconf.Answer) bool { return a.Revision == c.rev }, deadline)
+	if err != nil {
+		return fmt.Errorf("nginx did not take up revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
+	}
+	return nil
+}
+
+// awaitAnswers waits until nginx's answers are good, several times in a row.
+func (r *run) awaitAnswers(ctx context.Context, c *change, good func(nginxconf.Answer) bool, deadline time.Time) error {
+	for n := 0; n < inARow; {
+		a, err := r.probeAll(ctx, c, good)
+		if err == nil && good(a) {
+			n++
+			continue
+		}
+		n = 0
+		if !r.Clock.Now().Before(deadline) {
+			if err == nil {
+				err = fmt.Errorf("it goes on serving revision %s", a.Revision)
+			}
+			return err
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return err
+		}
+	}
+	return nil
+}
