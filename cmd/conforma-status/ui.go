@@ -18,7 +18,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
-	"github.com/msupply-foundation/conforma-status/site"
 )
 
 // What is said when something is asked for that can't be.
