@@ -40,6 +40,20 @@ func Presets() []string {
 	return names
 }
 
+// LoginPage returns the path where people log in: the preset's own, or the first of paths that is not a prefix; "" when
+// there is neither.
+func LoginPage(preset string, paths []string) string {
+	if preset == "conforma" {
+		return "/login"
+	}
+	for _, p := range paths {
+		if !strings.HasSuffix(p, "/") {
+			return p
+		}
+	}
+	return ""
+}
+
 var loginPath = regexp.MustCompile(`^(/` + segment + `)+/?$`)
 
 // maxLoginPath keeps its pattern within what nginx reads as one parameter.

@@ -28,6 +28,8 @@ type Site struct {
 	Name    string // as in the configuration; for errors, visitors don't see it
 	Path    string // place in the store, slash-separated; "" is the root
 	AppURL  string // where the application is, absolute http or https
+	// LoginPath is the path, below AppURL, of the page that admin mode leaves open to everyone; "" when it isn't known.
+	LoginPath string
 	PageURL string // where Path is served, absolute http or https, ends in "/"
 }
 
@@ -80,6 +82,7 @@ func Build(c *Content, s Site) ([]File, error) {
 			"{lead}", string(p.about("<p class=\"lead\" id=\"lead\">%s</p>\n")),
 			"{status}", html.EscapeString(statusURL),
 			"{app}", html.EscapeString(s.AppURL),
+			"{login}", html.EscapeString(strings.TrimSuffix(s.AppURL, "/")+s.LoginPath),
 			"{articles}", string(p.articles()),
 			"{footer}", string(p.footer()),
 			"{script}", pageScript,

@@ -81,7 +81,10 @@ func loadContent(c *config.Config) (*site.Content, error) {
 }
 
 func pageOf(s config.Site) site.Site {
-	return site.Site{Name: s.Name, Path: s.Path, AppURL: s.AppURL, PageURL: s.PageURL}
+	return site.Site{
+		Name: s.Name, Path: s.Path, AppURL: s.AppURL, PageURL: s.PageURL,
+		LoginPath: nginxconf.LoginPage(s.Preset, s.LoginPaths),
+	}
 }
 
 // buildAll builds the maintenance pages of every site.
