@@ -25,12 +25,12 @@ var (
 
 // Site is what a maintenance page needs to know of the site that it stands in for.
 type Site struct {
-	Name    string // as in the configuration; for errors, visitors don't see it
-	Path    string // place in the store, slash-separated; "" is the root
-	AppURL  string // where the application is, absolute http or https
+	Name   string // as in the configuration; for errors, visitors don't see it
+	Path   string // place in the store, slash-separated; "" is the root
+	AppURL string // where the application is, absolute http or https
 	// LoginPath is the path, below AppURL, of the page that admin mode leaves open to everyone; "" when it isn't known.
 	LoginPath string
-	PageURL string // where Path is served, absolute http or https, ends in "/"
+	PageURL   string // where Path is served, absolute http or https, ends in "/"
 }
 
 // File is one object for the store.
