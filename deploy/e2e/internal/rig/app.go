@@ -68,28 +68,34 @@ func serve(tb testing.TB, port int, handler http.Handler) string {
 }
 
 // Requests returns what has reached the application so far, in the order of arrival.
-func (a *App) Requests() []Request {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	all := make([]Request, len(a.requests))
-	for i, r := range a.requests {
-		all[i] = *r
-	}
-	return all
-}
+func (a *App) Requests() []Request { return a.Since(0) }
 
 // Count returns how many requests have reached the application so far.
-func (a *App) Count() int { return len(a.Requests()) }
+func (a *App) Count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.requests)
+}
 
 // Since returns what has reached the application after the first n requests.
-func (a *App) Since(n int) []Request { return a.Requests()[n:] }
+func (a *App) Since(n int) []Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var since []Request
+	for _, r := range a.requests[n:] {
+		since = append(since, *r)
+	}
+	return since
+}
 
 // Open returns the requests that the application is still working on.
 func (a *App) Open() []Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	var open []Request
-	for _, r := range a.Requests() {
+	for _, r := range a.requests {
 		if r.Finished.IsZero() {
-			open = append(open, r)
+			open = append(open, *r)
 		}
 	}
 	return open

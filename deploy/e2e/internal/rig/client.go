@@ -105,6 +105,7 @@ func (c Client) dial(proto string) (net.Conn, error) {
 	}
 	conf := c.TLS.Clone()
 	conf.NextProtos = []string{proto}
+	conf.CurvePreferences = []tls.CurveID{tls.X25519} // the quickest: there are thousands of connections
 	secure := tls.Client(conn, conf)
 	if err := secure.Handshake(); err != nil {
 		conn.Close()
@@ -180,7 +181,8 @@ func (m Message) wire(host string) string {
 	if m.Body != "" && !m.has("Content-Length") && !m.has("Transfer-Encoding") {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(m.Body))
 	}
-	b.WriteString("\r\n" + m.Body)
+	b.WriteString("\r\n")
+	b.WriteString(m.Body) // by itself: it may be large
 	return b.String()
 }
 

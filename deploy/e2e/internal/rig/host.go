@@ -144,3 +144,13 @@ func servePages(tb testing.TB, dir string) string {
 	tb.Helper()
 	return "http://" + serve(tb, Port(tb), http.FileServer(http.Dir(dir)))
 }
+
+// Published returns the status.json of a site as it is in the directory store, "" when there is none.
+func (h *Host) Published(tb testing.TB, site string) string {
+	tb.Helper()
+	data, err := os.ReadFile(filepath.Join(h.Store, site, "status.json"))
+	if err != nil && !os.IsNotExist(err) {
+		tb.Fatalf("rig: read what is published: %v", err)
+	}
+	return string(data)
+}

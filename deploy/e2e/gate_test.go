@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// TestAdminModeTokens puts tokens to nginx and the real gate in admin mode: one kind gets through.
+func TestAdminModeTokens(t *testing.T) {
+	t.Parallel()
+	h := rig.NewHost(t)
+	h.Install(t)
+	gate := h.StartGate(t)
+	h.CLI(t, "set", "admin", "--site", "demo", "--site", "north").Want(t, 0)
+	b := h.Block(t, "demo")
+	secret := b.Secret
+	now := time.Now()
+	claims := func(more map[string]any) map[string]any {
+		all := map[string]any{"isAdmin": true, "role": "postgres"}
+		maps.Copy(all, more)
+		return all
+	}
+	admin := rig.Token(secret, now.Add(-time.Hour), claims(nil))
+	head, rest, _ := strings.Cut(admin, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
+	for _, tt := range []struct {
+		name          string
+		authorization []string
+		admitted      bool
+	}{
+		{"an administrator", []string{"Bearer " + admin}, true},
+		{"an administrator, in another case", []string{"bearer " + admin}, true},
+		{"an administrator of hours ago", []string{"Bearer " + rig.Token(secret, now.Add(-7*time.Hour), claims(nil))}, true},
+		{"too old", []string{"Bearer " + rig.Token(secret, now.Add(-9*time.Hour), claims(nil))}, false},
+		{"from tomorrow", []string{"Bearer " + rig.Token(secret, now.Add(24*time.Hour), claims(nil))}, false},
+		{"without a time", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"iat": nil}))}, false},
+		{"expired", []string{"Bearer " + rig.Token(secret, now.Add(-time.Hour), claims(map[string]any{"exp": now.Add(-time.Minute).Unix()}))}, false},
+		{"a user", []string{"Bearer " + rig.UserToken(secret)}, false},
+		{"isAdmin in words", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"isAdmin": "true"}))}, false},
+		{"isAdmin is 1", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"isAdmin": 1}))}, false},
+		{"ISADMIN", []string{"Bearer " + rig.Token(secret, now, map[string]any{"isAdmin": nil, "ISADMIN": true})}, false},
+		{"for another audience", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"aud": "metabase"}))}, false},
+		{"of the site next door", []string{"Bearer " + rig.AdminToken(h.Block(t, "north").Secret)}, false},
+		{"with the default secret", []string{"Bearer " + rig.AdminToken("devsecret")}, false},
+		{"with an empty secret", []string{"Bearer " + rig.AdminToken("")}, false},
+		{"unsigned", []string{"Bearer " + none + "." + payload + "."}, false},
+		{"unsigned, with a signature", []string{"Bearer " + none + "." + payload + "." + signature}, false},
+		{"cut off", []string{"Bearer " + head + "." + payload}, false},
+		{"nothing", nil, false},
+		{"an empty header", []string{""}, false},
+		{"Bearer and nothing", []string{"Bearer "}, false},
+		{"Basic", []string{"Basic " + base64.StdEncoding.EncodeToString([]byte("admin:"+admin))}, false},
+		{"two tokens, the first an administrator's", []string{"Bearer " + admin, "Bearer " + rig.UserToken(secret)}, false},
+		{"two tokens, the second an administrator's", []string{"Bearer " + rig.UserToken(secret), "Bearer " + admin}, false},
+	} {
+		for protocol, send := range map[string]func(testing.TB, rig.Message) rig.Response{
+			"HTTP/1.1": h.Client(t, "demo").Do, "HTTP/2": h.Client(t, "demo").DoHTTP2,
+		} {
+			t.Run(tt.name+" over "+protocol, func(t *testing.T) {
+				m := rig.GraphQL(b.Origin())
+				for _, a := range tt.authorization {
+					m = m.With("Authorization: " + a)
+				}
+				n := b.App.Count()
+				r := send(t, m)
+				if admitted := r.Status == 200; admitted != tt.admitted {
+					t.Errorf("got %d, want admitted %v", r.Status, tt.admitted)
+				}
+				if reached := b.App.Count() > n; reached != tt.admitted {
+					t.Errorf("reached the application: %v, want %v", reached, tt.admitted)
+				}
+			})
+		}
+	}
+
+	// While the gate is down nobody gets in, and it need only come back.
+	m := rig.GraphQL(b.Origin()).With("Authorization: Bearer " + admin)
+	said := gate.Output(t)
+	gate.Kill(t)
+	w := want{host: h, site: "demo", mode: "admin", page: h.PageURL + "/demo/", message: m}
+	w.check(t, refused, modeRow{message: m}.put(t, h, "demo", anyone))
+	if r := h.Client(t, "demo").Do(t, rig.Navigation("/login")); r.Status != 200 {
+		t.Errorf("the login page without a gate: got %d", r.Status)
+	}
+	gate = h.StartGate(t)
+	rig.WaitFor(t, "administrators to be let in again", func() bool { return h.Client(t, "demo").Do(t, m).Status == 200 })
+
+	said += gate.Output(t) + h.Nginx.ErrorLog(t)
+	for _, part := range []string{admin, payload, signature, secret} {
+		if strings.Contains(said, part) {
+			t.Error("a token or secret is in a log")
+		}
+	}
+}
