@@ -64,6 +64,14 @@ const (
   add_header Access-Control-Allow-Origin * always;`
 )
 
+// A door for this machine alone, to try the application before it is open to anyone. Behind the closed file only, so that an
+// open site doesn't pay for it.
+const (
+	knockLine    = "set $conforma_knock \"\";\n"
+	knockingLine = "set $conforma_knock \"$conforma_local|$http_x_conforma_door\"; "
+	doorLines    = "if ($conforma_knock = \"1|%s\") { set $conforma_shut \"\"; set $conforma_gate pass; }\n"
+)
+
 // values collects what is put in place of the words in braces, each in nginx's quotes.
 type values struct {
 	pairs []string
@@ -131,22 +139,21 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	}
 	shut := fallback
 	shut.Mode = shown
-	text := rule("head") + rule(string(mode))
-	if s.Door != "" && mode != status.Offline {
-		text += rule("door")
-	}
-	text += rule("answers")
+	text := rule("head") + rule(string(mode)) + rule("answers")
 	if mode == status.Admin {
 		text += rule("gate")
 	}
-	text = strings.NewReplacer("{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
+	knock, knocking, door := "", "", ""
+	if s.Door != "" {
+		knock, knocking, door = knockLine, knockingLine, fmt.Sprintf(doorLines, s.Door)
+	}
+	text = strings.NewReplacer("{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
 	var v values
 	v.plain("NAME", s.Name)
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
 	v.plain("REVISION", revision)
 	v.plain("OPEN", openLines(open))
-	v.plain("DOOR", s.Door)
 	v.quoted("DIR", s.Dir)
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
 	v.quoted("PAGE_URL", s.PageURL)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"time"
@@ -129,6 +130,8 @@ func (a *app) stateError(err error) error {
 		return failed(err, hintRecord)
 	case errors.Is(err, maintenance.ErrJournal):
 		return failed(err, hintJournal)
+	case errors.Is(err, fs.ErrPermission):
+		return failed(err, hintRoot)
 	case errors.Is(err, maintenance.ErrHoles):
 		return failed(err, hintHoles)
 	case errors.Is(err, maintenance.ErrBusy):

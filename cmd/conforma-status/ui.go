@@ -65,6 +65,7 @@ const (
 	hintStaysClosed       = "the site stays %s; open it with: conforma-status set online"
 	hintOpenLater         = "see what it said, then run it again, or open the site with: conforma-status set online"
 	hintUnanswered        = "see why the application does not answer, then open the site with: conforma-status set online"
+	hintRoot              = "run it as root (sudo), or as the user who owns the state directory and nginx's files"
 	hintHoles             = "include the site's rules first in that server {} too, or say --force if it is known and harmless"
 	hintNotShut           = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
 )

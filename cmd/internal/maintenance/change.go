@@ -199,14 +199,16 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error
 		failed = r.smoke(ctx, opened, in)
 	}
 	if failed == nil {
-		failed = r.openAll(ctx, opened)
+		if failed = r.openAll(ctx, opened); failed != nil {
+			failed = r.shutAgain(ctx, opened, failed)
+		}
 	}
 	if failed != nil {
 		r.giveUp(ctx, reapply, failed)
 		late = without(late, reapply)
 	}
 	r.publishAll(ctx, late)
-	return r.finish(all)
+	return r.finish(all, in)
 }
 
 // step takes one step: it is written down before and after.

@@ -133,15 +133,27 @@ func (r *run) awaitAnswer(ctx context.Context, c *change, more func() bool) erro
 	}
 }
 
+// shutAgain undoes an opening that didn't get through: the sites are shut by their files first, then the previous rules
+// are put back.
+func (r *run) shutAgain(ctx context.Context, changes []*change, failure error) error {
+	for _, c := range changes {
+		if err := r.shut(c.site.Name); err != nil {
+			failure = errors.Join(failure, fmt.Errorf("shut %s again: %w", c.site.Name, err))
+		}
+	}
+	return r.rollBack(ctx, changes, failure, true)
+}
+
 // giveUp settles what holds after the rules could not be changed: a closing stays announced and shut by its file, and
 // remains what is wanted; an opening didn't happen.
 func (r *run) giveUp(ctx context.Context, changes []*change, failure error) {
 	for _, c := range changes {
+		closing := c.shutFirst && (c.announceFirst || c.record.Document.Mode == c.to.Mode)
 		switch {
-		case !c.shutFirst:
+		case !closing:
 			c.receipt.fail(Failed, failure)
 			c.to = c.record.Document
-		case c.seenShut != nil || errors.Is(failure, nginxconf.ErrNotRunning) || r.unreachable(ctx, c):
+		case r.isClosedNow(ctx, c):
 			c.receipt.fail(Shut, failure)
 		default:
 			c.receipt.fail(Failed, fmt.Errorf("%w: %w", ErrNotShut, failure))
@@ -149,10 +161,17 @@ func (r *run) giveUp(ctx context.Context, changes []*change, failure error) {
 	}
 }
 
-// unreachable reports whether nobody at all answers for the site: it is as good as shut then, and its closed file
-// waits for an nginx that comes up.
-func (r *run) unreachable(ctx context.Context, c *change) bool {
-	_, err := r.Probe(context.WithoutCancel(ctx), target(c.site))
+// isClosedNow reports whether nobody reaches a site whose closed file is there: nginx says so, or nothing answers for the
+// site at all, and the closed file waits for an nginx that comes up.
+func (r *run) isClosedNow(ctx context.Context, c *change) bool {
+	if c.seenShut != nil {
+		return true
+	}
+	a, err := r.Probe(context.WithoutCancel(ctx), target(c.site))
+	if err == nil && a.Closed {
+		r.saw(c)
+		return true
+	}
 	return errors.Is(err, nginxconf.ErrUnreachable)
 }
 
@@ -161,10 +180,13 @@ func without(changes, others []*change) []*change {
 }
 
 // finish writes down what now holds. What can't be written down stays in the journal.
-func (r *run) finish(changes []*change) error {
+func (r *run) finish(changes []*change, in intent) error {
 	kept := false
 	_ = r.step(StepRecord, changes, func() error {
 		var errs []error
+		if err := r.writeHistory(changes, in); err != nil {
+			errs = append(errs, err) // the past is for people: it holds up nothing
+		}
 		for _, c := range changes {
 			if err := r.recordChange(c); err != nil {
 				kept = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -65,11 +66,13 @@ func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, 
 // no record puts one there only where there is none. It returns the document that is in the store now,
 // and whether it was put there by this call.
 func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Document, bool, error) {
-	unlock, err := h.lock(ctx)
-	if err != nil {
-		return status.Document{}, false, err
-	}
-	defer unlock()
+	if _, err := os.Stat(h.Config.StateDir); err == nil {
+		unlock, err := h.lock(ctx)
+		if err != nil {
+			return status.Document{}, false, err
+		}
+		defer unlock()
+	} // without a state directory there is no record to keep others from
 	r, known, err := h.record(s.Name)
 	if err != nil {
 		return status.Document{}, false, err
