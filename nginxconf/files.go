@@ -13,9 +13,18 @@ import (
 )
 
 // WriteFile replaces the file at path with data so that a reader, or a machine that loses power, sees
-// either the old file or the new one, whole. The file has mode perm whatever the umask.
+// either the old file or the new one, whole. The file has mode perm, whatever the umask and the mode of the old file.
 func WriteFile(path string, data []byte, perm os.FileMode) error {
-	if err := renameio.WriteFile(path, data, perm, renameio.WithTempDir(filepath.Dir(path)), renameio.IgnoreUmask()); err != nil {
+	// Not renameio.WriteFile, which gives the new file the mode of the old one.
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Cleanup() }() // does nothing once the file is in place
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
