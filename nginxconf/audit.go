@@ -25,6 +25,7 @@ type server struct {
 	files   []string // included at its top level, in their order
 	early   []early
 	passes  []pass
+	ungated []Ungated
 }
 
 type listen struct {
@@ -89,6 +90,12 @@ func (c *Config) read(d *directive, stream bool) {
 				s.names = append(s.names, in.args...)
 			case "include":
 				s.files = append(s.files, in.args...)
+			case "auth_request", "satisfy":
+				if !slices.Contains(in.args, authPath) && !slices.Contains(in.args, "all") {
+					s.ungate(in, "")
+				}
+			case "location":
+				s.ungateLocation(in)
 			case "rewrite", "if", "break":
 				s.early = append(s.early, early{Place{in.file, in.line}, len(s.files)})
 			}
@@ -101,10 +108,48 @@ func (c *Config) read(d *directive, stream bool) {
 	}
 }
 
+// Ungated is a directive that keeps the gate of admin mode out of a part of a site.
+type Ungated struct {
+	At        Place
+	Directive string // as it stands there: "auth_request off"
+	Location  string // the location's arguments, "" for the server as a whole
+}
+
+func (s *server) ungate(d *directive, location string) {
+	text := strings.Join(append([]string{d.name}, d.args...), " ")
+	s.ungated = append(s.ungated, Ungated{Place{d.file, d.line}, text, location})
+}
+
+// ungateLocation looks for what a location has of its own in place of what it would inherit: auth_request and error_page
+// are not inherited where there are any (ngx_http_auth_request_module, ngx_http_core_module), "satisfy any" lets
+// another check overrule the gate, and return answers before any check.
+func (s *server) ungateLocation(location *directive) {
+	if len(location.args) > 0 && (strings.HasPrefix(location.args[len(location.args)-1], "/.conforma-status/") ||
+		strings.HasPrefix(location.args[0], "@conforma_")) {
+		return // our own
+	}
+	name := strings.Join(location.args, " ")
+	for _, d := range location.block {
+		switch d.name {
+		case "auth_request", "error_page", "return":
+			s.ungate(d, name)
+		case "satisfy":
+			if slices.Contains(d.args, "any") {
+				s.ungate(d, name)
+			}
+		case "location", "if", "limit_except":
+			s.ungateLocation(&directive{name: d.name, args: append([]string{name}, d.args...), block: d.block})
+		}
+	}
+}
+
 // passDirectives hand a request on; the number is the default port of an address without one.
 var passDirectives = map[string]string{
 	"proxy_pass": "80", "grpc_pass": "80", "fastcgi_pass": "", "uwsgi_pass": "", "scgi_pass": "",
 }
+
+// authPath is what our own rules ask the gate by.
+const authPath = "/.conforma-status/auth"
 
 // gatePass is what our own rules ask: it leads to no application.
 const gatePass = "http://conforma_status_gate/"
@@ -171,6 +216,8 @@ type Serving struct {
 	Holes []Hole
 	// Early are directives of the rewrite module that stand before the include and may keep its rules from running.
 	Early []Place
+	// Ungated are places of the site's servers that its gate in admin mode doesn't cover.
+	Ungated []Ungated
 	// Shared are other servers on a port of the site: their old connections can't be told from the site's.
 	Shared []Place
 }
@@ -199,6 +246,7 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 				out.Early = append(out.Early, e.at)
 			}
 		}
+		out.Ungated = append(out.Ungated, s.ungated...)
 		for _, l := range s.listens {
 			out.Listens = append(out.Listens, l.addr)
 		}

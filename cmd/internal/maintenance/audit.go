@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // ErrHoles is returned (wrapped) when nginx's configuration leads to a site's application past the site's rules.
@@ -72,6 +73,15 @@ func (c *change) holes(file string) []string {
 	}
 	for _, p := range c.serving.Early {
 		out = append(out, fmt.Sprintf("%s stands before the include of %s and may end the rules before they begin", p, file))
+	}
+	if c.to.Mode == status.Admin {
+		for _, u := range c.serving.Ungated {
+			where := "the server"
+			if u.Location != "" {
+				where = "location " + u.Location
+			}
+			out = append(out, fmt.Sprintf("%s: %q keeps the gate of admin mode out of %s", u.At, u.Directive, where))
+		}
 	}
 	return out
 }

@@ -44,7 +44,8 @@ func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, 
 				if there.Same(doc) && there.Seq >= doc.Seq {
 					return publication{doc: there, foreign: foreign}, nil
 				}
-				if there.Seq > own && there.Site == doc.Site {
+				// What publish put there before this machine had a record says that the site is online.
+				if there.Seq > own && there.Site == doc.Site && (own > 0 || there.Mode.Closed()) {
 					foreign = &there
 				}
 				doc.Seq = max(doc.Seq, there.Seq+1)
