@@ -24,13 +24,14 @@ func parseWhen(s string, now time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
+	t = t.UTC().Truncate(time.Second) // before it is compared: what is left of "1ms" is now
 	if !t.After(now) {
 		return time.Time{}, fmt.Errorf("%w: %q", errPast, s)
 	}
 	if t.Sub(now) > maxAhead {
 		return time.Time{}, fmt.Errorf("%w: %q is more than a year ahead", errWhen, s)
 	}
-	return t.UTC().Truncate(time.Second), nil
+	return t, nil
 }
 
 func readWhen(s string, now time.Time) (time.Time, error) {
@@ -38,11 +39,7 @@ func readWhen(s string, now time.Time) (time.Time, error) {
 		return t, nil
 	}
 	if t, err := time.Parse("15:04", s); err == nil {
-		next := time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), 0, 0, now.Location())
-		if !next.After(now) {
-			next = time.Date(now.Year(), now.Month(), now.Day()+1, t.Hour(), t.Minute(), 0, 0, now.Location())
-		}
-		return next, nil
+		return nextTimeOfDay(t.Hour(), t.Minute(), now), nil
 	}
 	d, err := str2duration.ParseDuration(s)
 	if err != nil || s == "" {
@@ -52,6 +49,16 @@ func readWhen(s string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%w: %q", errPast, s)
 	}
 	return now.Add(d), nil
+}
+
+// nextTimeOfDay is when clocks in now's time zone next show hour and minute. It goes from minute to minute because on
+// a day when they are put back or forward they show some times twice, and others not at all.
+func nextTimeOfDay(hour, minute int, now time.Time) time.Time {
+	t := now.Truncate(time.Minute).Add(time.Minute)
+	for t.Hour() != hour || t.Minute() != minute {
+		t = t.Add(time.Minute)
+	}
+	return t
 }
 
 // wait is a flag that holds a duration of zero or more, with days.
