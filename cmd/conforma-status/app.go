@@ -84,7 +84,7 @@ func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	}
 	c, faults, err := config.Load(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, usage(fmt.Errorf("read the configuration: %w", err))
 	}
 	if stopping := faults.Of(stops...); len(stopping) > 0 {
 		return nil, fmt.Errorf("read the configuration: %w", stopping)
