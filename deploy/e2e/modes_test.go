@@ -97,9 +97,9 @@ func (row modeRow) put(t *testing.T, h *rig.Host, site string, as visitor) met {
 	c, m := h.Client(t, site), row.message
 	switch as {
 	case ordinaryUser:
-		m = m.With("Authorization: Bearer " + token(b.Secret, false))
+		m = m.With("Authorization: Bearer " + tokenOf(b.Secret, false))
 	case administrator:
-		m = m.With("Authorization: Bearer " + token(b.Secret, true))
+		m = m.With("Authorization: Bearer " + tokenOf(b.Secret, true))
 	}
 	n, open := b.App.Count(), len(b.App.Open())
 	var got met
@@ -123,8 +123,8 @@ func (row modeRow) put(t *testing.T, h *rig.Host, site string, as visitor) met {
 	return got
 }
 
-// token is one as Conforma makes it for somebody with many permissions: kilobytes of it.
-func token(secret string, admin bool) string {
+// tokenOf makes a token as Conforma makes it for somebody with many permissions: kilobytes of it.
+func tokenOf(secret string, admin bool) string {
 	claims := map[string]any{"isAdmin": admin}
 	if admin {
 		claims["role"] = "postgres"
