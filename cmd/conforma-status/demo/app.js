@@ -38,7 +38,7 @@
     $("refused-title").textContent = maintenance ? "Closed for maintenance" : "That didn’t work";
     $("refused-status").textContent = !answer ? "nothing" :
       answer.status + (answer.headers.has("Retry-After") ? ", Retry-After " + answer.headers.get("Retry-After") : "");
-    $("refused-body").textContent = body ? JSON.stringify(body, null, 2) : text;
+    $("refused-body").textContent = text;
     $("refused-page").parentNode.hidden = !maintenance;
     if (maintenance && /^https?:/.test(body.pageUrl)) $("refused-page").href = body.pageUrl;
   };
@@ -70,7 +70,8 @@
     event.preventDefault();
     const answer = await post("/server/api/public/login", Object.fromEntries(new FormData(event.target)));
     if (!answer) return;
-    if (!answer.success) return show({ answer: { status: 200, headers: new Headers() }, body: answer });
+    $("login-failed").hidden = answer.success;
+    if (!answer.success) return;
     localStorage.setItem(tokenKey, answer.JWT);
     signedIn();
     refresh();
