@@ -53,7 +53,8 @@ func (l Left) Nothing() bool {
 // worker is a process of nginx that may serve requests.
 type worker struct {
 	Process
-	leaving bool // it says of itself that it is shutting down
+	leaving bool   // it says of itself that it is shutting down
+	user    uint64 // effective user id
 }
 
 // Sockets looks at the processes and sockets of this machine through /proc.
@@ -108,6 +109,23 @@ func (s Sockets) Program(pid int) (string, error) {
 	return strings.TrimSpace(string(data)), nil
 }
 
+// user is the effective user id of a process.
+func (s Sockets) user(pid int) (uint64, error) {
+	fs, err := procfs.NewFS(s.root())
+	if err != nil {
+		return 0, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	proc, err := fs.Proc(pid)
+	if err != nil {
+		return 0, fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	status, err := proc.Status()
+	if err != nil {
+		return 0, fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	return status.UIDs[1], nil
+}
+
 // alive reports whether the process is still there, and still the same.
 func (s Sockets) alive(p Process) (bool, error) {
 	fs, err := procfs.NewFS(s.root())
@@ -146,7 +164,14 @@ func (s Sockets) workers(comm string) ([]worker, error) {
 		if strings.HasPrefix(title, comm+": master process") {
 			continue
 		}
-		out = append(out, worker{Process{p.PID, stat.Starttime}, strings.Contains(title, "is shutting down")})
+		status, err := p.Status()
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // gone meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
+		}
+		out = append(out, worker{Process{p.PID, stat.Starttime}, strings.Contains(title, "is shutting down"), status.UIDs[1]})
 	}
 	return out, nil
 }
@@ -164,9 +189,15 @@ func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, err
 	if err != nil {
 		return Left{}, err
 	}
+	user, err := s.user(master)
+	if err != nil {
+		return Left{}, err
+	}
 	var old []worker
 	for _, w := range workers {
-		if b.old(w) {
+		// A master that isn't root can't have workers of another user (setuid(2)): those are another nginx's, and
+		// what they hold can't be read.
+		if b.old(w) && (user == 0 || w.user == user) {
 			old = append(old, w)
 		}
 	}
@@ -249,11 +280,13 @@ func (s Sockets) sockets(scope Scope, master int) (map[uint64]tcpSocket, error) 
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
 	// Netlink, which is advised instead, sees the namespace of its own process only: not that of an nginx in a container.
-	lines, err := fs.NetTCP() //lint:ignore SA1019 see above
+	//lint:ignore SA1019 see above
+	lines, err := fs.NetTCP()
 	if err != nil {
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
-	lines6, err := fs.NetTCP6() //lint:ignore SA1019 see above
+	//lint:ignore SA1019 see above
+	lines6, err := fs.NetTCP6()
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6 has none
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
