@@ -141,11 +141,15 @@ func (h *Host) isShut(name string) bool {
 	return err == nil
 }
 
+// open removes the site's closed file. Where nothing was ever written of a site there isn't even a directory.
 func (h *Host) open(name string) error {
 	if err := os.Remove(h.closedFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return nginxconf.SyncDir(h.siteDir(name))
+	if err := nginxconf.SyncDir(h.siteDir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // unknown is the document of a site that this machine has no record of.
