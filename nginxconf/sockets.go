@@ -119,7 +119,7 @@ func (s Sockets) user(pid int) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look at process %d: %w", pid, err)
 	}
-	status, err := proc.Status()
+	status, err := proc.NewStatus()
 	if err != nil {
 		return 0, fmt.Errorf("look at process %d: %w", pid, err)
 	}
@@ -164,7 +164,7 @@ func (s Sockets) workers(comm string) ([]worker, error) {
 		if strings.HasPrefix(title, comm+": master process") {
 			continue
 		}
-		status, err := p.Status()
+		status, err := p.NewStatus()
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // gone meanwhile
 		}
