@@ -81,6 +81,9 @@ func (h *Host) finishInterrupted(ctx context.Context) ([]*Receipt, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
 		}
+		if in.Cut {
+			c.record.Cut++
+		}
 		changes = append(changes, c)
 	}
 	h.Progress.Resuming(names(changes))

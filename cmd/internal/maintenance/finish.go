@@ -134,9 +134,10 @@ func (r *run) awaitAnswer(ctx context.Context, c *change, more func() bool) erro
 }
 
 // shutAgain undoes an opening that didn't get through: the sites are shut by their files first, then the previous rules
-// are put back.
+// are put back. Whoever got in meanwhile may still be there.
 func (r *run) shutAgain(ctx context.Context, changes []*change, failure error) error {
 	for _, c := range changes {
+		c.record.SafeSince = nil
 		if err := r.shut(c.site.Name); err != nil {
 			failure = errors.Join(failure, fmt.Errorf("shut %s again: %w", c.site.Name, err))
 		}

@@ -1,7 +1,6 @@
 package maintenance
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -47,8 +46,10 @@ type intent struct {
 	Drain    time.Duration `json:"drain"`
 	NoCut    bool          `json:"noCut,omitempty"`
 	// MustAnswer has an opening fail where the application doesn't answer.
-	MustAnswer bool          `json:"mustAnswer,omitempty"`
-	Changes    []intendedOne `json:"changes"`
+	MustAnswer bool `json:"mustAnswer,omitempty"`
+	// Cut is set when a command that was killed had begun to cut: nobody counted what.
+	Cut     bool          `json:"cut,omitempty"`
+	Changes []intendedOne `json:"changes"`
 }
 
 // intendedOne is the part of an intent that concerns one site.
@@ -145,10 +146,11 @@ func (h *Host) interrupted() (*intent, error) {
 	return &in, nil
 }
 
-// parseJournal reads the intent; what follows it is for people, and may be torn.
+// parseJournal reads the intent and, of the lines that follow it, whether there was a cut. The rest of them is for people, and
+// the last may be torn.
 func parseJournal(data []byte) (intent, error) {
-	line, err := bufio.NewReader(bytes.NewReader(data)).ReadBytes('\n')
-	if err != nil {
+	line, steps, complete := bytes.Cut(data, []byte("\n"))
+	if !complete {
 		return intent{}, fmt.Errorf("%w: its first line is not complete", ErrJournal)
 	}
 	var in intent
@@ -167,6 +169,12 @@ func parseJournal(data []byte) (intent, error) {
 		}
 		if _, err := status.ParseMode(string(c.From)); err != nil || c.Site != c.To.Site {
 			return intent{}, fmt.Errorf("%w: it doesn't say what to change", ErrJournal)
+		}
+	}
+	for line := range bytes.Lines(steps) {
+		var l journalLine
+		if json.Unmarshal(line, &l) == nil && l.Step == StepCut {
+			in.Cut = true
 		}
 	}
 	return in, nil

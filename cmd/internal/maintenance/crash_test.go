@@ -1,0 +1,215 @@
+package maintenance
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// killed is what a made-up kill panics with.
+var killed = errors.New("killed")
+
+// killAt runs do until its surroundings are asked for something for the nth time, and ends it there as a kill would. It
+// reports whether it was.
+func (w *world) killAt(n int, do func()) (was bool) {
+	watching := w.moment
+	w.moment = func(what string) {
+		watching(what)
+		if n--; n == 0 {
+			panic(killed)
+		}
+	}
+	defer func() {
+		w.moment = watching
+		if r := recover(); r != nil {
+			if r != any(killed) {
+				panic(r)
+			}
+			was = true
+		}
+	}()
+	do()
+	return false
+}
+
+// TestKilledWhileCutting: what a killed command has cut, nobody vouches for.
+func TestKilledWhileCutting(t *testing.T) {
+	for _, settled := range [][]string{nil, {"true"}} {
+		w := newWorld(t)
+		w.Config.Sites[0].Settled = settled
+		w.left.Connections = []nginxconf.Connection{one}
+		n := 0
+		w.moment = func(what string) {
+			if n++; what == "destroy" {
+				w.left.Connections = nil
+				panic(killed)
+			}
+		}
+		if !w.killAt(1e9, func() { w.set(t, status.Offline) }) {
+			t.Fatal("it was not killed")
+		}
+		w.moment = func(string) {}
+		for range 3 { // and however often it is killed again
+			w.killAt(5, func() { w.reconcile(t) })
+		}
+		w.reconcile(t)
+		w.agrees(t, status.Offline)
+		if r := w.set(t, status.Offline); (r.SafeSince != nil) != (settled != nil) {
+			t.Errorf("settled %v: safe since %v", settled, r.SafeSince)
+		}
+	}
+}
+
+// TestKilledAnywhere kills every change at every moment at which it asks its surroundings for something.
+func TestKilledAnywhere(t *testing.T) {
+	for _, from := range modes {
+		for _, to := range modes {
+			for n := 1; ; n++ {
+				w := newWorld(t)
+				w.Config.Sites[0].Smoke = "/healthz"
+				w.set(t, from)
+				p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", from, to, n))
+				if !w.killAt(n, func() { w.set(t, to) }) {
+					break
+				}
+				if m := w.effective(); m != from && m != to && m != status.Offline {
+					t.Fatalf("%s to %s, killed at %d: nginx is %s", from, to, n, m)
+				}
+				begun := len(p.begun()) > 0
+				w.reconcile(t)
+				if begun {
+					w.agrees(t, to)
+				} else {
+					w.agrees(t, from)
+				}
+			}
+		}
+	}
+}
+
+// promise watches over a world: what is announced never runs ahead of nginx, and the closed file shuts.
+type promise struct {
+	w    *world
+	what string
+	// excused is set from when the store fails, or somebody else writes into it, until the next of our documents is
+	// published: a closing doesn't wait for it.
+	excused bool
+}
+
+func (w *world) promise(t *testing.T, what string) *promise {
+	t.Helper()
+	p := &promise{w: w, what: what}
+	w.heard.begun = nil
+	w.moment = func(at string) {
+		if at == "published" {
+			p.excused = false
+		}
+		if w.storeErr != nil {
+			p.excused = true
+		}
+		told, is := w.published(), w.effective()
+		if told == "" || is == "" || p.excused || !is.StricterThan(told) {
+			return
+		}
+		// Nobody is told that a site is online before it is. On the way to admin administrators may find it shut.
+		if told == status.Online || !w.isShut(w.site.Name) {
+			t.Errorf("%s: at %q nginx is %s, published is %s; steps: %v", p.what, at, is, told, w.heard.begun)
+		}
+	}
+	return p
+}
+
+func (p *promise) begun() []Step { return p.w.heard.begun }
+
+// TestTheAnnouncementNeverRunsAhead has random things happen to a site: changes, kills, faults and their mending. At every
+// moment the promise has to hold, and when all is mended everything has to agree.
+func TestTheAnnouncementNeverRunsAhead(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	chance := rand.New(rand.NewPCG(seed, 0))
+	sequences := 150
+	if testing.Short() {
+		sequences = 30
+	}
+	for n := range sequences {
+		w := newWorld(t)
+		w.set(t, status.Online)
+		if chance.IntN(2) == 0 {
+			w.Config.Sites[0].Smoke = "/healthz"
+		}
+		p := w.promise(t, fmt.Sprintf("seed %d, sequence %d", seed, n))
+		faults := chance.IntN(2) == 0
+		for range 3 + chance.IntN(8) {
+			mode := modes[chance.IntN(len(modes))]
+			p.what += ", " + w.happen(t, chance, mode, faults)
+			if t.Failed() {
+				return
+			}
+		}
+		w.mend()
+		w.reconcile(t)
+		w.reconcile(t)
+		v, err := w.View(t.Context(), w.Config.Sites[0])
+		if err != nil || len(v.Drift) > 0 || w.effective() != v.Mode || w.published() != v.Mode {
+			t.Fatalf("%s: wanted %s, nginx %s, published %s, drift %q (%v)", p.what, v.Mode, w.effective(), w.published(), v.Drift, err)
+		}
+	}
+}
+
+// mend takes every fault away, and starts nginx where it doesn't run.
+func (w *world) mend() {
+	w.testErr, w.deaf, w.storeErr, w.app = nil, false, nil, 200
+	if !w.running {
+		w.running = true
+		w.load()
+	}
+}
+
+// happen has one thing happen, and returns what it was.
+func (w *world) happen(t *testing.T, chance *rand.Rand, mode status.Mode, faults bool) string {
+	t.Helper()
+	try := func() { _, _ = w.Set(t.Context(), w.request(mode)) } // whatever comes of it
+	switch kind := chance.IntN(10); {
+	case kind < 3:
+		try()
+		return "set " + string(mode)
+	case kind < 5:
+		n := 1 + chance.IntN(40)
+		w.killAt(n, try)
+		return fmt.Sprintf("set %s killed at %d", mode, n)
+	case kind < 6:
+		_, _ = w.Reconcile(t.Context(), 0)
+		return "reconcile"
+	case kind < 7:
+		w.running = true
+		w.load() // a restart: what is on disk is in force
+		return "restart"
+	case !faults:
+		w.mend()
+		return "nothing"
+	case kind < 8:
+		w.mend()
+		return "mend"
+	}
+	switch chance.IntN(5) {
+	case 0:
+		w.storeErr = errDown
+		return "store down"
+	case 1:
+		w.testErr = nginxconf.ErrRefused
+		return "broken"
+	case 2:
+		w.deaf = true
+		return "deaf"
+	case 3:
+		w.running = false
+		return "nginx down"
+	default:
+		w.app = 502
+		return "application down"
+	}
+}

@@ -1,0 +1,329 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// world is a host whose nginx, store, sockets and clock are made up. Files are real.
+type world struct {
+	*Host
+	site config.Site
+	now  time.Time
+
+	running   bool // nginx
+	loaded    nginxRules
+	testErr   error // of nginx -t
+	reloadErr error
+	deaf      bool // nginx doesn't take up what it is told to reload
+	blind     bool // its workers don't see the closed file
+	app       int  // what the application answers
+
+	docs     map[string][]byte // the store
+	storeErr error             // of every call
+	lostPuts int               // so many puts are done and not answered
+	between  func()            // runs once between a get and a put
+
+	left       nginxconf.Left // what old workers hold
+	drainAfter int            // looks until it is gone, if it goes by itself
+	cantCut    bool           // the kernel doesn't destroy sockets
+	cutStays   bool           // what is cut doesn't go
+	settledErr error
+
+	// moment is called wherever the host asks its surroundings for something: whatever has to hold always is looked
+	// at there, and a crash is a panic from it.
+	moment func(what string)
+	sleeps func() // runs at each Sleep
+	heard  heard
+}
+
+// nginxRules is what nginx has read of the site's file.
+type nginxRules struct {
+	mode     status.Mode
+	revision string
+	door     string
+}
+
+// heard notes what Progress was told.
+type heard struct {
+	begun, failed []Step
+	aside         []string
+	waiting       []Holder
+	resumed       int
+}
+
+func (h *heard) Begin(s Step, _ []string) { h.begun = append(h.begun, s) }
+func (h *heard) End(s Step, _ time.Duration, err error) {
+	if err != nil {
+		h.failed = append(h.failed, s)
+	}
+}
+func (h *heard) Draining(string, nginxconf.Left, time.Duration, time.Duration) {}
+func (h *heard) Resuming([]string)                                             { h.resumed++ }
+func (h *heard) SetAside(path string, _ error)                                 { h.aside = append(h.aside, path) }
+func (h *heard) Waiting(holder Holder)                                         { h.waiting = append(h.waiting, holder) }
+
+var errDown = fmt.Errorf("made up: %w", store.ErrUnavailable)
+
+// memory is a directory for a test: in memory where there is one, since every step is synced to disk.
+func memory(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "conforma-status-")
+	if err != nil {
+		return tb.TempDir()
+	}
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	dir := memory(tb)
+	w := &world{
+		now: time.Date(2026, 11, 22, 21, 15, 0, 0, time.UTC), running: true, app: 200,
+		docs: map[string][]byte{}, moment: func(string) {}, sleeps: func() {},
+	}
+	w.site = config.Site{
+		Name: "demo", Path: "demo", AppURL: "https://demo.example.org:50000", PageURL: "https://maintenance.example.org/demo/",
+		Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma",
+	}
+	w.Host = &Host{
+		Config: &config.Config{
+			StateDir: filepath.Join(dir, "state"), PageURL: "https://maintenance.example.org", Sites: []config.Site{w.site},
+			Nginx: config.Nginx{ConfDir: filepath.Join(dir, "conf")}, Gate: config.Gate{Socket: "/run/gate.sock"},
+		},
+		Store: fakeStore{w}, Nginx: fakeNginx{w}, Sockets: fakeSockets{w}, Clock: fakeClock{w}, Progress: &w.heard,
+		Settled: func(context.Context, []string) error { w.moment("settled"); return w.settledErr },
+		Probe:   w.probe, See: w.see, Operator: "ann", Command: "set",
+	}
+	if _, err := w.Render(tb.Context(), w.Config.Nginx.ConfDir); err != nil {
+		tb.Fatal(err)
+	}
+	w.load()
+	return w
+}
+
+// load is nginx reading its configuration.
+func (w *world) load() {
+	data, err := os.ReadFile(nginxconf.SiteFile(w.Config.Nginx.ConfDir, w.site.Name))
+	if err != nil {
+		panic(err)
+	}
+	w.loaded.mode, w.loaded.revision = header(data)
+	w.loaded.door = "no door"
+	if _, rest, ok := strings.Cut(string(data), `"1|`); ok {
+		w.loaded.door, _, _ = strings.Cut(rest, `"`)
+	}
+}
+
+// effective is what visitors find, "" when nginx doesn't run.
+func (w *world) effective() status.Mode {
+	switch {
+	case !w.running:
+		return ""
+	case w.isShut(w.site.Name) && !w.blind:
+		return status.Offline
+	}
+	return w.loaded.mode
+}
+
+// published is the mode that visitors are told, "" for none.
+func (w *world) published() status.Mode {
+	d, err := status.Parse(w.docs[StatusKey(w.site)])
+	if err != nil {
+		return ""
+	}
+	return d.Mode
+}
+
+func (w *world) probe(context.Context, nginxconf.Target) (nginxconf.Answer, error) {
+	w.moment("probe")
+	if !w.running {
+		return nginxconf.Answer{}, nginxconf.ErrUnreachable
+	}
+	return nginxconf.Answer{
+		Site: w.site.Name, Mode: w.loaded.mode, Revision: w.loaded.revision, Closed: w.isShut(w.site.Name) && !w.blind,
+	}, nil
+}
+
+func (w *world) see(_ context.Context, _ nginxconf.Target, _ string, door string) (nginxconf.Sight, error) {
+	w.moment("see")
+	switch mode := w.effective(); {
+	case mode == "":
+		return nginxconf.Sight{}, nginxconf.ErrUnreachable
+	case mode == status.Online, door != "" && door == w.loaded.door && w.loaded.mode != status.Offline:
+		return nginxconf.Sight{Status: w.app}, nil
+	default:
+		return nginxconf.Sight{Status: 302, Maintenance: string(mode)}, nil
+	}
+}
+
+type fakeClock struct{ w *world }
+
+func (c fakeClock) Now() time.Time { return c.w.now }
+
+func (c fakeClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.w.moment("sleep")
+	c.w.now = c.w.now.Add(d)
+	c.w.sleeps()
+	return ctx.Err()
+}
+
+type fakeNginx struct{ w *world }
+
+func (n fakeNginx) Test(context.Context) error { n.w.moment("test"); return n.w.testErr }
+
+func (n fakeNginx) Reload(context.Context) error {
+	n.w.moment("reload")
+	switch {
+	case !n.w.running:
+		return nginxconf.ErrNotRunning
+	case n.w.reloadErr != nil:
+		return n.w.reloadErr
+	}
+	if !n.w.deaf && n.w.testErr == nil {
+		n.w.load()
+	}
+	return nil
+}
+
+func (n fakeNginx) Dump(context.Context) ([]byte, error) { return nil, nginxconf.ErrNoDump }
+
+func (n fakeNginx) Master() (int, error) {
+	if !n.w.running {
+		return 0, nginxconf.ErrNotRunning
+	}
+	return 100, nil
+}
+
+type fakeSockets struct{ w *world }
+
+func (s fakeSockets) Program(int) (string, error) { return "nginx", nil }
+
+func (s fakeSockets) Snapshot(string) (nginxconf.Before, error) { return nginxconf.Before{}, nil }
+
+func (s fakeSockets) Left(nginxconf.Before, nginxconf.Scope, string, int) (nginxconf.Left, error) {
+	s.w.moment("left")
+	if s.w.drainAfter > 0 {
+		if s.w.drainAfter--; s.w.drainAfter == 0 {
+			s.w.left = nginxconf.Left{}
+		}
+	}
+	return s.w.left, nil
+}
+
+func (s fakeSockets) Destroy(c nginxconf.Connection) error {
+	s.w.moment("destroy")
+	if s.w.cantCut {
+		return nginxconf.ErrCantDestroy
+	}
+	if !s.w.cutStays {
+		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o nginxconf.Connection) bool { return o == c })
+	}
+	return nil
+}
+
+func (s fakeSockets) End(p nginxconf.Process, _ bool) error {
+	s.w.moment("end")
+	if !s.w.cutStays {
+		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o nginxconf.Connection) bool { return o.Process == p })
+		s.w.left.Listening = slices.DeleteFunc(s.w.left.Listening, func(o nginxconf.Process) bool { return o == p })
+	}
+	return nil
+}
+
+type fakeStore struct{ w *world }
+
+func (s fakeStore) Get(ctx context.Context, key string) ([]byte, string, error) {
+	s.w.moment("get")
+	data, ok := s.w.docs[key]
+	switch {
+	case ctx.Err() != nil:
+		return nil, "", ctx.Err()
+	case s.w.storeErr != nil:
+		return nil, "", s.w.storeErr
+	case !ok:
+		return nil, "", store.ErrNotFound
+	}
+	return data, store.ContentETag(data), nil
+}
+
+func (s fakeStore) Put(_ context.Context, key string, data []byte, _ store.Meta, cond store.Condition) (string, error) {
+	s.w.moment("put")
+	if s.w.between != nil {
+		between := s.w.between
+		s.w.between = nil
+		between()
+	}
+	if s.w.storeErr != nil {
+		return "", s.w.storeErr
+	}
+	there, ok := s.w.docs[key]
+	if cond == store.IfAbsent() && ok || cond != store.IfAbsent() && (!ok || cond != store.IfMatch(store.ContentETag(there))) {
+		return "", store.ErrPrecondition
+	}
+	s.w.docs[key] = data
+	s.w.moment("published")
+	if s.w.lostPuts > 0 {
+		s.w.lostPuts--
+		return "", errDown
+	}
+	return store.ContentETag(data), nil
+}
+
+func (fakeStore) List(context.Context, string) ([]store.Object, error) {
+	return nil, errors.New("not used")
+}
+func (fakeStore) Delete(context.Context, string) error { return errors.New("not used") }
+
+// set is Set for the one site, which has to begin.
+func (w *world) set(tb testing.TB, mode status.Mode, change ...func(*Request)) *Receipt {
+	tb.Helper()
+	rs, err := w.Set(tb.Context(), w.request(mode, change...))
+	if err != nil {
+		tb.Fatalf("set %s: %v", mode, err)
+	}
+	return rs[0]
+}
+
+func (w *world) request(mode status.Mode, change ...func(*Request)) Request {
+	req := Request{Mode: mode, Sites: w.Config.Sites, Drain: 30 * time.Second}
+	for _, c := range change {
+		c(&req)
+	}
+	return req
+}
+
+// reconcile is Reconcile, which has to begin.
+func (w *world) reconcile(tb testing.TB) []*Receipt {
+	tb.Helper()
+	rs, err := w.Reconcile(tb.Context(), 30*time.Second)
+	if err != nil {
+		tb.Fatalf("reconcile: %v", err)
+	}
+	return rs
+}
+
+// agrees fails the test unless all views of the site agree on a mode.
+func (w *world) agrees(tb testing.TB, mode status.Mode) {
+	tb.Helper()
+	v, err := w.View(tb.Context(), w.Config.Sites[0])
+	if err != nil || v.Mode != mode || len(v.Drift) > 0 {
+		tb.Fatalf("the site is %s (%v), want %s; drift: %q", v.Mode, err, mode, v.Drift)
+	}
+	if w.effective() != mode || w.published() != mode {
+		tb.Fatalf("nginx is %s, published is %s, want %s", w.effective(), w.published(), mode)
+	}
+}

@@ -1,0 +1,233 @@
+package maintenance
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+var modes = []status.Mode{status.Online, status.Offline, status.Admin}
+
+// situation is one combination of what may be found at the beginning of a change. "" stands for none.
+type situation struct {
+	recorded, disk, live status.Mode
+	shut                 bool
+	wanted               status.Mode
+}
+
+// plan works out the way from a situation. It must be one that no earlier call has been in.
+func (w *world) plan(t *testing.T, s situation) *change {
+	t.Helper()
+	const rev = "7-00000000"
+	rules := func(m status.Mode) []byte {
+		data, err := w.rules(w.site, "").Render(m, rev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	file := nginxconf.SiteFile(w.Config.Nginx.ConfDir, w.site.Name)
+	if s.disk == "" {
+		os.Remove(file)
+	} else if err := nginxconf.WriteFile(file, rules(s.disk), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(w.recordFile(w.site.Name))
+	if s.recorded != "" {
+		r := Record{Document: unknown(w.site, w.now), Revision: rev, Changes: 7, SafeSince: &w.now}
+		r.Document.Mode, r.Document.Seq = s.recorded, 7
+		if err := w.writeRecord(w.site.Name, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.running, w.loaded = s.live != "", nginxRules{mode: s.live, revision: rev}
+	if err := w.open(w.site.Name); err != nil {
+		t.Fatal(err)
+	}
+	if s.shut {
+		if err := w.shut(w.site.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := w.Host.plan(t.Context(), w.site, w.request(s.wanted), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestPlan: the ways that are taken every day.
+func TestPlan(t *testing.T) {
+	const none = status.Mode("")
+	on, off, adm := status.Online, status.Offline, status.Admin
+	for _, c := range []struct {
+		situation
+		reapply, shutFirst, announceFirst, door bool
+	}{
+		{situation{on, on, on, false, on}, false, false, false, false},
+		{situation{on, on, on, false, off}, true, true, true, false},
+		{situation{on, on, on, false, adm}, true, true, true, false},
+		{situation{off, off, off, true, off}, false, false, true, false},
+		{situation{off, off, off, true, adm}, true, false, false, true},
+		{situation{off, off, off, true, on}, true, false, false, true},
+		{situation{adm, adm, adm, false, adm}, false, false, true, false},
+		{situation{adm, adm, adm, false, off}, true, true, true, false},
+		{situation{adm, adm, adm, false, on}, true, false, false, false},
+		// a site that this machine has never changed
+		{situation{none, on, on, false, on}, true, false, false, false},
+		{situation{none, on, on, false, off}, true, true, true, false},
+		{situation{none, none, on, false, off}, true, true, true, false},
+		// nginx doesn't run: what is on record and on disk decides
+		{situation{on, on, none, false, off}, true, true, true, false},
+		{situation{off, off, none, true, on}, true, false, false, true},
+		{situation{off, off, none, true, off}, true, true, true, false},
+		// interrupted half way
+		{situation{on, on, on, true, off}, true, true, true, false},
+		{situation{on, off, on, true, off}, true, true, true, false},
+		{situation{on, off, off, true, off}, true, true, true, false},
+		{situation{on, adm, on, true, adm}, true, true, false, false},
+		{situation{off, on, off, true, on}, true, false, false, true},
+		{situation{off, on, on, false, on}, true, false, false, false},
+		// and turned round
+		{situation{off, on, on, false, off}, true, true, true, false},
+		{situation{off, on, on, true, off}, true, true, true, false},
+		// the closed file lost, or put there by hand
+		{situation{off, off, off, false, off}, true, true, true, false},
+		{situation{on, on, on, true, on}, true, false, false, true},
+	} {
+		t.Run(fmt.Sprintf("%+v", c.situation), func(t *testing.T) {
+			got := newWorld(t).plan(t, c.situation)
+			if got.reapply != c.reapply || got.shutFirst != c.shutFirst || got.announceFirst != c.announceFirst || (got.door != "") != c.door {
+				t.Errorf("reapply %v, shut first %v, announce first %v, door %v", got.reapply, got.shutFirst, got.announceFirst, got.door != "")
+			}
+		})
+	}
+}
+
+// TestPlanEverySituation: what has to be true of the way from anywhere to anywhere.
+func TestPlanEverySituation(t *testing.T) {
+	w := newWorld(t)
+	any4 := append([]status.Mode{""}, modes...)
+	for _, recorded := range any4 {
+		for _, disk := range any4 {
+			for _, live := range any4 {
+				for _, shut := range []bool{false, true} {
+					for _, wanted := range modes {
+						s := situation{recorded, disk, live, shut, wanted}
+						c := w.plan(t, s)
+						moreOpen := false // than wanted, or as open: in force as far as anybody knows
+						for _, m := range []status.Mode{recorded, disk, live} {
+							moreOpen = moreOpen || m != "" && !m.StricterThan(wanted)
+						}
+						if recorded == "" { // a site that was never touched is open
+							moreOpen = true
+						}
+						agreed := recorded == wanted && disk == wanted && live == wanted && shut == (wanted == status.Offline)
+						lets := live // what visitors find
+						if live == "" {
+							lets = ""
+						} else if shut {
+							lets = status.Offline
+						}
+						switch {
+						case c.reapply == agreed:
+							t.Errorf("%+v: reapply is %v", s, c.reapply)
+						case c.shutFirst && !c.reapply:
+							t.Errorf("%+v: shut for nothing", s)
+						case wanted == status.Online && (c.shutFirst || c.announceFirst):
+							t.Errorf("%+v: an opening is shut or announced first", s)
+						case wanted.Closed() && c.reapply && c.shutFirst != moreOpen:
+							t.Errorf("%+v: shut first is %v", s, c.shutFirst)
+						case lets != "" && c.announceFirst != (wanted.Closed() && !lets.StricterThan(wanted)):
+							t.Errorf("%+v: announce first is %v, nginx lets in %s", s, c.announceFirst, lets)
+						case c.door != "" && (!shut || wanted == status.Offline || c.shutFirst):
+							t.Errorf("%+v: a door where nothing is tried", s)
+						case c.reapply && c.ordered <= c.record.Changes:
+							t.Errorf("%+v: the revision doesn't grow", s)
+						case c.to.Mode != wanted || c.to.Seq < c.record.Document.Seq || c.reapply && c.to.Seq != c.record.Document.Seq+1:
+							t.Errorf("%+v: the document is %+v", s, c.to)
+						}
+						if t.Failed() {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestNext(t *testing.T) {
+	w := newWorld(t)
+	began := w.now
+	later := began.Add(time.Hour)
+	eta, newETA := began.Add(2*time.Hour), began.Add(3*time.Hour)
+	message, newMessage := "We are upgrading.", "It takes longer."
+	window := &status.Window{From: began.Add(24 * time.Hour)}
+	was := func(m status.Mode) status.Document {
+		d := unknown(w.site, began)
+		d.Mode, d.Seq, d.Next = m, 4, window
+		if m.Closed() {
+			d.ExpectedUntil, d.Message, d.Messages = &eta, &message, map[string]string{"pt": "Estamos a atualizar."}
+		}
+		return d
+	}
+	type words struct {
+		since    time.Time
+		eta      *time.Time
+		message  *string
+		messages int
+	}
+	for name, c := range map[string]struct {
+		was  status.Document
+		req  Request
+		want words
+	}{
+		"closing":                       {was(status.Online), Request{Mode: status.Offline}, words{later, nil, nil, 0}},
+		"closing, with words":           {was(status.Online), Request{Mode: status.Admin, ETA: &eta, Message: &message}, words{later, &eta, &message, 0}},
+		"closed otherwise":              {was(status.Offline), Request{Mode: status.Admin}, words{began, &eta, &message, 1}},
+		"closed otherwise, a new ETA":   {was(status.Admin), Request{Mode: status.Offline, ETA: &newETA}, words{began, &newETA, &message, 1}},
+		"still closed, a new message":   {was(status.Offline), Request{Mode: status.Offline, Message: &newMessage}, words{began, &eta, &newMessage, 1}},
+		"opening clears":                {was(status.Offline), Request{Mode: status.Online}, words{later, nil, nil, 0}},
+		"still open":                    {was(status.Online), Request{Mode: status.Online}, words{began, nil, nil, 0}},
+		"opening from admin clears too": {was(status.Admin), Request{Mode: status.Online}, words{later, nil, nil, 0}},
+	} {
+		d := next(c.was, w.site, c.req, later)
+		got := words{d.Since, d.ExpectedUntil, d.Message, len(d.Messages)}
+		if !reflect.DeepEqual(got, c.want) || d.Mode != c.req.Mode || d.Next != window || d.AppURL != w.site.AppURL {
+			t.Errorf("%s: got %+v, want %+v", name, d, c.want)
+		}
+		if err := d.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestHeader(t *testing.T) {
+	for line, want := range map[string]struct {
+		mode status.Mode
+		rev  string
+	}{
+		"# conforma-status: site demo is online, revision 12-00c0ffee. Include": {status.Online, "12-00c0ffee"},
+		"# conforma-status: site x_1 is admin, revision 0-ffffffff.\n":          {status.Admin, "0-ffffffff"},
+		"# conforma-status: site demo is ajar, revision 12-00c0ffee.":           {},
+		"# conforma-status: site demo is online, revision 12.":                  {},
+		"\n# conforma-status: site demo is online, revision 12-00c0ffee.":       {},
+		"location / { }": {},
+		"":               {},
+	} {
+		if mode, rev := header([]byte(line)); mode != want.mode || rev != want.rev {
+			t.Errorf("%q: %s, %s", line, mode, rev)
+		}
+	}
+	for rev, want := range map[string]uint64{"12-00c0ffee": 12, "": 0, "-1": 0, "x-1": 0, "9223372036854775808-1": 0, "5": 5} {
+		if got := order(rev); got != want {
+			t.Errorf("order of %q is %d, want %d", rev, got, want)
+		}
+	}
+}
