@@ -3,10 +3,8 @@ package maintenance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -77,23 +75,19 @@ func (h *Host) unsettle(ctx context.Context, c *change) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	there, err := h.published(ctx, c.site)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (there.Seq != c.record.Document.Seq || !there.Same(c.record.Document)) {
+	data, _, err := h.Store.Get(ctx, StatusKey(c.site))
+	if errors.Is(err, store.ErrNotFound) {
 		c.record.Unpublished = true
 	}
-	return nil // a store that can't be reached is tried again next time
-}
-
-// published is the status document of a site in the store. The error is the store's, or status.ErrVersion, or that of a
-// document that can't be read; the document is empty then.
-func (h *Host) published(ctx context.Context, s config.Site) (status.Document, error) {
-	data, _, err := h.Store.Get(ctx, StatusKey(s))
 	if err != nil {
-		return status.Document{}, err
+		return nil // a store that can't be reached is tried again next time
 	}
-	d, err := status.Parse(data)
-	if err != nil {
-		return status.Document{}, fmt.Errorf("read what is published: %w", err)
+	there, err := status.Parse(data)
+	if errors.Is(err, status.ErrVersion) {
+		return nil // a newer conforma-status is at work there
 	}
-	return d, nil
+	if err != nil || there.Seq != c.record.Document.Seq || !there.Same(c.record.Document) {
+		c.record.Unpublished = true
+	}
+	return nil
 }

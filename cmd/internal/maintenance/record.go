@@ -54,14 +54,15 @@ func (h *Host) record(name string) (r Record, known bool, err error) {
 	if err != nil {
 		return Record{}, false, fmt.Errorf("read the record of %s: %w", name, err)
 	}
-	r, err = parseRecord(data)
+	r, err = parseRecord(name, data)
 	if err != nil {
 		return Record{}, false, fmt.Errorf("read %s: %w", h.recordFile(name), err)
 	}
 	return r, true, nil
 }
 
-func parseRecord(data []byte) (Record, error) {
+// parseRecord reads the record of the site of that name.
+func parseRecord(name string, data []byte) (Record, error) {
 	var r Record
 	if err := json.Unmarshal(data, &r); err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrRecord, err)
@@ -71,6 +72,9 @@ func parseRecord(data []byte) (Record, error) {
 	}
 	if err := r.Document.Validate(); err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	if r.Document.Site != name {
+		return Record{}, fmt.Errorf("%w: it is that of site %q", ErrRecord, r.Document.Site)
 	}
 	return r, nil
 }
