@@ -131,11 +131,7 @@ func TestTheAnnouncementNeverRunsAhead(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
-	sequences := 150
-	if testing.Short() {
-		sequences = 30
-	}
-	for n := range sequences {
+	for n := range 60 {
 		w := newWorld(t)
 		w.set(t, status.Online)
 		if chance.IntN(2) == 0 {
