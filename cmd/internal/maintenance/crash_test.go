@@ -91,6 +91,29 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
+// TestSmokeAfterAKill: an opening that a kill has interrupted is tried all the same before anybody gets in.
+func TestSmokeAfterAKill(t *testing.T) {
+	for _, to := range []status.Mode{status.Online, status.Admin} {
+		for n := 1; ; n++ {
+			w := newWorld(t)
+			w.Config.Sites[0].Smoke, w.app = "/healthz", 500
+			w.set(t, status.Offline)
+			w.heard.begun = nil
+			was := w.killAt(n, func() { w.set(t, to) })
+			w.moment = func(what string) {
+				if w.effective() != status.Offline {
+					t.Fatalf("killed at %d: at %q nginx is %s, though the application fails", n, what, w.effective())
+				}
+			}
+			w.reconcile(t)
+			w.agrees(t, status.Offline)
+			if !was {
+				break
+			}
+		}
+	}
+}
+
 // promise watches over a world: what is announced never runs ahead of nginx, and the closed file shuts.
 type promise struct {
 	w    *world

@@ -191,7 +191,8 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *statu
 		c.to = c.record.Document
 	}
 	c.ordered = max(c.record.Changes, order(f.diskRev), order(f.live.Revision)) + 1
-	if c.reapply && !c.shutFirst && f.shut && c.to.Mode != status.Offline {
+	// A site that goes admin is closed by that, unless it was offline: then this finishes an opening that was interrupted.
+	if c.reapply && f.shut && c.to.Mode != status.Offline && (!c.shutFirst || recorded.StricterThan(c.to.Mode)) {
 		c.door = rand.Text()
 	}
 	if c.rev, err = h.rules(s, c.door).Revision(c.to.Mode, c.ordered); err != nil {
