@@ -42,6 +42,12 @@ func TestScripts(t *testing.T) {
 			"nginx-stop":  scriptNginxStop,
 			"http":        scriptHTTP,
 			"requests":    scriptRequests,
+
+			// See scripts_refuse_test.go.
+			"refuses":      scriptRefuses,
+			"answers":      scriptAnswers,
+			"one-document": scriptOneDocument,
+			"secret":       scriptSecret,
 		},
 	})
 }
@@ -51,6 +57,8 @@ type scriptState struct {
 	tb    testing.TB
 	host  *rig.Host  // nil until "host"
 	nginx *rig.Nginx // nil until "host" or "nginx-start"
+
+	secrets []string
 }
 
 type stateKey struct{}
