@@ -32,6 +32,8 @@ type listen struct {
 	addr  string // host:port
 	tls   bool
 	proxy bool // wants the PROXY protocol, which the probe doesn't speak
+	// unseen is set where clients come by other sockets than TCP's, which can't be told from another site's.
+	unseen bool
 }
 
 // early is a directive that may keep the rules of a file included after it from running.
@@ -75,7 +77,8 @@ func (c *Config) read(d *directive, stream bool) {
 	case d.name == "upstream" && len(d.args) == 1:
 		for _, in := range d.block {
 			if in.name == "server" && len(in.args) > 0 {
-				c.upstreams[d.args[0]] = append(c.upstreams[d.args[0]], withPort(in.args[0], "80"))
+				name := strings.ToLower(d.args[0]) // nginx compares names without case
+				c.upstreams[name] = append(c.upstreams[name], withPort(in.args[0], "80"))
 			}
 		}
 	case d.name == "server" && d.block != nil:
@@ -189,10 +192,13 @@ func withPort(addr, port string) string {
 }
 
 func readListen(args []string) (listen, bool) {
-	if len(args) == 0 || strings.HasPrefix(args[0], "unix:") {
+	if len(args) == 0 {
 		return listen{}, false
 	}
-	l := listen{addr: args[0], proxy: slices.Contains(args[1:], "proxy_protocol"), tls: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
+	if strings.HasPrefix(args[0], "unix:") {
+		return listen{addr: args[0], unseen: true}, true
+	}
+	l := listen{addr: args[0], unseen: slices.Contains(args[1:], "quic"), proxy: slices.Contains(args[1:], "proxy_protocol"), tls: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
 	switch _, _, err := net.SplitHostPort(l.addr); {
 	case err == nil:
 	case strings.Trim(l.addr, "0123456789") == "":
@@ -212,6 +218,10 @@ type Serving struct {
 	Upstreams []string
 	// Listens are all addresses of the site's servers, as host:port; "*" stands for every address.
 	Listens []string
+	// Whole is set where requests come in or go out by sockets that can't be told from another site's, see Scope.
+	Whole bool
+	// Unclear are passes of other servers that lead to a variable: where to, nobody can say.
+	Unclear []Place
 	// Holes are places that lead to the site's upstreams past its rules.
 	Holes []Hole
 	// Early are directives of the rewrite module that stand before the include and may keep its rules from running.
@@ -248,30 +258,42 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		}
 		out.Ungated = append(out.Ungated, s.ungated...)
 		for _, l := range s.listens {
-			out.Listens = append(out.Listens, l.addr)
+			if l.unseen {
+				out.Whole = true
+			} else {
+				out.Listens = append(out.Listens, l.addr)
+			}
 		}
 	}
 	ends := map[string]bool{}
+	lead := func(to string) {
+		ends[canonical(to)] = true
+		if strings.HasPrefix(to, "unix:") {
+			out.Whole = true
+		} else if !slices.Contains(out.Upstreams, to) {
+			out.Upstreams = append(out.Upstreams, to)
+		}
+	}
 	for _, u := range upstreams {
-		ends[canonical(u)] = true
+		lead(u)
 	}
 	for _, s := range own {
 		out.Targets = append(out.Targets, s.targets(known)...)
 		for _, p := range s.passes {
 			for _, end := range c.ends(p.to) {
-				ends[end] = true
+				lead(end)
 			}
 		}
-	}
-	for end := range ends {
-		out.Upstreams = append(out.Upstreams, end)
 	}
 	slices.Sort(out.Upstreams)
 	for _, s := range others {
 		for _, p := range s.passes {
+			if strings.Contains(p.to, "$") {
+				out.Unclear = append(out.Unclear, p.at)
+			}
 			for _, end := range c.ends(p.to) {
-				if ends[end] {
-					out.Holes = append(out.Holes, Hole{s.at, p.at, end})
+				if ends[canonical(end)] {
+					out.Holes = append(out.Holes, Hole{s.at, p.at, canonical(end)})
 				}
 			}
 		}
@@ -313,17 +335,13 @@ func (c *Config) ends(to string) []string {
 	if err != nil {
 		name = to
 	}
-	if members, ok := c.upstreams[name]; ok {
-		var out []string
-		for _, m := range members {
-			out = append(out, canonical(m))
-		}
-		return out
+	if members, ok := c.upstreams[strings.ToLower(name)]; ok {
+		return members
 	}
 	if strings.Contains(to, "$") {
 		return nil
 	}
-	return []string{canonical(to)}
+	return []string{to}
 }
 
 // canonical makes spellings of one address equal: the names of this machine are its loopback address.
@@ -359,7 +377,7 @@ func (s *server) targets(known Target) []Target {
 	}
 	var out []Target
 	for _, l := range s.listens {
-		if l.proxy {
+		if l.proxy || l.unseen {
 			continue
 		}
 		for _, host := range hosts {
@@ -367,8 +385,14 @@ func (s *server) targets(known Target) []Target {
 			if l.tls {
 				scheme = "https"
 			}
-			_, port, _ := net.SplitHostPort(l.addr)
-			out = append(out, Target{Site: known.Site, Addr: l.addr, URL: scheme + "://" + net.JoinHostPort(host, port)})
+			addr := l.addr
+			at, port, _ := net.SplitHostPort(addr)
+			// Another server may listen at the same port of the loopback address alone: the operator's listen says where
+			// this site answers.
+			if _, p, err := net.SplitHostPort(known.Addr); err == nil && p == port && (at == "*" || at == "0.0.0.0") {
+				addr = known.Addr
+			}
+			out = append(out, Target{Site: known.Site, Addr: addr, URL: scheme + "://" + net.JoinHostPort(host, port)})
 		}
 	}
 	return out

@@ -45,15 +45,18 @@ server {
 	if want := []string{"*:50000", "[::]:50000", "127.0.0.1:81"}; !reflect.DeepEqual(got.Listens, want) {
 		t.Errorf("listens at %q, want %q", got.Listens, want)
 	}
-	if want := []string{"127.0.0.1:8000", "127.0.0.1:9000", "unix:/run/app.sock"}; !reflect.DeepEqual(got.Upstreams, want) {
+	if want := []string{"127.0.0.1:8000", "localhost:9000"}; !reflect.DeepEqual(got.Upstreams, want) {
 		t.Errorf("leads to %q, want %q", got.Upstreams, want)
 	}
 	want := []Target{
-		{"demo", "*:50000", "https://demo.example.org:50000"}, {"demo", "*:50000", "https://www.example.org:50000"},
+		{"demo", "127.0.0.1:50000", "https://demo.example.org:50000"}, {"demo", "127.0.0.1:50000", "https://www.example.org:50000"},
 		{"demo", "[::]:50000", "https://demo.example.org:50000"}, {"demo", "[::]:50000", "https://www.example.org:50000"},
 	}
 	if !reflect.DeepEqual(got.Targets, want) {
 		t.Errorf("asks at %q, want %q", got.Targets, want)
+	}
+	if !got.Whole {
+		t.Error("doesn't see that a unix socket leads to the application")
 	}
 	if got.Holes != nil || got.Early != nil || got.Shared != nil || got.Ungated != nil {
 		t.Errorf("finds fault with a site that has none: %+v", got)
@@ -67,6 +70,7 @@ func TestServingFindsOtherWaysToTheApplication(t *testing.T) {
 		"server { listen 81; location / {\n proxy_pass http://localhost:8000; } }":                                                                "2 127.0.0.1:8000",
 		"server { listen 81; location / { location /a {\nif ($x) {\nproxy_pass http://0.0.0.0:8000; } } } }":                                      "3 127.0.0.1:8000",
 		"upstream u { server [::1]:8000; } server { listen 81;\n location / { proxy_pass http://u; } }":                                           "2 127.0.0.1:8000",
+		"upstream App { server 127.0.0.1:8000; } server { listen 81;\n location / { proxy_pass http://aPP; } }":                                   "2 127.0.0.1:8000",
 		"server { listen 81; location / { proxy_pass http://127.0.0.1:8001; } }":                                                                  "",
 		"server { listen 81; location / { proxy_pass http://$backend; } }":                                                                        "",
 		"server { listen 81; location / { return 200 \"proxy_pass http://127.0.0.1:8000;\"; } }":                                                  "",

@@ -58,12 +58,14 @@ var ErrNoDump = errors.New("can't tell how to dump the configuration: the test c
 
 // Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it.
 func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
-	i := slices.Index(n.TestCommand, "-t")
+	argv := slices.Clone(n.TestCommand)
+	slices.Reverse(argv)
+	i := slices.Index(argv, "-t") // the last one: a command that runs nginx elsewhere may have a -t of its own
 	if i < 0 {
 		return nil, ErrNoDump
 	}
-	argv := slices.Clone(n.TestCommand)
 	argv[i] = "-T"
+	slices.Reverse(argv)
 	out, err := run(ctx, argv)
 	if err != nil {
 		return nil, fmt.Errorf("read nginx's configuration: %w", err)

@@ -17,7 +17,10 @@ import (
 // Scope is where the requests of a site come in and go out: which sockets are the site's.
 type Scope struct {
 	Listens   []string // host:port that nginx listens at; a host that means "every address" stands for all
-	Upstreams []string // host:port of the application, or unix:/path
+	Upstreams []string // host:port of the application
+	// Whole is set where the site has sockets that can't be told from others, such as unix sockets: the old workers
+	// themselves have to be gone.
+	Whole bool
 }
 
 // Process is a process, told from a later one with the same id by when it started.
@@ -43,19 +46,21 @@ type Left struct {
 	Connections []Connection // of clients of the site, and to its upstreams
 	Listening   []Process    // old workers that could still be given a new client
 	Unreadable  []Process    // old workers whose sockets can't be looked at: what they hold is not known
+	// Foreign are workers of another master that listens for the site too, as after the first half of a binary upgrade.
+	// They can't be ended: their master would start others.
+	Foreign []Process
+	// Unseen is set while no worker from after the reload is seen to listen for the site: whoever looks can't see what
+	// there is to be seen, and finding nothing proves nothing.
+	Unseen bool
 }
 
 // Nothing reports whether nothing is left.
 func (l Left) Nothing() bool {
-	return len(l.Connections) == 0 && len(l.Listening) == 0 && len(l.Unreadable) == 0
+	return len(l.Connections) == 0 && l.Workers() == 0 && !l.Unseen
 }
 
-// worker is a process of nginx that may serve requests.
-type worker struct {
-	Process
-	leaving bool   // it says of itself that it is shutting down
-	user    uint64 // effective user id
-}
+// Workers counts the old workers that are left.
+func (l Left) Workers() int { return len(l.Listening) + len(l.Unreadable) + len(l.Foreign) }
 
 // Sockets looks at the processes and sockets of this machine through /proc.
 type Sockets struct {
@@ -69,156 +74,31 @@ func (s Sockets) root() string {
 	return s.Root
 }
 
-// Snapshot notes the workers there are. Call it before a reload and let at least a tick (10 ms) pass: what starts
-// later is then told apart. comm is the name of the master's program, see Program.
-func (s Sockets) Snapshot(comm string) (Before, error) {
-	workers, err := s.workers(comm)
-	if err != nil {
-		return Before{}, err
-	}
-	b := Before{processes: map[Process]bool{}}
-	for _, w := range workers {
-		b.processes[w.Process] = true
-	}
-	b.tick, err = s.now()
-	return b, err
-}
-
-// now is the time in clock ticks since boot. The kernel counts a process's start in the same ticks
-// (CLOCK_BOOTTIME; USER_HZ is 100 on every platform that Go supports).
-func (s Sockets) now() (uint64, error) {
-	data, err := os.ReadFile(filepath.Join(s.root(), "uptime"))
-	if err != nil {
-		return 0, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	seconds, _, _ := strings.Cut(string(data), " ")
-	whole, hundredths, _ := strings.Cut(seconds, ".")
-	n, err := strconv.ParseUint(whole+hundredths, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read the uptime: %w", err)
-	}
-	return n, nil
-}
-
-// Program returns the name of a process's program, as in proc(5)'s comm.
-func (s Sockets) Program(pid int) (string, error) {
-	data, err := os.ReadFile(filepath.Join(s.root(), strconv.Itoa(pid), "comm"))
-	if err != nil {
-		return "", fmt.Errorf("look at process %d: %w", pid, err)
-	}
-	return strings.TrimSpace(string(data)), nil
-}
-
-// user is the effective user id of a process.
-func (s Sockets) user(pid int) (uint64, error) {
-	fs, err := procfs.NewFS(s.root())
-	if err != nil {
-		return 0, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	proc, err := fs.Proc(pid)
-	if err != nil {
-		return 0, fmt.Errorf("look at process %d: %w", pid, err)
-	}
-	status, err := proc.NewStatus()
-	if err != nil {
-		return 0, fmt.Errorf("look at process %d: %w", pid, err)
-	}
-	return status.UIDs[1], nil
-}
-
-// alive reports whether the process is still there, and still the same.
-func (s Sockets) alive(p Process) (bool, error) {
-	fs, err := procfs.NewFS(s.root())
-	if err != nil {
-		return false, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	proc, err := fs.Proc(p.PID)
-	if err != nil {
-		return false, nil
-	}
-	stat, err := proc.Stat()
-	return err == nil && stat.Starttime == p.Start && stat.State != "Z", nil
-}
-
-// workers lists the processes of nginx that serve requests: whatever runs its program and isn't a master, which holds
-// the listening sockets and never accepts from them.
-func (s Sockets) workers(comm string) ([]worker, error) {
-	fs, err := procfs.NewFS(s.root())
-	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	procs, err := fs.AllProcs()
-	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	var out []worker
-	for _, p := range procs {
-		stat, err := p.Stat()
-		if err != nil || stat.Comm != comm || stat.State == "Z" || stat.State == "X" {
-			continue // gone meanwhile, or somebody else's
-		}
-		title := ""
-		if words, err := p.CmdLine(); err == nil {
-			title = strings.Join(words, " ")
-		}
-		if strings.HasPrefix(title, comm+": master process") {
-			continue
-		}
-		status, err := p.NewStatus()
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-			continue // gone meanwhile
-		}
-		if err != nil {
-			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
-		}
-		out = append(out, worker{Process{p.PID, stat.Starttime}, strings.Contains(title, "is shutting down"), status.UIDs[1]})
-	}
-	return out, nil
-}
-
-// old reports whether a worker is from before the reload that followed b. Nginx lets 100 ms pass between two
-// generations (ngx_msleep in ngx_master_process_cycle), so that ticks of 10 ms tell them apart.
-func (b Before) old(w worker) bool {
-	return w.leaving || b.processes[w.Process] || w.Start <= b.tick
-}
-
-// Left finds what workers from before a reload still hold of a site's. master is nginx's master process, whose network
-// namespace is looked at.
+// Left finds what workers from before a reload still hold of a site's. comm is the name of nginx's program, master its
+// master process, whose network namespace is looked at.
 func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, error) {
-	workers, err := s.workers(comm)
+	processes, err := s.processes(comm)
 	if err != nil {
 		return Left{}, err
-	}
-	user, err := s.user(master)
-	if err != nil {
-		return Left{}, err
-	}
-	var old []worker
-	for _, w := range workers {
-		// A master that isn't root can't have workers of another user (setuid(2)): those are another nginx's, and
-		// what they hold can't be read.
-		if b.old(w) && (user == 0 || w.user == user) {
-			old = append(old, w)
-		}
-	}
-	var left Left
-	if len(old) == 0 {
-		return left, nil
 	}
 	sockets, err := s.sockets(scope, master)
 	if err != nil {
 		return Left{}, err
 	}
-	for _, w := range old {
+	left := Left{Unseen: true}
+	for _, w := range processes.workersOf(master) {
 		inodes, err := s.inodes(w.Process)
 		switch {
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			continue // it has exited: that needs no further proof
 		case err != nil:
-			left.Unreadable = append(left.Unreadable, w.Process)
+			if b.old(w) {
+				left.Unreadable = append(left.Unreadable, w.Process)
+			}
 			continue
 		}
-		listening := scope.unix() // which unix sockets lead to the application can't be seen: the worker itself has to go
+		var connections []Connection
+		listening := false
 		for _, inode := range inodes {
 			sock, ok := sockets[inode]
 			switch {
@@ -226,11 +106,22 @@ func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, err
 			case sock.listening:
 				listening = true
 			default:
-				left.Connections = append(left.Connections, Connection{sock.local, sock.remote, w.Process})
+				connections = append(connections, Connection{sock.local, sock.remote, w.Process})
 			}
 		}
-		if listening {
-			left.Listening = append(left.Listening, w.Process)
+		switch {
+		case processes.foreign(w, master):
+			left.Connections = append(left.Connections, connections...)
+			if listening {
+				left.Foreign = append(left.Foreign, w.Process)
+			}
+		case b.old(w):
+			left.Connections = append(left.Connections, connections...)
+			if listening || scope.Whole {
+				left.Listening = append(left.Listening, w.Process)
+			}
+		case listening || scope.Whole:
+			left.Unseen = false
 		}
 	}
 	return left, nil
@@ -308,15 +199,6 @@ func addrPort(ip net.IP, port uint64) netip.AddrPort {
 // matcher tells the site's sockets from others. An address that isn't valid stands for any.
 type matcher struct{ listens, upstreams []netip.AddrPort }
 
-func (sc Scope) unix() bool {
-	for _, u := range sc.Upstreams {
-		if strings.HasPrefix(u, "unix:") {
-			return true
-		}
-	}
-	return false
-}
-
 func (sc Scope) matcher() (matcher, error) {
 	var m matcher
 	for _, l := range sc.Listens {
@@ -327,9 +209,6 @@ func (sc Scope) matcher() (matcher, error) {
 		m.listens = append(m.listens, ends...)
 	}
 	for _, u := range sc.Upstreams {
-		if strings.HasPrefix(u, "unix:") {
-			continue
-		}
 		ends, err := endpoints(u)
 		if err != nil {
 			return matcher{}, fmt.Errorf("read the address %q: %w", u, err)

@@ -32,6 +32,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := &app{ui: &ui{out: stdout, err: stderr, terminal: isTerminal(stderr)}, args: args}
+	// A pipe that nobody reads, or a terminal that is closed, must not end a change halfway. Not ignored but caught, so that
+	// the commands we run get the default back.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
+	a.ui.json = asksForJSON(args)
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -153,6 +157,19 @@ func siteNames(c *config.Config) string {
 		names = append(names, s.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// asksForJSON reports whether the command line asks for JSON, also where it can't be understood otherwise.
+func asksForJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--" {
+			return false
+		}
+		if arg == "--json" || arg == "--json=true" {
+			return true
+		}
+	}
+	return false
 }
 
 func isTerminal(w io.Writer) bool {

@@ -29,7 +29,7 @@ func (a *app) extendCommand() *cobra.Command {
 			if req.Sites, err = sites(c, names, false); err != nil {
 				return err
 			}
-			err = a.change(cmd.Context(), c, req)
+			_, err = a.change(cmd.Context(), c, req)
 			if errors.Is(err, maintenance.ErrOnline) {
 				return failed(err, hintOnlineSaysNothing)
 			}

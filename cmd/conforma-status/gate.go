@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,6 +52,8 @@ func (a *app) gate(ctx context.Context) error {
 	if err != nil {
 		return failed(err)
 	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal that it was started in is gone
+	defer stop()
 	log := slog.New(slog.NewTextHandler(a.ui.err, nil))
 	log.Info(wordGateListens, "socket", c.Gate.Socket, "sites", len(sources))
 	return gate.Serve(ctx, l, gate.NewHandler(sources, time.Now, log))

@@ -20,6 +20,9 @@ func (a *app) reconcileCommand() *cobra.Command {
 				return err
 			}
 			receipts, err := h.Reconcile(cmd.Context(), drain)
+			if err != nil && len(receipts) > 0 {
+				_ = a.report(receipts)
+			}
 			if err != nil {
 				return a.stateError(err)
 			}

@@ -50,10 +50,9 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 		return &coded{exitNotStarted, fmt.Errorf("run %s: %w", argv[0], err), nil}
 	}
 	a.ui.quiet = true // standard output is the command's
+	closed, err := a.set(ctx, modeName, f, given)
 	var set *coded
-	if err := a.set(ctx, modeName, f, given); errors.As(err, &set) && set.code == exitUnpublished {
-		err = nil
-	} else if err != nil {
+	if err != nil && !(errors.As(err, &set) && set.code == exitUnpublished) {
 		return err
 	}
 	code, err := runCommand(program, argv)
@@ -63,11 +62,12 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 	if code != 0 {
 		return &coded{code, fmt.Errorf(wordCommandFailed, argv[0], code, mode), []string{hintOpenLater}}
 	}
-	return a.openAfter(ctx, f)
+	return a.openAfter(ctx, f, closed)
 }
 
-// openAfter opens the sites after a command that succeeded, if their applications answer.
-func (a *app) openAfter(ctx context.Context, f setFlags) error {
+// openAfter opens the sites after a command that succeeded, if their applications answer and nobody else has closed them
+// meanwhile.
+func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.Receipt) error {
 	c, err := a.load()
 	if err != nil {
 		return err
@@ -80,7 +80,10 @@ func (a *app) openAfter(ctx context.Context, f setFlags) error {
 	if err != nil {
 		return err
 	}
-	req := maintenance.Request{Mode: status.Online, Sites: chosen, Reason: f.reason, Force: f.force, Drain: f.drain, MustAnswer: true}
+	req := maintenance.Request{Mode: status.Online, Sites: chosen, Reason: f.reason, Force: f.force, Drain: f.drain, MustAnswer: true, Claims: map[string]string{}}
+	for _, r := range closed {
+		req.Claims[r.Site] = r.Claim
+	}
 	receipts, err := h.Set(context.WithoutCancel(ctx), req)
 	if err != nil {
 		return a.stateError(err)

@@ -36,7 +36,8 @@ func (a *app) setCommand() *cobra.Command {
 		ValidArgs: []string{string(status.Online), string(status.Offline), string(status.Admin)},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.ui.json = f.json
-			return a.set(cmd.Context(), args[0], f, cmd.Flags().Changed)
+			_, err := a.set(cmd.Context(), args[0], f, cmd.Flags().Changed)
+			return err
 		},
 	}
 	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
@@ -52,14 +53,14 @@ func (a *app) setCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(string) bool) error {
+func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(string) bool) ([]*maintenance.Receipt, error) {
 	mode, err := status.ParseMode(modeName)
 	if err != nil {
-		return usage(err, hintModes)
+		return nil, usage(err, hintModes)
 	}
 	req := maintenance.Request{Mode: mode, Reason: f.reason, Force: f.force, DryRun: f.dryRun, Drain: f.drain, NoCut: f.noCut}
 	if err := wordsForVisitors(&req, f, given); err != nil {
-		return err
+		return nil, err
 	}
 	var stops []config.Scope
 	if mode == status.Admin {
@@ -67,14 +68,14 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(s
 	}
 	c, err := a.load(stops...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if req.Sites, err = sites(c, f.sites, f.all); err != nil {
-		return err
+		return nil, err
 	}
 	if mode == status.Admin {
 		if err := a.readyForAdmin(ctx, c, req.Sites); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	return a.change(ctx, c, req)
@@ -102,16 +103,16 @@ func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) b
 }
 
 // change carries a request out and reports.
-func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Request) error {
+func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Request) ([]*maintenance.Receipt, error) {
 	h, err := a.host(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	receipts, err := h.Set(ctx, req)
 	if err != nil {
-		return a.stateError(err)
+		return nil, a.stateError(err)
 	}
-	return a.report(receipts)
+	return receipts, a.report(receipts)
 }
 
 // report prints the receipts of a change and returns the error that carries their exit code.
@@ -134,6 +135,10 @@ func (a *app) stateError(err error) error {
 		return failed(err, hintRoot)
 	case errors.Is(err, maintenance.ErrHoles):
 		return failed(err, hintHoles)
+	case errors.Is(err, maintenance.ErrClaimed):
+		return failed(err, hintClaimed)
+	case errors.Is(err, maintenance.ErrInterrupted):
+		return failed(err, hintInterrupted)
 	case errors.Is(err, maintenance.ErrBusy):
 		return failed(err, hintBusy)
 	}

@@ -16,24 +16,29 @@ var ErrHoles = errors.New("nginx's configuration has holes")
 
 // audit finds out from nginx's own configuration how the sites are served, and refuses to close one that could be
 // reached past its rules, unless forced: that is a warning then. A configuration that nginx itself can't read is
-// not judged here: testing it will say so. It reports whether it was judged.
-func (h *Host) audit(ctx context.Context, changes []*change, force bool) (judged bool, err error) {
+// not judged here: testing it will say so.
+func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
+	if len(changes) == 0 {
+		return nil
+	}
 	dump, err := h.Nginx.Dump(ctx)
 	if errors.Is(err, nginxconf.ErrNoDump) {
 		for _, c := range changes {
 			c.receipt.warn(err.Error() + ": other ways to the application are not looked for")
 		}
-		return true, nil
+		return nil
 	}
-	if err != nil {
-		return false, nil
+	var conf *nginxconf.Config
+	if err == nil {
+		conf, err = nginxconf.ReadConfig(dump)
 	}
-	conf, err := nginxconf.ReadConfig(dump)
-	if err != nil {
-		for _, c := range changes {
-			c.receipt.warn(fmt.Sprintf("other ways to the application are not looked for: %v", err))
+	for _, c := range changes {
+		if c.unjudged = err != nil && !force; c.unjudged {
+			c.why = err
 		}
-		return true, nil
+	}
+	if err != nil {
+		return nil
 	}
 	var holes []string
 	for _, c := range changes {
@@ -48,6 +53,9 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) (judged
 		if !c.to.Mode.Closed() {
 			continue
 		}
+		if len(c.serving.Unclear) > 0 && c.shutFirst {
+			c.receipt.warn(fmt.Sprintf("whether %s leads to %s can't be told: it goes where a variable says", join(c.serving.Unclear), c.site.Name))
+		}
 		for _, hole := range c.holes(file) {
 			if force {
 				c.receipt.warn(hole)
@@ -57,9 +65,9 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) (judged
 		}
 	}
 	if len(holes) > 0 {
-		return true, fmt.Errorf("%w: %s", ErrHoles, strings.Join(holes, "; "))
+		return fmt.Errorf("%w: %s", ErrHoles, strings.Join(holes, "; "))
 	}
-	return true, nil
+	return nil
 }
 
 // holes says in words how the site could be reached past its rules.

@@ -2,11 +2,13 @@ package maintenance
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -19,7 +21,7 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 	}
 	defer unlock()
 	if !req.DryRun {
-		if _, err := h.finishInterrupted(ctx); err != nil {
+		if _, err := h.finishInterrupted(ctx, req.overrules); err != nil {
 			return nil, err
 		}
 	}
@@ -41,28 +43,38 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 }
 
 func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
-	var changes, reapply []*change
+	var changes, judge []*change
 	for _, s := range req.Sites {
 		c, err := h.plan(ctx, s, req, nil)
 		if err != nil {
 			return nil, err
 		}
+		if claim, ok := req.Claims[s.Name]; ok && claim != c.record.Claim {
+			return nil, fmt.Errorf("open %s: %w", s.Name, ErrClaimed)
+		}
+		c.record.Claim = rand.Text()
+		c.receipt.Claim = c.record.Claim
 		changes = append(changes, c)
-		if c.reapply {
-			reapply = append(reapply, c)
+		if c.reapply || c.to.Mode.Closed() && !req.WordsOnly {
+			judge = append(judge, c)
 		}
 	}
-	if len(reapply) > 0 {
-		if _, err := h.audit(ctx, reapply, req.Force); err != nil {
-			return nil, err
-		}
+	if err := h.audit(ctx, judge, req.Force); err != nil {
+		return nil, err
 	}
 	return changes, nil
 }
 
+// overrules reports whether the request closes a site that an interrupted change was about to open further: opening it
+// first would let people in whom the operator is about to shut out.
+func (req Request) overrules(one intendedOne) bool {
+	return req.Mode.StricterThan(one.To.Mode) && slices.ContainsFunc(req.Sites, func(s config.Site) bool { return s.Name == one.Site })
+}
+
 // finishInterrupted completes a change that a command before this one began and didn't live to end. What can't be
-// completed is undone by the rules of every change: an opening goes back, a closing stays shut.
-func (h *Host) finishInterrupted(ctx context.Context) ([]*Receipt, error) {
+// completed is undone by the rules of every change: an opening goes back, a closing stays shut. What is overruled is left to the
+// change that follows, which sees for itself what holds.
+func (h *Host) finishInterrupted(ctx context.Context, overruled func(intendedOne) bool) ([]*Receipt, error) {
 	in, err := h.interrupted()
 	if errors.Is(err, ErrJournal) {
 		// What was under way isn't known, but what holds now is seen: every change begins with that.
@@ -74,8 +86,8 @@ func (h *Host) finishInterrupted(ctx context.Context) ([]*Receipt, error) {
 	var changes []*change
 	for _, one := range in.Changes {
 		s, ok := h.Config.Site(one.Site)
-		if !ok {
-			continue // the operator took it out of the configuration since
+		if !ok || overruled(one) {
+			continue // the operator took it out of the configuration since, or wants it shut
 		}
 		c, err := h.plan(ctx, s, Request{Mode: one.To.Mode}, &one.To)
 		if err != nil {
@@ -84,10 +96,14 @@ func (h *Host) finishInterrupted(ctx context.Context) ([]*Receipt, error) {
 		if in.Cut {
 			c.record.Cut++
 		}
+		c.record.Claim = rand.Text()
 		changes = append(changes, c)
 	}
+	if len(changes) == 0 {
+		return nil, nil
+	}
 	h.Progress.Resuming(names(changes))
-	if _, err := h.audit(ctx, changes, true); err != nil {
+	if err := h.audit(ctx, changes, true); err != nil {
 		return nil, err
 	}
 	if err := h.carryOut(ctx, changes, *in); err != nil {
@@ -164,6 +180,9 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error
 			c.receipt.Outcome, c.receipt.Published, c.receipt.Revision = Unchanged, true, c.record.Revision
 			c.receipt.SafeSince = c.record.SafeSince
 			c.receipt.describe(c.to)
+			if err := h.writeRecord(c.site.Name, c.record); err != nil { // for its new claim
+				return fmt.Errorf("write the record of %s: %w", c.site.Name, err)
+			}
 			continue
 		}
 		all = append(all, c)

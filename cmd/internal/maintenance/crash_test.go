@@ -91,6 +91,34 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
+// TestKilledClosingIsNotUndone: where nginx's configuration is broken meanwhile, the site stays shut until it is mended.
+func TestKilledClosingIsNotUndone(t *testing.T) {
+	for _, c := range []situation{
+		{recorded: status.Online, wanted: status.Offline}, {recorded: status.Online, wanted: status.Admin}, {recorded: status.Admin, wanted: status.Offline},
+	} {
+		for n := 1; ; n++ {
+			w := newWorld(t)
+			w.set(t, c.recorded)
+			p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", c.recorded, c.wanted, n))
+			w.testErr = nginxconf.ErrRefused
+			if !w.killAt(n, func() { w.set(t, c.wanted) }) {
+				break
+			}
+			begun := len(p.begun()) > 0
+			w.reconcile(t)
+			w.reconcile(t)
+			if begun && w.effective() != status.Offline {
+				t.Fatalf("%s: nginx is %s", p.what, w.effective())
+			}
+			w.mend()
+			w.reconcile(t)
+			if begun {
+				w.agrees(t, c.wanted)
+			}
+		}
+	}
+}
+
 // TestSmokeAfterAKill: an opening that a kill has interrupted is tried all the same before anybody gets in.
 func TestSmokeAfterAKill(t *testing.T) {
 	for _, to := range []status.Mode{status.Online, status.Admin} {

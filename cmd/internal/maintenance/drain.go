@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
@@ -95,7 +96,13 @@ func (w *seen) tally(receipt *Receipt) {
 			receipt.Drained++
 		}
 	}
-	receipt.Left = len(left) + len(w.left.Unreadable) + len(w.left.Listening)
+	receipt.Left = len(left) + w.left.Workers()
+	if len(w.left.Foreign) > 0 {
+		receipt.warn(fmt.Sprintf("another nginx, that of worker %d, listens for %s too: finish the binary upgrade, or end it", w.left.Foreign[0].PID, receipt.Site))
+	}
+	if w.left.Unseen {
+		receipt.warn(fmt.Sprintf("no new worker is seen to listen for %s: whether anything is left can't be told from here", receipt.Site))
+	}
 }
 
 // lookOnce looks once at what is left of each site.
@@ -220,8 +227,11 @@ func (r *run) settle(ctx context.Context, changes []*change, in intent) {
 			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
 			c.drained = &now
 		}
+		if c.unjudged {
+			c.receipt.warn(fmt.Sprintf("nginx's configuration can't be looked through for other ways to the application: %v", c.why))
+		}
 		refused := len(c.site.Settled) > 0 && !vouched[c]
-		if c.drained != nil && c.record.Cut == 0 && !refused {
+		if c.drained != nil && c.record.Cut == 0 && !refused && !c.unjudged {
 			c.record.SafeSince = c.drained
 		}
 	}
@@ -243,12 +253,19 @@ func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) e
 
 // scope is which sockets are the site's.
 func (c *change) scope() nginxconf.Scope {
-	s := nginxconf.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams}
+	s := nginxconf.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams, Whole: c.serving.Whole}
 	if len(s.Listens) == 0 {
 		s.Listens = []string{c.site.Listen}
 	}
-	if len(s.Upstreams) == 0 {
-		s.Upstreams = c.site.Upstreams
+	if len(s.Upstreams) > 0 {
+		return s
+	}
+	for _, u := range c.site.Upstreams {
+		if strings.HasPrefix(u, "unix:") {
+			s.Whole = true
+		} else {
+			s.Upstreams = append(s.Upstreams, u)
+		}
 	}
 	return s
 }

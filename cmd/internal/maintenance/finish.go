@@ -149,7 +149,7 @@ func (r *run) shutAgain(ctx context.Context, changes []*change, failure error) e
 // remains what is wanted; an opening didn't happen.
 func (r *run) giveUp(ctx context.Context, changes []*change, failure error) {
 	for _, c := range changes {
-		closing := c.shutFirst && (c.announceFirst || c.record.Document.Mode == c.to.Mode)
+		closing := c.shutFirst && (c.announceFirst || !c.from.StricterThan(c.to.Mode))
 		switch {
 		case !closing:
 			c.receipt.fail(Failed, failure)
@@ -173,7 +173,9 @@ func (r *run) isClosedNow(ctx context.Context, c *change) bool {
 		r.saw(c)
 		return true
 	}
-	return errors.Is(err, nginxconf.ErrUnreachable)
+	// Refused by a nginx that runs, the address may be the wrong one to ask.
+	_, gone := r.Nginx.Master()
+	return errors.Is(err, nginxconf.ErrUnreachable) && errors.Is(gone, nginxconf.ErrNotRunning)
 }
 
 func without(changes, others []*change) []*change {

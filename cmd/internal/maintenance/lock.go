@@ -36,7 +36,7 @@ func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}
 	path := filepath.Join(h.Config.StateDir, "lock")
-	l := flock.New(path, flock.SetPermissions(0o644))
+	l := flock.New(path, flock.SetPermissions(0o600))
 	deadline := h.Clock.Now().Add(lockTimeout)
 	told := false
 	for {
@@ -60,7 +60,7 @@ func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
 		}
 	}
 	data := mustJSON(Holder{PID: os.Getpid(), Operator: h.Operator, Command: h.Command, Since: h.Clock.Now().UTC()})
-	if err := os.WriteFile(path, data, 0o644); err != nil { // through the inode that is locked, so not by rename
+	if err := os.WriteFile(path, data, 0o600); err != nil { // through the inode that is locked, so not by rename
 		return nil, errors.Join(fmt.Errorf("lock the state directory: %w", err), l.Unlock())
 	}
 	return func() { _ = l.Unlock() }, nil

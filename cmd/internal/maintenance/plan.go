@@ -28,6 +28,9 @@ type Request struct {
 	// Drain is how long to wait for what was let in earlier; after it what is left is cut, unless NoCut is set.
 	Drain time.Duration
 	NoCut bool
+	// Claims are, by site, the claims of the receipts of an earlier change: where somebody else has set a site since,
+	// the error wraps ErrClaimed. A site without one is changed whoever set it.
+	Claims map[string]string
 	// MustAnswer has an opening fail where the application doesn't answer.
 	MustAnswer bool
 	// WordsOnly keeps each site's mode and doesn't look at nginx: Mode is not used. It is an error for a site that
@@ -37,6 +40,9 @@ type Request struct {
 
 // ErrOnline is returned (wrapped) for a change of words about a site that is online: there is nothing to say.
 var ErrOnline = errors.New("the site is online")
+
+// ErrClaimed is returned (wrapped) for a site that somebody else has set since it was closed.
+var ErrClaimed = errors.New("somebody else has set its mode since")
 
 // change is the way of one site to its new mode.
 type change struct {
@@ -50,6 +56,9 @@ type change struct {
 	rev     string // of rules
 	door    string // in rules; set when the site is opened from behind its closed file
 	receipt *Receipt
+	// unjudged is set where nginx's configuration could not be looked through for other ways to the application.
+	unjudged bool
+	why      error // why unjudged is set
 	// serving is what nginx's configuration says of the site; without one it is what ours says.
 	serving nginxconf.Serving
 	drained *time.Time // when nothing of before was left, nil before
@@ -181,6 +190,9 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *statu
 	}
 	c.reapply = !settled
 	open := f.mostOpen(recorded)
+	if c.known && recorded.Closed() && c.record.SafeSince == nil {
+		open = status.Online // what was let in before it closed may still be there
+	}
 	c.shutFirst = c.reapply && c.to.Mode.Closed() && !open.StricterThan(c.to.Mode)
 	c.announceFirst = c.to.Mode.Closed() && !f.effective(recorded).StricterThan(c.to.Mode)
 	if c.reapply || !c.to.Same(c.record.Document) {

@@ -74,6 +74,11 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 		}
 		defer unlock()
 	} // without a state directory there is no record to keep others from
+	if in, err := h.interrupted(); err != nil {
+		return status.Document{}, false, err
+	} else if in != nil {
+		return status.Document{}, false, fmt.Errorf("publish the status: %w", ErrInterrupted)
+	}
 	r, known, err := h.record(s.Name)
 	if err != nil {
 		return status.Document{}, false, err

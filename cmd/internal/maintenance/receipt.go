@@ -44,6 +44,8 @@ type Receipt struct {
 	Warnings      []string    `json:"warnings"`
 	Error         string      `json:"error,omitempty"`
 
+	// Claim stands for this change, see Request.Claims.
+	Claim string `json:"-"`
 	// Unanswered is set when the site is open and its application doesn't answer.
 	Unanswered bool `json:"-"`
 	// PublishErr is why Published is false, nil otherwise.

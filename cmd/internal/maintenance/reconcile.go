@@ -18,17 +18,18 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 		return nil, err
 	}
 	defer unlock()
-	finished, err := h.finishInterrupted(ctx)
+	finished, err := h.finishInterrupted(ctx, func(intendedOne) bool { return false })
 	if err != nil {
 		return nil, err
 	}
 	var changes, reapply []*change
+	var damaged []error
 	for _, s := range h.Config.Sites {
 		r, known, err := h.record(s.Name)
 		if err != nil {
-			return nil, err
+			damaged = append(damaged, err) // which mode is wanted isn't known: that is for the operator to say
 		}
-		if !known {
+		if err != nil || !known {
 			continue
 		}
 		c, err := h.plan(ctx, s, Request{Mode: r.Document.Mode}, &r.Document)
@@ -43,7 +44,7 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 			reapply = append(reapply, c)
 		}
 	}
-	if _, err := h.audit(ctx, reapply, true); err != nil {
+	if err := h.audit(ctx, reapply, true); err != nil {
 		return nil, err
 	}
 	if err := h.carryOut(ctx, changes, intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
@@ -54,7 +55,7 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 			finished = append(finished, c.receipt)
 		}
 	}
-	return finished, nil
+	return finished, errors.Join(damaged...)
 }
 
 // unsettle works out what of a site has to be mended. What is merely not known to be safe stays as it is: that is for

@@ -31,6 +31,8 @@ type Record struct {
 	Door     string          `json:"door"`     // in those rules, "" for none
 	// ClosedAt is when nginx was last seen to be shut, nil while the site is online.
 	ClosedAt *time.Time `json:"closedAt"`
+	// Claim is a word that is new with every change that an operator asks for, also where there is nothing to do.
+	Claim string `json:"claim"`
 	// SafeSince is since when nothing that was let in earlier is open any more, nil while that isn't proven.
 	SafeSince *time.Time `json:"safeSince"`
 	// Cut counts the connections that were cut since the site was open and that nobody has vouched for.

@@ -99,12 +99,11 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 		return fmt.Errorf("put the rules in place: %w", err)
 	}
 	err = r.step(StepTest, changes, func() error {
-		if err := r.Nginx.Test(ctx); err != nil || len(changes[0].serving.Listens) > 0 {
+		if err := r.Nginx.Test(ctx); err != nil || !changes[0].unjudged {
 			return err
 		}
-		// It could not be read before, because these rules were missing from it.
-		_, err := r.audit(ctx, changes, in.Force)
-		return err
+		// It could not be read before, perhaps because these rules were missing from it.
+		return r.audit(ctx, changes, in.Force)
 	})
 	if err != nil {
 		return r.rollBack(ctx, changes, err, false)

@@ -1,0 +1,172 @@
+package nginxconf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/prometheus/procfs"
+)
+
+// process is a process that runs nginx's program.
+type process struct {
+	Process
+	parent  int
+	master  bool
+	leaving bool   // it says of itself that it is shutting down
+	user    uint64 // effective user id
+	network string // its network namespace, "" where that can't be read
+}
+
+// processes are those of one program, by their ids.
+type processes map[int]process
+
+// ErrNotMaster is returned (wrapped) when the pid file doesn't name nginx's master process: it is stale, or its number
+// counts in another namespace than ours.
+var ErrNotMaster = errors.New("that is not nginx's master process")
+
+// Titles that nginx gives its processes (ngx_setproctitle), whatever its program is called.
+const (
+	masterTitle  = "nginx: master process"
+	leavingTitle = "is shutting down"
+)
+
+// Program returns the name of the program of nginx's master process, as in proc(5)'s comm. The error wraps ErrNotMaster
+// when pid is another process.
+func (s Sockets) Program(pid int) (string, error) {
+	fs, err := procfs.NewFS(s.root())
+	if err != nil {
+		return "", fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	p, err := fs.Proc(pid)
+	if err != nil {
+		return "", fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	stat, err := p.Stat()
+	if err != nil {
+		return "", fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	if !strings.HasPrefix(title(p), masterTitle) {
+		return "", fmt.Errorf("look at process %d (%s): %w", pid, stat.Comm, ErrNotMaster)
+	}
+	return stat.Comm, nil
+}
+
+func title(p procfs.Proc) string {
+	words, err := p.CmdLine()
+	if err != nil {
+		return ""
+	}
+	return strings.Join(words, " ")
+}
+
+// Snapshot notes the workers there are. Call it before a reload and let at least a tick (10 ms) pass: what starts
+// later is then told apart. comm is the name of the master's program, see Program.
+func (s Sockets) Snapshot(comm string) (Before, error) {
+	there, err := s.processes(comm)
+	if err != nil {
+		return Before{}, err
+	}
+	b := Before{processes: map[Process]bool{}}
+	for _, p := range there {
+		b.processes[p.Process] = true
+	}
+	b.tick, err = s.now()
+	return b, err
+}
+
+// now is the time in clock ticks since boot. The kernel counts a process's start in the same ticks
+// (CLOCK_BOOTTIME; USER_HZ is 100 on every platform that Go supports).
+func (s Sockets) now() (uint64, error) {
+	data, err := os.ReadFile(filepath.Join(s.root(), "uptime"))
+	if err != nil {
+		return 0, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	seconds, _, _ := strings.Cut(string(data), " ")
+	whole, hundredths, _ := strings.Cut(seconds, ".")
+	n, err := strconv.ParseUint(whole+hundredths, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read the uptime: %w", err)
+	}
+	return n, nil
+}
+
+// alive reports whether the process is still there, and still the same.
+func (s Sockets) alive(p Process) (bool, error) {
+	fs, err := procfs.NewFS(s.root())
+	if err != nil {
+		return false, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	proc, err := fs.Proc(p.PID)
+	if err != nil {
+		return false, nil
+	}
+	stat, err := proc.Stat()
+	return err == nil && stat.Starttime == p.Start && stat.State != "Z", nil
+}
+
+// processes lists what runs nginx's program.
+func (s Sockets) processes(comm string) (processes, error) {
+	fs, err := procfs.NewFS(s.root())
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	procs, err := fs.AllProcs()
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	out := processes{}
+	for _, p := range procs {
+		stat, err := p.Stat()
+		if err != nil || stat.Comm != comm || stat.State == "Z" || stat.State == "X" {
+			continue // gone meanwhile, or somebody else's
+		}
+		status, err := p.NewStatus()
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // gone meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
+		}
+		text := title(p)
+		network, _ := os.Readlink(filepath.Join(s.root(), strconv.Itoa(p.PID), "ns", "net"))
+		out[p.PID] = process{
+			Process: Process{p.PID, stat.Starttime}, parent: stat.PPID,
+			master: strings.HasPrefix(text, masterTitle), leaving: strings.Contains(text, leavingTitle),
+			user: status.UIDs[1], network: network,
+		}
+	}
+	return out, nil
+}
+
+// foreign reports whether w is the worker of another master that lives.
+func (ps processes) foreign(w process, master int) bool {
+	return w.parent != master && ps[w.parent].master
+}
+
+// workersOf lists what may serve the requests of master's nginx: its own workers, those of a master that is gone, and
+// those of another one, which may be the other half of a binary upgrade. A master holds the listening sockets and
+// never accepts from them. Workers in another network namespace, and those of another user where master isn't root
+// and could have none (setuid(2)), belong to another nginx.
+func (ps processes) workersOf(master int) []process {
+	m := ps[master]
+	var out []process
+	for _, w := range ps {
+		elsewhere := w.network != "" && m.network != "" && w.network != m.network
+		others := m.user != 0 && w.user != m.user
+		if !w.master && !elsewhere && !others {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// old reports whether a worker is from before the reload that followed b. Nginx lets 100 ms pass between two
+// generations (ngx_msleep in ngx_master_process_cycle), so that ticks of 10 ms tell them apart.
+func (b Before) old(w process) bool {
+	return w.leaving || b.processes[w.Process] || w.Start <= b.tick
+}
