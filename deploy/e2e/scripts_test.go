@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -17,7 +18,8 @@ import (
 )
 
 // TestScripts runs the scripts in scripts/, each in a directory of its own ($WORK) with the binary on
-// the PATH as conforma-status, free ports in $PORT1 to $PORT4, and these commands beside testscript's own:
+// the PATH as conforma-status, free ports in $PORT1 to $PORT4, a time ahead in $LATER, and these commands beside
+// testscript's own:
 //
 //	exit CODE PROGRAM [ARG]...      runs the program, which has to exit with exactly this code
 //	host [install]                  puts up the Conforma-shaped host of package rig, with nginx started; with
@@ -72,6 +74,7 @@ func setupScript(env *testscript.Env) error {
 	}
 	env.Values[stateKey{}] = &scriptState{tb: tb}
 	env.Setenv("PATH", filepath.Dir(rig.Binary(tb))+":"+env.Getenv("PATH"))
+	env.Setenv("LATER", time.Now().Add(90*time.Minute).UTC().Format(time.RFC3339))
 	for i := range 4 {
 		env.Setenv("PORT"+strconv.Itoa(i+1), strconv.Itoa(rig.Port(tb)))
 	}
