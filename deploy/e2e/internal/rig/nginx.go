@@ -18,7 +18,9 @@ type Nginx struct {
 	Dir  string // prefix: an absolute path
 	Conf string // nginx.conf, below Dir
 	User string // "www-data" unless it is set before Configure; only read when running as root
-	proc *process
+	// Program is the path of nginx's binary, by default Debian's; set it before Args is first called.
+	Program string
+	proc    *process
 }
 
 // NewNginx returns an nginx that has no configuration yet and doesn't run.
@@ -60,7 +62,11 @@ func (n *Nginx) PIDFile() string { return filepath.Join(n.Dir, "nginx.pid") }
 
 // Args returns the command line that runs this nginx with the given arguments: ["nginx", "-p", …].
 func (n *Nginx) Args(args ...string) []string {
-	return append([]string{nginxPath(), "-p", n.Dir, "-c", n.Conf}, args...)
+	program := n.Program
+	if program == "" {
+		program = nginxPath()
+	}
+	return append([]string{program, "-p", n.Dir, "-c", n.Conf}, args...)
 }
 
 // Start starts nginx and returns once it listens on all its ports.

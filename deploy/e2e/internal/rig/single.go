@@ -1,0 +1,172 @@
+package rig
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Single is a host with one site, "demo", over plain HTTP: quick to put up and to switch, for tests that do so very
+// often.
+type Single struct {
+	*Host
+	App *App
+	URL string // the site's address, without a slash at the end
+	// Server is what the operator has in the server block beside the include and one location; read by Install.
+	Server string
+}
+
+// SingleSite is the name of the site of a Single.
+const SingleSite = "demo"
+
+// NewSingle puts one up. Its nginx doesn't run yet: see Install.
+func NewSingle(tb testing.TB) *Single {
+	tb.Helper()
+	h := &Host{Nginx: NewNginx(tb)}
+	dir := h.Nginx.Dir
+	h.Config = filepath.Join(dir, "config.toml")
+	h.ConfDir = filepath.Join(dir, "conforma-status")
+	h.State = filepath.Join(dir, "state")
+	h.Store = filepath.Join(dir, "store")
+	for _, d := range []string{h.Store, h.State} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			tb.Fatalf("rig: make the host's directories: %v", err)
+		}
+	}
+	h.PageURL = servePages(tb, h.Store)
+	b := &Block{Name: SingleSite, Site: true, Port: Port(tb), App: NewApp(tb, SingleSite), Secret: "secret-of-demo-that-is-long-enough-for-hs256"}
+	h.Blocks = []*Block{b}
+	WriteSecret(tb, h.EnvFile(b.Name), "JWT_SECRET='"+b.Secret+"'\n")
+	s := &Single{Host: h, App: b.App, URL: "http://" + Loopback(b.Port)}
+	s.Configure(tb, Settings{})
+	return s
+}
+
+// Settings are what a test may want otherwise in a Single's config.toml. The zero value is the usual.
+type Settings struct {
+	Store  string   // default: the directory store
+	S3     string   // the lines of [s3]
+	Site   string   // further lines of [[site]]
+	Reload []string // default: nginx -s reload
+	Test   []string // default: nginx -t
+}
+
+// Configure writes config.toml.
+func (s *Single) Configure(tb testing.TB, c Settings) {
+	tb.Helper()
+	if c.Store == "" {
+		c.Store = "dir:" + s.Store
+	}
+	if c.Reload == nil {
+		c.Reload = s.Nginx.Args("-s", "reload")
+	}
+	if c.Test == nil {
+		c.Test = s.Nginx.Args("-t")
+	}
+	b := s.Blocks[0]
+	WriteFile(tb, s.Config, fmt.Sprintf(`store     = %q
+page_url  = %q
+state_dir = %q
+
+[s3]
+%s
+[nginx]
+conf_dir = %q
+test     = [%s]
+reload   = [%s]
+pid_file = %q
+
+[gate]
+socket = %q
+
+[[site]]
+name      = %q
+app_url   = %q
+listen    = %q
+upstreams = [%q]
+preset    = "conforma"
+%s
+[site.jwt]
+secret_env_file = %q
+`, c.Store, s.PageURL, s.State, c.S3, s.ConfDir, quoted(c.Test), quoted(c.Reload), s.Nginx.PIDFile(), s.Socket(),
+		b.Name, s.URL, Loopback(b.Port), Loopback(b.App.Port), c.Site, s.EnvFile(b.Name)))
+}
+
+func quoted(args []string) string {
+	text := ""
+	for i, a := range args {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%q", a)
+	}
+	return text
+}
+
+// WriteNginx writes the nginx configuration with the include lines, and leaves a running nginx alone. What lies in
+// the directory sites-enabled is included as well.
+func (s *Single) WriteNginx(tb testing.TB) {
+	tb.Helper()
+	b := s.Blocks[0]
+	s.Nginx.Configure(tb, fmt.Sprintf(`    map $http_upgrade $connection_upgrade { default upgrade; '' close; }
+    include %s/http.conf;
+    include sites-enabled/*.conf;
+    server {
+        include %s;
+        listen %s;
+        %s
+        location / {
+            proxy_pass http://%s;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $connection_upgrade;
+        }
+    }
+`, s.ConfDir, s.SiteFile(b.Name), Loopback(b.Port), s.Server, Loopback(b.App.Port)))
+}
+
+// Enabled is the path of a file of that name in sites-enabled, where the operator has other sites.
+func (s *Single) Enabled(name string) string {
+	return filepath.Join(s.Nginx.Dir, "sites-enabled", name)
+}
+
+// Install does what an operator does once, and starts nginx.
+func (s *Single) Install(tb testing.TB) {
+	tb.Helper()
+	s.CLI(tb, "render").Want(tb, 0)
+	s.WriteNginx(tb)
+	s.Nginx.Start(tb)
+}
+
+// ClosedFile is the path of the file that shuts the site while it exists.
+func (s *Single) ClosedFile() string { return filepath.Join(s.State, "sites", SingleSite, "closed") }
+
+// StatusFile is the path of the site's published status in the directory store.
+func (s *Single) StatusFile() string { return filepath.Join(s.Store, SingleSite, "status.json") }
+
+// Client returns a client of the site.
+func (s *Single) Client() Client {
+	addr := Loopback(s.Blocks[0].Port)
+	return Client{Addr: addr, Host: addr}
+}
+
+// CrashBinary returns the path of a conforma-status that can be made to end itself at each step: see
+// cmd/internal/maintenance/crash_on.go.
+func CrashBinary(tb testing.TB) string {
+	tb.Helper()
+	path := filepath.Join(binary.dir, "crashpoints", "conforma-status")
+	crashBinary.once.Do(func() {
+		cmd := exec.Command("go", "build", "-tags", "crashpoints", "-buildvcs=false", "-o", path, "./cmd/conforma-status")
+		cmd.Dir = filepath.Join("..", "..")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			crashBinary.err = fmt.Errorf("build the binary with crash points: %w\n%s", err, out)
+		}
+	})
+	if crashBinary.err != nil {
+		tb.Fatalf("rig: %v", crashBinary.err)
+	}
+	return path
+}
