@@ -17,7 +17,7 @@ var ErrCantDestroy = errors.New("the kernel doesn't let us destroy sockets")
 const sockDestroy = 21
 
 // noCookie is INET_DIAG_NOCOOKIE: the addresses alone say which socket is meant.
-const noCookie = ^uint64(0)
+var noCookie = [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
 // Destroy ends a connection as if its peer had reset it (RFC 9293, 3.10.7.4): whoever holds the socket gets an error
 // and closes it, and no other connection of that process is touched. One that is gone already is not an
@@ -52,7 +52,25 @@ func (Sockets) Destroy(c Connection) error {
 	return nil
 }
 
+// destroy destroys the socket by its cookie. By its addresses alone the kernel would find the socket that listens there, of
+// new workers too, where the connection has gone meanwhile.
 func destroy(fd int, family uint8, c Connection) error {
+	found, err := askDiag(fd, unix.SOCK_DIAG_BY_FAMILY, family, c, noCookie)
+	if err != nil {
+		return err
+	}
+	// struct inet_diag_msg of linux/inet_diag.h: family, state, two more bytes, then the same as at 8 of the request.
+	const state, cookie = 1, 44
+	if len(found) < cookie+len(noCookie) || found[state] == tcpListen {
+		return unix.ENOENT
+	}
+	_, err = askDiag(fd, sockDestroy, family, c, [8]byte(found[cookie:]))
+	return err
+}
+
+// askDiag puts a request about one socket to the kernel and returns what it says of it: nothing where all is said by there being
+// no error.
+func askDiag(fd int, kind uint16, family uint8, c Connection, cookie [8]byte) ([]byte, error) {
 	// struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, two unused bytes, states (all of them), ports
 	// and addresses in network byte order, interface (any), cookie.
 	var request [56]byte
@@ -69,32 +87,39 @@ func destroy(fd int, family uint8, c Connection) error {
 		copy(request[12:], local[:])
 		copy(request[28:], remote[:])
 	}
-	binary.NativeEndian.PutUint64(request[48:], noCookie)
+	copy(request[48:], cookie[:])
 
+	flags := uint16(unix.NLM_F_REQUEST)
+	if kind == sockDestroy {
+		flags |= unix.NLM_F_ACK // there is no other answer
+	}
 	msg := make([]byte, unix.NLMSG_HDRLEN, unix.NLMSG_HDRLEN+len(request))
 	binary.NativeEndian.PutUint32(msg[0:], uint32(unix.NLMSG_HDRLEN+len(request)))
-	binary.NativeEndian.PutUint16(msg[4:], sockDestroy)
-	binary.NativeEndian.PutUint16(msg[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	binary.NativeEndian.PutUint16(msg[4:], kind)
+	binary.NativeEndian.PutUint16(msg[6:], flags)
 	if err := unix.Sendto(fd, append(msg, request[:]...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
+		return nil, err
 	}
 	buf := make([]byte, 4096)
 	n, _, err := unix.Recvfrom(fd, buf, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	messages, err := syscall.ParseNetlinkMessage(buf[:n])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range messages {
+		if m.Header.Type == unix.SOCK_DIAG_BY_FAMILY {
+			return m.Data, nil
+		}
 		if m.Header.Type == unix.NLMSG_ERROR && len(m.Data) >= 4 {
 			if code := int32(binary.NativeEndian.Uint32(m.Data)); code != 0 {
-				return unix.Errno(-code)
+				return nil, unix.Errno(-code)
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // End tells a worker to end, with all that it holds: first by SIGTERM, and, when hard is set, by SIGKILL, which also
