@@ -17,8 +17,8 @@ SCRIPTS     := .ci/run $(wildcard deploy/*.sh)
 FUZZ_TIME     := 480
 FUZZ_TIME_ONE := 20
 
-# nginx lives in /usr/sbin, which is not on an ordinary user's PATH.
-export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# nginx lives in /usr/sbin, which is not on an ordinary user's PATH, and PostgreSQL's server in a directory of its own.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin
 export CONFORMA_STATUS_BIN := $(CURDIR)/$(BIN)
 
 ## build: bin/conforma-status
@@ -29,7 +29,7 @@ build: need-go
 demo: need-demo build
 	@$(BIN) demo
 
-## test: all tests, with the race detector, against a real nginx, S3 server and browser
+## test: all tests, with the race detector, against a real nginx, S3 server, PostgreSQL and browser
 test: need-test build
 	@go test -race -vet=off ./...
 	cd deploy/e2e
@@ -103,7 +103,7 @@ need-demo: need-go
 
 # The race detector needs a C compiler.
 need-test: need-go
-	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell)
+	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15)
 
 need-lint: need-go
 	@$(call need,shellcheck:shellcheck)
@@ -111,7 +111,8 @@ need-lint: need-go
 # need takes words like PROGRAM:PACKAGE+PACKAGE and installs the Debian packages of the programs that aren't there.
 # Debian starts the servers that it installs and enables them at boot. A policy-rc.d (see invoke-rc.d(8))
 # keeps them from starting, and the nginx installed here for the demo and the tests, which run their own,
-# isn't left enabled.
+# isn't left enabled. PostgreSQL's service stays, with nothing to start: it is told to make no "main" cluster
+# (pg_createcluster(1)), and may have clusters of other versions to look after.
 define need
 missing=; packages=
 for pair in $(1); do
@@ -125,11 +126,12 @@ sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo
 command -v $${sudo:-true} >/dev/null || { echo "missing:$$missing (and sudo to install them)" >&2; exit 1; }
 echo "installing$$packages (apt-get$${sudo:+, with sudo})"
 $$sudo sh -eu -c '
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $$policy ]; then
-  trap "rm -f $$policy" EXIT; trap "exit 1" INT TERM
-  printf "#!/bin/sh\nexit 101\n" >$$policy; chmod 755 $$policy
-fi
+policy=/usr/sbin/policy-rc.d; nocluster=
+[ ! -e $$policy ] || policy=
+case " $$* " in *" postgresql-15 "*) nocluster=/etc/postgresql-common/createcluster.d/conforma-status.conf ;; esac
+trap "rm -f $$policy $$nocluster" EXIT; trap "exit 1" INT TERM
+[ -z "$$policy" ] || { printf "#!/bin/sh\nexit 101\n" >$$policy; chmod 755 $$policy; }
+[ -z "$$nocluster" ] || { mkdir -p $${nocluster%/*}; echo "create_main_cluster = false" >$$nocluster; }
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -qq --no-install-recommends "$$@" >/dev/null

@@ -35,7 +35,10 @@ func startProcess(tb testing.TB, cmd *exec.Cmd) *process {
 	defer log.Close()
 	p := &process{cmd: cmd, exited: make(chan struct{}), log: log.Name()}
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGTERM
 	started := make(chan error)
 	go func() {
 		// Pdeathsig is about the thread that started the program: it must not end before the program does.
