@@ -44,6 +44,7 @@ type Answer struct {
 	Mode     status.Mode `json:"mode"`
 	Revision string      `json:"revision"`
 	Closed   bool        `json:"closed"` // whether nginx sees the site's closed file
+	PID      int         `json:"pid"`    // the worker that answers, as nginx counts; 0 where older rules don't say
 }
 
 // Probe asks nginx, on a connection of its own, which rules it follows for the site. The error wraps

@@ -165,8 +165,35 @@ func (ps processes) workersOf(master int) []process {
 	return out
 }
 
-// old reports whether a worker is from before the reload that followed b. Nginx lets 100 ms pass between two
-// generations (ngx_msleep in ngx_master_process_cycle), so that ticks of 10 ms tell them apart.
-func (b Before) old(w process) bool {
-	return w.leaving || b.processes[w.Process] || w.Start <= b.tick
+// Answered notes that this process has answered by the rules that the reload brought.
+func (b *Before) Answered(pid int) {
+	if b.answered == nil {
+		b.answered = map[int]bool{}
+	}
+	b.answered[pid] = true
+}
+
+// generation is the time, in ticks, that nginx lets pass between two generations of workers at least (100 ms: ngx_msleep
+// in ngx_master_process_cycle).
+const generation = 10
+
+// since is the tick up to which workers that started are from before the reload that followed b. Somebody else's reload may
+// have been under way then, which starts workers by what nginx had read before, and tells them to leave only when those of
+// the next one have started. So what has answered by the new rules tells where their generation begins.
+func (b Before) since(ps processes, master int) uint64 {
+	first, any := uint64(0), false
+	for pid := range b.answered {
+		if w := ps[pid]; w.PID == pid && w.parent == master && (!any || w.Start < first) {
+			first, any = w.Start, true
+		}
+	}
+	if !any || first < b.tick+generation {
+		return b.tick
+	}
+	return first - generation
+}
+
+// old reports whether a worker is from before the reload that followed b, see since.
+func (b Before) old(w process, since uint64) bool {
+	return w.leaving || b.processes[w.Process] || w.Start <= since
 }

@@ -33,6 +33,7 @@ type Process struct {
 type Before struct {
 	processes map[Process]bool
 	tick      uint64
+	answered  map[int]bool // by process id
 }
 
 // Connection is one TCP connection, seen from nginx.
@@ -86,13 +87,14 @@ func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, err
 		return Left{}, err
 	}
 	left := Left{Unseen: true}
+	since := b.since(processes, master)
 	for _, w := range processes.workersOf(master) {
 		inodes, err := s.inodes(w.Process)
 		switch {
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			continue // it has exited: that needs no further proof
 		case err != nil:
-			if b.old(w) {
+			if b.old(w, since) {
 				left.Unreadable = append(left.Unreadable, w.Process)
 			}
 			continue
@@ -115,7 +117,7 @@ func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, err
 			if listening {
 				left.Foreign = append(left.Foreign, w.Process)
 			}
-		case b.old(w):
+		case b.old(w, since):
 			left.Connections = append(left.Connections, connections...)
 			if listening || scope.Whole {
 				left.Listening = append(left.Listening, w.Process)

@@ -171,7 +171,12 @@ func (r *run) rollBack(ctx context.Context, changes []*change, failure error, re
 
 // awaitRevision waits until nginx answers with the new rules.
 func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) error {
-	err := r.awaitAnswers(ctx, c, func(a nginxconf.Answer) bool { return a.Revision == c.rev }, deadline)
+	err := r.awaitAnswers(ctx, c, func(a nginxconf.Answer) bool {
+		if a.Revision == c.rev {
+			r.before.Answered(a.PID)
+		}
+		return a.Revision == c.rev
+	}, deadline)
 	if err != nil {
 		return fmt.Errorf("nginx did not take up revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
 	}
