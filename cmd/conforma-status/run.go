@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -102,6 +103,13 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 	return err
 }
 
+// inForeground reports whether our standard input is a terminal whose keys send signals to our process group. (Not
+// isTerminal: /dev/null is a character device too.)
+func inForeground() bool {
+	group, err := unix.IoctlGetInt(int(os.Stdin.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
 // runCommand runs the operator's command with our standard streams and hands on the signals that we get. It returns the
 // command's exit code, 128 and the signal's number for one that was killed, as shells do. An error means that it
 // was not started.
@@ -119,7 +127,7 @@ func runCommand(program string, argv []string) (int, error) {
 		select {
 		case s := <-signals:
 			// The terminal has sent these to the whole process group already.
-			if (s == os.Interrupt || s == syscall.SIGQUIT) && isTerminal(os.Stdin) {
+			if (s == os.Interrupt || s == syscall.SIGQUIT) && inForeground() {
 				continue
 			}
 			_ = cmd.Process.Signal(s) // one that has just ended gets none

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -48,13 +49,21 @@ func (h *Host) Start(tb testing.TB, c Call) *Running {
 		defer f.Close()
 		*to = f
 	}
-	if err := r.cmd.Start(); err != nil {
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // where the test binary dies without its cleanups
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // see startProcess
+		defer runtime.UnlockOSThread()
+		err := r.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = r.cmd.Wait() // how it ended is in cmd.ProcessState
+			close(r.exited)
+		}
+	}()
+	if err := <-started; err != nil {
 		tb.Fatalf("rig: start conforma-status: %v", err)
 	}
-	go func() {
-		defer close(r.exited)
-		_ = r.cmd.Wait() // how it ended is in cmd.ProcessState
-	}()
 	tb.Cleanup(func() {
 		r.Signal(syscall.SIGKILL)
 		<-r.exited

@@ -1,0 +1,465 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// soakEnv set to 1 asks for the whole of the tables that "make test" takes a sample of.
+const soakEnv = "CONFORMA_STATUS_SOAK"
+
+func soaking() bool { return os.Getenv(soakEnv) == "1" }
+
+// seeded returns a source of chance whose seed is printed, and can be given by CONFORMA_STATUS_SEED.
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("CONFORMA_STATUS_SEED"); text != "" {
+		given, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = given
+	}
+	t.Logf("CONFORMA_STATUS_SEED=%d", seed)
+	fmt.Printf("%s: CONFORMA_STATUS_SEED=%d\n", t.Name(), seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// variant is a circumstance in which a change takes steps that it doesn't take otherwise.
+type variant struct {
+	name     string
+	changes  []move        // nil for all
+	settings rig.Settings  // of the site
+	args     []string      // of set
+	held     bool          // a WebSocket is open throughout
+	broken   bool          // somebody else has broken nginx's configuration
+	mendLate bool          // and mends it only after reconcile
+	undone   []status.Mode // the changes to these can't be finished: they end where they began
+	cut      bool          // something is cut that nobody vouches for: the site is not safe afterwards
+}
+
+// move is a change from one mode to another.
+type move struct{ from, to status.Mode }
+
+var moves = []move{
+	{status.Online, status.Offline}, {status.Online, status.Admin}, {status.Admin, status.Offline},
+	{status.Offline, status.Online}, {status.Offline, status.Admin}, {status.Admin, status.Online},
+}
+
+var (
+	closings = moves[:3]
+	openings = moves[3:]
+)
+
+var variants = []variant{
+	{name: "plain"},
+	{name: "something to cut", changes: closings[:2], args: []string{"--drain", "0"}, held: true, cut: true},
+	{name: "something to cut, vouched for", changes: closings[:2], settings: rig.Settings{Site: `settled = ["true"]`},
+		args: []string{"--drain", "0"}, held: true},
+	{name: "smoke", changes: openings, settings: rig.Settings{Site: `smoke = "/healthz"`}},
+	{name: "smoke fails", changes: openings[:2], settings: rig.Settings{Site: `smoke = "/slow"`}, undone: []status.Mode{status.Online, status.Admin}},
+	{name: "broken configuration", broken: true},
+	{name: "configuration stays broken", broken: true, mendLate: true, undone: []status.Mode{status.Online, status.Admin}},
+}
+
+// crashCase is one row of the crash table.
+type crashCase struct {
+	move
+	variant  variant
+	storeUp  bool
+	when     string // "before" or "after"
+	step     string
+	followed string // "nothing", "a reboot" or "a second command"
+}
+
+func (c crashCase) String() string {
+	store := "store up"
+	if !c.storeUp {
+		store = "store down"
+	}
+	return fmt.Sprintf("%s to %s, %s, %s, killed %s %s, then %s", c.from, c.to, c.variant.name, store, c.when, c.step, c.followed)
+}
+
+// third is the mode of the second command: neither of the two.
+func (c crashCase) third() status.Mode {
+	for _, m := range []status.Mode{status.Online, status.Offline, status.Admin} {
+		if m != c.from && m != c.to {
+			return m
+		}
+	}
+	panic("three modes")
+}
+
+// opens reports whether the change lets more in than was let in before.
+func (m move) opens() bool { return m.from.StricterThan(m.to) }
+
+// TestCrashTable kills the command before and after every step of every change, lets something happen, and has reconcile
+// finish. Which steps there are is not written here: each change is first killed at its very end, and its journal says.
+func TestCrashTable(t *testing.T) {
+	t.Parallel()
+	chance := seeded(t)
+	var first, table []crashCase
+	for _, v := range variants {
+		list := v.changes
+		if list == nil {
+			list = moves
+		}
+		some := list
+		if !soaking() {
+			some = list[chance.IntN(len(list)):][:1]
+			if v.name == "plain" {
+				some = []move{closings[0], openings[0]}
+			}
+		}
+		for _, m := range some {
+			first = append(first, crashCase{move: m, variant: v, storeUp: true, when: "after", step: "record", followed: "nothing"})
+			if v.name == "plain" {
+				first = append(first, crashCase{move: m, variant: v, when: "after", step: "record", followed: "nothing"})
+			}
+		}
+	}
+	var mu sync.Mutex
+	taken := map[string]bool{}
+	share(t, first, func(t *testing.T, h *crashHost, c crashCase) error {
+		steps, err := h.crash(t, c)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, step := range steps {
+			taken[step] = true
+			for _, when := range []string{"before", "after"} {
+				for _, followed := range []string{"nothing", "a reboot", "a second command"} {
+					row := c
+					row.step, row.when, row.followed = step, when, followed
+					if row.String() != c.String() {
+						table = append(table, row)
+					}
+				}
+			}
+		}
+		return err
+	})
+	for _, step := range declaredSteps(t) {
+		if !taken[step] && !t.Failed() {
+			t.Errorf("no change of the table takes the step %q: add a variant that does", step)
+		}
+	}
+	slices.SortFunc(table, func(a, b crashCase) int { return strings.Compare(a.String(), b.String()) })
+	whole := len(table)
+	chance.Shuffle(len(table), func(i, j int) { table[i], table[j] = table[j], table[i] })
+	if !soaking() && len(table) > 15 {
+		table = table[:15]
+	}
+	share(t, table, func(t *testing.T, h *crashHost, c crashCase) error {
+		_, err := h.crash(t, c)
+		return err
+	})
+	fmt.Printf("%s: %d of %d cases\n", t.Name(), len(first)+len(table), len(first)+whole)
+}
+
+// share has a few workers, each with a host of its own, take the cases. A host that a case has spoilt is replaced.
+func share(t *testing.T, cases []crashCase, do func(*testing.T, *crashHost, crashCase) error) {
+	t.Helper()
+	cases = slices.Clone(cases)
+	var mu sync.Mutex
+	take := func(mode status.Mode) (crashCase, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(cases) == 0 {
+			return crashCase{}, false
+		}
+		i := max(0, slices.IndexFunc(cases, func(c crashCase) bool { return c.from == mode })) // saves a change
+		c := cases[i]
+		cases = slices.Delete(cases, i, i+1)
+		return c, true
+	}
+	t.Run("workers", func(t *testing.T) {
+		for n := range min(5, len(cases)) {
+			t.Run(strconv.Itoa(n), func(t *testing.T) {
+				t.Parallel()
+				var h *crashHost
+				mode := status.Online
+				for {
+					c, ok := take(mode)
+					if !ok {
+						return
+					}
+					if h == nil {
+						h = newCrashHost(t)
+					}
+					if err := do(t, h, c); err != nil {
+						t.Errorf("%s:\n%v", c, err)
+						h.Nginx.Stop(t)
+						h, mode = nil, status.Online
+						continue
+					}
+					mode = h.mode
+				}
+			})
+		}
+	})
+}
+
+// declaredSteps reads the names of all steps from the source of the protocol.
+func declaredSteps(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(gotoken.NewFileSet(), filepath.Join("..", "..", "cmd", "internal", "maintenance", "journal.go"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if ok && len(spec.Values) == 1 && strings.HasPrefix(spec.Names[0].Name, "Step") {
+			if lit, ok := spec.Values[0].(*ast.BasicLit); ok {
+				step, err := strconv.Unquote(lit.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				steps = append(steps, step)
+			}
+		}
+		return true
+	})
+	if len(steps) < 10 {
+		t.Fatalf("found only the steps %v", steps)
+	}
+	return steps
+}
+
+// crashHost is a host for many cases, one after the other.
+type crashHost struct {
+	*rig.Single
+	held *websocket.Conn
+	mode status.Mode // as the last case left it
+}
+
+func newCrashHost(t *testing.T) *crashHost {
+	t.Helper()
+	h := &crashHost{Single: rig.NewSingle(t)}
+	rig.WriteFile(t, h.Enabled("none.conf"), "")
+	h.Install(t)
+	return h
+}
+
+// receipt is what a test reads of a receipt.
+type receipt struct {
+	Mode, Previous status.Mode
+	Outcome        string
+	Seq            uint64
+	SafeSince      *time.Time
+	Cut            int
+	Published      bool
+	Steps          []struct{ Step string }
+	Warnings       []string
+	Error          string
+}
+
+// receiptOf reads the one receipt that a command with --json printed.
+func receiptOf(r rig.Result) (receipt, error) {
+	var doc struct{ Sites []receipt }
+	if err := json.Unmarshal([]byte(r.Stdout), &doc); err != nil || len(doc.Sites) != 1 {
+		return receipt{}, fmt.Errorf("no receipt (exit code %d, %v):\n%s\n%s", r.Code, err, r.Stdout, r.Stderr)
+	}
+	return doc.Sites[0], nil
+}
+
+// set is "set MODE" with the arguments of the case's variant, killed at the place that crash names, "" for none.
+func (h *crashHost) set(t *testing.T, c crashCase, mode status.Mode, crash string) rig.Result {
+	t.Helper()
+	call := rig.Call{Binary: rig.CrashBinary(t), Args: append([]string{"set", string(mode), "--json"}, c.variant.args...)}
+	if crash != "" {
+		call.Env = []string{"CONFORMA_STATUS_CRASH=" + crash}
+	}
+	return h.Call(t, call)
+}
+
+// begin brings the host to where the change of a case begins.
+func (h *crashHost) begin(t *testing.T, c crashCase) error {
+	t.Helper()
+	h.Configure(t, rig.Settings{})
+	r := h.CLI(t, "set", string(c.from))
+	if r.Code == 4 { // an earlier case has cut something: only once it was open is it safe again
+		h.CLI(t, "set", "online").Want(t, 0)
+		r = h.CLI(t, "set", string(c.from))
+	}
+	if r.Code != 0 {
+		return fmt.Errorf("set %s: exit code %d\n%s", c.from, r.Code, r.Stderr)
+	}
+	h.Configure(t, c.variant.settings)
+	if c.variant.held {
+		conn, err := h.Client().WebSocket(t, "/websocket/held")
+		if err != nil {
+			return err
+		}
+		h.held = conn
+	}
+	if c.variant.broken {
+		rig.WriteFile(t, h.Enabled("broken.conf"), "somebody_else is_not_done;\n")
+	}
+	h.store(t, c.storeUp)
+	return nil
+}
+
+// store makes the directory of the store be there, or not.
+func (h *crashHost) store(t *testing.T, up bool) {
+	t.Helper()
+	from, to := h.Store+".away", h.Store
+	if !up {
+		from, to = to, from
+	}
+	if err := os.Rename(from, to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
+// clean ends what a case has put up, whatever came of it.
+func (h *crashHost) clean(t *testing.T) {
+	t.Helper()
+	if h.held != nil {
+		h.held.CloseNow()
+		h.held = nil
+	}
+	h.mend(t)
+	h.store(t, true)
+	h.Configure(t, rig.Settings{})
+}
+
+func (h *crashHost) mend(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(h.Enabled("broken.conf")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
+// steps reads from the journal which steps a killed command had begun.
+func (h *crashHost) steps() ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(h.State, "journal"))
+	if err != nil {
+		return nil, err
+	}
+	var steps []string
+	for line := range strings.Lines(string(data)) {
+		var l struct{ Step, Event string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			return nil, err
+		}
+		if l.Event == "begin" {
+			steps = append(steps, l.Step)
+		}
+	}
+	return steps, nil
+}
+
+// crash is one case. It returns the steps that were begun.
+func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error) {
+	defer h.clean(t)
+	if err := h.begin(t, c); err != nil {
+		return nil, err
+	}
+	rules := watchRules{modes: []status.Mode{c.from, c.to}, unannounced: !c.storeUp, adminShut: c.to == status.Admin && c.from == status.Online}
+	w := watch(h.Single, rules)
+	defer func() {
+		for _, f := range w.end() {
+			err = errors.Join(err, errors.New(f))
+		}
+	}()
+	if r := h.set(t, c, c.to, c.when+":"+c.step); r.Code != -1 {
+		return nil, fmt.Errorf("the command was not killed: exit code %d\n%s", r.Code, r.Stderr)
+	}
+	if steps, err = h.steps(); err != nil {
+		return nil, err
+	}
+	// An opening that is undone is a closing.
+	undone := slices.Contains(c.variant.undone, c.to) && c.opens()
+	rules.adminShut = c.to == status.Admin || undone && c.from == status.Admin || c.followed == "a second command" && c.third() == status.Admin
+	shut := w.closedFile() != ""
+	rules.staysShut = shut && c.to == status.Offline && c.followed != "a second command"
+	w.allow(rules)
+	if !c.variant.mendLate {
+		h.mend(t)
+	}
+	want := c.to
+	if undone {
+		want = c.from
+	}
+	switch c.followed {
+	case "a reboot":
+		if c.variant.mendLate {
+			break // nginx could not start
+		}
+		h.Nginx.Kill(t)
+		for _, gone := range []string{h.Nginx.PIDFile(), h.Socket()} {
+			if err := os.Remove(gone); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+		}
+		h.Nginx.Start(t)
+	case "a second command":
+		rules.modes = append(rules.modes, c.third())
+		w.allow(rules)
+		r := h.set(t, c, c.third(), "")
+		if _, err := receiptOf(r); err != nil {
+			return nil, err
+		}
+		if want = c.third(); r.Code == 1 {
+			want = "" // whatever holds: what reconcile has to see to is that all agrees
+		}
+	}
+	reconcile := []string{"reconcile"}
+	if c.variant.held {
+		reconcile = append(reconcile, c.variant.args...)
+	}
+	if r := h.CLI(t, reconcile...); r.Code != 0 && r.Code != 1 && r.Code != 3 && r.Code != 4 {
+		return nil, fmt.Errorf("reconcile: exit code %d\n%s", r.Code, r.Stderr)
+	}
+	h.mend(t)
+	h.store(t, true)
+	r := h.CLI(t, reconcile...)
+	if r.Code != 0 && !(r.Code == 4 && c.variant.cut) {
+		return nil, fmt.Errorf("the second reconcile: exit code %d\n%s", r.Code, r.Stderr)
+	}
+	rules.unannounced = false
+	w.allow(rules)
+	return steps, h.agreed(t, c, want)
+}
+
+// agreed looks whether all views of the site agree on a mode.
+func (h *crashHost) agreed(t *testing.T, c crashCase, want status.Mode) error {
+	t.Helper()
+	v := viewOf(t, h.CLI(t, "get", "--json"))
+	h.mode = v.Mode
+	if v.code != 0 || len(v.Drift) > 0 || v.Published == nil || v.Published.Mode != v.Mode || v.Live.Mode != v.Mode {
+		return fmt.Errorf("it doesn't end in agreement: exit code %d\n%s", v.code, v.text)
+	}
+	if want != "" && v.Mode != want {
+		return fmt.Errorf("it ends in %s, want %s", v.Mode, want)
+	}
+	if !v.Mode.Closed() || c.followed == "a second command" {
+		return nil
+	}
+	// The machine's end is not ours: what it cut counts as drained. What we cut, only the site's own command vouches for.
+	begun := c.step == "cut" || slices.Contains([]string{"settle", "open", "record"}, c.step)
+	if unsafe := c.variant.cut && (c.followed == "nothing" || begun); unsafe != (v.Wanted.SafeSince == nil) {
+		return fmt.Errorf("safe since %v, but that it was cut and nobody vouched for it is %v", v.Wanted.SafeSince, unsafe)
+	}
+	return nil
+}

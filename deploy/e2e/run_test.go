@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// TestRun: what becomes of the site by how the command ends.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	h := newSingle(t)
+	dir := h.Nginx.Dir
+	for _, c := range []struct {
+		name   string
+		mode   status.Mode
+		site   string // lines of [[site]]
+		script string
+		code   int
+		stdout string
+		says   []string
+		ends   status.Mode
+	}{
+		{"it succeeds", "offline", "", "echo out; echo err >&2; cat " + h.ClosedFile(), 0, "out\n", []string{"err\n", "demo is online"}, "online"},
+		{"in admin", "admin", "", "echo out", 0, "out\n", nil, "online"},
+		{"it fails", "offline", "", "exit 7", 7, "", []string{"sh ended with exit code 7: the site stays offline", "hint: see what it said", "conforma-status set online"}, "offline"},
+		{"it fails again", "offline", "", "exit 1", 1, "", []string{"the site stays offline"}, "offline"},
+		{"it is killed", "admin", "", "kill -9 $$", 137, "", []string{"sh ended with exit code 137: the site stays admin", "hint:"}, "admin"},
+		{"it ends itself by a signal", "offline", "", "kill -TERM $$", 143, "", []string{"the site stays offline"}, "offline"},
+		{"it succeeds after all", "offline", "", "true", 0, "", []string{"demo is online"}, "online"},
+		{"the application answers", "offline", `smoke = "/healthz"`, "true", 0, "", []string{"try the application", "demo is online"}, "online"},
+		{"the application answers otherwise", "offline", `smoke = "/slow"`, "true", 1, "",
+			[]string{"the application does not answer as it must: /slow answers 400", "hint: see why the application does not answer, then open the site with: conforma-status set online"}, "offline"},
+	} {
+		h.Configure(t, rig.Settings{Site: c.site})
+		r := h.CLI(t, "run", "--mode", string(c.mode), "--", "sh", "-c", c.script)
+		if r.Code != c.code || r.Stdout != c.stdout {
+			t.Errorf("%s: exit code %d, want %d\nstdout: %q, want %q\n%s", c.name, r.Code, c.code, r.Stdout, c.stdout, r.Stderr)
+		}
+		says(t, r, c.says...)
+		agreed(t, h, c.ends)
+	}
+
+	mark := filepath.Join(dir, "started")
+	for _, c := range []struct {
+		name  string
+		args  []string
+		fault func() (mend func())
+		code  int
+		ends  status.Mode
+		says  string
+	}{
+		{"no such command", []string{"--mode", "offline", "--", "no-such-command"}, nil, 127, "offline", "no-such-command"},
+		{"no command", []string{"--mode", "offline"}, nil, 2, "offline", "hint:"},
+		{"no mode", []string{"--", "touch", mark}, nil, 2, "offline", "run needs --mode offline or --mode admin"},
+		{"to open", []string{"--mode", "online", "--", "touch", mark}, nil, 2, "offline", "run needs --mode"},
+		{"not safe", []string{"--mode", "offline", "--", "touch", mark}, func() func() {
+			h.CLI(t, "set", "online").Want(t, 0)
+			rig.WriteFile(t, h.Enabled("broken.conf"), "somebody_else is_not_done;\n")
+			return func() { os.Remove(h.Enabled("broken.conf")) }
+		}, 4, "offline", "NOT SAFE"},
+		{"something was cut", []string{"--mode", "offline", "--drain", "0", "--", "touch", mark}, func() func() {
+			h.CLI(t, "set", "online").Want(t, 0)
+			conn, err := h.Client().WebSocket(t, "/websocket/held")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func() { conn.CloseNow() }
+		}, 4, "offline", "NOT SAFE"},
+	} {
+		h.Configure(t, rig.Settings{})
+		if c.fault == nil {
+			h.CLI(t, "set", "offline").Want(t, 0)
+			c.fault = func() func() { return func() {} }
+		}
+		mend := c.fault()
+		r := h.CLI(t, append([]string{"run"}, c.args...)...)
+		if r.Code != c.code {
+			t.Errorf("%s: exit code %d, want %d\n%s", c.name, r.Code, c.code, r.Stderr)
+		}
+		says(t, r, c.says)
+		if _, err := os.Stat(mark); err == nil {
+			t.Errorf("%s: it was started", c.name)
+		}
+		mend()
+		h.CLI(t, "reconcile")
+		agreed(t, h, c.ends)
+	}
+	// Not published is no reason not to start.
+	h.CLI(t, "set", "online").Want(t, 0)
+	if err := os.Rename(h.Store, h.Store+".away"); err != nil {
+		t.Fatal(err)
+	}
+	r := h.CLI(t, "run", "--mode", "offline", "--", "touch", mark)
+	if _, err := os.Stat(mark); err != nil || r.Code != 0 {
+		t.Errorf("without the store: exit code %d, started: %v\n%s", r.Code, err, r.Stderr)
+	}
+	if err := os.Rename(h.Store+".away", h.Store); err != nil {
+		t.Fatal(err)
+	}
+	h.CLI(t, "reconcile").Want(t, 0)
+	agreed(t, h, status.Online)
+}
+
+// TestRunPassesSignals: what the operator sends to us is for the command to decide about.
+func TestRunPassesSignals(t *testing.T) {
+	t.Parallel()
+	h := newSingle(t)
+	for _, c := range []struct {
+		signal syscall.Signal
+		script string
+		code   int
+		ends   status.Mode
+	}{
+		{syscall.SIGTERM, `trap 'echo got it; exit 0' TERM; echo ready; while :; do sleep 0.02; done`, 0, status.Online},
+		{syscall.SIGINT, `trap 'echo got it; exit 3' INT; echo ready; while :; do sleep 0.02; done`, 3, status.Offline},
+		{syscall.SIGHUP, `trap 'echo got it; exit 4' HUP; echo ready; while :; do sleep 0.02; done`, 4, status.Offline},
+		{syscall.SIGUSR1, `trap 'echo got it; exit 5' USR1; echo ready; while :; do sleep 0.02; done`, 5, status.Offline},
+	} {
+		r := h.Start(t, rig.Call{Args: []string{"run", "--mode", "offline", "--", "sh", "-c", c.script}})
+		rig.WaitFor(t, "the command to be ready", func() bool {
+			if r.Ended() {
+				t.Fatalf("it ended:\n%s", r.Said(t).Stderr)
+			}
+			return strings.Contains(r.Said(t).Stdout, "ready")
+		})
+		if got := lets(t, h); got != status.Offline {
+			t.Errorf("while the command runs the site is %s", got)
+		}
+		r.Signal(c.signal)
+		if res := r.Wait(t); res.Code != c.code || res.Stdout != "ready\ngot it\n" {
+			t.Errorf("%v: exit code %d, want %d\n%q\n%s", c.signal, res.Code, c.code, res.Stdout, res.Stderr)
+		}
+		agreed(t, h, c.ends)
+	}
+}
+
+// TestTheDoor: while the application is tried through the door, nobody else gets in, whatever word they say.
+func TestTheDoor(t *testing.T) {
+	t.Parallel()
+	h := newSingle(t)
+	// The application takes its time for the path, so that there is something to see.
+	h.Configure(t, rig.Settings{Site: `smoke = "/slow?ms=1500"`})
+	for _, to := range []string{"online", "admin"} {
+		h.CLI(t, "set", "offline").Want(t, 0)
+		before := h.App.Count()
+		r := h.Start(t, rig.Call{Args: []string{"set", to}})
+		rig.WaitFor(t, "the application to be tried", func() bool { return h.App.Count() > before })
+		w := watch(h, watchRules{})
+		for _, word := range []string{"", "x", "1", "1|", "|", "$conforma_knock", `"`, strings.Repeat("A", 26)} {
+			for _, target := range []string{"/", "/login", "/server/graphql", "/slow?ms=1500"} {
+				res := h.Client().Do(t, rig.Navigation(target).With("X-Conforma-Door: "+word))
+				if len(h.App.Open()) == 0 {
+					t.Fatal("it was over before all words were tried")
+				}
+				if res.Status != 302 || res.Header.Get("X-App") != "" {
+					t.Errorf("on the way to %s the word %q gets %d at %s", to, word, res.Status, target)
+				}
+			}
+		}
+		seen := h.App.Since(before)
+		faults := w.end()
+		r.Wait(t).Want(t, 0)
+		for _, f := range faults {
+			t.Error(f)
+		}
+		if len(seen) != 1 || seen[0].URI != "/slow?ms=1500" || seen[0].Header.Get("X-Conforma-Door") == "" {
+			t.Errorf("on the way to %s the application saw %v", to, seen)
+		}
+		agreed(t, h, status.Mode(to))
+		// Once the site is open or admin, the word of before opens nothing.
+		word := seen[0].Header.Get("X-Conforma-Door")
+		if to == "admin" {
+			if res := h.Client().Do(t, rig.Navigation("/application").With("X-Conforma-Door: "+word)); res.Header.Get("X-App") != "" {
+				t.Errorf("in admin the word gets %d", res.Status)
+			}
+		}
+	}
+}

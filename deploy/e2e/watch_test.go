@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// watcher asks a site all the time, as visitors do, and reads its published status beside it. It notes whatever must
+// never be seen.
+type watcher struct {
+	site   *rig.Single
+	stop   chan struct{}
+	ended  chan struct{}
+	client http.Client
+
+	mu     sync.Mutex
+	rules  watchRules
+	seen   int // answers of nginx
+	faults []string
+}
+
+// watchRules is what may be seen at the moment.
+type watchRules struct {
+	modes []status.Mode // what nginx may let in; shut is always right
+	// unannounced is set while the store can't be reached: what is published is then not compared.
+	unannounced bool
+	// adminShut is set while a site may be found shut that is announced as admin: on the way there it drains.
+	adminShut bool
+	// staysShut is set once a closed file has to stay.
+	staysShut bool
+}
+
+// visits are the requests of the watcher, with the least open mode that lets each in.
+var visits = []struct {
+	target string
+	least  status.Mode
+}{
+	{"/server/graphql?dev=x", status.Online},
+	{"/login", status.Admin},
+}
+
+// watch begins to watch over a site by the given rules.
+func watch(site *rig.Single, rules watchRules) *watcher {
+	w := &watcher{site: site, rules: rules, stop: make(chan struct{}), ended: make(chan struct{})}
+	w.client = http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		Timeout:       10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	go func() {
+		defer close(w.ended)
+		for {
+			select {
+			case <-w.stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				w.look()
+			}
+		}
+	}()
+	return w
+}
+
+// allow replaces the rules.
+func (w *watcher) allow(r watchRules) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rules = r
+}
+
+// end ends the watch and returns what was wrong.
+func (w *watcher) end() []string {
+	close(w.stop)
+	<-w.ended
+	return w.faults
+}
+
+// look sends each visit once. What was there before and after it was there during it: the closed file is told by its
+// inode and time, a document by its sequence number.
+func (w *watcher) look() {
+	for _, v := range visits {
+		w.mu.Lock()
+		rules := w.rules
+		w.mu.Unlock()
+		closed, published := w.closedFile(), w.published()
+		req, err := http.NewRequest(http.MethodGet, w.site.URL+v.target, nil)
+		if err != nil {
+			panic(err)
+		}
+		req.Header.Set("Accept", "text/html")
+		req.Header.Set("Sec-Fetch-Mode", "navigate")
+		resp, err := w.client.Do(req)
+		if err != nil {
+			continue // nobody got in
+		}
+		resp.Body.Close()
+		in := resp.Header.Get("X-App") != ""
+		closedStill, publishedStill := w.closedFile(), w.published()
+		w.mu.Lock()
+		w.seen++
+		if rules.equal(w.rules) {
+			w.judge(v.target, v.least, in, closed != "" && closed == closedStill, same(published, publishedStill))
+			if rules.staysShut && closedStill == "" {
+				w.fault("the closed file is gone")
+			}
+		}
+		w.mu.Unlock()
+	}
+}
+
+func (r watchRules) equal(o watchRules) bool {
+	return slices.Equal(r.modes, o.modes) && r.unannounced == o.unannounced && r.adminShut == o.adminShut && r.staysShut == o.staysShut
+}
+
+// judge compares one answer with the rules; published is nil where it changed meanwhile or there is none.
+func (w *watcher) judge(target string, least status.Mode, in, shut bool, published *status.Document) {
+	if in && shut {
+		w.fault("%s was let in while the closed file was there", target)
+	}
+	// Of two modes the stricter is the one that lets less in; least lets the visit in, and what is more open too.
+	lets := func(m status.Mode) bool { return !m.StricterThan(least) }
+	if in && !slices.ContainsFunc(w.rules.modes, lets) {
+		w.fault("%s was let in, allowed are %v", target, w.rules.modes)
+	}
+	if published == nil || w.rules.unannounced || in || !lets(published.Mode) {
+		return
+	}
+	if published.Mode == status.Admin && w.rules.adminShut {
+		return
+	}
+	w.fault("%s was refused while %s (seq %d) was published", target, published.Mode, published.Seq)
+}
+
+func (w *watcher) fault(format string, args ...any) {
+	if len(w.faults) < 10 {
+		w.faults = append(w.faults, fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *watcher) closedFile() string {
+	info, err := os.Stat(w.site.ClosedFile())
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(info.Sys().(*syscall.Stat_t).Ino, info.ModTime())
+}
+
+func (w *watcher) published() *status.Document {
+	data, err := os.ReadFile(w.site.StatusFile())
+	if err != nil {
+		return nil
+	}
+	var d status.Document
+	if err := json.Unmarshal(data, &d); err != nil {
+		return nil
+	}
+	return &d
+}
+
+func same(a, b *status.Document) *status.Document {
+	if a == nil || b == nil || a.Seq != b.Seq || a.Mode != b.Mode {
+		return nil
+	}
+	return a
+}
