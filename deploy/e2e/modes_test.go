@@ -50,7 +50,7 @@ func TestModes(t *testing.T) {
 		want     func(modeRow, visitor) outcome
 	}{
 		{"before anything was set", nil, "online", []visitor{administrator}, modeRow.open},
-		{"offline", []string{"set", "offline", "--all", "--eta", eta.Format(time.RFC3339)}, "offline", []visitor{anyone, ordinaryUser, administrator}, modeRow.closed},
+		{"offline", []string{"set", "offline", "--all", "--eta", eta.Format(time.RFC3339)}, "offline", []visitor{anyone, administrator}, modeRow.closed},
 		{"admin", []string{"set", "admin", "--all"}, "admin", []visitor{anyone, ordinaryUser, administrator}, modeRow.admin},
 		{"online", []string{"set", "online", "--all"}, "online", []visitor{administrator}, modeRow.open},
 	} {
