@@ -30,10 +30,10 @@ func TestConcurrentSets(t *testing.T) {
 		mode := modes[chance.IntN(len(modes))]
 		running = append(running, h.Start(t, rig.Call{Args: []string{"set", string(mode), "--json"}}))
 	}
-	var done []receipt
+	var done []changeReceipt
 	for _, r := range running {
 		res := r.Wait(t)
-		rec, err := receiptOf(res)
+		rec, err := changeReceiptOf(res)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestConcurrentSets(t *testing.T) {
 		t.Error(f)
 	}
 	// The sequence number says in which order they came. One that found nothing to do has that of the change before it.
-	slices.SortStableFunc(done, func(a, b receipt) int {
+	slices.SortStableFunc(done, func(a, b changeReceipt) int {
 		if a.Seq != b.Seq {
 			return int(a.Seq) - int(b.Seq)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -86,8 +87,14 @@ func (h *Host) finishInterrupted(ctx context.Context, overruled func(intendedOne
 	var changes []*change
 	for _, one := range in.Changes {
 		s, ok := h.Config.Site(one.Site)
-		if !ok || overruled(one) {
-			continue // the operator took it out of the configuration since, or wants it shut
+		if !ok {
+			continue // the operator took it out of the configuration since
+		}
+		if overruled(one) {
+			if err := h.noteCut(s, *in); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		c, err := h.plan(ctx, s, Request{Mode: one.To.Mode}, &one.To)
 		if err != nil {
@@ -110,6 +117,26 @@ func (h *Host) finishInterrupted(ctx context.Context, overruled func(intendedOne
 		return nil, fmt.Errorf("finish an interrupted change: %w", err)
 	}
 	return receipts(changes), nil
+}
+
+// noteCut writes down that an interrupted change, which is not finished as it was meant, may have cut something.
+func (h *Host) noteCut(s config.Site, in intent) error {
+	r, known, err := h.record(s.Name)
+	if !in.Cut || errors.Is(err, ErrRecord) { // a damaged one is dealt with by the change that follows
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !known {
+		r.Document = unknown(s, h.Clock.Now().UTC().Truncate(time.Second))
+	}
+	r.Cut++
+	r.SafeSince = nil
+	if err := h.writeRecord(s.Name, r); err != nil {
+		return fmt.Errorf("write the record of %s: %w", s.Name, err)
+	}
+	return nil
 }
 
 // setAside moves a file that can't be understood out of the way, for somebody to look at.

@@ -64,6 +64,26 @@ func TestKilledWhileCutting(t *testing.T) {
 	}
 }
 
+// TestKilledWhileCuttingAndOverruled: the change that follows doesn't finish the one that has cut, and knows of it all the same.
+func TestKilledWhileCuttingAndOverruled(t *testing.T) {
+	w := newWorld(t)
+	w.left.Connections = []nginxconf.Connection{one}
+	w.moment = func(what string) {
+		if what == "destroy" {
+			w.left.Connections = nil
+			panic(killed)
+		}
+	}
+	if !w.killAt(1e9, func() { w.set(t, status.Admin) }) {
+		t.Fatal("it was not killed")
+	}
+	w.moment = func(string) {}
+	if r := w.set(t, status.Offline); r.SafeSince != nil {
+		t.Errorf("safe since %v", r.SafeSince)
+	}
+	w.agrees(t, status.Offline)
+}
+
 // TestKilledAnywhere kills every change at every moment at which it asks its surroundings for something.
 func TestKilledAnywhere(t *testing.T) {
 	for _, from := range modes {
