@@ -122,7 +122,7 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 // sites picks the sites that a command is about: those named, all of them, or the only one there is.
 func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
 	if all && len(names) > 0 {
-		return nil, usage(errors.New(wordSiteAndAll))
+		return nil, usage(errors.New(wordSiteAndAll), hintSiteAndAll)
 	}
 	if all {
 		return c.Sites, nil

@@ -114,7 +114,12 @@ func (a *app) publish(ctx context.Context, h *maintenance.Host, loaded *site.Con
 }
 
 // storeError is an error of the store, with what an operator can do about it.
-func storeError(err error) error { return failed(err, hintFor(err)...) }
+func storeError(err error) error {
+	if hints := hintFor(err); len(hints) > 0 {
+		return failed(err, hints...)
+	}
+	return failed(err, hintStore)
+}
 
 func hintFor(err error) []string {
 	if hint := store.Hint(err); hint != "" {

@@ -44,6 +44,9 @@ const (
 	hintHelp              = "conforma-status --help lists the commands, conforma-status COMMAND --help the flags"
 	hintUsage             = "the call is: %s"
 	hintSites             = "the configuration knows: %s"
+	hintSiteAndAll        = "name the sites, or say --all for every one of them"
+	hintFaults            = "mend the configuration at the lines named above, then repeat this command"
+	hintStore             = "see that the store is there and can be written to, then: conforma-status publish"
 	hintModes             = "the modes are online, offline and admin"
 	hintWhen              = "write a duration (30m, 1h30m, 1d), a time of day (18:30) or RFC 3339 (2026-11-22T21:45:00Z), later than now"
 	hintMessage           = "write one plain text of at most 2000 characters; longer texts belong on the maintenance page"
@@ -110,6 +113,9 @@ func (u *ui) fail(err error) {
 				hints = append(hints, fmt.Sprintf("%s (line %d): %s", f.Key, f.Line, f.Hint))
 			}
 		}
+	}
+	if len(faults) > 0 && len(hints) == 0 {
+		hints = append(hints, hintFaults)
 	}
 	if errors.Is(err, config.ErrNoFile) {
 		hints = append(hints, "write one there, or name another with --config or CONFORMA_STATUS_CONFIG")

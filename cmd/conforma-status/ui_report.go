@@ -60,7 +60,7 @@ func receiptLine(r *maintenance.Receipt) string {
 	default:
 		fmt.Fprintf(&b, "%s is %s", r.Site, r.Mode)
 	}
-	if r.Mode.Closed() {
+	if r.Mode.Closed() && r.Outcome != maintenance.Shut {
 		fmt.Fprintf(&b, " since %s", clock(r.Since))
 		if r.ExpectedUntil != nil {
 			fmt.Fprintf(&b, ", expected back %s", clock(*r.ExpectedUntil))

@@ -74,7 +74,8 @@ func TestNginxUnderAnotherName(t *testing.T) {
 	s.Configure(t, rig.Settings{})
 	s.Install(t)
 	master := s.Nginx.PID(t)
-	halfSent(t, s)
+	conn := halfSent(t, s)
+	defer conn.Close()
 	before := s.App.Count()
 	r := s.CLI(t, "set", "offline", "--drain", "300ms").Want(t, 4)
 	if !strings.Contains(r.Stdout, "NOT SAFE") {

@@ -199,6 +199,9 @@ func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*cha
 // settledRetry is how often a site's own command is asked again.
 const settledRetry = 250 * time.Millisecond
 
+// settledInARow is how often in a row it must say that the application is idle.
+const settledInARow = 2
+
 // settle has each site's own command say that its application is idle, for at most the time of a drain, and works out
 // since when it is safe to take a snapshot.
 func (r *run) settle(ctx context.Context, changes []*change, in intent) {
@@ -237,12 +240,17 @@ func (r *run) settle(ctx context.Context, changes []*change, in intent) {
 	}
 }
 
+// awaitSettled asks until the site's own command has said twice in a row that the application is idle: between two
+// transactions of one request it may look so for a moment.
 func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) error {
-	for {
+	for idle := 0; ; {
 		bounded, cancel := context.WithTimeout(ctx, max(deadline.Sub(r.Clock.Now()), time.Second))
 		err := r.Settled(bounded, c.site.Settled)
 		cancel()
-		if err == nil || !r.Clock.Now().Before(deadline) {
+		if idle++; err != nil {
+			idle = 0
+		}
+		if idle == settledInARow || err != nil && !r.Clock.Now().Before(deadline) {
 			return err
 		}
 		if err := r.Clock.Sleep(ctx, settledRetry); err != nil {

@@ -133,8 +133,32 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 		if c.shutFirst && c.seenShut == nil {
 			r.saw(c) // by its rules, where it doesn't see the closed file
 		}
+		if !c.shutFirst {
+			r.awaitNewWorkers(ctx, c)
+		}
 	}
 	return nil
+}
+
+// awaitNewWorkers waits until no old worker listens for an opening site's visitors any more: one that does still answers by the
+// old rules, and what is announced must not be ahead of any of them.
+func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
+	scope := c.scope()
+	scope.Whole = false // an old worker that only serves out its connections is given no new ones
+	deadline := r.Clock.Now().Add(takeUpTimeout)
+	for {
+		left, err := r.Sockets.Left(r.before.Before, scope, r.before.program, r.before.master)
+		if err == nil && len(left.Listening) == 0 {
+			return
+		}
+		if err != nil || !r.Clock.Now().Before(deadline) {
+			c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by the previous rules", c.site.Name))
+			return
+		}
+		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
+			return
+		}
+	}
 }
 
 // rollBack puts the previous rules back after a failure, and, if nginx may have been told of the new ones, has
