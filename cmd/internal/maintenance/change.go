@@ -100,7 +100,7 @@ func (h *Host) finishInterrupted(ctx context.Context, overruled func(intendedOne
 		if err != nil {
 			return nil, fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
 		}
-		if in.Cut {
+		if in.Cut && c.reapply { // else the record has all of it
 			c.record.Cut++
 		}
 		c.record.Claim = rand.Text()

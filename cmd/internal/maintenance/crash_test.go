@@ -1,17 +1,19 @@
 package maintenance
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// killed is what a made-up kill panics with.
-var killed = errors.New("killed")
+// errKilled is what a made-up kill panics with.
+var errKilled = errors.New("errKilled")
 
 // killAt runs do until its surroundings are asked for something for the nth time, and ends it there as a kill would. It
 // reports whether it was.
@@ -20,13 +22,13 @@ func (w *world) killAt(n int, do func()) (was bool) {
 	w.moment = func(what string) {
 		watching(what)
 		if n--; n == 0 {
-			panic(killed)
+			panic(errKilled)
 		}
 	}
 	defer func() {
 		w.moment = watching
 		if r := recover(); r != nil {
-			if r != any(killed) {
+			if r != any(errKilled) {
 				panic(r)
 			}
 			was = true
@@ -36,7 +38,7 @@ func (w *world) killAt(n int, do func()) (was bool) {
 	return false
 }
 
-// TestKilledWhileCutting: what a killed command has cut, nobody vouches for.
+// TestKilledWhileCutting: what a errKilled command has cut, nobody vouches for.
 func TestKilledWhileCutting(t *testing.T) {
 	for _, settled := range [][]string{nil, {"true"}} {
 		w := newWorld(t)
@@ -46,14 +48,14 @@ func TestKilledWhileCutting(t *testing.T) {
 		w.moment = func(what string) {
 			if n++; what == "destroy" {
 				w.left.Connections = nil
-				panic(killed)
+				panic(errKilled)
 			}
 		}
 		if !w.killAt(1e9, func() { w.set(t, status.Offline) }) {
-			t.Fatal("it was not killed")
+			t.Fatal("it was not errKilled")
 		}
 		w.moment = func(string) {}
-		for range 3 { // and however often it is killed again
+		for range 3 { // and however often it is errKilled again
 			w.killAt(5, func() { w.reconcile(t) })
 		}
 		w.reconcile(t)
@@ -64,6 +66,41 @@ func TestKilledWhileCutting(t *testing.T) {
 	}
 }
 
+// TestKilledWhenAllWasRecorded: what was vouched for before the kill stays so.
+func TestKilledWhenAllWasRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.Config.Sites[0].Settled = []string{"true"}
+	w.left.Connections = []nginxconf.Connection{one}
+	w.set(t, status.Offline)
+	w.set(t, status.Online)
+	journal, err := json.Marshal(intent{Version: journalVersion, Cut: true, Changes: []intendedOne{{"demo", status.Online, w.next(t, status.Admin)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.left.Connections = []nginxconf.Connection{one}
+	w.set(t, status.Admin)
+	if err := nginxconf.WriteFile(w.journalFile(), append(journal, '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.Config.Sites[0].Settled = nil
+	w.reconcile(t)
+	if r := w.set(t, status.Offline); r.SafeSince == nil {
+		t.Error("not safe, though nothing was cut since the application was found idle")
+	}
+}
+
+// next is the document that a change to the mode would have.
+func (w *world) next(t *testing.T, mode status.Mode) status.Document {
+	t.Helper()
+	r, _, err := w.record("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := next(r.Document, w.site, w.request(mode), w.now.Truncate(time.Second))
+	d.Seq, d.UpdatedAt = r.Document.Seq+1, w.now.Truncate(time.Second)
+	return d
+}
+
 // TestKilledWhileCuttingAndOverruled: the change that follows doesn't finish the one that has cut, and knows of it all the same.
 func TestKilledWhileCuttingAndOverruled(t *testing.T) {
 	w := newWorld(t)
@@ -71,11 +108,11 @@ func TestKilledWhileCuttingAndOverruled(t *testing.T) {
 	w.moment = func(what string) {
 		if what == "destroy" {
 			w.left.Connections = nil
-			panic(killed)
+			panic(errKilled)
 		}
 	}
 	if !w.killAt(1e9, func() { w.set(t, status.Admin) }) {
-		t.Fatal("it was not killed")
+		t.Fatal("it was not errKilled")
 	}
 	w.moment = func(string) {}
 	if r := w.set(t, status.Offline); r.SafeSince != nil {
@@ -92,12 +129,12 @@ func TestKilledAnywhere(t *testing.T) {
 				w := newWorld(t)
 				w.Config.Sites[0].Smoke = "/healthz"
 				w.set(t, from)
-				p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", from, to, n))
+				p := w.promise(t, fmt.Sprintf("%s to %s, errKilled at %d", from, to, n))
 				if !w.killAt(n, func() { w.set(t, to) }) {
 					break
 				}
 				if m := w.effective(); m != from && m != to && m != status.Offline {
-					t.Fatalf("%s to %s, killed at %d: nginx is %s", from, to, n, m)
+					t.Fatalf("%s to %s, errKilled at %d: nginx is %s", from, to, n, m)
 				}
 				begun := len(p.begun()) > 0
 				w.reconcile(t)
@@ -119,7 +156,7 @@ func TestKilledClosingIsNotUndone(t *testing.T) {
 		for n := 1; ; n++ {
 			w := newWorld(t)
 			w.set(t, c.recorded)
-			p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", c.recorded, c.wanted, n))
+			p := w.promise(t, fmt.Sprintf("%s to %s, errKilled at %d", c.recorded, c.wanted, n))
 			w.testErr = nginxconf.ErrRefused
 			if !w.killAt(n, func() { w.set(t, c.wanted) }) {
 				break
@@ -150,7 +187,7 @@ func TestSmokeAfterAKill(t *testing.T) {
 			was := w.killAt(n, func() { w.set(t, to) })
 			w.moment = func(what string) {
 				if w.effective() != status.Offline {
-					t.Fatalf("killed at %d: at %q nginx is %s, though the application fails", n, what, w.effective())
+					t.Fatalf("errKilled at %d: at %q nginx is %s, though the application fails", n, what, w.effective())
 				}
 			}
 			w.reconcile(t)
@@ -247,7 +284,7 @@ func (w *world) happen(t *testing.T, chance *rand.Rand, mode status.Mode, faults
 	case kind < 5:
 		n := 1 + chance.IntN(40)
 		w.killAt(n, try)
-		return fmt.Sprintf("set %s killed at %d", mode, n)
+		return fmt.Sprintf("set %s errKilled at %d", mode, n)
 	case kind < 6:
 		_, _ = w.Reconcile(t.Context(), 0)
 		return "reconcile"
