@@ -12,8 +12,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// errKilled is what a made-up kill panics with.
-var errKilled = errors.New("errKilled")
+// killed is what a made-up kill panics with.
+var errKilled = errors.New("killed")
 
 // killAt runs do until its surroundings are asked for something for the nth time, and ends it there as a kill would. It
 // reports whether it was.
@@ -38,7 +38,7 @@ func (w *world) killAt(n int, do func()) (was bool) {
 	return false
 }
 
-// TestKilledWhileCutting: what a errKilled command has cut, nobody vouches for.
+// TestKilledWhileCutting: what a killed command has cut, nobody vouches for.
 func TestKilledWhileCutting(t *testing.T) {
 	for _, settled := range [][]string{nil, {"true"}} {
 		w := newWorld(t)
@@ -52,10 +52,10 @@ func TestKilledWhileCutting(t *testing.T) {
 			}
 		}
 		if !w.killAt(1e9, func() { w.set(t, status.Offline) }) {
-			t.Fatal("it was not errKilled")
+			t.Fatal("it was not killed")
 		}
 		w.moment = func(string) {}
-		for range 3 { // and however often it is errKilled again
+		for range 3 { // and however often it is killed again
 			w.killAt(5, func() { w.reconcile(t) })
 		}
 		w.reconcile(t)
@@ -112,7 +112,7 @@ func TestKilledWhileCuttingAndOverruled(t *testing.T) {
 		}
 	}
 	if !w.killAt(1e9, func() { w.set(t, status.Admin) }) {
-		t.Fatal("it was not errKilled")
+		t.Fatal("it was not killed")
 	}
 	w.moment = func(string) {}
 	if r := w.set(t, status.Offline); r.SafeSince != nil {
