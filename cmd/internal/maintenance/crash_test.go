@@ -12,7 +12,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// killed is what a made-up kill panics with.
+// errKilled is what a made-up kill panics with.
 var errKilled = errors.New("killed")
 
 // killAt runs do until its surroundings are asked for something for the nth time, and ends it there as a kill would. It
@@ -129,12 +129,12 @@ func TestKilledAnywhere(t *testing.T) {
 				w := newWorld(t)
 				w.Config.Sites[0].Smoke = "/healthz"
 				w.set(t, from)
-				p := w.promise(t, fmt.Sprintf("%s to %s, errKilled at %d", from, to, n))
+				p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", from, to, n))
 				if !w.killAt(n, func() { w.set(t, to) }) {
 					break
 				}
 				if m := w.effective(); m != from && m != to && m != status.Offline {
-					t.Fatalf("%s to %s, errKilled at %d: nginx is %s", from, to, n, m)
+					t.Fatalf("%s to %s, killed at %d: nginx is %s", from, to, n, m)
 				}
 				begun := len(p.begun()) > 0
 				w.reconcile(t)
@@ -156,7 +156,7 @@ func TestKilledClosingIsNotUndone(t *testing.T) {
 		for n := 1; ; n++ {
 			w := newWorld(t)
 			w.set(t, c.recorded)
-			p := w.promise(t, fmt.Sprintf("%s to %s, errKilled at %d", c.recorded, c.wanted, n))
+			p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", c.recorded, c.wanted, n))
 			w.testErr = nginxconf.ErrRefused
 			if !w.killAt(n, func() { w.set(t, c.wanted) }) {
 				break
@@ -187,7 +187,7 @@ func TestSmokeAfterAKill(t *testing.T) {
 			was := w.killAt(n, func() { w.set(t, to) })
 			w.moment = func(what string) {
 				if w.effective() != status.Offline {
-					t.Fatalf("errKilled at %d: at %q nginx is %s, though the application fails", n, what, w.effective())
+					t.Fatalf("killed at %d: at %q nginx is %s, though the application fails", n, what, w.effective())
 				}
 			}
 			w.reconcile(t)
@@ -284,7 +284,7 @@ func (w *world) happen(t *testing.T, chance *rand.Rand, mode status.Mode, faults
 	case kind < 5:
 		n := 1 + chance.IntN(40)
 		w.killAt(n, try)
-		return fmt.Sprintf("set %s errKilled at %d", mode, n)
+		return fmt.Sprintf("set %s killed at %d", mode, n)
 	case kind < 6:
 		_, _ = w.Reconcile(t.Context(), 0)
 		return "reconcile"
