@@ -72,11 +72,17 @@ func (n *Nginx) Args(args ...string) []string {
 // Start starts nginx and returns once it listens on all its ports.
 func (n *Nginx) Start(tb testing.TB) {
 	tb.Helper()
+	args := n.Args("-g", "daemon off;")
+	n.launch(tb, exec.Command(args[0], args[1:]...))
+}
+
+// launch runs the command, which has to become nginx.
+func (n *Nginx) launch(tb testing.TB, cmd *exec.Cmd) {
+	tb.Helper()
 	if n.proc != nil && !n.proc.hasExited() {
 		tb.Fatal("rig: nginx is running already")
 	}
-	args := n.Args("-g", "daemon off;")
-	n.proc = startProcess(tb, exec.Command(args[0], args[1:]...))
+	n.proc = startProcess(tb, cmd)
 	// nginx binds its ports first and writes the pid file then.
 	WaitFor(tb, "nginx to start", func() bool {
 		if n.proc.hasExited() {
