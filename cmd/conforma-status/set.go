@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"time"
@@ -131,8 +130,8 @@ func (a *app) stateError(err error) error {
 		return failed(err, hintRecord)
 	case errors.Is(err, maintenance.ErrJournal):
 		return failed(err, hintJournal)
-	case errors.Is(err, fs.ErrPermission):
-		return failed(err, hintRoot)
+	case fileHint(err) != "":
+		return failed(err, fileHint(err))
 	case errors.Is(err, maintenance.ErrHoles):
 		return failed(err, hintHoles)
 	case errors.Is(err, maintenance.ErrClaimed):

@@ -70,6 +70,8 @@ const (
 	hintUnanswered        = "see why the application does not answer, then open the site with: conforma-status set online"
 	hintClaimed           = "it stays closed: see who closed it and why, then open it with: conforma-status set online"
 	hintRoot              = "run it as root (sudo), or as the user who owns the state directory and nginx's files"
+	hintNoRoom            = "make room on that file system, then repeat this command"
+	hintReadOnly          = "that file system is mounted read-only: remount it, then repeat this command"
 	hintHoles             = "include the site's rules first in that server {} too, or say --force if it is known and harmless"
 	hintNotShut           = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
 )

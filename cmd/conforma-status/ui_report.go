@@ -5,8 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -34,7 +36,7 @@ func (u *ui) receipts(rs []*maintenance.Receipt) {
 		fmt.Fprintln(u.people(), receiptLine(r))
 	}
 	if u.json {
-		u.document(siteDocument[*maintenance.Receipt]{1, rs})
+		u.document(siteDocument[*maintenance.Receipt]{1, append([]*maintenance.Receipt{}, rs...)})
 	}
 }
 
@@ -89,6 +91,8 @@ func receiptLine(r *maintenance.Receipt) string {
 func receiptHints(r *maintenance.Receipt) []string {
 	var hints []string
 	switch {
+	case fileHint(r.Err) != "":
+		hints = append(hints, fileHint(r.Err))
 	case errors.Is(r.Err, nginxconf.ErrNotInstalled):
 		hints = append(hints, hintNotInstalled)
 	case errors.Is(r.Err, nginxconf.ErrNotRunning):
@@ -106,6 +110,19 @@ func receiptHints(r *maintenance.Receipt) []string {
 		hints = append(hints, hintNotShut)
 	}
 	return hints
+}
+
+// fileHint says what to do where a file can't be written, "" where that is not what is wrong.
+func fileHint(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return hintRoot
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return hintNoRoom
+	case errors.Is(err, syscall.EROFS):
+		return hintReadOnly
+	}
+	return ""
 }
 
 // clock is a time as an operator reads it: in the machine's zone, with the date.

@@ -428,7 +428,8 @@ func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error)
 	if c.variant.held {
 		reconcile = append(reconcile, c.variant.args...)
 	}
-	if r := h.CLI(t, reconcile...); r.Code != 0 && r.Code != 1 && r.Code != 3 && r.Code != 4 {
+	first := h.CLI(t, reconcile...)
+	if r := first; r.Code != 0 && r.Code != 1 && r.Code != 3 && r.Code != 4 {
 		return nil, fmt.Errorf("reconcile: exit code %d\n%s", r.Code, r.Stderr)
 	}
 	h.mend(t)
@@ -439,7 +440,10 @@ func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error)
 	}
 	rules.unannounced = false
 	w.allow(rules)
-	return steps, h.agreed(t, c, want)
+	if err := h.agreed(t, c, want); err != nil {
+		return nil, fmt.Errorf("%w\nreconcile said:\n%s\nand then:\n%s", err, first.Stderr, r.Stderr)
+	}
+	return steps, nil
 }
 
 // agreed looks whether all views of the site agree on a mode.

@@ -207,8 +207,10 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error
 			c.receipt.Outcome, c.receipt.Published, c.receipt.Revision = Unchanged, true, c.record.Revision
 			c.receipt.SafeSince = c.record.SafeSince
 			c.receipt.describe(c.to)
-			if err := h.writeRecord(c.site.Name, c.record); err != nil { // for its new claim
-				return fmt.Errorf("write the record of %s: %w", c.site.Name, err)
+			if c.receipt.Claim != "" { // a new one: reconcile, which makes none, leaves no trace
+				if err := h.writeRecord(c.site.Name, c.record); err != nil {
+					return fmt.Errorf("write the record of %s: %w", c.site.Name, err)
+				}
 			}
 			continue
 		}

@@ -1,0 +1,67 @@
+package rig
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+)
+
+// Namespace is a view of the file system of its own, in which some directories are small and lie in memory. It goes with the
+// test, and nobody else sees it. An ordinary user gets one where the kernel has user namespaces.
+type Namespace struct{ holder *process }
+
+// NewNamespace makes one in which each of the directories, which exist, is empty and has room for 256 KiB.
+func NewNamespace(tb testing.TB, dirs ...string) *Namespace {
+	tb.Helper()
+	flags := "-m"
+	if os.Geteuid() != 0 {
+		flags = "-rm"
+	}
+	const script = `for d; do mount -t tmpfs -o size=256k,mode=755 none "$d" || exit 1; done; echo ready; exec sleep 1d`
+	n := &Namespace{startProcess(tb, exec.Command("unshare", append([]string{flags, "sh", "-c", script, "sh"}, dirs...)...))}
+	WaitFor(tb, "the namespace", func() bool {
+		if n.holder.hasExited() {
+			tb.Fatalf("rig: make a namespace: %s", n.holder.output(tb))
+		}
+		return n.holder.output(tb) == "ready\n"
+	})
+	return n
+}
+
+// Before is the command that runs another one in the namespace.
+func (n *Namespace) Before() []string {
+	before := []string{"nsenter", "-m", "-t", strconv.Itoa(n.holder.cmd.Process.Pid)}
+	if os.Geteuid() != 0 {
+		before = append(before, "-U", "--preserve-credentials")
+	}
+	return before
+}
+
+// Path is where the tests find a file of the namespace.
+func (n *Namespace) Path(path string) string {
+	return "/proc/" + strconv.Itoa(n.holder.cmd.Process.Pid) + "/root" + path
+}
+
+// Run runs a command in the namespace, which has to succeed.
+func (n *Namespace) Run(tb testing.TB, argv ...string) {
+	tb.Helper()
+	argv = append(n.Before(), argv...)
+	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		tb.Fatalf("rig: %v: %v\n%s", argv, err, out)
+	}
+}
+
+// StartIn is Start for an nginx that sees what is in the namespace.
+func (n *Nginx) StartIn(tb testing.TB, ns *Namespace) {
+	tb.Helper()
+	argv := append(ns.Before(), n.Args("-g", "daemon off;")...)
+	n.proc = startProcess(tb, exec.Command(argv[0], argv[1:]...)) // nsenter becomes nginx
+	WaitFor(tb, "nginx to start", func() bool {
+		if n.proc.hasExited() {
+			tb.Fatalf("rig: nginx did not start:\n%s", n.proc.output(tb))
+		}
+		pid, err := n.readPID()
+		return err == nil && pid == n.proc.cmd.Process.Pid
+	})
+}
