@@ -17,11 +17,16 @@ import (
 // one before it ended, and the last one's stays.
 func TestConcurrentSets(t *testing.T) {
 	t.Parallel()
-	chance := seeded(t)
 	calls := 30
 	if soaking() {
 		calls = 200
 	}
+	concurrentSets(t, calls)
+}
+
+func concurrentSets(t *testing.T, calls int) {
+	t.Helper()
+	chance := seeded(t)
 	h := newSingle(t)
 	modes := []status.Mode{status.Online, status.Offline, status.Admin}
 	w := watch(h, watchRules{modes: modes, adminShut: true})
