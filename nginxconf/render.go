@@ -56,9 +56,9 @@ const (
   add_header Cache-Control no-store always;
   add_header X-Conforma-Status {SHOWN} always;
   add_header Access-Control-Allow-Origin $http_origin always;
-  add_header Access-Control-Allow-Credentials $conforma_credentials always;
+  add_header Access-Control-Allow-Credentials true always;
   add_header Access-Control-Expose-Headers "Retry-After, X-Conforma-Status" always;
-  add_header Vary $conforma_vary always;`
+  add_header Vary Origin always;`
 	statusLines = `  default_type application/json;
   add_header Cache-Control no-cache always;
   add_header Access-Control-Allow-Origin * always;`
@@ -68,8 +68,8 @@ const (
 // open site doesn't pay for it.
 const (
 	knockLine    = "set $conforma_knock \"\";\n"
-	knockingLine = "set $conforma_knock \"$conforma_local|$http_x_conforma_door\"; "
-	doorLines    = "if ($conforma_knock = \"1|%s\") { set $conforma_shut \"\"; set $conforma_gate pass; }\n"
+	knockingLine = "set $conforma_knock \"$http_x_conforma_door|$remote_addr|$server_addr|$http_x_forwarded_for$http_x_real_ip$http_forwarded\"; "
+	doorLines    = "if ($conforma_knock ~ \"^%s[|](127[.][0-9.]+[|][^|]*|::1[|][^|]*|([^|]+)[|]\\2)[|]$\") { set $conforma_shut \"\"; set $conforma_gate pass; }\n"
 )
 
 // values collects what is put in place of the words in braces, each in nginx's quotes.

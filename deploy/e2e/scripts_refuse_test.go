@@ -89,7 +89,7 @@ func (s *scriptState) world(ts *testscript.TestScript) map[string]string {
 	if s.nginxRuns() {
 		for _, b := range h.Blocks {
 			if b.Site {
-				all["nginx's rules of "+b.Name] = h.Client(s.tb, b.Name).Get(s.tb, "/.conforma-status/probe").Body
+				all["nginx's rules of "+b.Name] = workerID.ReplaceAllString(h.Client(s.tb, b.Name).Get(s.tb, "/.conforma-status/probe").Body, "")
 			}
 		}
 	}
@@ -145,6 +145,9 @@ func oneDocument(ts *testscript.TestScript, text string) {
 		ts.Fatalf("more than one document:\n%s", text)
 	}
 }
+
+// workerID is what differs between the answers of nginx's workers.
+var workerID = regexp.MustCompile(`"pid":[0-9]+`)
 
 // answersOf are, for each mode, what the first page, the login page and a call are answered with, without a token.
 var answersOf = map[string]struct {

@@ -123,8 +123,8 @@ func (w *world) load() {
 	}
 	w.loaded.mode, w.loaded.revision = header(data)
 	w.loaded.door = "no door"
-	if _, rest, ok := strings.Cut(string(data), `"1|`); ok {
-		w.loaded.door, _, _ = strings.Cut(rest, `"`)
+	if _, rest, ok := strings.Cut(string(data), `$conforma_knock ~ "^`); ok {
+		w.loaded.door, _, _ = strings.Cut(rest, `[`)
 	}
 }
 
