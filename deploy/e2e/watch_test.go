@@ -62,7 +62,7 @@ func watch(site *rig.Single, rules watchRules) *watcher {
 			select {
 			case <-w.stop:
 				return
-			case <-time.After(10 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond):
 				w.look()
 			}
 		}
