@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +116,10 @@ func TestCrashTable(t *testing.T) {
 	crashTable(t, soaking())
 }
 
+// crashTime is how long cases of the table are begun. A machine that is too slow for the whole of it takes those that chance
+// puts first, and says how many they were.
+const crashTime = 8 * time.Minute
+
 // crashTable takes the whole table, or a few rows of it by chance.
 func crashTable(t *testing.T, all bool) {
 	t.Helper()
@@ -170,11 +175,17 @@ func crashTable(t *testing.T, all bool) {
 	if !all && len(table) > 15 {
 		table = table[:15]
 	}
+	began := time.Now()
+	var late atomic.Int64
 	share(t, table, func(t *testing.T, h *crashHost, c crashCase) error {
+		if time.Since(began) > crashTime {
+			late.Add(1)
+			return nil
+		}
 		_, err := h.crash(t, c)
 		return err
 	})
-	fmt.Printf("%s: %d of %d cases\n", t.Name(), len(first)+len(table), len(first)+whole)
+	fmt.Printf("%s: %d of %d cases\n", t.Name(), len(first)+len(table)-int(late.Load()), len(first)+whole)
 }
 
 // share has a few workers, each with a host of its own, take the cases. A host that a case has spoilt is replaced.
