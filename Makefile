@@ -14,7 +14,7 @@ TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile R
 SCRIPTS     := .ci/run $(wildcard deploy/*.sh)
 
 # What all the fuzz targets together may take in "make soak", and one of them at most, in seconds.
-FUZZ_TIME     := 200
+FUZZ_TIME     := 120
 FUZZ_TIME_ONE := 20
 
 # nginx lives in /usr/sbin, which is not on an ordinary user's PATH, and PostgreSQL's server in a directory of its own.
@@ -40,7 +40,7 @@ test: need-test build
 
 ## soak: what takes longer: the soak tests and a while of every fuzz target
 soak: need-test build
-	@(cd deploy/e2e && go test -race -count=1 -timeout 15m -tags soak -run '^TestSoak' ./...)
+	@(cd deploy/e2e && go test -race -count=1 -timeout 18m -tags soak -run '^TestSoak' ./...)
 	targets=$$(for module in $(MODULES); do
 	  (cd $$module && go test -list '^Fuzz' ./...) | awk -v dir=$$module \
 	    '/^Fuzz/ { names[++n] = $$1 } $$1 == "ok" { for (i = 1; i <= n; i++) print dir, $$2, names[i]; n = 0 }'

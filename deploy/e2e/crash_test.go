@@ -118,7 +118,7 @@ func TestCrashTable(t *testing.T) {
 
 // crashTime is how long cases of the table are begun. A machine that is too slow for the whole of it takes those that chance
 // puts first, and says how many they were.
-const crashTime = 8 * time.Minute
+const crashTime = 5 * time.Minute
 
 // crashTable takes the whole table, or a few rows of it by chance.
 func crashTable(t *testing.T, all bool) {
