@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
@@ -205,6 +207,21 @@ func TestAdminAfterAnUnsafeClosingDrainsAgain(t *testing.T) {
 	}
 	if _, err := os.Stat(s.ClosedFile()); err != nil {
 		t.Errorf("the closed file is gone while something of before is left: %v", err)
+	}
+	before = s.App.Count()
+	if r := s.CLI(t, "reconcile", "--drain", "0").Want(t, 0); strings.Contains(r.Stderr, "demo") {
+		t.Errorf("reconcile did something about what was to be left alone: %s", r.Stderr)
+	}
+	// What has to be mended is mended, and what was to be left alone still is.
+	if err := os.WriteFile(s.Host.SiteFile(rig.SingleSite), []byte("# by hand\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.CLI(t, "reconcile", "--drain", "0"); r.Code != 4 || strings.Contains(r.Stderr, "cut 1") {
+		t.Errorf("reconcile exited %d: %s", r.Code, r.Stderr)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := conn.Conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("reconcile cut what was to be left alone")
 	}
 	conn.Close()
 	s.CLI(t, "set", "admin", "--drain", "5s").Want(t, 0)

@@ -36,7 +36,7 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		}
 		return receipts(changes), nil
 	}
-	in := intent{Reason: req.Reason, Force: req.Force, Drain: req.Drain, NoCut: req.NoCut, MustAnswer: req.MustAnswer}
+	in := intent{Reason: req.Reason, Force: req.Force, Drain: req.Drain, MustAnswer: req.MustAnswer}
 	if err := h.carryOut(ctx, changes, in); err != nil {
 		return nil, err
 	}
@@ -55,6 +55,9 @@ func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
 		}
 		c.record.Claim = rand.Text()
 		c.receipt.Claim = c.record.Claim
+		if c.reapply {
+			c.record.NoCut = req.NoCut
+		}
 		changes = append(changes, c)
 		if c.reapply || c.to.Mode.Closed() && !req.WordsOnly {
 			judge = append(judge, c)
@@ -104,6 +107,7 @@ func (h *Host) finishInterrupted(ctx context.Context, overruled func(intendedOne
 			c.record.Cut++
 		}
 		c.record.Claim = rand.Text()
+		c.record.NoCut = one.NoCut
 		changes = append(changes, c)
 	}
 	if len(changes) == 0 {
@@ -215,7 +219,7 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error
 			continue
 		}
 		all = append(all, c)
-		in.Changes = append(in.Changes[:len(all)-1:len(all)-1], intendedOne{Site: c.site.Name, From: c.from, To: c.to})
+		in.Changes = append(in.Changes[:len(all)-1:len(all)-1], intendedOne{Site: c.site.Name, From: c.from, To: c.to, NoCut: c.record.NoCut})
 		if c.reapply {
 			reapply = append(reapply, c)
 			if c.to.Mode != status.Offline {

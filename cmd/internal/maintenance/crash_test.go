@@ -73,7 +73,7 @@ func TestKilledWhenAllWasRecorded(t *testing.T) {
 	w.left.Connections = []nginxconf.Connection{one}
 	w.set(t, status.Offline)
 	w.set(t, status.Online)
-	journal, err := json.Marshal(intent{Version: journalVersion, Cut: true, Changes: []intendedOne{{"demo", status.Online, w.next(t, status.Admin)}}})
+	journal, err := json.Marshal(intent{Version: journalVersion, Cut: true, Changes: []intendedOne{{Site: "demo", From: status.Online, To: w.next(t, status.Admin)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

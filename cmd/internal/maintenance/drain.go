@@ -60,11 +60,11 @@ func (r *run) drain(ctx context.Context, changes []*change, in intent) {
 	err := r.step(StepDrain, changes, func() error { return r.await(ctx, watched, changes, in.Drain) })
 	var rest []*change
 	for _, c := range changes {
-		if watched[c].quiet < quiet {
+		if watched[c].quiet < quiet && !c.record.NoCut {
 			rest = append(rest, c)
 		}
 	}
-	if err == nil && len(rest) > 0 && !in.NoCut {
+	if err == nil && len(rest) > 0 {
 		err = r.step(StepCut, rest, func() error { return r.cut(ctx, watched, rest) })
 	}
 	for _, c := range changes {

@@ -44,7 +44,6 @@ type intent struct {
 	Reason   string        `json:"reason,omitempty"`
 	Force    bool          `json:"force,omitempty"`
 	Drain    time.Duration `json:"drain"`
-	NoCut    bool          `json:"noCut,omitempty"`
 	// MustAnswer has an opening fail where the application doesn't answer.
 	MustAnswer bool `json:"mustAnswer,omitempty"`
 	// Cut is set when a command that was killed had begun to cut: nobody counted what.
@@ -57,6 +56,8 @@ type intendedOne struct {
 	Site string          `json:"site"`
 	From status.Mode     `json:"from"`
 	To   status.Document `json:"to"`
+	// NoCut is set when what is left of the site is not to be cut.
+	NoCut bool `json:"noCut,omitempty"`
 }
 
 // journalVersion is the version of the journal on disk.

@@ -128,8 +128,7 @@ func (f facts) mostOpen(recorded status.Mode) status.Mode {
 	return open
 }
 
-// inForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it belongs, and
-// nothing of before is left.
+// inForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it belongs.
 func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
 	rules, err := h.rules(s, r.Door).Render(r.Document.Mode, r.Revision)
 	if err != nil {
@@ -140,11 +139,10 @@ func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
 		return false, err
 	}
 	httpDisk, _ := os.ReadFile(nginxconf.HTTPFile(h.Config.Nginx.ConfDir))
-	offline := r.Document.Mode == status.Offline
-	safe := !r.Document.Mode.Closed() || r.SafeSince != nil
-	return safe && bytes.Equal(rules, f.disk) && bytes.Equal(http, httpDisk) && f.liveErr == nil &&
+	shut := r.Document.Mode == status.Offline || r.held() && f.shut
+	return bytes.Equal(rules, f.disk) && bytes.Equal(http, httpDisk) && f.liveErr == nil &&
 		f.live.Mode == r.Document.Mode && f.live.Revision == r.Revision &&
-		f.shut == offline && f.live.Closed == offline, nil
+		f.shut == shut && f.live.Closed == shut, nil
 }
 
 // plan works out the way of one site to mode. A document given in want is taken as it is (an interrupted
@@ -187,10 +185,11 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *statu
 		if settled, err = h.inForce(s, c.record, f); err != nil {
 			return nil, err
 		}
+		settled = settled && c.record.safe()
 	}
 	c.reapply = !settled
 	open := f.mostOpen(recorded)
-	if c.known && recorded.Closed() && c.record.SafeSince == nil {
+	if c.known && !c.record.safe() {
 		open = status.Online // what was let in before it closed may still be there
 	}
 	c.shutFirst = c.reapply && c.to.Mode.Closed() && !open.StricterThan(c.to.Mode)

@@ -65,9 +65,7 @@ func (h *Host) unsettle(ctx context.Context, c *change) error {
 	if err != nil {
 		return err
 	}
-	safe := c.record
-	safe.SafeSince = new(time.Time)
-	inForce, err := h.inForce(c.site, safe, f)
+	inForce, err := h.inForce(c.site, c.record, f)
 	if err != nil {
 		return err
 	}

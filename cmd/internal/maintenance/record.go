@@ -37,11 +37,20 @@ type Record struct {
 	SafeSince *time.Time `json:"safeSince"`
 	// Cut counts the connections that were cut since the site was open and that nobody has vouched for.
 	Cut int `json:"cut"`
+	// NoCut is set when the operator asked for what was left to be left alone: nothing but another set may cut it.
+	NoCut bool `json:"noCut,omitempty"`
 	// Published is the sequence number last put into the store by this machine, 0 when none was.
 	Published uint64 `json:"published"`
 	// Unpublished is set while Document is not in the store yet.
 	Unpublished bool `json:"unpublished"`
 }
+
+// safe reports whether nothing that was let in before the site closed is left.
+func (r Record) safe() bool { return !r.Document.Mode.Closed() || r.SafeSince != nil }
+
+// held reports whether a site in admin mode may still be shut by its closed file, because what was let in before is
+// left alone.
+func (r Record) held() bool { return r.Document.Mode == status.Admin && r.NoCut && !r.safe() }
 
 func (h *Host) recordFile(name string) string {
 	return filepath.Join(h.Config.StateDir, "records", name+".json")
