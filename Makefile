@@ -33,7 +33,8 @@ demo: need-demo build
 # with the detector takes longer than running them. "make soak" does it for what takes long.
 ## test: all tests, against a real nginx, S3 server, PostgreSQL and browser
 test: need-test build
-	@go test -race -vet=off ./...
+	@out=$$(node --test status/client/test/*.test.js) || { echo "$$out"; exit 1; }
+	go test -race -vet=off ./...
 	cd deploy/e2e
 	go test -vet=off -count=1 -timeout 20m ./...
 	echo "make test: all tests passed"
@@ -105,7 +106,7 @@ need-demo: need-go
 
 # The race detector needs a C compiler.
 need-test: need-go
-	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15)
+	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs)
 
 need-lint: need-go
 	@$(call need,shellcheck:shellcheck)

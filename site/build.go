@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/client"
 )
 
 var (
@@ -46,11 +47,13 @@ const (
 
 	htmlType   = "text/html; charset=utf-8"
 	schemaType = "application/json; charset=utf-8"
+	scriptType = "text/javascript; charset=utf-8"
 
 	// pageCache has the page asked for again on each visit, mostly answered by 304: a page from before
 	// the last publication may look for a status that has moved.
 	pageCache   = "no-cache"
 	schemaCache = "public, max-age=3600"
+	scriptCache = "public, max-age=3600"
 )
 
 // Build renders the files of one site: the page of each language, the main one last, and before them
@@ -62,6 +65,9 @@ func Build(c *Content, s Site) ([]File, error) {
 		return nil, fmt.Errorf("build page of site %s: %w", s.Name, err)
 	}
 	files := []File{{path.Join(s.Path, status.SchemaFileName), status.Schema(), schemaType, schemaCache}}
+	for _, f := range client.Files() {
+		files = append(files, File{path.Join(s.Path, f.Name), f.Data, scriptType, scriptCache})
+	}
 	for i := len(c.pages) - 1; i >= 0; i-- {
 		p := c.pages[i]
 		dir, canonical, statusURL := s.Path, s.PageURL, status.FileName

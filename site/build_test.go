@@ -67,9 +67,9 @@ func TestBuiltInPage(t *testing.T) {
 func TestBuildNamesItsFiles(t *testing.T) {
 	c := mustLoad(t, "index.en.md", ok, "index.pt.md", ok, "index.fr.md", ok)
 	for path, want := range map[string][]string{
-		"":           {"status.schema.json", "pt/index.html", "fr/index.html", "index.html"},
-		"demo":       {"demo/status.schema.json", "demo/pt/index.html", "demo/fr/index.html", "demo/index.html"},
-		"sites/demo": {"sites/demo/status.schema.json", "sites/demo/pt/index.html", "sites/demo/fr/index.html", "sites/demo/index.html"},
+		"":           {"status.schema.json", "conforma-status.js", "conforma-status-notice.js", "pt/index.html", "fr/index.html", "index.html"},
+		"demo":       {"demo/status.schema.json", "demo/conforma-status.js", "demo/conforma-status-notice.js", "demo/pt/index.html", "demo/fr/index.html", "demo/index.html"},
+		"sites/demo": {"sites/demo/status.schema.json", "sites/demo/conforma-status.js", "sites/demo/conforma-status-notice.js", "sites/demo/pt/index.html", "sites/demo/fr/index.html", "sites/demo/index.html"},
 	} {
 		s := demo
 		s.Path = path
@@ -81,8 +81,11 @@ func TestBuildNamesItsFiles(t *testing.T) {
 			if page && (f.ContentType != "text/html; charset=utf-8" || f.CacheControl != "no-cache") {
 				t.Errorf("%s is served as %q, %q", f.Key, f.ContentType, f.CacheControl)
 			}
-			if !page && (!bytes.Equal(f.Data, status.Schema()) || f.ContentType != "application/json; charset=utf-8") {
+			if i == 0 && (!bytes.Equal(f.Data, status.Schema()) || f.ContentType != "application/json; charset=utf-8") {
 				t.Errorf("%s is not the schema, as JSON", f.Key)
+			}
+			if strings.HasSuffix(f.Key, ".js") && (len(f.Data) == 0 || f.ContentType != "text/javascript; charset=utf-8") {
+				t.Errorf("%s is not a script", f.Key)
 			}
 		}
 	}
@@ -91,8 +94,8 @@ func TestBuildNamesItsFiles(t *testing.T) {
 func TestBuildGivesEachPageItsPlace(t *testing.T) {
 	built := mustBuild(t, mustLoad(t, "index.en.md", ok, "index.pt.md", ok), demo)
 	for i, want := range map[int][]string{
-		1: {`<html lang="pt">`, `data-status="../status.json"`, `<link rel="canonical" href="https://maintenance.example.org/pt/">`},
-		2: {`<html lang="en">`, `data-status="status.json"`, `<link rel="canonical" href="https://maintenance.example.org/">`},
+		3: {`<html lang="pt">`, `data-status="../status.json"`, `<link rel="canonical" href="https://maintenance.example.org/pt/">`},
+		4: {`<html lang="en">`, `data-status="status.json"`, `<link rel="canonical" href="https://maintenance.example.org/">`},
 	} {
 		for _, w := range want {
 			if !bytes.Contains(built[i].Data, []byte(w)) {

@@ -1,0 +1,8 @@
+import type { ApolloLink } from "@apollo/client/core";
+import type { Watch } from "./conforma-status.js";
+
+/**
+ * A link for Apollo Client 3 and 4, to stand first, that asks for the status when an operation fails. It hands results
+ * and errors on, except that nothing comes any more once the page is being left.
+ */
+export function maintenanceLink(status: Pick<Watch, "failedQuery" | "leaving">): ApolloLink;

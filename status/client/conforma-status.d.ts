@@ -1,0 +1,71 @@
+/** The status document, as it is published: see status.schema.json beside it. */
+export interface Status {
+  version: 1;
+  site: string;
+  mode: "online" | "offline" | "admin";
+  /** Only grows. */
+  seq: number;
+  /** Times are RFC 3339 in UTC. */
+  since: string;
+  expectedUntil: string | null;
+  message: string | null;
+  messages: Record<string, string> | null;
+  /** The next announced maintenance window. */
+  next: { from: string; until: string | null } | null;
+  appUrl: string;
+  pageUrl: string;
+  updatedAt: string;
+}
+
+/**
+ * Why a query failed. "maintenance": the page is being left, unless `onLeave` forbade it. "trouble": it is the
+ * server's fault, or the application's; say so and try again. "connection": neither the server nor the status
+ * can be reached.
+ */
+export type Verdict = "maintenance" | "trouble" | "connection";
+
+export interface Options {
+  /** Absolute URL of status.json on the maintenance site. */
+  statusUrl: string;
+  /** Whether the user may stay in admin mode; asked each time. It must not throw. Default: nobody may. */
+  isAdmin?: () => boolean;
+  /** Path of the login page, where everybody may stay in admin mode. Default: "/login". */
+  loginPath?: string;
+  /** Milliseconds within which each visible tab asks, or hears from another tab. Default: 15000. */
+  every?: number;
+  /** Called with each status that differs from the one before, the first one included. */
+  onChange?: (status: Status) => void;
+  /**
+   * Called before the page is left, to save drafts or to show something. `failed` tells that a query has failed
+   * already, and nothing is to be waited for; else it is the poll that brought the news. The page is left when the
+   * result, or what its promise resolves to, is there; `false` keeps it. `signal` aborts when whatever is shown
+   * is to go: the page is left, or the site is open again.
+   */
+  onLeave?: (status: Status, failed: boolean | undefined, signal: AbortSignal) => unknown;
+  /** Called when a query of an administrator failed in admin mode: the site may still be closing. */
+  onWait?: (status: Status) => void;
+  /** What is used of the browser: `fetch`, `setTimeout`, `clearTimeout`, `document`, `location`, `Date`, `Math`,
+   * `sessionStorage`, `BroadcastChannel` and `addEventListener`. Default: `globalThis`. */
+  window?: object;
+}
+
+export interface Watch {
+  /** Asks for the status afresh. Takes whatever failed: an error of any library, a Response, a CloseEvent. Never rejects. */
+  failedQuery(failure: unknown): Promise<Verdict>;
+  /**
+   * `fetch` that asks for the status after a network error, a 404, a 5xx, an opaque redirect, or HTML. Resolves and rejects as
+   * `fetch` does, except that it never does either once the page is being left.
+   */
+  fetch: typeof fetch;
+  /** The newest status, once there is one. */
+  readonly status?: Status;
+  /** True once the page is being left. */
+  readonly leaving?: boolean;
+  /** Milliseconds since 1970 by the server's clock, where its Date header can be read, else by this machine's. */
+  now(): number;
+  /** Ends the watch. */
+  stop(): void;
+}
+
+/** Watches the status, and leaves for the maintenance page when the site closes. */
+export function watchStatus(options: Options): Watch;

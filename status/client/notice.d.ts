@@ -1,0 +1,16 @@
+import type { Options } from "./conforma-status.js";
+
+export interface NoticeOptions {
+  /** How long the notice stands before the page is left. Default: 10. */
+  seconds?: number;
+  /** Seconds before an announced window at which it is warned of. Default: 900. */
+  ahead?: number;
+  /** Milliseconds since 1970: the `now` of what `watchStatus` returns knows better than the default, `Date.now`. */
+  now?: () => number;
+  /** A language tag. English, French, Portuguese and Spanish are there. Default: the page's, else the browser's. */
+  lang?: string;
+  document?: Document;
+}
+
+/** A short notice in place of one's own: `watchStatus({ statusUrl, ...notice() })`. */
+export function notice(options?: NoticeOptions): Required<Pick<Options, "onChange" | "onLeave" | "onWait">>;

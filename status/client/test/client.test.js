@@ -1,0 +1,428 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import test from "node:test";
+import { watchStatus } from "../conforma-status.js";
+import { World, document1, flush } from "./world.js";
+
+const statusUrl = "https://maintenance.example.org/demo/status.json";
+const every = 15000;
+const page = "https://maintenance.example.org/demo/#from=" + encodeURIComponent("https://demo.example.org/applications/7?tab=2#part");
+const offline = document1({ mode: "offline", seq: 2 });
+const admin = document1({ mode: "admin", seq: 2 });
+
+const open = (world, options, tabOptions) => {
+  const tab = world.tab(tabOptions);
+  tab.watch = watchStatus({ statusUrl, window: tab.window, ...options });
+  return tab;
+};
+
+const networkError = new TypeError("Failed to fetch");
+const apollo3 = { name: "ApolloError", networkError: { name: "ServerError", statusCode: 503 } };
+
+test("one verdict for each failure and status", async (t) => {
+  const failures = {
+    "network error": networkError,
+    "Firefox's network error": new TypeError("NetworkError when attempting to fetch resource."),
+    "timeout": new DOMException("signal timed out", "TimeoutError"),
+    "network error in Apollo 3": { name: "ApolloError", networkError },
+    "WebSocket closed": { type: "close", code: 1006 },
+    "answer 404": new Response("", { status: 404 }),
+    "answer 500": new Response("", { status: 500 }),
+    "our 503": new Response("{}", { status: 503, headers: { "X-Conforma-Status": "offline" } }),
+    "opaque redirect": { type: "opaqueredirect", status: 0 },
+    "HTML for JSON": new SyntaxError("Unexpected token '<'"),
+    "Apollo 3, ServerError": apollo3,
+    "Apollo 3, HTML": { name: "ServerParseError", statusCode: 200 },
+    "Apollo 4, ServerError": { name: "ServerError", statusCode: 503, bodyText: "{}" },
+    "GraphQL, MAINTENANCE": { errors: [{ extensions: { code: "MAINTENANCE" } }] },
+    "nothing": undefined,
+    "null": null,
+    "a text": "failed",
+  };
+  const atNetwork = new Set(Object.keys(failures).slice(0, 5));
+  const lost = (name) => atNetwork.has(name) ? "connection" : "trouble";
+  // What the store answers, whether the user is an administrator, and what it comes to.
+  const rows = {
+    "open": [document1({ seq: 2 }), false, "trouble"],
+    "closed": [offline, false, "maintenance"],
+    "closed, for an administrator": [offline, true, "maintenance"],
+    "admin, for a user": [admin, false, "maintenance"],
+    "admin, for an administrator": [admin, true, "trouble"],
+    "an older copy": [document1({ mode: "offline", seq: 0 }), false, "trouble"],
+    "unreachable": ["down", false, lost],
+    "404": [404, false, lost],
+    "500": [500, false, lost],
+    "HTML": ["<!doctype html>", false, lost],
+    "null as status": ["null", false, lost],
+    "of another version": [{ ...offline, version: 2 }, false, lost],
+    "in an unknown mode": [{ ...offline, mode: "ajar" }, false, "trouble"],
+    "leads into a script": [{ ...offline, pageUrl: "javascript:alert(1)" }, false, lost],
+    "with keys of the future": [{ ...offline, colour: "blue" }, false, "maintenance"],
+  };
+  for (const [status, [store, isAdmin, want]] of Object.entries(rows)) {
+    for (const [name, failure] of Object.entries(failures)) {
+      await t.test(`${status}: ${name}`, async () => {
+        const world = new World();
+        const tab = open(world, { isAdmin: () => isAdmin });
+        await world.pass(100);
+        world.store = store;
+        const verdict = typeof want === "function" ? want(name) : want;
+        assert.equal(await tab.watch.failedQuery(failure), verdict);
+        assert.deepEqual(tab.gone, verdict === "maintenance" ? [page] : undefined);
+      });
+    }
+  }
+});
+
+test("fifty failures at once ask once, and leave once", async () => {
+  const world = new World();
+  const tab = open(world);
+  await world.pass(100);
+  world.store = offline;
+  const before = world.polls.length;
+  const verdicts = await Promise.all(Array.from({ length: 50 }, () => tab.watch.failedQuery(networkError)));
+  assert.deepEqual(new Set(verdicts), new Set(["maintenance"]));
+  assert.equal(world.polls.length - before, 1);
+  assert.deepEqual(tab.gone, [page]);
+});
+
+test("a poll that was under way when a query failed is not believed", async () => {
+  const world = new World();
+  const tab = open(world);
+  await world.pass(100);
+  let answer;
+  world.store = () => new Promise((done) => answer = done);
+  tab.fire("online"); // the poll
+  await flush();
+  const verdict = tab.watch.failedQuery(networkError);
+  world.store = offline;
+  answer(document1());
+  assert.equal(await verdict, "maintenance");
+});
+
+test("a status that fetch can't even ask for is asked for again", async () => {
+  const world = new World();
+  const tab = world.tab();
+  const { fetch } = tab.window;
+  tab.window.fetch = () => { throw new Error("no"); };
+  const watch = watchStatus({ statusUrl, window: tab.window });
+  assert.equal(await watch.failedQuery(networkError), "connection");
+  assert.equal(await watch.failedQuery(networkError), "connection");
+  tab.window.fetch = fetch;
+});
+
+test("every visible tab knows within one interval, and one asks for all", async () => {
+  const world = new World();
+  const knew = [];
+  const tabs = Array.from({ length: 10 }, (_, i) => open(world, { onLeave: () => knew[i] = world.time }));
+  await world.pass(20 * every + 4321);
+  const quiet = world.polls.length;
+  await world.pass(100 * every);
+  const rate = (world.polls.length - quiet) / 100;
+  assert.ok(rate > 1 && rate < 1.3, `${rate} polls in an interval`);
+  const closed = world.time;
+  world.store = offline;
+  await world.pass(every);
+  assert.equal(knew.filter(Boolean).length, 10);
+  assert.ok(Math.max(...knew) - closed <= every);
+  assert.ok(tabs.every((tab) => tab.gone?.length === 1));
+});
+
+test("the leader among the tabs goes, and the others still know in time", async () => {
+  for (const way of ["hides", "closes"]) {
+    const world = new World();
+    const tabs = [open(world), open(world), open(world)];
+    await world.pass(10 * every);
+    const leader = world.polls.at(-1).tab;
+    if (way === "hides") leader.hide(true);
+    else leader.watch.stop();
+    world.store = offline;
+    await world.pass(every);
+    for (const tab of tabs) assert.equal(tab.gone?.length, tab === leader ? undefined : 1, way);
+  }
+});
+
+test("a hidden tab asks nothing, and at once when it is shown", async () => {
+  const world = new World();
+  const tab = open(world);
+  await world.pass(100);
+  tab.hide(true);
+  const before = world.polls.length;
+  world.store = offline;
+  await world.pass(100 * every);
+  assert.equal(world.polls.length, before);
+  assert.equal(tab.gone, undefined);
+  tab.hide(false);
+  await world.pass(0);
+  assert.deepEqual(tab.gone, [page]);
+});
+
+test("a tab that is back online asks at once", async () => {
+  const world = new World();
+  world.store = "down";
+  const tab = open(world);
+  await world.pass(10 * every);
+  world.store = offline;
+  tab.fire("online");
+  await world.pass(0);
+  assert.deepEqual(tab.gone, [page]);
+});
+
+test("a tab that slept asks when it wakes up", async () => {
+  const world = new World();
+  const tab = open(world);
+  await world.pass(100);
+  world.store = offline;
+  world.time += 8 * 3600 * 1000; // timers stood still
+  await world.pass(every);
+  assert.deepEqual(tab.gone, [page]);
+});
+
+test("a store that is away is asked less and less, down to each 16 intervals", async () => {
+  const world = new World();
+  world.store = "down";
+  const tab = open(world, {}, { random: () => .5 });
+  await world.pass(200 * every);
+  const gaps = world.polls.map(({ at }, i) => at - world.polls[i - 1]?.at).slice(1).map((ms) => Math.round(ms / (.85 * every)));
+  assert.deepEqual(gaps.slice(0, 6), [2, 4, 8, 16, 16, 16]);
+  world.store = document1();
+  await world.pass(16 * every);
+  const before = world.polls.length;
+  await world.pass(10 * every);
+  assert.ok(world.polls.length - before >= 10);
+  assert.equal(tab.gone, undefined);
+});
+
+test("an older status never wins", async (t) => {
+  await t.test("from a cache", async () => {
+    const world = new World();
+    world.store = document1({ seq: 5 });
+    const tab = open(world);
+    await world.pass(100);
+    world.store = { ...offline, seq: 4 };
+    await world.pass(5 * every);
+    assert.equal(await tab.watch.failedQuery(apollo3), "trouble");
+    assert.equal(tab.watch.status.seq, 5);
+    assert.equal(tab.gone, undefined);
+  });
+  await t.test("over a reload", async () => {
+    const world = new World(), storage = {};
+    world.store = document1({ seq: 5 });
+    open(world, {}, { storage });
+    await world.pass(100);
+    world.store = { ...offline, seq: 4 };
+    const tab = open(world, {}, { storage });
+    await world.pass(5 * every);
+    assert.equal(tab.gone, undefined);
+  });
+  await t.test("from another tab", async () => {
+    const world = new World();
+    world.store = document1({ seq: 5 });
+    const tab = open(world);
+    await world.pass(100);
+    tab.channel.onmessage({ data: [{ ...offline, seq: 4 }, 0] });
+    assert.equal(tab.gone, undefined);
+  });
+  await t.test("where storage is forbidden", async () => {
+    const world = new World();
+    const tab = world.tab();
+    Object.defineProperty(tab.window, "sessionStorage", { get() { throw new Error("denied"); } });
+    const watch = watchStatus({ statusUrl, window: tab.window });
+    world.store = document1({ seq: 5 });
+    await world.pass(2 * every);
+    world.store = { ...offline, seq: 4 };
+    await world.pass(2 * every);
+    assert.equal(watch.status.seq, 5);
+    world.store = { ...offline, seq: 6 };
+    await world.pass(every);
+    assert.deepEqual(tab.gone, [page]);
+  });
+});
+
+test("time is the server's", async () => {
+  const world = new World();
+  world.serverAhead = -3 * 3600 * 1000;
+  const tab = open(world);
+  await world.pass(1000);
+  assert.ok(Math.abs(tab.watch.now() - (world.time + world.serverAhead)) < 2000);
+});
+
+test("leaving", async (t) => {
+  const cases = {
+    "no callback": [{}, true],
+    "a callback": [{ onLeave: () => {} }, true],
+    "a veto": [{ onLeave: () => false }, false],
+    "a veto that takes a while": [{ onLeave: async () => false }, false],
+    "a draft that can't be saved": [{ onLeave: () => { throw new Error("full"); } }, true],
+    "a draft that can't be saved after a while": [{ onLeave: async () => { throw new Error("full"); } }, true],
+    "a notice that nobody has closed yet": [{ onLeave: () => new Promise(() => {}) }, false],
+  };
+  for (const [name, [options, leaves]] of Object.entries(cases)) {
+    await t.test(name, async () => {
+      const world = new World();
+      const tab = open(world, options);
+      await world.pass(100);
+      world.store = offline;
+      await world.pass(every);
+      assert.deepEqual(tab.gone, leaves ? [page] : undefined);
+      assert.equal(Boolean(tab.watch.leaving), leaves);
+    });
+  }
+  await t.test("a query fails while the notice stands", async () => {
+    const world = new World();
+    const told = [];
+    const tab = open(world, { onLeave: (doc, failed, signal) => told.push({ failed, signal }) && (failed || new Promise(() => {})) });
+    await world.pass(100);
+    world.store = offline;
+    await world.pass(every);
+    assert.equal(tab.gone, undefined);
+    assert.equal(await tab.watch.failedQuery(apollo3), "maintenance");
+    assert.deepEqual(tab.gone, [page]);
+    assert.deepEqual(told.map(({ failed }) => Boolean(failed)), [false, true]);
+    assert.ok(told[0].signal.aborted, "the notice goes");
+  });
+  await t.test("the site opens while the notice stands", async () => {
+    const world = new World();
+    let done, signal;
+    const tab = open(world, { onLeave: (doc, failed, s) => new Promise((f) => { done = f; signal = s; }) });
+    await world.pass(100);
+    world.store = offline;
+    await world.pass(every);
+    world.store = document1({ seq: 3 });
+    await world.pass(every);
+    assert.ok(signal.aborted, "the notice goes");
+    done();
+    await world.pass(every);
+    assert.equal(tab.gone, undefined);
+  });
+  await t.test("a veto holds until the site closes anew", async () => {
+    const world = new World();
+    let asked = 0;
+    const tab = open(world, { onLeave: () => { asked++; return false; } });
+    world.store = offline;
+    await world.pass(10 * every);
+    assert.equal(asked, 1);
+    world.store = document1({ seq: 3 });
+    await world.pass(2 * every);
+    world.store = { ...offline, seq: 4, since: "2026-11-23T01:00:00Z" };
+    await world.pass(2 * every);
+    assert.equal(asked, 2);
+    tab.watch.stop();
+  });
+  await t.test("another callback that throws keeps nobody", () => {
+    // Apart, because the test runner takes the rejection that nobody handles for a failure of its own.
+    const { stdout, stderr } = spawnSync(process.execPath, ["--unhandled-rejections=warn", "--input-type=module", "-e", `
+      import { watchStatus } from ${JSON.stringify(new URL("../conforma-status.js", import.meta.url).href)};
+      import { World, document1 } from ${JSON.stringify(new URL("world.js", import.meta.url).href)};
+      const world = new World();
+      const tab = world.tab();
+      world.store = document1({ mode: "offline" });
+      watchStatus({ statusUrl: "x", window: tab.window, onChange: () => { throw new Error("the application's own"); } });
+      await world.pass(100);
+      console.log(tab.gone.length);
+    `], { encoding: "utf8" });
+    assert.equal(stdout, "1\n", stderr);
+    assert.match(stderr, /the application's own/);
+  });
+});
+
+test("admin mode", async (t) => {
+  for (const [name, options, path, leaves] of [
+    ["a user", { isAdmin: () => false }, "/list", true],
+    ["nobody said who is who", {}, "/list", true],
+    ["an administrator", { isAdmin: () => true }, "/list", false],
+    ["somebody about to log in", { isAdmin: () => false }, "/login", false],
+    ["somebody about to log in elsewhere", { isAdmin: () => false, loginPath: "/enter" }, "/enter", false],
+    ["somebody beside the login page", { isAdmin: () => false }, "/login/help", true],
+  ]) {
+    await t.test(name, async () => {
+      const world = new World();
+      const waits = [];
+      const tab = open(world, { ...options, onWait: (doc) => waits.push(doc.mode) }, { path });
+      await world.pass(100);
+      world.store = admin;
+      await world.pass(every);
+      assert.equal(tab.gone?.length, leaves ? 1 : undefined);
+      if (leaves) return;
+      assert.equal(await tab.watch.failedQuery(apollo3), "trouble");
+      assert.deepEqual(waits, ["admin"], "is told to wait");
+      world.store = { ...offline, seq: 3 };
+      await world.pass(every);
+      assert.equal(tab.gone?.length, 1, "nobody stays in offline mode");
+    });
+  }
+});
+
+test("onChange hears of each change once, and of what is announced", async () => {
+  const world = new World();
+  const heard = [];
+  open(world, { onChange: ({ seq, next }) => heard.push([seq, next?.from]) });
+  await world.pass(5 * every);
+  world.store = document1({ seq: 2, next: { from: "2026-11-23T09:00:00Z", until: null } });
+  await world.pass(5 * every);
+  assert.deepEqual(heard, [[1, undefined], [2, "2026-11-23T09:00:00Z"]]);
+});
+
+test("fetch", async (t) => {
+  const json = { headers: { "content-type": "application/json" } };
+  const rows = {
+    // What the application answers, whether the status is asked for, and what comes of it while the site is open.
+    "200": [() => new Response("{}", json), false],
+    "401": [() => new Response("{}", { status: 401, ...json }), false],
+    "404": [() => new Response("{}", { status: 404, ...json }), true],
+    "500": [() => new Response("{}", { status: 500, ...json }), true],
+    "503": [() => new Response("{}", { status: 503, ...json }), true],
+    "HTML": [() => new Response("<html>", { headers: { "content-type": "text/html" } }), true],
+    "opaque redirect": [() => ({ type: "opaqueredirect", status: 0, headers: new Headers() }), true],
+    "network error": [() => { throw networkError; }, true],
+    "given up by the application": [() => { throw new DOMException("", "AbortError"); }, false],
+  };
+  for (const [name, [answer, asks]] of Object.entries(rows)) {
+    for (const store of [document1({ seq: 2 }), offline, "down"]) {
+      await t.test(`${name}, ${store.mode ?? store}`, async () => {
+        const world = new World();
+        const tab = world.tab();
+        const { fetch } = tab.window;
+        tab.window.fetch = async (url, options) => url === statusUrl ? fetch(url, options) : answer();
+        const watch = watchStatus({ statusUrl, window: tab.window });
+        await world.pass(100);
+        world.store = store;
+        const before = world.polls.length;
+        let outcome = "withheld";
+        watch.fetch("/server/api").then((r) => outcome = r.status, (e) => outcome = e.name);
+        await world.pass(1000);
+        assert.equal(world.polls.length > before, asks, "asks for the status");
+        let want;
+        try {
+          want = answer().status;
+        } catch (e) {
+          want = e.name;
+        }
+        assert.equal(outcome, asks && store === offline ? "withheld" : want);
+      });
+    }
+  }
+});
+
+test("after stop nothing happens any more", async () => {
+  const world = new World();
+  const tab = open(world);
+  await world.pass(100);
+  tab.watch.stop();
+  const before = world.polls.length;
+  world.store = offline;
+  tab.fire("online");
+  tab.hide(false);
+  await world.pass(10 * every);
+  assert.equal(world.polls.length, before);
+  assert.equal(tab.gone, undefined);
+});
+
+test("the status is asked for as a bucket serves it best: revalidated, in bounded time", async () => {
+  const world = new World();
+  open(world);
+  await world.pass(0);
+  const { to, options: { cache, signal, headers } } = world.polls[0];
+  assert.deepEqual([to, cache, headers], [statusUrl, "no-cache", undefined]);
+  assert.ok(signal instanceof AbortSignal);
+});
