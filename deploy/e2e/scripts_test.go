@@ -74,6 +74,11 @@ func setupScript(env *testscript.Env) error {
 	}
 	env.Values[stateKey{}] = &scriptState{tb: tb}
 	env.Setenv("PATH", filepath.Dir(rig.Binary(tb))+":"+env.Getenv("PATH"))
+	logrotate, err := filepath.Abs("../logrotate/conforma-status")
+	if err != nil {
+		return err
+	}
+	env.Setenv("LOGROTATE", logrotate)
 	env.Setenv("LATER", time.Now().Add(90*time.Minute).UTC().Format(time.RFC3339))
 	for i := range 4 {
 		env.Setenv("PORT"+strconv.Itoa(i+1), strconv.Itoa(rig.Port(tb)))

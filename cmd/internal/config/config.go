@@ -20,6 +20,7 @@ type Config struct {
 	PageURL  string // where the store's root is served, without a trailing slash
 	StateDir string // absolute
 	Content  string // directory of Markdown, absolute; "" means the built-in content
+	AuditLog string // file that gets a line of JSON for each change, absolute; "" for none
 	S3       S3
 	Nginx    Nginx
 	Gate     Gate

@@ -57,6 +57,11 @@ func (r *reader) config(tree map[string]any) *Config {
 		PageURL:  strings.TrimRight(t.webURL("page_url"), "/"),
 		StateDir: t.nginxPath("state_dir", "/var/lib/conforma-status"),
 	}
+	if t.has("audit_log") {
+		c.AuditLog = t.absPath("audit_log", "")
+	} else {
+		t.known = append(t.known, "audit_log")
+	}
 	if c.Store != "" {
 		if _, _, err := store.ParseURL(c.Store); err != nil {
 			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)

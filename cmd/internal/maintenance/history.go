@@ -1,9 +1,11 @@
 package maintenance
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,9 +14,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// event is one line of the history: one change of one site, who made it, and what came of it.
-type event struct {
-	At            time.Time   `json:"at"`
+// Event is one line of the history and of the audit log: one change of one site, who made it, and what came of it.
+type Event struct {
+	At            time.Time   `json:"at"` // when it was over
 	Site          string      `json:"site"`
 	From          status.Mode `json:"from"`
 	To            status.Mode `json:"to"`
@@ -27,14 +29,91 @@ type event struct {
 	Cut           int         `json:"cut"`
 }
 
+// Window is one time that a site was closed: what was announced, against what it came to.
+type Window struct {
+	From           time.Time  `json:"from"`
+	Until          *time.Time `json:"until"` // null while the site is closed
+	ClosedBy       string     `json:"closedBy"`
+	OpenedBy       string     `json:"openedBy,omitempty"`
+	Reason         string     `json:"reason,omitempty"`
+	FirstAnnounced *time.Time `json:"firstAnnounced"` // the first ETA, null for none
+	LastAnnounced  *time.Time `json:"lastAnnounced"`  // the ETA that visitors were told last
+	// LateSeconds is by how much the site opened after the last ETA, negative for earlier; null without an ETA, or while the
+	// site is closed.
+	LateSeconds *int64 `json:"lateSeconds"`
+}
+
 // historyFile holds one event a line, the newest last.
 func (h *Host) historyFile() string { return filepath.Join(h.Config.StateDir, "history.jsonl") }
 
-// writeHistory appends what came of the changes to the history.
+// History returns what happened on this host, the oldest first, and how many lines of it can't be read: one may be cut
+// off where the machine lost power. There being no history yet is not an error.
+func (h *Host) History() (events []Event, unreadable int, err error) {
+	data, err := os.ReadFile(h.historyFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the history: %w", err)
+	}
+	events, unreadable = parseHistory(data)
+	return events, unreadable, nil
+}
+
+func parseHistory(data []byte) (events []Event, unreadable int) {
+	for line := range bytes.Lines(data) {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		var e Event
+		if json.Unmarshal(line, &e) != nil || e.Site == "" || e.At.IsZero() {
+			unreadable++
+			continue
+		}
+		events = append(events, e)
+	}
+	return events, unreadable
+}
+
+// Windows are the times that a site was closed, the oldest first, by its events in their order.
+func Windows(events []Event) []Window {
+	out := []Window{}
+	open := false // whether the last window still is
+	for _, e := range events {
+		if e.Outcome == Failed {
+			continue
+		}
+		switch {
+		case e.To.Closed() && !open:
+			out = append(out, Window{From: e.At, ClosedBy: e.Operator, Reason: e.Reason, FirstAnnounced: e.ExpectedUntil, LastAnnounced: e.ExpectedUntil})
+			open = true
+		case e.To.Closed():
+			w := &out[len(out)-1]
+			if w.FirstAnnounced == nil {
+				w.FirstAnnounced = e.ExpectedUntil
+			}
+			if w.Reason == "" {
+				w.Reason = e.Reason
+			}
+			w.LastAnnounced = e.ExpectedUntil
+		case open:
+			w := &out[len(out)-1]
+			w.Until, w.OpenedBy = &e.At, e.Operator
+			if w.LastAnnounced != nil {
+				late := int64(e.At.Sub(*w.LastAnnounced).Seconds())
+				w.LateSeconds = &late
+			}
+			open = false
+		}
+	}
+	return out
+}
+
+// writeHistory appends what came of the changes to the history, and to the audit log where there is to be one.
 func (r *run) writeHistory(changes []*change, in intent) error {
 	var lines []byte
 	for _, c := range changes {
-		line, err := json.Marshal(event{
+		line, err := json.Marshal(Event{
 			At: r.Clock.Now().UTC().Truncate(time.Millisecond), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
 			Operator: in.Operator, Reason: in.Reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
 			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut,
@@ -44,13 +123,35 @@ func (r *run) writeHistory(changes []*change, in intent) error {
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	f, err := os.OpenFile(r.historyFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	var errs []error
+	if err := appendLines(r.historyFile(), lines, 0o644); err != nil {
+		errs = append(errs, fmt.Errorf("write the history: %w", err))
+	}
+	if path := r.Config.AuditLog; path != "" {
+		if err := appendLines(path, lines, 0o640); err != nil {
+			err = fmt.Errorf("write the audit log: %w", err)
+			for _, c := range changes {
+				c.receipt.warn(err.Error())
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// appendLines adds whole lines to a file of lines, which it makes where there is none. A last line that was cut off
+// spoils nothing but itself. The file is opened by its name each time, so that it may be rotated away in between.
+func appendLines(path string, lines []byte, perm os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, perm)
 	if err != nil {
-		return fmt.Errorf("write the history: %w", err)
+		return err
+	}
+	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {
+			lines = append([]byte{'\n'}, lines...)
+		}
 	}
 	_, err = f.Write(lines)
-	if err := errors.Join(err, f.Sync(), f.Close(), nginxconf.SyncDir(r.Config.StateDir)); err != nil {
-		return fmt.Errorf("write the history: %w", err)
-	}
-	return nil
+	return errors.Join(err, f.Sync(), f.Close(), nginxconf.SyncDir(filepath.Dir(path)))
 }
