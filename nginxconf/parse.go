@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -21,33 +20,55 @@ type directive struct {
 // ErrSyntax is returned (wrapped) for a dump that can't be read as nginx's configuration.
 var ErrSyntax = errors.New("not an nginx configuration")
 
-// dumpHeader stands before each file in what nginx -T prints.
-var dumpHeader = regexp.MustCompile(`(?m)^# configuration file (.+):$`)
+// dumpHeader begins the line that stands before each file in what nginx -T prints; a colon ends it.
+const dumpHeader = "# configuration file "
+
+// dumped is one file of a dump.
+type dumped struct{ name, text string }
+
+func splitDump(text string) []dumped {
+	var out []dumped
+	start := 0 // of what belongs to the last file
+	for at := 0; at < len(text); {
+		i := strings.Index(text[at:], dumpHeader)
+		if i < 0 {
+			break
+		}
+		at += i
+		line, _, _ := strings.Cut(text[at:], "\n")
+		name, ended := strings.CutSuffix(line[len(dumpHeader):], ":")
+		if name == "" || !ended || at > 0 && text[at-1] != '\n' {
+			at += len(dumpHeader)
+			continue
+		}
+		if len(out) > 0 {
+			out[len(out)-1].text = text[start:at]
+		}
+		at += len(line)
+		start = min(at+1, len(text))
+		out = append(out, dumped{name, text[start:]})
+	}
+	return out
+}
 
 // parseDump reads what nginx -T prints: each file after a line with its name, the main file first. Includes
 // are resolved to the files that follow: an include directive stands before what each file brought in, with the
 // file's name as its argument.
 func parseDump(dump []byte) ([]*directive, error) {
-	text := string(dump)
-	heads := dumpHeader.FindAllStringSubmatchIndex(text, -1)
-	if len(heads) == 0 {
+	split := splitDump(string(dump))
+	if len(split) == 0 {
 		return nil, fmt.Errorf("%w: no file in it", ErrSyntax)
 	}
 	files := map[string][]*directive{}
 	var names []string
-	for i, h := range heads {
-		end := len(text)
-		if i+1 < len(heads) {
-			end = heads[i+1][0]
-		}
-		name := text[h[2]:h[3]]
-		p := &confParser{file: name, rest: strings.TrimPrefix(text[h[1]:end], "\n"), line: 1}
+	for _, f := range split {
+		p := &confParser{file: f.name, rest: f.text, line: 1}
 		ds, err := p.block(0)
 		if err != nil {
 			return nil, err
 		}
-		files[name] = ds
-		names = append(names, name)
+		files[f.name] = ds
+		names = append(names, f.name)
 	}
 	return resolve(files[names[0]], files, names, filepath.Dir(names[0]), 0)
 }
@@ -183,14 +204,11 @@ func (p *confParser) token() (word string, kind rune, line int, err error) {
 		word, err = p.quoted(c)
 		return word, tokenWord, line, err
 	}
-	var b strings.Builder
 	i := 0
 	for ; i < len(p.rest); i++ {
 		c := p.rest[i]
 		if c == '\\' && i+1 < len(p.rest) {
-			b.WriteByte(c)
 			i++
-			b.WriteByte(p.rest[i])
 			continue
 		}
 		if c == '$' && strings.HasPrefix(p.rest[i:], "${") { // ${name} in a word is not a block
@@ -198,17 +216,16 @@ func (p *confParser) token() (word string, kind rune, line int, err error) {
 			if end < 0 {
 				return "", 0, line, p.fail("a variable's closing brace is missing")
 			}
-			b.WriteString(p.rest[i : i+end+1])
 			i += end
 			continue
 		}
 		if strings.IndexByte(" \t\r\n;{", c) >= 0 {
 			break
 		}
-		b.WriteByte(c)
 	}
+	word = p.rest[:i]
 	p.advance(i)
-	return b.String(), tokenWord, line, nil
+	return word, tokenWord, line, nil
 }
 
 func (p *confParser) quoted(quote byte) (string, error) {
