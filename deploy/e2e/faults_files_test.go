@@ -88,6 +88,8 @@ func TestDiskFaultTable(t *testing.T) {
 			[]string{"put the rules in place", readOnly, "hint: ", "shut by its closed file"}, "offline", "offline"},
 		{"opening, the state's disk is full", func(t *testing.T, h *small) func() { return h.fill(t, h.State) }, "offline", "online", 1,
 			[]string{full, "hint: make room"}, "offline", "offline"},
+		{"opening, the state's disk is read-only", func(t *testing.T, h *small) func() { return h.readOnly(t, h.State) }, "offline", "online", 1,
+			[]string{readOnly, "hint: "}, "offline", "offline"},
 		{"opening, the rules' disk is full", func(t *testing.T, h *small) func() { return h.fill(t, h.ConfDir) }, "offline", "online", 1,
 			[]string{"put the rules in place", full, "hint: make room"}, "offline", "offline"},
 		{"opening, the rules' disk is read-only", func(t *testing.T, h *small) func() { return h.readOnly(t, h.ConfDir) }, "offline", "online", 1,
