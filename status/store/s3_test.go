@@ -175,7 +175,7 @@ func TestS3Unreachable(t *testing.T) {
 	}{
 		{"refused", "http://" + refused, t.Context(), 0, ErrUnavailable, refused + " refuses connections"},
 		{"hangs", hangs, t.Context(), 200 * time.Millisecond, context.DeadlineExceeded, strings.TrimPrefix(hangs, "http://") + " did not answer in time"},
-		{"breaks off", breaksOff, t.Context(), 0, ErrUnavailable, strings.TrimPrefix(breaksOff, "http://") + " can't be reached, or broke off"},
+		{"breaks off", breaksOff, t.Context(), 0, ErrUnavailable, strings.TrimPrefix(breaksOff, "http://") + " broke off in the middle of an answer"},
 		{"untrusted certificate", tls.URL, t.Context(), 0, ErrUnavailable, "shows a certificate that isn't trusted"},
 		{"interrupted", hangs, canceled, 0, context.Canceled, "interrupted"},
 	} {
@@ -187,6 +187,9 @@ func TestS3Unreachable(t *testing.T) {
 		plain(t, err)
 	}
 
+	if _, err := openS3(t, breaksOff, 0).List(t.Context(), ""); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "broke off") {
+		t.Errorf("a list that breaks off: %v", err)
+	}
 	notS3, _ := badServer(t, func(_ int, w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>Welcome to nginx!") })
 	if _, err := openS3(t, notS3, 0).List(t.Context(), ""); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "isn't S3's") {
 		t.Errorf("a server that isn't S3: %v", err)

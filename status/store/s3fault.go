@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -167,6 +168,9 @@ func transportWords(err error) string {
 		return "did not answer in time"
 	}
 	var answer *awshttp.ResponseError
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "broke off in the middle of an answer"
+	}
 	if errors.Is(err, errNotS3) || errors.As(err, &answer) {
 		return "gave an answer that isn't S3's"
 	}
