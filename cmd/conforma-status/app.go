@@ -63,7 +63,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, hintHelp) })
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", helpConfig)
 	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.buildCommand(),
-		a.publishCommand(), a.historyCommand(), a.gateCommand(), a.demoCommand())
+		a.publishCommand(), a.historyCommand(), a.doctorCommand(), a.gateCommand(), a.demoCommand())
 	return root
 }
 
@@ -79,16 +79,9 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings.
 func (a *app) load(stops ...config.Scope) (*config.Config, error) {
-	file := a.configFile
-	if file == "" {
-		file = os.Getenv("CONFORMA_STATUS_CONFIG")
-	}
-	if file == "" {
-		file = config.DefaultFile
-	}
-	c, faults, err := config.Load(file)
+	c, faults, err := config.Load(a.configurationFile())
 	if err != nil {
-		return nil, usage(fmt.Errorf("read the configuration: %w", err))
+		return nil, unreadable(err)
 	}
 	if stopping := faults.Of(stops...); len(stopping) > 0 {
 		return nil, fmt.Errorf("read the configuration: %w", stopping)
@@ -98,6 +91,20 @@ func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	}
 	return c, nil
 }
+
+// configurationFile is where the configuration is.
+func (a *app) configurationFile() string {
+	if a.configFile != "" {
+		return a.configFile
+	}
+	if file := os.Getenv("CONFORMA_STATUS_CONFIG"); file != "" {
+		return file
+	}
+	return config.DefaultFile
+}
+
+// unreadable is the error of a configuration that can't be used at all.
+func unreadable(err error) error { return usage(fmt.Errorf("read the configuration: %w", err)) }
 
 // host wires up this machine.
 func (a *app) host(c *config.Config) (*maintenance.Host, error) {

@@ -1,0 +1,164 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// want fails the test unless the last finding is this one, with a hint unless all is well.
+func want(t *testing.T, e *examination, check string, level Level) {
+	t.Helper()
+	if len(e.findings) == 0 {
+		t.Fatalf("%s: nothing found", check)
+	}
+	f := e.findings[len(e.findings)-1]
+	if f.Check != check || f.Level != level || (f.Hint == "") != (level == OK) {
+		t.Errorf("got %+v, want %s: %s", f, check, level)
+	}
+}
+
+func TestCertificate(t *testing.T) {
+	srv := httptest.NewTLSServer(nil)
+	defer srv.Close()
+	u, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := srv.Certificate().NotAfter
+	for _, c := range []struct {
+		name, host string
+		now        time.Time
+		want       Level
+	}{
+		{"good", "example.com", until.Add(-30 * 24 * time.Hour), OK},
+		{"soon", "example.com", until.Add(-13 * 24 * time.Hour), Warning},
+		{"expired", "example.com", until.Add(time.Second), Fault},
+		{"another's", "demo.example.org", until.Add(-30 * 24 * time.Hour), Fault},
+	} {
+		e := &examination{Doctor: Doctor{Now: func() time.Time { return c.now }}}
+		e.certificate(context.Background(), u.Host, c.host, "the site's")
+		t.Run(c.name, func(t *testing.T) { want(t, e, "certificate", c.want) })
+	}
+	plain := httptest.NewServer(nil)
+	defer plain.Close()
+	e := &examination{Doctor: Doctor{Now: time.Now}}
+	e.certificate(context.Background(), plain.Listener.Addr().String(), "example.com", "the site's")
+	want(t, e, "certificate", OK) // another server speaks TLS for it
+	e.certificate(context.Background(), "127.0.0.1:1", "example.com", "the site's")
+	want(t, e, "certificate", Fault)
+}
+
+func TestDisk(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name  string
+		space Space
+		err   error
+		want  Level
+	}{
+		{"room", Space{Bytes: 1 << 30, Files: 1e6}, nil, OK},
+		{"little room", Space{Bytes: 50 << 20, Files: 1e6}, nil, Warning},
+		{"full", Space{Bytes: 1 << 20, Files: 1e6}, nil, Fault},
+		{"no files left", Space{Bytes: 1 << 30, Files: 3}, nil, Fault},
+		{"files aren't counted", Space{Bytes: 1 << 30, NoFiles: true}, nil, OK},
+		{"gone", Space{}, errors.New("gone"), Fault},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := &examination{Doctor: Doctor{
+				Host: &maintenance.Host{Config: &config.Config{StateDir: dir, Nginx: config.Nginx{ConfDir: dir + "/not/there/yet"}}},
+				Free: func(d string) (Space, error) {
+					if d != dir {
+						t.Errorf("looked at %s, want %s", d, dir)
+					}
+					return c.space, c.err
+				},
+			}}
+			e.disk()
+			if e.findings[0].Check != "disk" || e.findings[0].Level != c.want {
+				t.Errorf("got %+v, want %s", e.findings[0], c.want)
+			}
+		})
+	}
+}
+
+func TestUpstreamPorts(t *testing.T) {
+	site := config.Site{Name: "demo", Upstreams: []string{"127.0.0.1:8000", "unix:/run/app.sock", "localhost:8001", "10.0.0.9:8002"}}
+	for _, c := range []struct {
+		listens string
+		want    Level
+	}{
+		{"127.0.0.1:8000", OK},
+		{"[::1]:8001", OK},
+		{"0.0.0.0:8000", Fault},
+		{"[::]:8001", Fault},
+		{"192.0.2.7:8001", Fault},
+		{"0.0.0.0:8002", OK}, // the application is on another machine
+		{"0.0.0.0:80", OK},
+	} {
+		e := &examination{Doctor: Doctor{Listening: func() ([]netip.AddrPort, error) {
+			return []netip.AddrPort{netip.MustParseAddrPort(c.listens)}, nil
+		}}}
+		e.upstreams(site)
+		t.Run(c.listens, func(t *testing.T) { want(t, e, "upstream ports", c.want) })
+	}
+	e := &examination{Doctor: Doctor{Listening: func() ([]netip.AddrPort, error) { return nil, errors.New("no /proc") }}}
+	e.upstreams(site)
+	want(t, e, "upstream ports", Fault)
+}
+
+// careless is a store that writes whatever the condition, of one kind or both.
+type careless struct {
+	store.Store
+	always func(store.Condition) bool
+}
+
+func (c careless) Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (string, error) {
+	if c.always(cond) {
+		cond = store.Always()
+	}
+	return c.Store.Put(ctx, key, data, meta, cond)
+}
+
+func TestConditionalWrites(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		always func(store.Condition) bool
+		want   Level
+	}{
+		{"honoured", func(store.Condition) bool { return false }, OK},
+		{"no If-None-Match", func(c store.Condition) bool { return c == store.IfAbsent() }, Fault},
+		{"no If-Match", func(c store.Condition) bool { return c != store.IfAbsent() }, Fault},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, err := store.Open("dir:"+t.TempDir(), store.S3Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := &examination{Doctor: Doctor{
+				Host: &maintenance.Host{Config: &config.Config{Store: "dir:/x"}, Store: careless{dir, c.always}},
+				Now:  time.Now,
+			}}
+			for range 2 { // the first time, and when its file is there
+				e.store(context.Background())
+				want(t, e, "conditional writes", c.want)
+			}
+		})
+	}
+}
+
+func TestOlderThan(t *testing.T) {
+	for version, want := range map[string]bool{"1.17.10": true, "1.18.0": false, "1.22.1": false, "0.9.1": true, "2.0": false, "": false, "x.y": false} {
+		if got := olderThan(version, 1, 18); got != want {
+			t.Errorf("%q: got %v, want %v", version, got, want)
+		}
+	}
+}

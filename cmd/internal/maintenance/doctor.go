@@ -1,0 +1,25 @@
+package maintenance
+
+import (
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Interrupted returns when the change that is in the journal began, zero where there is none. It may still be under
+// way. The error wraps ErrJournal when the journal can't be understood.
+func (h *Host) Interrupted() (began time.Time, err error) {
+	in, err := h.interrupted()
+	if in == nil || err != nil {
+		return time.Time{}, err
+	}
+	return in.Started, nil
+}
+
+// Holes says in words how a site could be reached past its rules in that mode, as Set would refuse it.
+func Holes(serving nginxconf.Serving, file string, mode status.Mode) []string {
+	c := change{serving: serving}
+	c.to.Mode = mode
+	return c.holes(file)
+}
