@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+)
+
+func (a *app) secretCommand() *cobra.Command {
+	var names []string
+	cmd := &cobra.Command{Use: "secret", Short: helpSecret, Args: arguments(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	initialize := &cobra.Command{
+		Use: "init", Short: helpSecretInit, Long: helpSecretInitLong, Args: arguments(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			c, err := a.load(config.Tokens)
+			if err != nil {
+				return err
+			}
+			chosen, err := sites(c, names, false)
+			if err != nil {
+				return err
+			}
+			for _, s := range chosen {
+				if s.JWT == nil {
+					return usage(fmt.Errorf("%s:%d: site %s has no [site.jwt]", c.File, s.Line, s.Name), hintNoJWT)
+				}
+				path := s.JWT.SecretEnvFile
+				if path == "" {
+					path = s.JWT.SecretFile
+				}
+				made, err := gate.InitSecret(path, s.JWT.SecretEnvFile != "")
+				switch {
+				case err != nil && gate.Hint(err) != "":
+					return usage(fmt.Errorf("keep the secret of %s: %w", s.Name, err), gate.Hint(err))
+				case errors.Is(err, fs.ErrNotExist):
+					return failed(err, hintSecretDir)
+				case err != nil:
+					return failed(err, fileHint(err))
+				}
+				a.ui.secretMade(s.Name, path, made)
+			}
+			return nil
+		},
+	}
+	initialize.Flags().StringArrayVar(&names, "site", nil, helpSites)
+	cmd.AddCommand(initialize)
+	return cmd
+}

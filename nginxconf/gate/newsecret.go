@@ -1,0 +1,89 @@
+package gate
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
+)
+
+// InitSecret writes a new secret of 32 random bytes, in hexadecimal, to the file at path where there is none: as the last
+// line of an env file, of which all else stays, or as all of a file that holds nothing else. The file has mode 0600
+// afterwards, and its owner. made is false, and nothing is touched, where there is a good secret; where there is a bad one, or
+// the file can't be read, the error is that of ReadEnvFile or ReadSecretFile. Of several callers at the same time one writes.
+func InitSecret(path string, envFile bool) (made bool, err error) {
+	fail := func(err error) (bool, error) { return false, fmt.Errorf("write a secret to %s: %w", path, err) }
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // what the link leads to is replaced, not the link
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fail(err)
+	}
+	defer dir.Close() // which ends the lock
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fail(err)
+	}
+	read := ReadSecretFile
+	if envFile {
+		read = ReadEnvFile
+	}
+	if _, err := read(path); err == nil {
+		return false, nil
+	} else if !errors.Is(err, ErrSecretMissing) && !errors.Is(err, ErrSecretEmpty) {
+		return false, err
+	}
+	data, err := os.ReadFile(path)
+	info, errInfo := os.Stat(path)
+	if err = errors.Join(err, errInfo); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fail(err)
+	}
+	random := make([]byte, MinSecret)
+	rand.Read(random) // never fails (crypto/rand)
+	text := hex.EncodeToString(random)
+	if envFile {
+		text = string(withoutSecret(data)) + envKey + "='" + text + "'"
+	}
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = f.Cleanup() }() // does nothing once the file is in place
+	if _, err := f.WriteString(text + "\n"); err != nil {
+		return fail(err)
+	}
+	if info != nil {
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err != nil {
+			return fail(err)
+		}
+		if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
+			return fail(err)
+		}
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fail(err)
+	}
+	return true, dir.Sync()
+}
+
+// withoutSecret is the text of an env file without the line of an empty secret, ending in a line end unless it is empty.
+func withoutSecret(data []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(data) {
+		if _, found := envValue(bytes.TrimRight(line, "\r\n")); !found {
+			out = append(out, line...)
+		}
+	}
+	if len(out) > 0 && out[len(out)-1] != '\n' {
+		out = append(out, '\n')
+	}
+	return out
+}
