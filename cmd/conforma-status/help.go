@@ -48,7 +48,13 @@ its rules, its closed file, and what is published. It is safe to run every minut
 	helpRender     = "write the nginx files for the modes on record, and nothing else"
 	helpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else:
 before the include lines are first added, and to look at.`
-	helpRenderOut     = "write here instead of nginx.conf_dir"
+	helpRenderOut   = "write here instead of nginx.conf_dir"
+	helpPreview     = "show the maintenance site in a browser, reloaded on each save"
+	helpPreviewLong = `Serve the maintenance site on this machine, with a bar above it to try every mode, an end that has
+passed, a long message, each language, and no JavaScript. It is built anew whenever the content is saved, and
+what is wrong with the content is shown with file and line. Nothing is published.`
+	helpPreviewListen = "address to serve it at"
+
 	helpBuild         = "render the maintenance site into a directory"
 	helpBuildLong     = "Render the maintenance page of every site into a directory, as it would be published."
 	helpBuildOut      = "the directory to write to"
