@@ -4,7 +4,7 @@
 .ONESHELL:
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: build demo test soak lint publish bench clean help need-go need-demo need-test need-lint
+.PHONY: build demo test soak lint publish bench clean help need-go need-demo need-test need-web need-lint
 
 BIN         := bin/conforma-status
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -32,7 +32,7 @@ demo: need-demo build
 # The race detector watches the product; the end-to-end tests run the built binary, and building all that they need
 # with the detector takes longer than running them. "make soak" does it for what takes long.
 ## test: all tests, against a real nginx, S3 server, PostgreSQL and browser
-test: need-test build
+test: need-web build
 	@out=$$(node --test status/client/test/*.test.js) || { echo "$$out"; exit 1; }
 	go test -race -vet=off ./...
 	cd deploy/e2e
@@ -40,7 +40,7 @@ test: need-test build
 	echo "make test: all tests passed"
 
 ## soak: what takes longer: the soak tests and a while of every fuzz target
-soak: need-test build
+soak: need-web build
 	@(cd deploy/e2e && go test -race -count=1 -timeout 18m -tags soak -run '^TestSoak' ./...)
 	targets=$$(for module in $(MODULES); do
 	  (cd $$module && go test -list '^Fuzz' ./...) | awk -v dir=$$module \
@@ -82,7 +82,7 @@ publish: build
 	@$(BIN) $(if $(CONFIG),--config "$(CONFIG)") publish
 
 ## bench: all benchmarks as one table
-bench: need-test build
+bench: need-web build
 	@for module in $(MODULES); do
 	  (cd $$module && go test -run '^$$' -bench . -benchmem ./...)
 	done | awk '$$1 == "pkg:" { pkg = $$2; sub(/.*conforma-status\/?/, "", pkg) }
@@ -106,7 +106,16 @@ need-demo: need-go
 
 # The race detector needs a C compiler.
 need-test: need-go
-	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs logrotate:logrotate)
+	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate)
+
+# The packages that the front end's test application is built with; their own scripts don't run.
+need-web: need-test
+	@for app in apollo3 apollo4; do
+	  cd $(CURDIR)/deploy/e2e/web/$$app
+	  cmp -s package-lock.json node_modules/installed && continue
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	  cp package-lock.json node_modules/installed
+	done
 
 need-lint: need-go
 	@$(call need,shellcheck:shellcheck)

@@ -40,8 +40,9 @@ func startBrowser(t *testing.T) context.Context {
 
 // tab is one tab, with cookies and a cache of its own, that keeps what it asked for and what went wrong.
 type tab struct {
-	t   *testing.T
-	ctx context.Context
+	t      *testing.T
+	ctx    context.Context
+	script string
 
 	mu       sync.Mutex
 	requests []string // URLs, those of data: apart
@@ -51,11 +52,17 @@ type tab struct {
 // openTab opens an empty tab whose reader lives in New Zealand, and runs script before those of each page.
 func openTab(t *testing.T, browser context.Context, script string) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	return newTab(t, browser, script, chromedp.WithNewBrowserContext())
+}
+
+// newTab is openTab for a tab beside that of parent, with which it shares cookies and all else.
+func newTab(t *testing.T, parent context.Context, script string, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, time.Minute) // bounds what hangs; nothing is measured by it
 	t.Cleanup(cancel)
-	b := &tab{t: t, ctx: ctx}
+	b := &tab{t: t, ctx: ctx, script: script}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
 		t.Fatalf("open tab: %v", err)
 	}
