@@ -15,12 +15,13 @@ const DefaultFile = "/etc/conforma-status/config.toml"
 
 // Config is a valid configuration, with defaults filled in.
 type Config struct {
-	File     string // where it was read from
-	Store    string // "dir:/abs/path" or "s3://bucket[/prefix]"
-	PageURL  string // where the store's root is served, without a trailing slash
-	StateDir string // absolute
-	Content  string // directory of Markdown, absolute; "" means the built-in content
-	AuditLog string // file that gets a line of JSON for each change, absolute; "" for none
+	File     string   // where it was read from
+	Store    string   // "dir:/abs/path" or "s3://bucket[/prefix]"
+	PageURL  string   // where the store's root is served, without a trailing slash
+	StateDir string   // absolute
+	Content  string   // directory of Markdown, absolute; "" means the built-in content
+	AuditLog string   // file that gets a line of JSON for each change, absolute; "" for none
+	OnChange []string // a command that is started at each change, or empty
 	S3       S3
 	Nginx    Nginx
 	Gate     Gate

@@ -57,6 +57,9 @@ func (r *reader) config(tree map[string]any) *Config {
 		PageURL:  strings.TrimRight(t.webURL("page_url"), "/"),
 		StateDir: t.nginxPath("state_dir", "/var/lib/conforma-status"),
 	}
+	if c.OnChange, _ = t.texts("on_change"); len(c.OnChange) > 0 && c.OnChange[0] == "" {
+		t.fault("on_change", "begins with an empty string instead of a program", "")
+	}
 	if t.has("audit_log") {
 		c.AuditLog = t.absPath("audit_log", "")
 	} else {

@@ -112,12 +112,15 @@ func Windows(events []Event) []Window {
 // writeHistory appends what came of the changes to the history, and to the audit log where there is to be one.
 func (r *run) writeHistory(changes []*change, in intent) error {
 	var lines []byte
+	var events []Event
 	for _, c := range changes {
-		line, err := json.Marshal(Event{
+		e := Event{
 			At: r.Clock.Now().UTC().Truncate(time.Millisecond), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
 			Operator: in.Operator, Reason: in.Reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
 			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut,
-		})
+		}
+		events = append(events, e)
+		line, err := json.Marshal(e)
 		if err != nil {
 			return fmt.Errorf("write the history: %w", err)
 		}
@@ -133,6 +136,12 @@ func (r *run) writeHistory(changes []*change, in intent) error {
 			for _, c := range changes {
 				c.receipt.warn(err.Error())
 			}
+			errs = append(errs, err)
+		}
+	}
+	for i, e := range events {
+		if err := r.notify(eventChange, e); err != nil {
+			changes[i].receipt.warn(err.Error())
 			errs = append(errs, err)
 		}
 	}

@@ -32,6 +32,9 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 		if err != nil || !known {
 			continue
 		}
+		if err := h.remind(s.Name, r); err != nil {
+			damaged = append(damaged, err)
+		}
 		c, err := h.plan(ctx, s, Request{Mode: r.Document.Mode}, &r.Document)
 		if err != nil {
 			return nil, err
