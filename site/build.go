@@ -79,7 +79,7 @@ func Build(c *Content, s Site) ([]File, error) {
 		// One pass over the template: nothing that is put in is looked at again.
 		page := strings.NewReplacer(
 			"{lang}", html.EscapeString(p.lang),
-			"{policy}", policy(), // of our own making, and free of double quotes
+			"{policy}", policy(app), // of our own making, and free of double quotes
 			"{title}", html.EscapeString(p.title),
 			"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
 			"{canonical}", html.EscapeString(canonical),
@@ -156,13 +156,18 @@ func (p page) footer() markup {
 }
 
 // policy is the page's content security policy (CSP level 3): nothing but its own style, its own script,
-// pictures in the page itself, and requests to its own origin.
-func policy() string {
+// pictures in the page itself, and requests to its own origin and that of the application, which it asks whether
+// it is open.
+func policy(app *url.URL) string {
+	connect := "connect-src 'self'"
+	if !strings.ContainsAny(app.Host, ";, '\"<>&") { // which would end the source, or the directive
+		connect += " " + app.Scheme + "://" + app.Host
+	}
 	return strings.Join([]string{
 		"default-src 'none'",
 		"script-src " + hash(pageScript),
 		"style-src " + hash(pageStyle),
-		"connect-src 'self'",
+		connect,
 		"img-src data:",
 		"base-uri 'none'",
 		"form-action 'none'",

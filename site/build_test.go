@@ -152,7 +152,7 @@ func TestPolicyFitsTheFinalBytes(t *testing.T) {
 		return base64.StdEncoding.EncodeToString(sum[:])
 	}
 	want := `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-` + inline("script") +
-		`'; style-src 'sha256-` + inline("style") + `'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'">`
+		`'; style-src 'sha256-` + inline("style") + `'; connect-src 'self' https://demo.example.org:50000; img-src data:; base-uri 'none'; form-action 'none'">`
 	if !strings.Contains(page, want) {
 		t.Errorf("the page lacks %s", want)
 	}

@@ -32,10 +32,13 @@ type seat struct {
 }
 
 type visit struct {
-	every int
-	path  string // default: route
-	admin bool   // with an administrator's token
-	veto  bool   // the application won't have the page left
+	every  int
+	path   string // default: route
+	admin  bool   // with an administrator's token
+	veto   bool   // the application won't have the page left
+	lies   bool   // for script
+	arrive bool   // without using the application
+	script string // runs in each page, first
 }
 
 func (s *stage) visit(t *testing.T, browser context.Context, v visit) *seat {
@@ -48,15 +51,18 @@ func (s *stage) visit(t *testing.T, browser context.Context, v visit) *seat {
 		token = rig.AdminToken(s.Blocks[0].Secret)
 	}
 	p := &seat{tab: openTab(t, browser, fmt.Sprintf(`
-		window.config = { statusUrl: %q, every: %d, veto: %t, token: %q };
+		window.config = { statusUrl: %q, every: %d, veto: %t, token: %q, lies: %t, app: %q };
 		window.away = false;
 		Object.defineProperty(Document.prototype, "hidden", { get: () => away });
 		window.until = (holds) => new Promise((done) => {
 			const look = () => { if (holds()) done(true); else setTimeout(look, 10); };
 			look();
 		});
-	`, s.PageURL+"/demo/status.json", v.every, v.veto, token)), s: s, path: v.path}
+	`, s.PageURL+"/demo/status.json", v.every, v.veto, token, v.lies, s.URL)+v.script), s: s, path: v.path}
 	p.open(s.URL + v.path)
+	if v.arrive {
+		return p
+	}
 	p.has(`document.querySelector("h1")?.innerText === "Hello from demo" && app.socket.readyState === 1 && app.watch.status`)
 	p.run(`const e = document.querySelector("textarea");
 		Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(e, "` + typing + `");
@@ -326,6 +332,97 @@ func frontendRows() []frontendRow {
 			p.stays()
 		}},
 	}
+}
+
+// documents counts the pages that the tab asked for: how often it was at the application, and at the maintenance page.
+func (p *seat) documents() (app, maintenance int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.requests {
+		u, _, _ = strings.Cut(u, "#")
+		switch u {
+		case p.s.URL + strings.TrimSuffix(p.path, "#part"):
+			app++
+		case p.s.PageURL + "/demo/":
+			maintenance++
+		}
+	}
+	return app, maintenance
+}
+
+// back waits until the tab is where it was.
+func (p *seat) back() {
+	p.t.Helper()
+	rig.WaitFor(p.t, "the application", func() bool {
+		at, err := chromedp.Run(p.ctx, chromedp.Evaluate[string](`location.href`))
+		return err == nil && at == p.s.URL+p.path
+	})
+	p.has(`window.app?.watch.status`)
+	if got := eval[string](p.tab, `document.querySelector("textarea").value`); got != typing {
+		p.t.Errorf("the form holds %q", got)
+	}
+}
+
+// hurry has the maintenance page ask often.
+const hurry = `{ const { setTimeout } = window; window.setTimeout = (f, ms) => setTimeout(f, ms > 5000 ? ms / 20 : ms); }`
+
+// TestFrontEndComesBack follows a tab to the maintenance page and back to its route, with its draft.
+func TestFrontEndComesBack(t *testing.T) {
+	t.Parallel()
+	browser := startBrowser(t)
+	s := newStage(t, "apollo4")
+	t.Run("when it opens", func(t *testing.T) {
+		p := s.visit(t, browser, visit{every: often, script: hurry})
+		s.set(t, "offline")
+		p.left()
+		s.set(t, "online")
+		p.back()
+		if app, maintenance := p.documents(); app != 2 || maintenance != 1 {
+			t.Errorf("%d times at the application and %d times at the page", app, maintenance)
+		}
+	})
+	t.Run("not while the site itself says that it is closed", func(t *testing.T) {
+		p := s.visit(t, browser, visit{every: often, script: hurry})
+		s.set(t, "offline")
+		p.left()
+		d := s.Published(t, "demo")
+		s.store.say(false, strings.NewReplacer(`"mode":"offline"`, `"mode":"online"`, `"seq":`, `"seq":1`).Replace(d))
+		time.Sleep(4 * time.Second)
+		p.left()
+		if app, maintenance := p.documents(); app != 1 || maintenance != 1 {
+			t.Errorf("%d times at the application and %d times at the page", app, maintenance)
+		}
+		s.store.say(false, "")
+		s.set(t, "online")
+		p.open(s.URL + p.path) // the made-up status was newer than any that is to come
+	})
+	t.Run("once, where the application disagrees", func(t *testing.T) {
+		// The application is told another status than the page: it leaves again, and the page has a link.
+		p := s.visit(t, browser, visit{every: often, script: hurry + `
+			const { fetch } = window;
+			window.fetch = async (...request) => {
+				if (!location.port || !window.config.lies || location.origin !== config.app) return fetch(...request);
+				const r = await fetch(...request);
+				const text = await r.text();
+				return new Response(text.replace('"mode":"online"', '"mode":"offline"'), { status: r.status, headers: r.headers });
+			};`, lies: true, arrive: true})
+		p.left()
+		time.Sleep(4 * time.Second)
+		p.left()
+		if app, maintenance := p.documents(); app != 2 || maintenance != 2 {
+			t.Errorf("%d times at the application and %d times at the page", app, maintenance)
+		}
+	})
+	t.Run("nowhere else", func(t *testing.T) {
+		for _, from := range []string{"https://evil.test/", "//evil.test", "javascript:alert(1)", s.URL + "0/", s.URL + "@evil.test/", "%", ""} {
+			b := openTab(t, browser, hurry)
+			b.open(s.PageURL + "/demo/#from=" + url.QueryEscape(from))
+			time.Sleep(300 * time.Millisecond)
+			if got := eval[string](b, `document.querySelector(".go a").href`); got != s.URL+"/" {
+				t.Errorf("from %q: the link leads to %s", from, got)
+			}
+		}
+	})
 }
 
 // TestFrontEnd plays each row in Chromium with Apollo Client 4, and with 3 those where a query brings the news;

@@ -23,6 +23,47 @@
 
   const now = () => Date.now() + offset;
 
+  // Where the visitor was, as the client wrote it into the fragment, which reaches no log. Nothing but the site's own
+  // origin, written in at build time, is believed.
+  const site = document.querySelector(".go a");
+  const home = new URL(site.href);
+  let from;
+  try {
+    const there = new URL(decodeURIComponent(/^#from=(.+)/.exec(location.hash)[1]));
+    if (there.origin === home.origin) from = site.href = there.href;
+  } catch {
+    // no such thing in the fragment
+  }
+
+  let closedSince; // as far as this page has seen
+  let due;
+
+  // back takes the visitor to where they were, once the site itself says as well that it is open, and after a random while:
+  // the longer it was closed the more people wait, and they are not to arrive in one second. It does so once for
+  // each opening: where page and application disagree they would send the visitor to and fro.
+  const back = async () => {
+    if (doc.mode !== "online") {
+      closedSince = doc.since;
+      due = clearTimeout(due);
+      return;
+    }
+    if (due || !from && !closedSince) return;
+    try {
+      if (sessionStorage.returned === String(doc.seq)) return;
+      const answer = await fetch(home.origin + "/.conforma-status/status.json", {
+        cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(patience),
+      });
+      if ((await answer.json()).mode !== "online" || due || doc.mode !== "online") return;
+      const closed = closedSince ? Date.parse(doc.since) - Date.parse(closedSince) : 0;
+      due = setTimeout(() => {
+        sessionStorage.returned = doc.seq; // throws where it is forbidden: there is the link, then
+        location.replace(site.href);
+      }, Math.random() * Math.min(60000, Math.max(2000, closed / 10)));
+    } catch {
+      // asked again with the next status
+    }
+  };
+
   // Written only where it differs, or a screen reader would repeat itself each second.
   const say = (id, text) => {
     const e = $(id);
@@ -112,6 +153,7 @@
     }
     asking = false;
     show();
+    if (doc && !failing) back();
     timer = setTimeout(ask, every * (0.8 + 0.4 * Math.random()));
   };
 
