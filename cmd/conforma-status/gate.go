@@ -32,6 +32,7 @@ func (a *app) gate(ctx context.Context) error {
 		return err
 	}
 	var sources []gate.SiteSource
+	var names []string
 	for _, s := range c.Sites {
 		if s.JWT == nil {
 			continue
@@ -40,6 +41,7 @@ func (a *app) gate(ctx context.Context) error {
 		if _, err := source(); err != nil {
 			return usage(fmt.Errorf("read the secret of %s: %w", s.Name, err), gate.Hint(err))
 		}
+		names = append(names, s.Name)
 		sources = append(sources, gate.SiteSource{Policy: policy(s), Secret: source})
 	}
 	if len(sources) == 0 {
@@ -56,7 +58,7 @@ func (a *app) gate(ctx context.Context) error {
 	defer stop()
 	log := slog.New(slog.NewTextHandler(a.ui.err, nil))
 	log.Info(wordGateListens, "socket", c.Gate.Socket, "sites", len(sources))
-	return gate.Serve(ctx, l, gate.NewHandler(sources, time.Now, log))
+	return gate.Serve(ctx, l, gate.Count(gate.NewHandler(sources, time.Now, log), names))
 }
 
 func policy(s config.Site) gate.Policy {

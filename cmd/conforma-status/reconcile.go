@@ -20,6 +20,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 				return err
 			}
 			receipts, err := h.Reconcile(cmd.Context(), drain)
+			a.metrics(cmd.Context(), c, h)
 			if err != nil && len(receipts) > 0 {
 				_ = a.report(receipts)
 			}

@@ -108,6 +108,9 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 		return nil, err
 	}
 	receipts, err := h.Set(ctx, req)
+	if !req.DryRun {
+		a.metrics(ctx, c, h)
+	}
 	if err != nil {
 		return nil, a.stateError(err)
 	}
@@ -170,21 +173,25 @@ func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []confi
 // gateTimeout bounds the question whether a gate is there.
 const gateTimeout = time.Second
 
-// gateAnswers returns an error when no gate answers on the socket.
-func gateAnswers(ctx context.Context, socket string) error {
-	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
-	defer cancel()
-	client := http.Client{Transport: &http.Transport{
+// gateClient asks whoever listens at the socket.
+func gateClient(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 		DisableKeepAlives: true,
 	}}
+}
+
+// gateAnswers returns an error when no gate answers on the socket.
+func gateAnswers(ctx context.Context, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gate/healthz", nil)
 	if err != nil {
 		return err
 	}
-	resp, err := client.Do(req)
+	resp, err := gateClient(socket).Do(req)
 	if err != nil {
 		return err
 	}

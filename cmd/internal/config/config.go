@@ -15,17 +15,18 @@ const DefaultFile = "/etc/conforma-status/config.toml"
 
 // Config is a valid configuration, with defaults filled in.
 type Config struct {
-	File     string   // where it was read from
-	Store    string   // "dir:/abs/path" or "s3://bucket[/prefix]"
-	PageURL  string   // where the store's root is served, without a trailing slash
-	StateDir string   // absolute
-	Content  string   // directory of Markdown, absolute; "" means the built-in content
-	AuditLog string   // file that gets a line of JSON for each change, absolute; "" for none
-	OnChange []string // a command that is started at each change, or empty
-	S3       S3
-	Nginx    Nginx
-	Gate     Gate
-	Sites    []Site // at least one, names and store paths unique
+	File        string   // where it was read from
+	Store       string   // "dir:/abs/path" or "s3://bucket[/prefix]"
+	PageURL     string   // where the store's root is served, without a trailing slash
+	StateDir    string   // absolute
+	Content     string   // directory of Markdown, absolute; "" means the built-in content
+	AuditLog    string   // file that gets a line of JSON for each change, absolute; "" for none
+	MetricsFile string   // for the node exporter's textfile collector, absolute; "" for none
+	OnChange    []string // a command that is started at each change, or empty
+	S3          S3
+	Nginx       Nginx
+	Gate        Gate
+	Sites       []Site // at least one, names and store paths unique
 }
 
 // S3 says how to reach the bucket; every field may be empty.

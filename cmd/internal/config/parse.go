@@ -60,11 +60,7 @@ func (r *reader) config(tree map[string]any) *Config {
 	if c.OnChange, _ = t.texts("on_change"); len(c.OnChange) > 0 && c.OnChange[0] == "" {
 		t.fault("on_change", "begins with an empty string instead of a program", "")
 	}
-	if t.has("audit_log") {
-		c.AuditLog = t.absPath("audit_log", "")
-	} else {
-		t.known = append(t.known, "audit_log")
-	}
+	c.AuditLog, c.MetricsFile = t.optionalPath("audit_log"), t.optionalPath("metrics_file")
 	if c.Store != "" {
 		if _, _, err := store.ParseURL(c.Store); err != nil {
 			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)

@@ -164,6 +164,15 @@ func (t *table) absPath(key, def string) string {
 	return filepath.Clean(s)
 }
 
+// optionalPath is an absolute path, or "" where there is none.
+func (t *table) optionalPath(key string) string {
+	if !t.has(key) {
+		t.known = append(t.known, key)
+		return ""
+	}
+	return t.absPath(key, "")
+}
+
 // nginxPath is an absolute path that is written into nginx's configuration.
 func (t *table) nginxPath(key, def string) string {
 	s := t.absPath(key, def)
