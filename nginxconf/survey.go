@@ -88,11 +88,14 @@ func (s Sockets) Listening() ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}
+	//lint:ignore SA1019 see Sockets.sockets
 	lines, err := fs.NetTCP()
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}
-	if more, err := fs.NetTCP6(); err == nil { // there is none where IPv6 is off
+	//lint:ignore SA1019 see Sockets.sockets
+	more, err := fs.NetTCP6()
+	if err == nil { // there is none where IPv6 is off
 		lines = append(lines, more...)
 	}
 	var out []netip.AddrPort
