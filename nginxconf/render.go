@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -153,6 +154,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
 	v.plain("REVISION", revision)
+	v.plain("COOKIE", gate.CookieName(s.Name))
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)

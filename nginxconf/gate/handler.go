@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -31,15 +32,22 @@ const (
 var siteName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 type handler struct {
-	sites map[string]SiteSource // by request target
-	now   func() time.Time
-	log   *slog.Logger
+	sites  map[string]SiteSource // by request target
+	now    func() time.Time
+	log    *slog.Logger
+	offers offers
 }
 
 // NewHandler returns what nginx's auth_request asks: GET /check/SITE answers 204 when the request's one Authorization
-// header is "Bearer TOKEN" (RFC 6750, 2.1) with a token that the site's policy admits, and 401 otherwise, without a body.
-// A refusal of a request that has such a header leaves one line in log, with the site and the reason and nothing of the
-// token. GET /healthz answers 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of
+// header is "Bearer TOKEN" (RFC 6750, 2.1) with a token that the site's policy admits, or when it has no such header and its one
+// cookie of CookieName is one that CheckCookie admits; and 401 otherwise, without a body. A header that is there decides: who
+// logs in as somebody else is no longer admitted by the cookie.
+//
+// A 401 with the header X-Conforma-Admission is for a browser that has a good token and no cookie, or one that will soon expire:
+// nginx gives it the Set-Cookie that stands there, and has it ask again. The holder of a token is told so once in 10 s.
+//
+// A refusal of a request that has a token or a cookie leaves one line in log, with the site and the reason and nothing of
+// either. GET /healthz answers 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of
 // other codes. now and log must not be nil.
 func NewHandler(sites []SiteSource, now func() time.Time, log *slog.Logger) http.Handler {
 	h := &handler{sites: make(map[string]SiteSource, len(sites)), now: now, log: log}
@@ -56,19 +64,21 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("ok")) // who asked may be gone
 		return
 	}
-	if r.Method == http.MethodGet && h.admits(r) {
+	if r.Method == http.MethodGet && h.admits(w, r) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-func (h *handler) admits(r *http.Request) bool {
+// admits says whether the request is to be let through; where it offers a cookie instead, it writes it to w's header.
+func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
+	name := strings.TrimPrefix(r.RequestURI, checkPath)
+	cookie, hasCookie, several := findCookie(r.Header["Cookie"], CookieName(name))
 	authorization := r.Header["Authorization"]
-	if len(authorization) == 0 {
+	if len(authorization) == 0 && !hasCookie {
 		return false
 	}
-	name := strings.TrimPrefix(r.RequestURI, checkPath)
 	site, known := h.sites[r.RequestURI]
 	switch {
 	case !known && siteName.MatchString(name):
@@ -78,20 +88,67 @@ func (h *handler) admits(r *http.Request) bool {
 	case len(authorization) > 1:
 		return h.refused(r, name, reasonSeveral)
 	}
-	// RFC 7235, 2.1: the scheme's case doesn't matter. One space; the token's check refuses a second.
-	scheme, token, found := strings.Cut(authorization[0], " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") {
-		return h.refused(r, name, reasonNotBearer)
+	var token string
+	if len(authorization) == 1 {
+		// RFC 7235, 2.1: the scheme's case doesn't matter. One space; the token's check refuses a second.
+		scheme, rest, found := strings.Cut(authorization[0], " ")
+		if !found || !strings.EqualFold(scheme, "Bearer") {
+			return h.refused(r, name, reasonNotBearer)
+		}
+		token = rest
+	} else if several {
+		return h.refused(r, name, reasonCookies)
 	}
 	secret, err := site.Secret()
 	if err != nil {
 		h.log.ErrorContext(r.Context(), "refused", "site", name, "reason", err.Error(), "hint", Hint(err))
 		return false
 	}
-	if err := site.Policy.Verify(token, secret, h.now()); err != nil {
+	now := h.now()
+	window := r.Header.Get(windowHeader)
+	cookieEnds, cookieErr := CheckCookie(cookie, secret, name, window, now)
+	if len(authorization) == 0 {
+		if cookieErr != nil {
+			return h.refused(r, name, cookieReason(cookieErr))
+		}
+		return true
+	}
+	tokenEnds, err := site.Policy.admits(token, secret, now)
+	if err != nil {
 		return h.refused(r, name, err.Error())
 	}
-	return true
+	keepsCookies := hasCookie && !several && cookieErr == nil
+	if keepsCookies && cookieEnds.Sub(now) > Admission/2 {
+		return true
+	}
+	expires := now.Add(Admission)
+	if !tokenEnds.IsZero() && tokenEnds.Before(expires) {
+		expires = tokenEnds
+	}
+	expires = expires.Truncate(time.Second)
+	// A token near its end would be offered one cookie after the other, each no better than the one before.
+	if keepsCookies && expires.Sub(cookieEnds) < Admission/4 || !expires.After(now) {
+		return true
+	}
+	asked, ok := readRequest(r.Header)
+	if !ok || !windowName.MatchString(window) || !asked.canFollow(keepsCookies) || !h.offers.make(name, token, now) {
+		return true
+	}
+	value, err := Mint(secret, name, window, expires)
+	if err != nil {
+		return true // its token admits it
+	}
+	w.Header().Set(offerHeader, setCookie(name, value, asked.scheme == "https", expires.Sub(now)))
+	return false
+}
+
+// cookieReason is what a *Refusal says, without the word token before it.
+func cookieReason(err error) string {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Reason
+	}
+	return err.Error()
 }
 
 func (h *handler) refused(r *http.Request, site, reason string) bool {

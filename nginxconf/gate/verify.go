@@ -71,29 +71,50 @@ func newParser(algorithm string) *jwt.Parser {
 // Verify returns nil when token, a compact JWS (RFC 7515, 7.1) without "Bearer ", admits its bearer at the
 // time now, and a *Refusal when it doesn't. An empty secret admits nobody.
 func (p Policy) Verify(token string, secret []byte, now time.Time) error {
+	_, err := p.admits(token, secret, now)
+	return err
+}
+
+// admits is Verify, and returns from when on the token will no longer do; the zero time is never.
+func (p Policy) admits(token string, secret []byte, now time.Time) (time.Time, error) {
+	none := time.Time{}
 	algorithm := p.Algorithm
 	if algorithm == "" {
 		algorithm = DefaultAlgorithm
 	}
 	parser := parsers[algorithm]
 	if parser == nil || p.AdminClaim == "" {
-		return refuse(reasonPolicy)
+		return none, refuse(reasonPolicy)
 	}
 	if len(secret) == 0 {
-		return refuse(reasonNoSecret)
+		return none, refuse(reasonNoSecret)
 	}
 	if err := checkForm(token, algorithm); err != nil {
-		return err
+		return none, err
 	}
 	claims := jwt.MapClaims{}
 	_, err := parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return secret, nil })
 	if errors.Is(err, jwt.ErrTokenSignatureInvalid) {
-		return refuse(reasonSignature)
+		return none, refuse(reasonSignature)
 	}
 	if err != nil { // not passed on: it may quote the token
-		return refuse(reasonMalformed)
+		return none, refuse(reasonMalformed)
 	}
-	return p.judge(claims, now)
+	if err := p.judge(claims, now); err != nil {
+		return none, err
+	}
+	return p.ends(claims), nil
+}
+
+// ends is when a token that holds will cease to; its dates were judged.
+func (p Policy) ends(claims map[string]any) time.Time {
+	end, _, _ := dateOf(claims, "exp")
+	if issued, has, _ := dateOf(claims, "iat"); p.MaxAge > 0 && has {
+		if old := issued.Add(p.MaxAge); end.IsZero() || old.Before(end) {
+			end = old
+		}
+	}
+	return end
 }
 
 // judge holds the claims of a token that is genuine against the policy.

@@ -1,0 +1,120 @@
+package gate
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Admission is how long an admission cookie holds, at most: it ends with the token for which it was given.
+const Admission = 30 * time.Minute
+
+// CookieName is the name of a site's admission cookie. It has the site's name in it because browsers send a host's cookies
+// to all of its ports (RFC 6265, 8.5), and sites often differ by port only.
+func CookieName(site string) string { return "conforma-status-" + site }
+
+// admission is what keys are derived for (RFC 5869, 3.2) and what a cookie is for: with it, nothing that is signed with the
+// application's secret is an admission cookie, and no admission cookie is a token.
+const admission = "conforma-status admission cookie 1"
+
+// The reasons for which a cookie is refused.
+const (
+	reasonCookies      = "more than one admission cookie"
+	reasonCookieForm   = "the admission cookie is malformed"
+	reasonCookieWindow = "nginx didn't say which window of admin mode it is"
+	reasonCookieMAC    = "the admission cookie is not from this gate, this site or this window of admin mode"
+	reasonCookieOld    = "the admission cookie has expired"
+	reasonCookieFuture = "the admission cookie holds for longer than one can"
+)
+
+// windowName is what names a window of admin mode: the revision of the rules.
+var windowName = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f]{8}$`)
+
+// Mint returns the value of a cookie that admits to the site in that window of admin mode until the moment expires, to the
+// second. It is the moment in seconds since 1970, a dot, and an HMAC-SHA256 of it, in base64url. secret must not be empty.
+func Mint(secret []byte, site, window string, expires time.Time) (string, error) {
+	when := strconv.FormatInt(expires.Unix(), 10)
+	mac, err := cookieMAC(secret, site, window, when)
+	if err != nil {
+		return "", err
+	}
+	return when + "." + base64.RawURLEncoding.EncodeToString(mac), nil
+}
+
+func cookieMAC(secret []byte, site, window, when string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, admission, sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(admission + "\n" + site + "\n" + window + "\n" + when)) // none of them holds a line end
+	return mac.Sum(nil), nil
+}
+
+// CheckCookie returns when a cookie of that value ceases to admit to the site in that window of admin mode, and a *Refusal
+// when it doesn't admit at the time now. An empty secret admits nobody.
+func CheckCookie(value string, secret []byte, site, window string, now time.Time) (time.Time, error) {
+	none := time.Time{}
+	if len(secret) == 0 {
+		return none, refuse(reasonNoSecret)
+	}
+	if !windowName.MatchString(window) {
+		return none, refuse(reasonCookieWindow)
+	}
+	when, sum, found := strings.Cut(value, ".")
+	seconds, err := strconv.ParseInt(when, 10, 64)
+	if !found || err != nil || seconds < 0 || seconds > lastDate || strconv.FormatInt(seconds, 10) != when ||
+		len(sum) != base64.RawURLEncoding.EncodedLen(sha256.Size) || strings.IndexFunc(sum, notBase64URL) >= 0 {
+		return none, refuse(reasonCookieForm)
+	}
+	got, err := base64.RawURLEncoding.Strict().DecodeString(sum)
+	if err != nil {
+		return none, refuse(reasonCookieForm)
+	}
+	want, err := cookieMAC(secret, site, window, when)
+	if err != nil || !hmac.Equal(got, want) {
+		return none, refuse(reasonCookieMAC)
+	}
+	expires := time.Unix(seconds, 0)
+	switch {
+	case !now.Before(expires):
+		return none, refuse(reasonCookieOld)
+	case expires.Sub(now) > Admission+time.Minute: // the clock was put back since
+		return none, refuse(reasonCookieFuture)
+	}
+	return expires, nil
+}
+
+// findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1). several is true where
+// there is more than one: a neighbour under the same domain may have set another, and which to believe nobody can say.
+func findCookie(headers []string, name string) (value string, found, several bool) {
+	for _, header := range headers {
+		for pair := range strings.SplitSeq(header, ";") {
+			k, v, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if !ok || k != name {
+				continue
+			}
+			if found {
+				return "", true, true
+			}
+			value, found = v, true
+		}
+	}
+	return value, found, false
+}
+
+// setCookie is the whole Set-Cookie header. SameSite=Lax, not Strict: who follows a link from a mail to a page of the site is
+// to arrive there.
+func setCookie(site, value string, tls bool, lasts time.Duration) string {
+	c := http.Cookie{
+		Name: CookieName(site), Value: value, Path: "/", MaxAge: int((lasts + time.Second - 1) / time.Second), // whole seconds, rounded up
+		HttpOnly: true, Secure: tls, SameSite: http.SameSiteLaxMode,
+	}
+	return c.String()
+}
