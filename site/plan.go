@@ -2,8 +2,6 @@ package site
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -26,11 +24,6 @@ const (
 type Change struct {
 	File
 	Action Action
-}
-
-// Putter is the part of a store that Upload needs.
-type Putter interface {
-	Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (etag string, err error)
 }
 
 // Plan compares the files built for s with what the store lists (all of it, or what is below s.Path),
@@ -83,34 +76,13 @@ func (s Site) owns(key string, existing map[string]string) bool {
 	return true
 }
 
-// uploadOrder has a page come after everything that it may point at: parts, translations, main page.
-func uploadOrder(a, b Change) int {
-	rank := func(c Change) int {
-		if path.Base(c.Key) != indexName {
-			return -1000
-		}
-		return -strings.Count(c.Key, "/")
+// rank is smaller for what has to be there first: parts, translations, main page.
+func rank(c Change) int {
+	if path.Base(c.Key) != indexName {
+		return -1000
 	}
-	return cmp.Or(rank(a)-rank(b), strings.Compare(a.Key, b.Key))
+	return -strings.Count(c.Key, "/")
 }
 
-// Upload writes the new and changed files of a plan, which may be several sites' plans together, one at a
-// time and every page after what it points at. It stops at the first error, which wraps that of st; a plan
-// made afresh goes on from there. It calls progress, which may be nil, after each file written.
-func Upload(ctx context.Context, st Putter, plan []Change, progress func(Change)) error {
-	plan = slices.Clone(plan)
-	slices.SortStableFunc(plan, uploadOrder)
-	for _, c := range plan {
-		if c.Action != New && c.Action != Changed {
-			continue
-		}
-		meta := store.Meta{ContentType: c.ContentType, CacheControl: c.CacheControl}
-		if _, err := st.Put(ctx, c.Key, c.Data, meta, store.Always()); err != nil {
-			return fmt.Errorf("upload %s: %w", c.Key, err)
-		}
-		if progress != nil {
-			progress(c)
-		}
-	}
-	return nil
-}
+// uploadOrder has a page come after everything that it may point at.
+func uploadOrder(a, b Change) int { return cmp.Or(rank(a)-rank(b), strings.Compare(a.Key, b.Key)) }

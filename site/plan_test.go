@@ -3,9 +3,10 @@ package site
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/status/store"
@@ -13,18 +14,36 @@ import (
 
 // memory is a store that keeps what it is given, in the order in which it was given.
 type memory struct {
-	puts []string
-	fail string // the key that can't be written
+	mu      sync.Mutex
+	puts    []string // keys
+	deleted []string
+	fail    string // the key that can't be written, or deleted
+	wrong   []string
 }
 
 var errFull = errors.New("full")
 
-func (m *memory) Put(_ context.Context, key string, data []byte, meta store.Meta, _ store.Condition) (string, error) {
+func (m *memory) Put(_ context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if key == m.fail {
 		return "", errFull
 	}
-	m.puts = append(m.puts, fmt.Sprintf("%s=%s %s %s", key, data, meta.ContentType, meta.CacheControl))
+	if string(data) != "x" || meta != (store.Meta{ContentType: "type", CacheControl: "cache"}) || cond != store.Always() {
+		m.wrong = append(m.wrong, key)
+	}
+	m.puts = append(m.puts, key)
 	return store.ContentETag(data), nil
+}
+
+func (m *memory) Delete(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if key == m.fail {
+		return errFull
+	}
+	m.deleted = append(m.deleted, key)
+	return nil
 }
 
 func listing(keyAndText ...string) []store.Object {
@@ -86,33 +105,55 @@ func TestUpload(t *testing.T) {
 		file("index.html", Changed), file("pt/index.html", New), file("status.schema.json", New), file("fr/index.html", Stale),
 		file("b/index.html", New), file("b/pt/index.html", Unchanged), file("b/status.schema.json", Unchanged), file("b/new.js", New),
 	}
-	all := []string{"b/new.js", "status.schema.json", "b/index.html", "pt/index.html", "index.html"}
-	tests := map[string]struct {
+	stages := [][]string{{"b/new.js", "status.schema.json"}, {"b/index.html", "pt/index.html"}, {"index.html"}}
+	for name, tt := range map[string]struct {
 		fail string
-		want []string
+		done int // stages that are whole
 	}{
-		"everything":         {"", all},
-		"a part fails":       {"b/new.js", nil},
-		"a page fails":       {"pt/index.html", all[:3]},
-		"the last one fails": {"index.html", all[:4]},
-	}
-	for name, tt := range tests {
+		"everything":         {"", 3},
+		"a part fails":       {"b/new.js", 0},
+		"a page fails":       {"pt/index.html", 1},
+		"the last one fails": {"index.html", 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{fail: tt.fail}
-			var told, want []string
+			var told []string
 			err := Upload(t.Context(), m, plan, func(c Change) { told = append(told, c.Key) })
 			if (err != nil) != (tt.fail != "") || err != nil && (!errors.Is(err, errFull) || !strings.Contains(err.Error(), tt.fail)) {
 				t.Errorf("got error %v", err)
 			}
-			for _, key := range tt.want {
-				want = append(want, key+"=x type cache")
+			if !reflect.DeepEqual(slices.Sorted(slices.Values(told)), slices.Sorted(slices.Values(m.puts))) || len(m.wrong)+len(m.deleted) > 0 {
+				t.Errorf("wrote %q, told of %q, wrote otherwise %q, deleted %q", m.puts, told, m.wrong, m.deleted)
 			}
-			if !reflect.DeepEqual(m.puts, want) || !reflect.DeepEqual(told, tt.want) {
-				t.Errorf("wrote %q, told of %q, want %q", m.puts, told, tt.want)
+			rest := m.puts
+			for i, stage := range stages {
+				var got []string
+				for len(rest) > 0 && slices.Contains(stage, rest[0]) {
+					got, rest = append(got, rest[0]), rest[1:]
+				}
+				slices.Sort(got)
+				if i < tt.done && !reflect.DeepEqual(got, stage) || i > tt.done && len(got) > 0 {
+					t.Errorf("stage %d: wrote %q of %q", i, got, stage)
+				}
+			}
+			if len(rest) > 0 {
+				t.Errorf("wrote %q out of order", rest)
 			}
 		})
 	}
 	if err := Upload(t.Context(), &memory{}, plan, nil); err != nil {
 		t.Errorf("without progress: %v", err)
+	}
+}
+
+func TestPrune(t *testing.T) {
+	plan := []Change{{File{Key: "index.html"}, Unchanged}, {File{Key: "old.js"}, Stale}, {File{Key: "fr/index.html"}, Stale}}
+	m := &memory{}
+	if err := Prune(t.Context(), m, plan, nil); err != nil || !reflect.DeepEqual(m.deleted, []string{"fr/index.html", "old.js"}) || len(m.puts) > 0 {
+		t.Errorf("deleted %q, wrote %q: %v", m.deleted, m.puts, err)
+	}
+	m = &memory{fail: "fr/index.html"}
+	if err := Prune(t.Context(), m, plan, nil); !errors.Is(err, errFull) || len(m.deleted) > 0 {
+		t.Errorf("deleted %q: %v", m.deleted, err)
 	}
 }

@@ -60,6 +60,7 @@ what is wrong with the content is shown with file and line. Nothing is published
 	helpBuildOut      = "the directory to write to"
 	helpPublish       = "build and upload what changed, and the current status"
 	helpPublishLong   = "Build the maintenance site, upload what changed, pages last, and then the current status of each site."
+	helpPrune         = "delete pages that are no longer built"
 	helpPublishDryRun = "say what would be uploaded, and upload nothing"
 	helpGate          = "answer nginx's questions about tokens in admin mode"
 	helpGateLong      = `Answer nginx's auth_request on a unix socket: 204 for the token of an administrator, 401 for anything else. One gate

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,11 +20,25 @@ import (
 // uploadTimeout bounds the listing and the upload of one site's files.
 const uploadTimeout = 5 * time.Minute
 
+// verifyTimeout bounds looking at one site as the world sees it.
+const verifyTimeout = 20 * time.Second
+
+// worldClient asks as a visitor would, from outside.
+func worldClient() *http.Client {
+	return &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		DialContext:       (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+		DisableKeepAlives: true,
+	}}
+}
+
 // publication is what publish did, or would do, for one site.
 type publication struct {
 	Site   string           `json:"site"`
 	Files  []publishedFile  `json:"files"`
 	Status *publishedStatus `json:"status"` // null in a dry run
+	// Differs is what the world sees otherwise than it was sent; null in a dry run.
+	Differs []site.Difference `json:"differs"`
 }
 
 type publishedFile struct {
@@ -40,7 +56,7 @@ type publishedStatus struct {
 
 func (a *app) publishCommand() *cobra.Command {
 	var names []string
-	var asJSON, dryRun bool
+	var asJSON, dryRun, prune bool
 	cmd := &cobra.Command{
 		Use: "publish", Short: helpPublish, Long: helpPublishLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,24 +79,25 @@ func (a *app) publishCommand() *cobra.Command {
 			}
 			done := []publication{}
 			for _, s := range chosen {
-				p, err := a.publish(cmd.Context(), h, loaded, s, dryRun)
+				p, err := a.publish(cmd.Context(), h, loaded, s, dryRun, prune)
 				if err != nil {
 					return err
 				}
 				done = append(done, *p)
 			}
-			a.ui.published(done, dryRun)
+			a.ui.published(done, dryRun, prune)
 			return nil
 		},
 	}
 	cmd.Flags().StringArrayVar(&names, "site", nil, helpSites)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, helpPublishDryRun)
+	cmd.Flags().BoolVar(&prune, "prune", false, helpPrune)
 	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
 	return cmd
 }
 
 // publish uploads what changed of one site, pages after their parts, and then its status.
-func (a *app) publish(ctx context.Context, h *maintenance.Host, loaded *site.Content, s config.Site, dryRun bool) (*publication, error) {
+func (a *app) publish(ctx context.Context, h *maintenance.Host, loaded *site.Content, s config.Site, dryRun, prune bool) (*publication, error) {
 	files, err := site.Build(loaded, pageOf(s))
 	if err != nil {
 		return nil, failed(fmt.Errorf("build the page of %s: %w", s.Name, err))
@@ -99,7 +116,17 @@ func (a *app) publish(ctx context.Context, h *maintenance.Host, loaded *site.Con
 	if dryRun {
 		return p, nil
 	}
-	if err := site.Upload(bounded, h.Store, plan, nil); err != nil {
+	sent := 0
+	progress := func(c site.Change) {
+		sent++
+		a.ui.sent(c, sent)
+	}
+	err = site.Upload(bounded, h.Store, plan, progress)
+	if err == nil && prune {
+		err = site.Prune(bounded, h.Store, plan, progress)
+	}
+	a.ui.endLive()
+	if err != nil {
 		return nil, storeError(fmt.Errorf("publish %s: %w", s.Name, err))
 	}
 	d, written, err := h.PublishStatus(ctx, s)
@@ -110,6 +137,9 @@ func (a *app) publish(ctx context.Context, h *maintenance.Host, loaded *site.Con
 		return nil, storeError(fmt.Errorf("publish the status of %s: %w", s.Name, err))
 	}
 	p.Status = &publishedStatus{maintenance.StatusKey(s), d.Mode, d.Seq, written}
+	bounded, cancel = context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	p.Differs = append([]site.Difference{}, site.Verify(bounded, worldClient(), pageOf(s), files)...)
 	return p, nil
 }
 

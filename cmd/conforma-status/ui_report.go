@@ -199,25 +199,46 @@ func (u *ui) rendered(paths []string, http string, siteFile func(string) string,
 
 func (u *ui) built(path string, size int) { fmt.Fprintf(u.out, "wrote %s (%d bytes)\n", path, size) }
 
+// sent shows how far an upload has got.
+func (u *ui) sent(c site.Change, n int) { u.live(fmt.Sprintf("%d sent: %s", n, c.Key)) }
+
 // published prints what publish did.
-func (u *ui) published(ps []publication, dryRun bool) {
+func (u *ui) published(ps []publication, dryRun, prune bool) {
 	if u.json {
 		u.document(siteDocument[publication]{1, ps})
 	}
-	marks := map[site.Action]string{site.New: "+", site.Changed: "~", site.Unchanged: "=", site.Stale: "?"}
+	marks := map[site.Action]string{site.New: "+", site.Changed: "~", site.Unchanged: "=", site.Stale: "-"}
 	for _, p := range ps {
 		w := u.people()
 		fmt.Fprintf(w, "%s\n", p.Site)
+		counts := map[site.Action]int{}
 		for _, f := range p.Files {
+			counts[f.Action]++
+			if f.Action == site.Stale && !prune {
+				fmt.Fprintf(w, "  ? %-10s %s (no longer built: --prune deletes it)\n", f.Action, f.Key)
+				continue
+			}
 			fmt.Fprintf(w, "  %s %-10s %s (%d bytes)\n", marks[f.Action], f.Action, f.Key, f.Size)
 		}
-		switch {
-		case dryRun:
+		if stale := counts[site.Stale]; prune {
+			fmt.Fprintf(w, "  %d new, %d changed, %d unchanged, %d deleted\n", counts[site.New], counts[site.Changed], counts[site.Unchanged], stale)
+		} else {
+			fmt.Fprintf(w, "  %d new, %d changed, %d unchanged, %d no longer built\n", counts[site.New], counts[site.Changed], counts[site.Unchanged], stale)
+		}
+		if dryRun {
 			fmt.Fprintln(w, "  nothing was uploaded: this was a dry run")
-		case p.Status.Written:
-			fmt.Fprintf(w, "  + %-10s %s (%s, seq %d)\n", "status", p.Status.Key, p.Status.Mode, p.Status.Seq)
-		default:
-			fmt.Fprintf(w, "  = %-10s %s (%s, seq %d)\n", "status", p.Status.Key, p.Status.Mode, p.Status.Seq)
+			continue
+		}
+		mark := "="
+		if p.Status.Written {
+			mark = "+"
+		}
+		fmt.Fprintf(w, "  %s %-10s %s (%s, seq %d)\n", mark, "status", p.Status.Key, p.Status.Mode, p.Status.Seq)
+		for _, d := range p.Differs {
+			u.warn(fmt.Sprintf("the world sees it otherwise: %s %s", d.URL, d.Problem))
+		}
+		if len(p.Differs) == 0 {
+			fmt.Fprintln(w, "  seen from outside, it is what was sent")
 		}
 	}
 }

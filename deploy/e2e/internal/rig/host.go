@@ -142,7 +142,13 @@ func (b *Block) Origin() string { return "https://" + Hostname + Loopback(b.Port
 // servePages serves the store as a bucket's web server does, and returns its URL.
 func servePages(tb testing.TB, dir string) string {
 	tb.Helper()
-	return "http://" + serve(tb, Port(tb), http.FileServer(http.Dir(dir)))
+	files := http.FileServer(http.Dir(dir))
+	return "http://" + serve(tb, Port(tb), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "Date, Age, ETag")
+		w.Header().Set("Cache-Control", "no-cache")
+		files.ServeHTTP(w, r)
+	}))
 }
 
 // Published returns the status.json of a site as it is in the directory store, "" when there is none.

@@ -1,0 +1,88 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// atOnce is how many files are sent to, or taken from, a store at the same time.
+const atOnce = 8
+
+// Keeper is the part of a store that Upload and Prune need.
+type Keeper interface {
+	Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (etag string, err error)
+	Delete(ctx context.Context, key string) error
+}
+
+// Upload writes the new and changed files of a plan, which may be several sites' plans together: several at a time, and
+// every page after what it points at. It stops at the first error, which wraps that of st; a plan
+// made afresh goes on from there. It calls progress, which may be nil, after each file written, one call at a time.
+func Upload(ctx context.Context, st Keeper, plan []Change, progress func(Change)) error {
+	plan = slices.Clone(plan)
+	slices.SortStableFunc(plan, uploadOrder)
+	plan = slices.DeleteFunc(plan, func(c Change) bool { return c.Action != New && c.Action != Changed })
+	return inStages(ctx, plan, progress, func(ctx context.Context, c Change) error {
+		meta := store.Meta{ContentType: c.ContentType, CacheControl: c.CacheControl}
+		if _, err := st.Put(ctx, c.Key, c.Data, meta, store.Always()); err != nil {
+			return fmt.Errorf("upload %s: %w", c.Key, err)
+		}
+		return nil
+	})
+}
+
+// Prune deletes the stale files of a plan, as Upload writes the others: pages before what they point at. It is for after
+// an Upload of the same plan: no page that is left points at them then.
+func Prune(ctx context.Context, st Keeper, plan []Change, progress func(Change)) error {
+	plan = slices.DeleteFunc(slices.Clone(plan), func(c Change) bool { return c.Action != Stale })
+	slices.SortStableFunc(plan, func(a, b Change) int { return uploadOrder(b, a) })
+	return inStages(ctx, plan, progress, func(ctx context.Context, c Change) error {
+		if err := st.Delete(ctx, c.Key); err != nil {
+			return fmt.Errorf("delete %s: %w", c.Key, err)
+		}
+		return nil
+	})
+}
+
+// inStages does the changes, which are in order, several at a time, but never one together with one of another rank. The
+// error is the first.
+func inStages(ctx context.Context, changes []Change, progress func(Change), do func(context.Context, Change) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for len(changes) > 0 {
+		n := 1
+		for n < len(changes) && rank(changes[n]) == rank(changes[0]) {
+			n++
+		}
+		var wait sync.WaitGroup
+		var mu sync.Mutex
+		places := make(chan struct{}, atOnce)
+		for _, c := range changes[:n] {
+			places <- struct{}{}
+			wait.Go(func() {
+				defer func() { <-places }()
+				if ctx.Err() != nil {
+					return
+				}
+				if err := do(ctx, c); err != nil {
+					cancel(err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if progress != nil {
+					progress(c)
+				}
+			})
+		}
+		wait.Wait()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		changes = changes[n:]
+	}
+	return nil
+}

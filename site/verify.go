@@ -1,0 +1,127 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Difference is something that the world sees otherwise than it was sent.
+type Difference struct {
+	URL     string `json:"url"`
+	Problem string `json:"problem"`
+}
+
+// Verify asks for every file of s, and its status, where the world sees them, s.PageURL, and says what differs from what
+// was sent: a web server or a CDN on the way may keep old copies, compress, rewrite or forbid. Nothing that it finds is an
+// error. The client bounds each request; where the server can't be reached at all, that is the one thing said. No
+// published file is larger than what is sent.
+func Verify(ctx context.Context, client *http.Client, s Site, files []File) []Difference {
+	at := func(key string) string { // what a key is made of needs no escaping, or nearly so
+		rel := (&url.URL{Path: strings.TrimPrefix(strings.TrimPrefix(key, s.Path), "/")}).EscapedPath()
+		return s.PageURL + strings.TrimSuffix(rel, indexName)
+	}
+	statusURL := at(path.Join(s.Path, status.FileName))
+	seen, err := fetch(ctx, client, statusURL, 1<<20)
+	if err != nil {
+		return []Difference{{statusURL, err.Error()}}
+	}
+	out := seen.status(statusURL)
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	for _, f := range files {
+		places <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-places }()
+			address := at(f.Key)
+			problem := ""
+			if seen, err := fetch(ctx, client, address, len(f.Data)+1); err != nil {
+				problem = err.Error()
+			} else {
+				problem = seen.file(f)
+			}
+			if problem != "" {
+				mu.Lock()
+				defer mu.Unlock()
+				out = append(out, Difference{address, problem})
+			}
+		})
+	}
+	wait.Wait()
+	slices.SortFunc(out, func(a, b Difference) int { return strings.Compare(a.URL+a.Problem, b.URL+b.Problem) })
+	return out
+}
+
+// sight is an answer as the world gets it.
+type sight struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+func fetch(ctx context.Context, client *http.Client, address string, most int) (*sight, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Origin", "https://origin.invalid") // as a page of the application does
+	answer, err := client.Do(r)
+	var inner *url.Error
+	if errors.As(err, &inner) {
+		err = inner.Err // it begins with the URL again
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, int64(most)))
+	return &sight{answer.StatusCode, answer.Header, body}, err
+}
+
+// file says what is other than in f, "" for nothing.
+func (s *sight) file(f File) string {
+	want, _, _ := mime.ParseMediaType(f.ContentType)
+	got, _, _ := mime.ParseMediaType(s.header.Get("Content-Type"))
+	switch {
+	case s.code != http.StatusOK:
+		return fmt.Sprintf("is answered by %d", s.code)
+	case !bytes.Equal(s.body, f.Data):
+		return fmt.Sprintf("is not what was sent (SHA-256 %.4x… instead of %.4x…)", sha256.Sum256(s.body), sha256.Sum256(f.Data))
+	case got != want:
+		return fmt.Sprintf("is served as %q, not %q", got, want)
+	}
+	return ""
+}
+
+// status says what is wrong with how the status is served. What it says may have changed since it was sent.
+func (s *sight) status(address string) []Difference {
+	var out []Difference
+	say := func(problem string) { out = append(out, Difference{address, problem}) }
+	if s.code != http.StatusOK {
+		say(fmt.Sprintf("is answered by %d", s.code))
+		return out
+	}
+	if _, err := status.Parse(s.body); err != nil {
+		say("is not a status document: " + err.Error())
+	}
+	if got := s.header.Get("Access-Control-Allow-Origin"); got != "*" {
+		say(fmt.Sprintf("has Access-Control-Allow-Origin %q, not \"*\": the front end can't read it", got))
+	}
+	if got := s.header.Get("Cache-Control"); !strings.Contains(got, "no-cache") && !strings.Contains(got, "no-store") {
+		say(fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see old news", got))
+	}
+	return out
+}

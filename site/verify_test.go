@@ -1,0 +1,79 @@
+package site
+
+import (
+	"cmp"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// TestVerify: whatever is done to a file on the way is found, and named with its address.
+func TestVerify(t *testing.T) {
+	page := File{"demo/index.html", []byte("<p>page"), htmlType, pageCache}
+	schema := File{"demo/status.schema.json", []byte("{}"), schemaType, schemaCache}
+	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	doc := status.Document{Version: 1, Site: "demo", Mode: status.Online, Since: at, UpdatedAt: at, AppURL: "https://a.example", PageURL: "https://b.example/"}
+	type answer struct {
+		code  int
+		body  string
+		types string
+		also  map[string]string
+	}
+	fine := func() map[string]answer {
+		return map[string]answer{
+			"/demo/":                   {200, "<p>page", "text/html; charset=utf-8", nil},
+			"/demo/status.schema.json": {200, "{}", "application/json", nil},
+			"/demo/status.json": {200, string(doc.Marshal()), "application/json", map[string]string{
+				"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache, max-age=0"}},
+		}
+	}
+	for name, c := range map[string]struct {
+		path   string
+		change func(*answer)
+		want   string
+	}{
+		"nothing":               {"/demo/", func(*answer) {}, ""},
+		"a page that is gone":   {"/demo/", func(a *answer) { a.code = 404 }, "/demo/: is answered by 404"},
+		"a page with a tracker": {"/demo/", func(a *answer) { a.body += "<script>" }, "/demo/: is not what was sent"},
+		"an old page":           {"/demo/", func(a *answer) { a.body = "<p>old." }, "/demo/: is not what was sent"},
+		"a page as a download":  {"/demo/", func(a *answer) { a.types = "binary/octet-stream" }, `is served as "binary/octet-stream", not "text/html"`},
+		"a schema cut short":    {"/demo/status.schema.json", func(a *answer) { a.body = "{" }, "/demo/status.schema.json: is not what"},
+		"a forbidden status":    {"/demo/status.json", func(a *answer) { a.code = 403 }, "/demo/status.json: is answered by 403"},
+		"a status of HTML":      {"/demo/status.json", func(a *answer) { a.body = "<p>" }, "is not a status document"},
+		"no CORS":               {"/demo/status.json", func(a *answer) { delete(a.also, "Access-Control-Allow-Origin") }, `Access-Control-Allow-Origin ""`},
+		"a cached status":       {"/demo/status.json", func(a *answer) { a.also["Cache-Control"] = "max-age=300" }, `Cache-Control "max-age=300"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answers := fine()
+			changed := answers[c.path]
+			c.change(&changed)
+			answers[c.path] = changed
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				a := answers[r.URL.Path]
+				w.Header().Set("Content-Type", a.types)
+				for k, v := range a.also {
+					w.Header().Set(k, v)
+				}
+				w.WriteHeader(cmp.Or(a.code, 404))
+				_, _ = w.Write([]byte(a.body))
+			}))
+			defer server.Close()
+			var got []string
+			for _, d := range Verify(t.Context(), server.Client(), Site{Path: "demo", PageURL: server.URL + "/demo/"}, []File{schema, page}) {
+				got = append(got, strings.TrimPrefix(d.URL, server.URL)+": "+d.Problem)
+			}
+			if all := strings.Join(got, "; "); c.want == "" && all != "" || !strings.Contains(all, c.want) || len(got) > 1 {
+				t.Errorf("found %q, want %q", all, c.want)
+			}
+		})
+	}
+	server := httptest.NewServer(nil)
+	server.Close()
+	if got := Verify(t.Context(), http.DefaultClient, Site{PageURL: server.URL + "/"}, []File{page, schema}); len(got) != 1 || !strings.Contains(got[0].Problem, "refused") {
+		t.Errorf("a server that isn't there: %v", got)
+	}
+}
