@@ -99,6 +99,9 @@ func (c *Config) read(d *directive, stream bool) {
 				}
 			case "location":
 				s.ungateLocation(in)
+			case "return": // answers before the gate is asked; before the include, before all rules
+				s.ungate(in, "")
+				s.early = append(s.early, early{Place{in.file, in.line}, len(s.files)})
 			case "rewrite", "if", "break":
 				s.early = append(s.early, early{Place{in.file, in.line}, len(s.files)})
 			}
@@ -230,6 +233,8 @@ type Serving struct {
 	Ungated []Ungated
 	// Shared are other servers on a port of the site: their old connections can't be told from the site's.
 	Shared []Place
+	// Strangers are those of Shared that include the rules of no site at all.
+	Strangers []Place
 }
 
 // Hole is a server that leads to an upstream of a site without including its rules.
@@ -299,6 +304,9 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		}
 		if slices.ContainsFunc(s.listens, func(l listen) bool { return samePort(l, own) }) {
 			out.Shared = append(out.Shared, s.at)
+			if !slices.ContainsFunc(s.files, func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }) {
+				out.Strangers = append(out.Strangers, s.at)
+			}
 		}
 	}
 	return out

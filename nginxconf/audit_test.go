@@ -111,6 +111,10 @@ func TestServingFindsWhatStandsInTheWay(t *testing.T) {
 		"include cs/sites/demo.conf; location /a { location /a/b { error_page 401 /x; } }":   `"error_page 401 /x" in /a /a/b`,
 		"include cs/sites/demo.conf; location /a { if ($x) { return 403; } }":                `"return 403" in /a ($x)`,
 		"include cs/sites/demo.conf; auth_request /mine;":                                    `"auth_request /mine" in `,
+		"include cs/sites/demo.conf; return 200 ok;":                                         `"return 200 ok" in `,
+		"return 200 ok; include cs/sites/demo.conf;":                                         `early 1"return 200 ok" in `,
+		"include cs/sites/demo.conf; satisfy any;":                                           `"satisfy any" in `,
+		"include cs/sites/demo.conf; location /a { location /b { auth_request /b; } }":       `"auth_request /b" in /a /b`,
 		"include cs/sites/demo.conf; error_page 497 301 =307 https://$host$request_uri;":     "",
 	} {
 		got := serving(t, nil, "/etc/nginx/nginx.conf", "http { server {"+server+" } }",
@@ -130,8 +134,13 @@ func TestServingFindsWhatStandsInTheWay(t *testing.T) {
 
 func TestServersOnTheSamePortAreNamed(t *testing.T) {
 	got := serving(t, nil, "/n.conf", "http { server { listen 443 ssl; include "+ours+"; }\n server { listen *:443 ssl; }\n server { listen 444; } }", ours, "")
-	if want := []Place{{"/n.conf", 2}}; !reflect.DeepEqual(got.Shared, want) {
-		t.Errorf("shared with %v, want %v", got.Shared, want)
+	if want := []Place{{"/n.conf", 2}}; !reflect.DeepEqual(got.Shared, want) || !reflect.DeepEqual(got.Strangers, want) {
+		t.Errorf("shared with %v, strangers %v, want %v", got.Shared, got.Strangers, want)
+	}
+	got = serving(t, nil, "/n.conf", "http { server { listen 443 ssl; include "+ours+"; }\n server { include /etc/nginx/cs/sites/north.conf; listen 443; } }",
+		ours, "", "/etc/nginx/cs/sites/north.conf", "")
+	if len(got.Shared) != 1 || got.Strangers != nil {
+		t.Errorf("another site of ours: shared with %v, strangers %v", got.Shared, got.Strangers)
 	}
 }
 

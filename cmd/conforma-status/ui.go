@@ -72,7 +72,7 @@ const (
 	hintRoot              = "run it as root (sudo), or as the user who owns the state directory and nginx's files"
 	hintNoRoom            = "make room on that file system, then repeat this command"
 	hintReadOnly          = "that file system is mounted read-only: remount it, then repeat this command"
-	hintHoles             = "include the site's rules first in that server {} too, or say --force if it is known and harmless"
+	hintHoles             = "include the site's rules first in each server {} that leads to it, and take out of it what keeps the gate out, or say --force if it is known and harmless"
 	hintNotShut           = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
 )
 

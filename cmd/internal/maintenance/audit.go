@@ -33,6 +33,10 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		conf, err = nginxconf.ReadConfig(dump)
 	}
 	for _, c := range changes {
+		// An open_file_cache or auth_request of the server's beside ours: nginx names the place.
+		if err != nil && !force && c.to.Mode == status.Admin && strings.Contains(err.Error(), "directive is duplicate") {
+			return fmt.Errorf("%w: %w", ErrHoles, err)
+		}
 		if c.unjudged = err != nil && !force; c.unjudged {
 			c.why = err
 		}
@@ -83,6 +87,9 @@ func (c *change) holes(file string) []string {
 		out = append(out, fmt.Sprintf("%s stands before the include of %s and may end the rules before they begin", p, file))
 	}
 	if c.to.Mode == status.Admin {
+		for _, p := range c.serving.Strangers {
+			out = append(out, fmt.Sprintf("the server at %s answers on the same port without the gate of admin mode", p))
+		}
 		for _, u := range c.serving.Ungated {
 			where := "the server"
 			if u.Location != "" {
