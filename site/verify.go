@@ -52,6 +52,12 @@ func Verify(ctx context.Context, client *http.Client, s Site, files []File) []Di
 				problem = err.Error()
 			} else {
 				problem = seen.file(f)
+				if seen.code != http.StatusOK && strings.HasSuffix(address, "/") {
+					// A bucket's own address doesn't look for an index.
+					if named, err := fetch(ctx, client, address+indexName, len(f.Data)+1); err == nil && named.code == http.StatusOK {
+						problem += ", though " + indexName + " is there: what serves the store has to answer a folder by its " + indexName
+					}
+				}
 			}
 			if problem != "" {
 				mu.Lock()

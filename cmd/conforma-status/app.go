@@ -63,7 +63,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, hintHelp) })
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", helpConfig)
 	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.buildCommand(),
-		a.publishCommand(), a.previewCommand(), a.historyCommand(), a.doctorCommand(),
+		a.publishCommand(), a.previewCommand(), a.storeCommand(), a.historyCommand(), a.doctorCommand(),
 		a.initCommand(), a.secretCommand(), a.gateCommand(), a.demoCommand())
 	return root
 }

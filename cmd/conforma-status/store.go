@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+func (a *app) storeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "store", Short: helpStore, Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf(wordUnknownCommand, "store "+args[0]), hintHelp)
+			}
+			return usage(errors.New(wordStoreWhat), fmt.Sprintf(hintUsage, "conforma-status store init"))
+		},
+	}
+	cmd.AddCommand(a.storeInitCommand())
+	return cmd
+}
+
+func (a *app) storeInitCommand() *cobra.Command {
+	var private bool
+	cmd := &cobra.Command{
+		Use: "init", Short: helpStoreInit, Long: helpStoreInitLong, Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(config.Tokens, config.Pages)
+			if err != nil {
+				return err
+			}
+			h, err := a.host(c)
+			if err != nil {
+				return err
+			}
+			p, ok := h.Store.(store.Preparer)
+			if !ok {
+				panic("main: a store that can't be prepared")
+			}
+			if err := p.Prepare(cmd.Context(), private, func(did store.Prepared) { a.ui.prepared(c.Store, did) }); err != nil {
+				return storeError(fmt.Errorf("set up the store: %w", err))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&private, "private", false, helpStorePrivate)
+	return cmd
+}
