@@ -364,7 +364,7 @@ func (p *seat) back() {
 }
 
 // hurry has the maintenance page ask often.
-const hurry = `{ const { setTimeout } = window; window.setTimeout = (f, ms) => setTimeout(f, ms > 5000 ? ms / 20 : ms); }`
+const hurry = `{ const { setTimeout } = window; window.setTimeout = (f, ms) => setTimeout(f, ms > 1000 ? ms / 20 : ms); }`
 
 // TestFrontEndComesBack follows a tab to the maintenance page and back to its route, with its draft.
 func TestFrontEndComesBack(t *testing.T) {

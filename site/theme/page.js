@@ -16,7 +16,7 @@
 
   let doc; // the newest status document
   let heard; // when it was last confirmed, by the server's clock
-  let failing = false;
+  let failing = 0; // how often it couldn't be had, up to two
   let asking = false;
   let offset = 0; // the server's clock less this one, in ms
   let timer;
@@ -38,10 +38,11 @@
   let closedSince; // as far as this page has seen
   let due;
 
-  // back takes the visitor to where they were, once the site itself says as well that it is open, and after a random while:
-  // the longer it was closed the more people wait, and they are not to arrive in one second. It does so once for
-  // each opening: where page and application disagree they would send the visitor to and fro.
-  const back = async () => {
+  // back takes the visitor to where they were, after a random while: the longer it was closed the more people wait, and
+  // they are not to arrive in one second. Only then is the site itself asked whether it is open, or the questions would be
+  // the crowd. It goes once for each opening: where page and application disagree they would send the visitor to and fro.
+  const returned = "returned " + home.href;
+  const back = () => {
     if (doc.mode !== "online") {
       closedSince = doc.since;
       due = clearTimeout(due);
@@ -49,19 +50,25 @@
     }
     if (due || !from && !closedSince) return;
     try {
-      if (sessionStorage.returned === String(doc.seq)) return;
-      const answer = await fetch(home.origin + "/.conforma-status/status.json", {
-        cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(patience),
-      });
-      if ((await answer.json()).mode !== "online" || due || doc.mode !== "online") return;
-      const closed = closedSince ? Date.parse(doc.since) - Date.parse(closedSince) : 0;
-      due = setTimeout(() => {
-        sessionStorage.returned = doc.seq; // throws where it is forbidden: there is the link, then
-        location.replace(site.href);
-      }, Math.random() * Math.min(60000, Math.max(2000, closed / 10)));
+      if (sessionStorage[returned] === String(doc.seq)) return;
     } catch {
-      // asked again with the next status
+      return; // storage is forbidden: there is the link, then
     }
+    const closed = closedSince ? Date.parse(doc.since) - Date.parse(closedSince) : 0;
+    due = setTimeout(async () => {
+      try {
+        const answer = await fetch(home.origin + "/.conforma-status/status.json", {
+          cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(patience),
+        });
+        if ((await answer.json()).mode === "online" && doc.mode === "online") {
+          sessionStorage[returned] = doc.seq;
+          location.replace(site.href);
+        }
+      } catch {
+        // it can't be reached
+      }
+      due = undefined; // the next status has it tried again
+    }, Math.random() * Math.min(120000, Math.max(30000, closed / 10)));
   };
 
   // Written only where it differs, or a screen reader would repeat itself each second.
@@ -143,18 +150,18 @@
       const ahead = clock - Date.now();
       // Date is in whole seconds: smaller changes are noise, and would make the countdown flicker.
       if (Math.abs(ahead - offset) > 2000) offset = ahead;
-      failing = false;
+      failing = 0;
       if (!doc || got.seq >= doc.seq) {
         doc = got;
         heard = now();
       }
     } catch {
-      failing = true;
+      failing += failing < 2;
     }
     asking = false;
     show();
     if (doc && !failing) back();
-    timer = setTimeout(ask, every * (0.8 + 0.4 * Math.random()));
+    timer = setTimeout(ask, every * (0.8 + 0.4 * Math.random()) * 2 ** failing);
   };
 
   document.addEventListener("visibilitychange", ask);
