@@ -121,9 +121,12 @@ func (s Sockets) processes(comm string) (processes, error) {
 	}
 	out := processes{}
 	for _, p := range procs {
-		stat, err := p.Stat()
-		if err != nil || stat.Comm != comm || stat.State == "Z" || stat.State == "X" {
+		if name, err := p.Comm(); err != nil || name != comm {
 			continue // gone meanwhile, or somebody else's
+		}
+		stat, err := p.Stat()
+		if err != nil || stat.State == "Z" || stat.State == "X" {
+			continue // gone meanwhile
 		}
 		status, err := p.NewStatus()
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {

@@ -168,27 +168,46 @@ func (s Sockets) sockets(scope Scope, master int) (map[uint64]tcpSocket, error) 
 	if err != nil {
 		return nil, err
 	}
-	fs, err := procfs.NewFS(filepath.Join(s.root(), strconv.Itoa(master)))
+	all, err := s.list(master)
 	if err != nil {
-		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
-	}
-	// Netlink, which is advised instead, sees the namespace of its own process only: not that of an nginx in a container.
-	//lint:ignore SA1019 see above
-	lines, err := fs.NetTCP()
-	if err != nil {
-		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
-	}
-	//lint:ignore SA1019 see above
-	lines6, err := fs.NetTCP6()
-	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6 has none
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
 	out := map[uint64]tcpSocket{}
-	for _, l := range append(lines, lines6...) {
-		sock := tcpSocket{addrPort(l.LocalAddr, l.LocalPort), addrPort(l.RemAddr, l.RemPort), l.St == tcpListen}
-		if m.matches(sock) {
-			out[l.Inode] = sock
+	for _, sock := range all {
+		if sock.inode != 0 && m.matches(sock.tcpSocket) {
+			out[sock.inode] = sock.tcpSocket
 		}
+	}
+	return out, nil
+}
+
+// list lists the TCP sockets in the network namespace of a process. Those in TIME_WAIT, which no process holds, may be missing.
+func (s Sockets) list(pid int) ([]diagSocket, error) {
+	// The kernel's own way of asking sees the namespace of our own process only: not that of an nginx in a container.
+	if s.Root == "" && s.shared(pid) {
+		if all, err := listDiag(); err == nil {
+			return all, nil
+		}
+	}
+	fs, err := procfs.NewFS(filepath.Join(s.root(), strconv.Itoa(pid)))
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 netlink, which is advised instead, is what is asked first
+	lines, err := fs.NetTCP()
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 likewise
+	lines6, err := fs.NetTCP6()
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6 has none
+		return nil, err
+	}
+	var out []diagSocket
+	for _, l := range append(lines, lines6...) {
+		out = append(out, diagSocket{inode: l.Inode, tcpSocket: tcpSocket{
+			addrPort(l.LocalAddr, l.LocalPort), addrPort(l.RemAddr, l.RemPort), l.St == tcpListen,
+		}})
 	}
 	return out, nil
 }

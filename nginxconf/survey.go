@@ -5,11 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
-
-	"github.com/prometheus/procfs"
 )
 
 // Survey is what there is to see in the operator's configuration beyond how one site is served.
@@ -84,24 +83,14 @@ func readBuild(out []byte) Build {
 
 // Listening returns the TCP addresses that this machine's processes listen at, in this network namespace.
 func (s Sockets) Listening() ([]netip.AddrPort, error) {
-	fs, err := procfs.NewFS(s.root())
+	all, err := s.list(os.Getpid())
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
-	}
-	//lint:ignore SA1019 see Sockets.sockets
-	lines, err := fs.NetTCP()
-	if err != nil {
-		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
-	}
-	//lint:ignore SA1019 see Sockets.sockets
-	more, err := fs.NetTCP6()
-	if err == nil { // there is none where IPv6 is off
-		lines = append(lines, more...)
 	}
 	var out []netip.AddrPort
-	for _, l := range lines {
-		if ip, ok := netip.AddrFromSlice(l.LocalAddr); ok && l.St == tcpListen {
-			out = append(out, netip.AddrPortFrom(ip.Unmap(), uint16(l.LocalPort)))
+	for _, sock := range all {
+		if sock.listening {
+			out = append(out, sock.local)
 		}
 	}
 	return out, nil

@@ -1,0 +1,219 @@
+package nginxconf
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// sockDestroy is SOCK_DESTROY of linux/sock_diag.h, which x/sys doesn't name.
+const sockDestroy = 21
+
+// anyState and allButTimeWait say which sockets are meant: one bit for each of the kernel's tcp_states.h.
+const (
+	anyState       = ^uint32(0)
+	allButTimeWait = ^uint32(1 << 6)
+)
+
+// noCookie is INET_DIAG_NOCOOKIE: the addresses alone say which socket is meant.
+var noCookie = [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// diagSocket is a TCP socket as sock_diag(7) tells of it.
+type diagSocket struct {
+	tcpSocket
+	inode  uint64 // 0 where no process holds it
+	cookie [8]byte
+}
+
+// Where the fields of struct inet_diag_msg of linux/inet_diag.h stand; ports and addresses are in network byte order.
+const (
+	diagFamily      = 0
+	diagState       = 1
+	diagLocalPort   = 4
+	diagRemotePort  = 6
+	diagLocal       = 8
+	diagRemote      = 24
+	diagCookie      = 44
+	diagInode       = 68
+	diagMessageSize = 72
+)
+
+func readDiag(msg []byte) (diagSocket, bool) {
+	if len(msg) < diagMessageSize {
+		return diagSocket{}, false
+	}
+	addr := func(at, port int) netip.AddrPort {
+		ip := netip.AddrFrom16([16]byte(msg[at:])).Unmap()
+		if msg[diagFamily] == unix.AF_INET {
+			ip = netip.AddrFrom4([4]byte(msg[at:]))
+		}
+		return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(msg[port:]))
+	}
+	return diagSocket{
+		tcpSocket: tcpSocket{addr(diagLocal, diagLocalPort), addr(diagRemote, diagRemotePort), msg[diagState] == tcpListen},
+		inode:     uint64(binary.NativeEndian.Uint32(msg[diagInode:])),
+		cookie:    [8]byte(msg[diagCookie:]),
+	}, true
+}
+
+// openDiag opens a socket to the kernel's sock_diag(7), which acts in the network namespace of this process.
+func openDiag() (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_INET_DIAG)
+	if err != nil {
+		return -1, err
+	}
+	// A kernel that doesn't answer must not hold us.
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1}); err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// diagRequest is the part of a request that differs.
+type diagRequest struct {
+	kind, flags uint16
+	family      uint8
+	states      uint32
+	of          Connection
+	cookie      [8]byte
+}
+
+func (r diagRequest) send(fd int) error {
+	// struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, two unused bytes, states, ports and addresses, interface
+	// (any), cookie.
+	var body [56]byte
+	body[0], body[1] = r.family, unix.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(body[4:], r.states)
+	if r.of.Local.IsValid() {
+		binary.BigEndian.PutUint16(body[8:], r.of.Local.Port())
+		binary.BigEndian.PutUint16(body[10:], r.of.Remote.Port())
+		if r.family == unix.AF_INET {
+			local, remote := r.of.Local.Addr().As4(), r.of.Remote.Addr().As4()
+			copy(body[12:], local[:])
+			copy(body[28:], remote[:])
+		} else {
+			local, remote := r.of.Local.Addr().As16(), r.of.Remote.Addr().As16()
+			copy(body[12:], local[:])
+			copy(body[28:], remote[:])
+		}
+	}
+	copy(body[48:], r.cookie[:])
+	msg := make([]byte, unix.NLMSG_HDRLEN, unix.NLMSG_HDRLEN+len(body))
+	binary.NativeEndian.PutUint32(msg[0:], uint32(unix.NLMSG_HDRLEN+len(body)))
+	binary.NativeEndian.PutUint16(msg[4:], r.kind)
+	binary.NativeEndian.PutUint16(msg[6:], unix.NLM_F_REQUEST|r.flags)
+	return unix.Sendto(fd, append(msg, body[:]...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+}
+
+// errDumpInterrupted is returned by receiveDiag where the tables changed so that the kernel can't vouch for a list.
+var errDumpInterrupted = errors.New("the list was interrupted")
+
+// receiveDiag hands the sockets of one answer to each, which returns at its end: at once, or for a list when it is complete.
+func receiveDiag(fd int, list bool, each func(diagSocket)) error {
+	buf := make([]byte, 64<<10)
+	interrupted := false
+	for {
+		n, _, err := unix.Recvfrom(fd, buf, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		messages, err := syscall.ParseNetlinkMessage(buf[:n])
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			interrupted = interrupted || m.Header.Flags&unix.NLM_F_DUMP_INTR != 0
+			switch m.Header.Type {
+			case unix.SOCK_DIAG_BY_FAMILY:
+				if s, ok := readDiag(m.Data); ok {
+					each(s)
+				}
+			case unix.NLMSG_ERROR:
+				if len(m.Data) >= 4 {
+					if code := int32(binary.NativeEndian.Uint32(m.Data)); code != 0 {
+						return unix.Errno(-code)
+					}
+				}
+			case unix.NLMSG_DONE:
+				if interrupted {
+					return errDumpInterrupted
+				}
+				return nil
+			}
+		}
+		if !list {
+			return nil
+		}
+	}
+}
+
+// listDiag lists the TCP sockets of this process's network namespace, but for those in TIME_WAIT, which no process holds: there may
+// be thousands of them, and reading them from /proc takes longer than all else.
+func listDiag() ([]diagSocket, error) {
+	fd, err := openDiag()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var out []diagSocket
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		request := diagRequest{kind: unix.SOCK_DIAG_BY_FAMILY, flags: unix.NLM_F_DUMP, family: family, states: allButTimeWait}
+		if err := request.send(fd); err != nil {
+			return nil, err
+		}
+		if err := receiveDiag(fd, true, func(s diagSocket) { out = append(out, s) }); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// shared reports whether a process is in our network namespace.
+func (s Sockets) shared(pid int) bool {
+	theirs, err := os.Readlink(filepath.Join(s.root(), strconv.Itoa(pid), "ns", "net"))
+	if err != nil {
+		return false
+	}
+	ours, err := os.Readlink(filepath.Join(s.root(), "self", "ns", "net"))
+	return err == nil && ours == theirs
+}
+
+// destroyDiag destroys the socket of a connection by its cookie. By its addresses alone the kernel would find the socket that
+// listens there, of new workers too, where the connection has gone meanwhile. The error is ENOENT where there is none.
+func destroyDiag(fd int, family uint8, c Connection) error {
+	request := diagRequest{kind: unix.SOCK_DIAG_BY_FAMILY, family: family, states: anyState, of: c, cookie: noCookie}
+	if err := request.send(fd); err != nil {
+		return err
+	}
+	found := diagSocket{tcpSocket: tcpSocket{listening: true}}
+	if err := receiveDiag(fd, false, func(s diagSocket) { found = s }); err != nil {
+		return err
+	}
+	if found.listening {
+		return unix.ENOENT
+	}
+	request.kind, request.flags, request.cookie = sockDestroy, unix.NLM_F_ACK, found.cookie // there is no answer but that
+	if err := request.send(fd); err != nil {
+		return err
+	}
+	return receiveDiag(fd, false, func(diagSocket) {})
+}
+
+// hasDiag returns an error where the kernel has nobody to ask about TCP: without the module tcp_diag it says of any socket that there
+// is none.
+func hasDiag(fd int) error {
+	request := diagRequest{kind: unix.SOCK_DIAG_BY_FAMILY, flags: unix.NLM_F_DUMP, family: unix.AF_INET} // a list of none
+	if err := request.send(fd); err != nil {
+		return err
+	}
+	return receiveDiag(fd, true, func(diagSocket) {})
+}
