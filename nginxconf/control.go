@@ -31,13 +31,27 @@ type Nginx struct {
 	TestCommand   []string // a command and its arguments, as in "nginx -t"
 	ReloadCommand []string
 	PIDFile       string
+	// Memory is the path of a file in which Test notes what it takes to know that nginx would read the same configuration again, so
+	// that Dump needn't ask; "" for none.
+	Memory string
 }
 
 // Test asks nginx whether its configuration is in order. The error carries what nginx said.
 func (n Nginx) Test(ctx context.Context) error {
-	_, err := run(ctx, n.TestCommand)
+	argv, err := n.dumpCommand()
+	remembers := err == nil && n.Memory != ""
+	if remembers {
+		_, remembers = n.program(argv)
+	}
+	if !remembers {
+		argv = n.TestCommand
+	}
+	out, err := run(ctx, argv) // -T tests as -t does, and prints what it has tested
 	if err != nil {
 		return fmt.Errorf("test nginx's configuration: %w", err)
+	}
+	if remembers {
+		n.remember(argv, out)
 	}
 	return nil
 }
@@ -56,8 +70,27 @@ func (n Nginx) Reload(ctx context.Context) error {
 // ErrNoDump is returned (wrapped) by Dump when TestCommand has no -t that could become -T.
 var ErrNoDump = errors.New("can't tell how to dump the configuration: the test command has no -t")
 
-// Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it.
+// Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it. nginx is not
+// asked where that is known: see Memory.
 func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
+	argv, err := n.dumpCommand()
+	if err != nil {
+		return nil, err
+	}
+	if n.Memory != "" {
+		if dump, ok := n.recall(argv); ok {
+			return dump, nil
+		}
+	}
+	out, err := run(ctx, argv)
+	if err != nil {
+		return nil, fmt.Errorf("read nginx's configuration: %w", err)
+	}
+	return out, nil
+}
+
+// dumpCommand is TestCommand with -T in place of -t. The error wraps ErrNoDump.
+func (n Nginx) dumpCommand() ([]string, error) {
 	argv := slices.Clone(n.TestCommand)
 	slices.Reverse(argv)
 	i := slices.Index(argv, "-t") // the last one: a command that runs nginx elsewhere may have a -t of its own
@@ -66,11 +99,7 @@ func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
 	}
 	argv[i] = "-T"
 	slices.Reverse(argv)
-	out, err := run(ctx, argv)
-	if err != nil {
-		return nil, fmt.Errorf("read nginx's configuration: %w", err)
-	}
-	return out, nil
+	return argv, nil
 }
 
 // Master returns the process id of nginx's master process. The error wraps ErrNotRunning when the pid

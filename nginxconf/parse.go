@@ -87,6 +87,7 @@ func resolve(ds []*directive, files map[string][]*directive, names []string, pre
 			if !filepath.IsAbs(pattern) {
 				pattern = filepath.Join(prefix, pattern)
 			}
+			pattern = strings.ReplaceAll(pattern, "[!", "[^") // glob(3) has both, package filepath one
 			for _, name := range names {
 				if ok, err := filepath.Match(filepath.Clean(pattern), filepath.Clean(name)); err == nil && ok {
 					inner, err := resolve(files[name], files, names, prefix, depth+1)

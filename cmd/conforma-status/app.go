@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -115,7 +116,10 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 	}
 	return &maintenance.Host{
 		Config: c, Store: st,
-		Nginx:    nginxconf.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
+		Nginx: nginxconf.Nginx{
+			TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile,
+			Memory: filepath.Join(c.StateDir, "nginx.json"),
+		},
 		Sockets:  nginxconf.Sockets{},
 		Settled:  nginxconf.Run,
 		Probe:    nginxconf.Probe,
