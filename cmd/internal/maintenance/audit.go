@@ -37,7 +37,7 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		if err != nil && !force && c.to.Mode == status.Admin && strings.Contains(err.Error(), "directive is duplicate") {
 			return fmt.Errorf("%w: %w", ErrHoles, err)
 		}
-		if c.unjudged = err != nil && !force; c.unjudged {
+		if c.why = nil; !force {
 			c.why = err
 		}
 	}

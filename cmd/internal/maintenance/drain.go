@@ -15,6 +15,7 @@ type before struct {
 	nginxconf.Before
 	program string
 	master  int
+	at      time.Time // when it was noted
 }
 
 // tick is how finely the kernel tells the starts of processes apart; see nginxconf.Sockets.Snapshot.
@@ -23,20 +24,18 @@ const tick = 11 * time.Millisecond
 // quiet is how many looks in a row must find nothing: the kernel's table of sockets is not read in one piece.
 const quiet = 2
 
-// remember notes the workers of before the reload that is about to come.
-func (r *run) remember(ctx context.Context) (before, error) {
-	var b before
-	var err error
+// remember notes the workers there are. Those of the reload that is about to come must start a tick later at least.
+func (r *run) remember() (err error) {
+	b := &r.before
 	if b.master, err = r.Nginx.Master(); err != nil {
-		return b, err
+		return err
 	}
 	if b.program, err = r.Sockets.Program(b.master); err != nil {
-		return b, err
+		return err
 	}
-	if b.Before, err = r.Sockets.Snapshot(b.program); err != nil {
-		return b, err
-	}
-	return b, r.Clock.Sleep(ctx, tick)
+	b.Before, err = r.Sockets.Snapshot(b.program)
+	b.at = r.Clock.Now()
+	return err
 }
 
 // seen is what has been seen of the connections of one site.
@@ -134,24 +133,19 @@ func (r *run) lookOnce(watched map[*change]*seen, changes []*change) (bool, erro
 // await looks until nothing is left, for at most the given time.
 func (r *run) await(ctx context.Context, watched map[*change]*seen, changes []*change, atMost time.Duration) error {
 	began := r.Clock.Now()
-	for {
+	_, err := r.until(ctx, began.Add(atMost), func() (bool, error) {
 		done, err := r.lookOnce(watched, changes)
 		if err != nil || done {
-			return err
+			return done, err
 		}
-		after := r.Clock.Now().Sub(began)
 		for _, c := range changes {
 			if !watched[c].left.Nothing() {
-				r.Progress.Draining(c.site.Name, watched[c].left, after, atMost)
+				r.Progress.Draining(c.site.Name, watched[c].left, r.Clock.Now().Sub(began), atMost)
 			}
 		}
-		if after >= atMost {
-			return nil
-		}
-		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
-			return err
-		}
-	}
+		return false, nil
+	})
+	return err
 }
 
 // cut ends what is left: the connections of the site one by one where the kernel allows it, and otherwise the old workers
@@ -159,7 +153,7 @@ func (r *run) await(ctx context.Context, watched map[*change]*seen, changes []*c
 func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*change) error {
 	began := r.Clock.Now()
 	ended := map[nginxconf.Process]bool{}
-	for {
+	_, err := r.until(ctx, began.Add(cutTimeout), func() (bool, error) {
 		hard := r.Clock.Now().Sub(began) >= softTimeout
 		for _, c := range changes {
 			w := watched[c]
@@ -170,12 +164,12 @@ func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*cha
 				if errors.Is(err, nginxconf.ErrCantDestroy) {
 					doomed = append(doomed, conn.Process)
 				} else if err != nil {
-					return err
+					return false, err
 				}
 			}
 			for _, p := range doomed {
 				if err := r.Sockets.End(p, hard); err != nil {
-					return err
+					return false, err
 				}
 				if !ended[p] {
 					ended[p] = true
@@ -183,17 +177,9 @@ func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*cha
 				}
 			}
 		}
-		done, err := r.lookOnce(watched, changes)
-		if err != nil || done {
-			return err
-		}
-		if r.Clock.Now().Sub(began) >= cutTimeout {
-			return nil
-		}
-		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
-			return err
-		}
-	}
+		return r.lookOnce(watched, changes)
+	})
+	return err
 }
 
 // settledRetry is how often a site's own command is asked again.
@@ -230,11 +216,11 @@ func (r *run) settle(ctx context.Context, changes []*change, in intent) {
 			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
 			c.drained = &now
 		}
-		if c.unjudged {
+		if c.why != nil {
 			c.receipt.warn(fmt.Sprintf("nginx's configuration can't be looked through for other ways to the application: %v", c.why))
 		}
 		refused := len(c.site.Settled) > 0 && !vouched[c]
-		if c.drained != nil && c.record.Cut == 0 && !refused && !c.unjudged {
+		if c.drained != nil && c.record.Cut == 0 && !refused && c.why == nil {
 			c.record.SafeSince = c.drained
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -68,7 +69,7 @@ func (r *run) openAll(ctx context.Context, changes []*change) error {
 		}
 		deadline := r.Clock.Now().Add(shutTimeout)
 		for _, c := range changes {
-			if err := r.awaitOpen(ctx, c, func() bool { return r.Clock.Now().Before(deadline) }); err != nil {
+			if err := r.awaitOpen(ctx, c, deadline); err != nil {
 				return err
 			}
 		}
@@ -81,7 +82,7 @@ func (r *run) openAll(ctx context.Context, changes []*change) error {
 	return r.step(StepSee, online, func() error {
 		deadline := r.Clock.Now().Add(takeUpTimeout)
 		for _, c := range online {
-			if err := r.awaitAnswer(ctx, c, func() bool { return r.Clock.Now().Before(deadline) }); err != nil {
+			if err := r.awaitAnswer(ctx, c, deadline); err != nil {
 				return err
 			}
 		}
@@ -90,47 +91,43 @@ func (r *run) openAll(ctx context.Context, changes []*change) error {
 }
 
 // awaitOpen waits until nginx no longer sees the site's closed file.
-func (r *run) awaitOpen(ctx context.Context, c *change, more func() bool) error {
-	for {
-		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return !a.Closed && a.Revision == c.rev })
-		if err == nil && !a.Closed && a.Revision == c.rev {
-			return nil
+func (r *run) awaitOpen(ctx context.Context, c *change, deadline time.Time) error {
+	isOpen := func(a nginxconf.Answer) bool { return !a.Closed && a.Revision == c.rev }
+	why := errors.New("it still is, says nginx")
+	open, err := r.until(ctx, deadline, func() (bool, error) {
+		a, err := r.probeAll(ctx, c, isOpen)
+		if err != nil {
+			why = err
 		}
-		if !more() {
-			if err == nil {
-				err = errors.New("it still is, says nginx")
-			}
-			return fmt.Errorf("see whether %s is no longer shut: %w", c.site.Name, err)
-		}
-		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
-			return err
-		}
+		return err == nil && isOpen(a), nil
+	})
+	if !open && err == nil {
+		return fmt.Errorf("see whether %s is no longer shut: %w", c.site.Name, why)
 	}
+	return err
 }
 
 // awaitAnswer waits until the site answers otherwise than with our own refusal. What an application that has not come up
 // yet answers is a warning: opening nginx is all that was asked.
-func (r *run) awaitAnswer(ctx context.Context, c *change, more func() bool) error {
-	for {
-		seen, err := r.See(ctx, c.targets()[0], "/", "")
-		switch {
-		case err == nil && seen.Maintenance == "":
-			if isDown(seen.Status) {
-				c.receipt.Unanswered = true
-				c.receipt.warn(fmt.Sprintf("the application behind %s answers %d: nginx is open, but it is not up", c.site.Name, seen.Status))
-			}
-			return nil
-		case err != nil:
-			c.receipt.Unanswered = true
-			c.receipt.warn(fmt.Sprintf("nginx is open, but %s does not answer: %v", c.site.Name, err))
-			return nil
-		case !more():
-			return fmt.Errorf("see whether %s answers: nginx still says that it is %s", c.site.Name, seen.Maintenance)
-		}
-		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
-			return err
-		}
+func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) error {
+	var seen nginxconf.Sight
+	answers, err := r.until(ctx, deadline, func() (answers bool, err error) {
+		seen, err = r.See(ctx, c.targets()[0], "/", "")
+		return seen.Maintenance == "", err
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		c.receipt.Unanswered = true
+		c.receipt.warn(fmt.Sprintf("nginx is open, but %s does not answer: %v", c.site.Name, err))
+	case !answers:
+		return fmt.Errorf("see whether %s answers: nginx still says that it is %s", c.site.Name, seen.Maintenance)
+	case isDown(seen.Status):
+		c.receipt.Unanswered = true
+		c.receipt.warn(fmt.Sprintf("the application behind %s answers %d: nginx is open, but it is not up", c.site.Name, seen.Status))
 	}
+	return nil
 }
 
 // shutAgain undoes an opening that didn't get through: the sites are shut by their files first, then the previous rules

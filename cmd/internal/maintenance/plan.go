@@ -56,9 +56,8 @@ type change struct {
 	rev     string // of rules
 	door    string // in rules; set when the site is opened from behind its closed file
 	receipt *Receipt
-	// unjudged is set where nginx's configuration could not be looked through for other ways to the application.
-	unjudged bool
-	why      error // why unjudged is set
+	// why is why nginx's configuration could not be looked through for other ways to the application, nil where it was.
+	why error
 	// serving is what nginx's configuration says of the site; without one it is what ours says.
 	serving nginxconf.Serving
 	drained *time.Time // when nothing of before was left, nil before
@@ -73,6 +72,8 @@ type change struct {
 	// announceFirst is set when nginx is at least as open as what is asked for, so that announcing it can't
 	// run ahead.
 	announceFirst bool
+	// inForce is set where the rules of the record are what is on disk and what nginx serves.
+	inForce bool
 }
 
 // facts is what is known of a site at the beginning of a change.
@@ -178,16 +179,10 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *statu
 	} else {
 		c.to = next(c.record.Document, s, req, now)
 	}
-	settled := false
-	if req.WordsOnly {
-		settled = true
-	} else if c.known && recorded == c.to.Mode {
-		if settled, err = h.inForce(s, c.record, f); err != nil {
-			return nil, err
-		}
-		settled = settled && c.record.safe()
+	if c.inForce, err = h.inForce(s, c.record, f); err != nil {
+		return nil, err
 	}
-	c.reapply = !settled
+	c.reapply = !req.WordsOnly && !(c.known && recorded == c.to.Mode && c.inForce && c.record.safe())
 	open := f.mostOpen(recorded)
 	if c.known && !c.record.safe() {
 		open = status.Online // what was let in before it closed may still be there

@@ -63,6 +63,23 @@ func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, 
 	return publication{}, fmt.Errorf("publish %s: somebody else changes it at the same time", key)
 }
 
+// errNotDocument is returned (wrapped) by published for what is not a status document.
+var errNotDocument = errors.New("not a status document")
+
+// published returns a site's status document as it is in the store. The error wraps store.ErrNotFound, or errNotDocument, or is of
+// the store.
+func (h *Host) published(ctx context.Context, s config.Site) (status.Document, error) {
+	data, _, err := h.Store.Get(ctx, StatusKey(s))
+	if err != nil {
+		return status.Document{}, err
+	}
+	there, err := status.Parse(data)
+	if err != nil {
+		return status.Document{}, fmt.Errorf("%w: %w", errNotDocument, err)
+	}
+	return there, nil
+}
+
 // PublishStatus brings the store's status document of a site up to date with this machine's record. A machine that has
 // no record puts one there only where there is none. It returns the document that is in the store now,
 // and whether it was put there by this call.
@@ -91,11 +108,7 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 	d.Seq = 1
 	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), statusMeta, store.IfAbsent())
 	if errors.Is(err, store.ErrPrecondition) {
-		data, _, err := h.Store.Get(ctx, StatusKey(s))
-		if err != nil {
-			return status.Document{}, false, err
-		}
-		there, err := status.Parse(data)
+		there, err := h.published(ctx, s)
 		return there, false, err
 	}
 	return d, err == nil, err

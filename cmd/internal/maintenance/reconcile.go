@@ -39,9 +39,7 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 		if err != nil {
 			return nil, err
 		}
-		if err := h.unsettle(ctx, c); err != nil {
-			return nil, err
-		}
+		h.unsettle(ctx, c)
 		changes = append(changes, c)
 		if c.reapply {
 			reapply = append(reapply, c)
@@ -63,33 +61,19 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 
 // unsettle works out what of a site has to be mended. What is merely not known to be safe stays as it is: that is for
 // the operator to decide, and doing it again each minute would help nobody.
-func (h *Host) unsettle(ctx context.Context, c *change) error {
-	f, err := h.look(ctx, c.site)
-	if err != nil {
-		return err
-	}
-	inForce, err := h.inForce(c.site, c.record, f)
-	if err != nil {
-		return err
-	}
-	if inForce {
+func (h *Host) unsettle(ctx context.Context, c *change) {
+	if c.inForce {
 		c.reapply, c.shutFirst = false, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	data, _, err := h.Store.Get(ctx, StatusKey(c.site))
-	if errors.Is(err, store.ErrNotFound) {
+	there, err := h.published(ctx, c.site)
+	switch {
+	case errors.Is(err, status.ErrVersion): // a newer conforma-status is at work there
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, errNotDocument):
+		c.record.Unpublished = true
+	case err != nil: // a store that can't be reached is tried again next time
+	case there.Seq != c.record.Document.Seq, !there.Same(c.record.Document):
 		c.record.Unpublished = true
 	}
-	if err != nil {
-		return nil // a store that can't be reached is tried again next time
-	}
-	there, err := status.Parse(data)
-	if errors.Is(err, status.ErrVersion) {
-		return nil // a newer conforma-status is at work there
-	}
-	if err != nil || there.Seq != c.record.Document.Seq || !there.Same(c.record.Document) {
-		c.record.Unpublished = true
-	}
-	return nil
 }

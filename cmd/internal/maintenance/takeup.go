@@ -9,9 +9,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 )
 
-// pollInterval is how often nginx is asked again while something is waited for.
-const pollInterval = 10 * time.Millisecond
-
 // inARow is how many answers on connections of their own must be the new ones: until the old workers have
 // stopped listening, any of them may take the next connection.
 const inARow = 3
@@ -39,21 +36,18 @@ func (r *run) shutAll(ctx context.Context, changes []*change) {
 
 // awaitShut waits until nginx says that it sees the site's closed file.
 func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) error {
-	for {
+	shut, err := r.until(ctx, deadline, func() (bool, error) {
 		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return a.Closed })
-		switch {
-		case err == nil && a.Closed:
-			r.saw(c)
-			return nil
-		case err != nil:
-			return fmt.Errorf("see whether nginx is shut: %w", err)
-		case !r.Clock.Now().Before(deadline):
-			return fmt.Errorf("nginx doesn't see %s: its workers may not be allowed into a directory above it", r.closedFile(c.site.Name))
-		}
-		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
-			return err
-		}
+		return a.Closed, err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("see whether nginx is shut: %w", err)
+	case !shut:
+		return fmt.Errorf("nginx doesn't see %s: its workers may not be allowed into a directory above it", r.closedFile(c.site.Name))
 	}
+	r.saw(c)
+	return nil
 }
 
 // probeAll asks nginx at every address, port and name of the site and returns the first answer that isn't good, or the
@@ -98,9 +92,14 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 		}
 		return fmt.Errorf("put the rules in place: %w", err)
 	}
+	// Before the test, whose time the kernel needs to tell the workers of before from those that come.
+	noted := r.remember()
 	err = r.step(StepTest, changes, func() error {
-		if err := r.Nginx.Test(ctx); err != nil || !changes[0].unjudged {
+		if err := r.Nginx.Test(ctx); err != nil {
 			return err
+		}
+		if changes[0].why == nil {
+			return nil
 		}
 		// It could not be read before, perhaps because these rules were missing from it.
 		return r.audit(ctx, changes, in.Force)
@@ -109,7 +108,10 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 		return r.rollBack(ctx, changes, err, false)
 	}
 	err = r.step(StepReload, changes, func() error {
-		if r.before, err = r.remember(ctx); err != nil {
+		if noted != nil {
+			return fmt.Errorf("reload nginx: %w", noted)
+		}
+		if err := r.Clock.Sleep(ctx, min(max(0, tick-r.Clock.Now().Sub(r.before.at)), tick)); err != nil {
 			return fmt.Errorf("reload nginx: %w", err)
 		}
 		return r.Nginx.Reload(ctx)
@@ -145,19 +147,12 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
 	scope := c.scope()
 	scope.Whole = false // an old worker that only serves out its connections is given no new ones
-	deadline := r.Clock.Now().Add(takeUpTimeout)
-	for {
+	gone, err := r.until(ctx, r.Clock.Now().Add(takeUpTimeout), func() (bool, error) {
 		left, err := r.Sockets.Left(r.before.Before, scope, r.before.program, r.before.master)
-		if err == nil && len(left.Listening) == 0 {
-			return
-		}
-		if err != nil || !r.Clock.Now().Before(deadline) {
-			c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by the previous rules", c.site.Name))
-			return
-		}
-		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
-			return
-		}
+		return len(left.Listening) == 0, err
+	})
+	if !gone || err != nil {
+		c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by the previous rules", c.site.Name))
 	}
 }
 
@@ -209,22 +204,21 @@ func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) 
 
 // awaitAnswers waits until nginx's answers are good, several times in a row.
 func (r *run) awaitAnswers(ctx context.Context, c *change, good func(nginxconf.Answer) bool, deadline time.Time) error {
-	for n := 0; n < inARow; {
-		a, err := r.probeAll(ctx, c, good)
-		if err == nil && good(a) {
-			n++
-			continue
-		}
-		n = 0
-		if !r.Clock.Now().Before(deadline) {
-			if err == nil {
-				err = fmt.Errorf("it goes on serving revision %s", a.Revision)
+	var why error
+	all, err := r.until(ctx, deadline, func() (bool, error) {
+		for range inARow {
+			a, err := r.probeAll(ctx, c, good)
+			if why = err; err == nil && !good(a) {
+				why = fmt.Errorf("it goes on serving revision %s", a.Revision)
 			}
-			return err
+			if why != nil {
+				return false, nil
+			}
 		}
-		if err := r.Clock.Sleep(ctx, pollInterval); err != nil {
-			return err
-		}
+		return true, nil
+	})
+	if all || err != nil {
+		return err
 	}
-	return nil
+	return why
 }

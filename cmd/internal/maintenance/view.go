@@ -132,21 +132,18 @@ func (h *Host) compareDisk(s config.Site, r Record, known bool, f facts, drift f
 func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, known bool, drift func(string, ...any)) *status.Document {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
-	data, _, err := h.Store.Get(ctx, StatusKey(s))
-	if errors.Is(err, store.ErrNotFound) {
+	there, err := h.published(ctx, s)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		if known {
 			drift("nothing is published")
 		}
 		return nil
-	}
-	if err != nil {
-		drift("what is published can't be read: %v", err)
+	case errors.Is(err, errNotDocument):
+		drift("what is published is %v", err)
 		return nil
-	}
-	there, err := status.Parse(data)
-	switch {
 	case err != nil:
-		drift("what is published is not a status document: %v", err)
+		drift("what is published can't be read: %v", err)
 		return nil
 	case known && r.Unpublished:
 		drift("%s (seq %d) is not published yet, visitors are told %s (seq %d)", r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)
