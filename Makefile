@@ -81,14 +81,11 @@ lint: need-lint
 publish: build
 	@$(BIN) $(if $(CONFIG),--config "$(CONFIG)") publish
 
-## bench: all benchmarks as one table
+## bench: all benchmarks as one table, in dist/ (UPDATE=1 puts it into the README too; measure on a machine that is idle)
 bench: need-web build
-	@for module in $(MODULES); do
-	  (cd $$module && go test -run '^$$' -bench . -benchmem ./...)
-	done | awk '$$1 == "pkg:" { pkg = $$2; sub(/.*conforma-status\/?/, "", pkg) }
-	  /^Benchmark/ { printf "%-24s %-40s", pkg, $$1; for (i = 3; i < NF; i += 2) printf " %14s %s", $$i, $$(i + 1); print "" }
-	  /^(FAIL|panic)/ { print; failed = 1 }
-	  END { exit failed }'
+	@cd deploy/e2e
+	go build -o ../../bin/benchtable ./internal/benchtable
+	../../bin/benchtable $(if $(UPDATE),-update ../../README.md)
 
 ## clean: remove what was built
 clean:
