@@ -103,7 +103,7 @@ need-demo: need-go
 
 # The race detector needs a C compiler.
 need-test: need-go
-	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate)
+	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd)
 
 # The packages that the front end's test application is built with; their own scripts don't run.
 need-web: need-test

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -47,18 +52,64 @@ func (a *app) gate(ctx context.Context) error {
 	if len(sources) == 0 {
 		return usage(fmt.Errorf(wordNothingToGuard, c.File), hintNoJWT)
 	}
-	l, err := gate.Listen(c.Gate.Socket)
-	if errors.Is(err, gate.ErrInUse) {
-		return failed(err, hintGateInUse)
-	}
+	l, err := a.gateListener(c)
 	if err != nil {
-		return failed(err)
+		return err
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal that it was started in is gone
 	defer stop()
 	log := slog.New(slog.NewTextHandler(a.ui.err, nil))
 	log.Info(wordGateListens, "socket", c.Gate.Socket, "sites", len(sources))
+	notify(daemon.SdNotifyReady)
+	go watchdog(ctx, c.Gate.Socket)
+	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })
 	return gate.Serve(ctx, l, gate.Count(gate.NewHandler(sources, time.Now, log), names))
+}
+
+// gateListener is the socket that systemd has opened for the gate, or else one of its own.
+func (a *app) gateListener(c *config.Config) (net.Listener, error) {
+	given, err := activation.Listeners()
+	if err != nil {
+		return nil, failed(fmt.Errorf("take over the socket from systemd: %w", err))
+	}
+	if len(given) > 0 {
+		if len(given) > 1 || given[0] == nil || given[0].Addr().String() != c.Gate.Socket {
+			return nil, usage(fmt.Errorf(wordOtherSocket, c.Gate.Socket), hintOtherSocket)
+		}
+		return given[0], nil
+	}
+	l, err := gate.Listen(c.Gate.Socket)
+	switch {
+	case errors.Is(err, gate.ErrInUse):
+		return nil, failed(err, hintGateInUse)
+	case err != nil:
+		return nil, failed(err, fileHint(err))
+	}
+	return l, nil
+}
+
+// notify tells systemd, where it started this process and wants to know: sd_notify(3).
+func notify(state string) { _, _ = daemon.SdNotify(false, state) } // that it can't be told is no reason to stop
+
+// watchdog tells systemd, for as long as the gate answers, that it does, where systemd has set it a time within which it wants
+// to hear that (WatchdogSec= in systemd.service(5)).
+func watchdog(ctx context.Context, socket string) {
+	within, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || within == 0 {
+		return
+	}
+	tick := time.NewTicker(within / 3)
+	defer tick.Stop()
+	for {
+		if gateAnswers(ctx, socket) == nil {
+			notify(daemon.SdNotifyWatchdog)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func policy(s config.Site) gate.Policy {
@@ -68,10 +119,19 @@ func policy(s config.Site) gate.Policy {
 	}
 }
 
-// secretSource reads the secret that a site shares with its application, anew whenever its file changes.
+// secretSource reads the secret that a site shares with its application, anew whenever its file changes. Where systemd has handed
+// this process a copy of it (LoadCredential= in systemd.exec(5), by the name of the site), that is read: a gate that is a user
+// of its own can't read the file itself.
 func secretSource(s config.Site) func() (gate.Secret, error) {
+	path, read := s.JWT.SecretFile, gate.ReadSecretFile
 	if s.JWT.SecretEnvFile != "" {
-		return gate.CachedFile(s.JWT.SecretEnvFile, gate.ReadEnvFile, time.Now)
+		path, read = s.JWT.SecretEnvFile, gate.ReadEnvFile
 	}
-	return gate.CachedFile(s.JWT.SecretFile, gate.ReadSecretFile, time.Now)
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		copied := filepath.Join(dir, s.Name)
+		if _, err := os.Lstat(copied); err == nil {
+			return gate.CachedFile(copied, gate.CopyOf(path, read), time.Now)
+		}
+	}
+	return gate.CachedFile(path, read, time.Now)
 }

@@ -137,6 +137,8 @@ func (a *app) stateError(err error) error {
 		return failed(err, fileHint(err))
 	case errors.Is(err, maintenance.ErrHoles):
 		return failed(err, hintHoles)
+	case errors.Is(err, maintenance.ErrWaits):
+		return &coded{exitUnsafe, err, []string{hintWaits}}
 	case errors.Is(err, maintenance.ErrClaimed):
 		return failed(err, hintClaimed)
 	case errors.Is(err, maintenance.ErrInterrupted):

@@ -146,6 +146,19 @@ func withoutComment(value []byte) []byte {
 	return value
 }
 
+// CopyOf returns read (ReadEnvFile or ReadSecretFile) with original, the file that what it reads is a copy of, named in its errors
+// and their hints.
+func CopyOf(original string, read func(path string) (Secret, error)) func(path string) (Secret, error) {
+	return func(path string) (Secret, error) {
+		secret, err := read(path)
+		var e *secretError
+		if errors.As(err, &e) {
+			err = &secretError{path: original, envFile: e.envFile, err: e.err}
+		}
+		return secret, err
+	}
+}
+
 // settled is how long a file must have stood unchanged before its times can tell that it still is:
 // file systems count in steps of up to two seconds.
 const settled = 2 * time.Second

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
 // DefaultFile is where the configuration is looked for when neither --config nor
@@ -139,6 +141,12 @@ func (fs Faults) Of(scopes ...Scope) Faults {
 		}
 	}
 	return out
+}
+
+// Empty reports whether a configuration says nothing yet: it has comments only, like the one that the package brings.
+func Empty(data []byte) bool {
+	var tree map[string]any
+	return toml.Unmarshal(data, &tree) == nil && len(tree) == 0
 }
 
 // ErrNoFile is returned (wrapped) by Load when there is no configuration at the given place.

@@ -95,7 +95,7 @@ func (r *reader) config(tree map[string]any) *Config {
 		c.Sites = append(c.Sites, r.site(st, c))
 	}
 	if list, isList := tree["site"].([]any); len(list) == 0 && (isList || !t.has("site")) {
-		t.fault("site", "there is no [[site]]", "add one for each web application behind nginx")
+		t.fault("site", "there is no [[site]]", "add one for each web application behind nginx; conforma-status init guesses them from the nginx that runs here")
 	}
 	t.done()
 	return c

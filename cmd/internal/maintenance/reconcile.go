@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -12,12 +13,17 @@ import (
 // Reconcile finishes an interrupted change, or undoes it when it can't be finished, and then brings every site that this
 // machine has a record of back to what the record says: its rules, its closed file, and what is published. Where all
 // agrees it changes nothing, so that it may run every minute. The receipts are of the sites that it did something about.
+//
+// Where nginx doesn't run only its files are put right, as at boot before it starts: see standBy and ErrWaits.
 func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	if _, err := h.Nginx.Master(); errors.Is(err, nginxconf.ErrNotRunning) {
+		return nil, h.standBy(ctx)
+	}
 	finished, err := h.finishInterrupted(ctx, func(intendedOne) bool { return false })
 	if err != nil {
 		return nil, err

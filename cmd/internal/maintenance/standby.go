@@ -1,0 +1,111 @@
+package maintenance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// ErrWaits is returned (wrapped) by Reconcile when a change was interrupted and nginx, which has to be asked, doesn't run: the files
+// are such that nginx comes up in the old mode or shut, and the next Reconcile finishes the change.
+var ErrWaits = errors.New("the interrupted change is finished once nginx runs")
+
+// standBy sees to the files that a nginx which doesn't run reads when it starts: at boot this comes before it takes traffic. Every step
+// of it makes a site stricter, or lets nginx start at all: what makes one more open is left to a Reconcile that can see what it
+// does. Last it tells visitors that a site is closed, where they weren't told yet; nginx, which waits for us at boot, isn't
+// kept waiting by that for longer than announceTimeout.
+func (h *Host) standBy(ctx context.Context) error {
+	in, err := h.interrupted()
+	if err != nil && !errors.Is(err, ErrJournal) { // a damaged one is set aside when nginx runs
+		return err
+	}
+	under := map[string]intendedOne{}
+	if in != nil {
+		for _, one := range in.Changes {
+			under[one.Site] = one
+		}
+	}
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{nginxconf.HTTPFile(h.Config.Nginx.ConfDir): http}
+	var errs []error
+	for _, s := range h.Config.Sites {
+		one, interrupted := under[s.Name]
+		rules, err := h.standByFor(s, one, interrupted)
+		if err != nil {
+			errs = append(errs, err) // the others' are seen to all the same
+		} else if rules != nil {
+			files[nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name)] = rules
+		}
+	}
+	if _, err := nginxconf.Install(files); err != nil {
+		errs = append(errs, fmt.Errorf("put the rules in place: %w", err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	for _, s := range h.Config.Sites {
+		r, known, err := h.record(s.Name)
+		if _, interrupted := under[s.Name]; err != nil || !known || interrupted {
+			continue
+		}
+		if err := h.remind(s.Name, r); err != nil {
+			errs = append(errs, err)
+		}
+		if r.Unpublished && r.Document.Mode.Closed() {
+			_, _ = h.publishRecord(ctx, s, &r) // it stays unpublished on record, and is tried again next time
+		}
+	}
+	if len(errs) == 0 && len(under) > 0 {
+		return fmt.Errorf("%w: %w", nginxconf.ErrNotRunning, ErrWaits)
+	}
+	return errors.Join(errs...)
+}
+
+// standByFor shuts a site that is to be offline, and returns the rules that are to be put in place, nil for those that are there.
+func (h *Host) standByFor(s config.Site, one intendedOne, interrupted bool) ([]byte, error) {
+	r, known, err := h.record(s.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		r.Document = unknown(s, h.Clock.Now().UTC())
+	}
+	wanted := r.Document.Mode
+	closing := interrupted && one.To.Mode.Closed() && !one.From.StricterThan(one.To.Mode)
+	if wanted == status.Offline && !interrupted || closing {
+		if err := h.shut(s.Name); err != nil {
+			return nil, fmt.Errorf("shut %s: %w", s.Name, err)
+		}
+	}
+	if wanted.Closed() {
+		if err := h.writeAnswers(r.Document); err != nil {
+			return nil, fmt.Errorf("write nginx's answers for %s: %w", s.Name, err)
+		}
+	}
+	disk, err := os.ReadFile(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read the rules in place: %w", err)
+	}
+	mode, _ := header(disk)
+	if mode != "" && (interrupted || mode.StricterThan(wanted)) {
+		return nil, nil
+	}
+	if r.Revision == "" {
+		if r.Revision, err = h.rules(s, r.Door).Revision(wanted, r.Changes); err != nil {
+			return nil, err
+		}
+	}
+	rules, err := h.rules(s, r.Door).Render(wanted, r.Revision)
+	if err != nil || bytes.Equal(rules, disk) {
+		return nil, err
+	}
+	return rules, nil
+}
