@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Survey is what there is to see in the operator's configuration beyond how one site is served.
@@ -60,7 +61,9 @@ func (n Nginx) Build(ctx context.Context) (Build, error) {
 	slices.Reverse(argv)
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program(argv[0]), argv[1:]...).CombinedOutput() // it goes to standard error
+	cmd := exec.CommandContext(ctx, program(argv[0]), argv[1:]...)
+	cmd.WaitDelay = time.Second      // a child that keeps the pipe open must not hold us
+	out, err := cmd.CombinedOutput() // it goes to standard error
 	if err != nil {
 		return Build{}, fmt.Errorf("ask nginx for its version: %s: %w", strings.Join(argv, " "), err)
 	}

@@ -56,6 +56,11 @@ const (
 	scriptCache = "public, max-age=3600"
 )
 
+// Schema is the file with the schema of status.json, which lies beside it in the folder of the store.
+func Schema(folder string) File {
+	return File{path.Join(folder, status.SchemaFileName), status.Schema(), schemaType, schemaCache}
+}
+
 // Build renders the files of one site: the page of each language, the main one last, and before them
 // what lies beside them. It is pure: the same input gives the same bytes. An error says what is wrong
 // with s.
@@ -64,7 +69,7 @@ func Build(c *Content, s Site) ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build page of site %s: %w", s.Name, err)
 	}
-	files := []File{{path.Join(s.Path, status.SchemaFileName), status.Schema(), schemaType, schemaCache}}
+	files := []File{Schema(s.Path)}
 	for _, f := range client.Files() {
 		files = append(files, File{path.Join(s.Path, f.Name), f.Data, scriptType, scriptCache})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,7 @@ func (a *app) doctorCommand() *cobra.Command {
 					return askGate(ctx, c.Gate.Socket, site, token)
 				},
 				Now: time.Now,
+				UID: os.Geteuid(), AtMost: doctor.AtMost,
 			}.Examine(cmd.Context())
 			a.ui.findings(c.Sites, findings)
 			if doctor.Worst(findings) == doctor.Fault {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -21,6 +22,7 @@ type doctored struct {
 	*rig.Single
 	t    *testing.T // of the whole test: what runs beside it outlives a row of the table
 	gate *rig.Gate
+	how  rig.Call // how the doctor is run
 
 	mu    sync.Mutex
 	spoil func(http.ResponseWriter, *http.Request) (done bool) // what is wrong with the web server of the pages
@@ -112,6 +114,19 @@ func replace(t *testing.T, path, content string) (mend func()) {
 	}
 }
 
+func (d *doctored) doctor(t *testing.T) rig.Result {
+	t.Helper()
+	how := d.how
+	how.Args = []string{"doctor", "--json"}
+	return d.Call(t, how)
+}
+
+// by runs the doctor otherwise until mended.
+func (d *doctored) by(how rig.Call) (mend func()) {
+	d.how = how
+	return func() { d.how = rig.Call{} }
+}
+
 func (d *doctored) examine(t *testing.T, code int) []finding {
 	t.Helper()
 	var doc struct {
@@ -119,7 +134,7 @@ func (d *doctored) examine(t *testing.T, code int) []finding {
 		Sites   []struct{ Site, Level string }
 		Checks  []finding
 	}
-	r := d.CLI(t, "doctor", "--json").Want(t, code)
+	r := d.doctor(t).Want(t, code)
 	if err := json.Unmarshal([]byte(r.Stdout), &doc); err != nil || doc.Version != 1 || len(doc.Sites) != 1 {
 		t.Fatalf("no document (%v):\n%s", err, r.Stdout)
 	}
@@ -139,7 +154,7 @@ func ofLevel(fs []finding, level string) []finding {
 	return out
 }
 
-// Each check of the doctor's finds what is wrong, says what to do about it, and finds nothing once that is mended.
+// Each check of the doctor's finds what is wrong, says what to do about it, and finds nothing before and once all is mended.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	d := newDoctored(t)
@@ -168,7 +183,7 @@ func TestDoctor(t *testing.T) {
 		}
 		return path
 	}
-	for _, c := range []struct {
+	cases := []struct {
 		name  string
 		spoil func(t *testing.T) (mend func())
 		check string
@@ -211,7 +226,7 @@ func TestDoctor(t *testing.T) {
 		{"a rewrite before the include", edit(func(conf string) string { return strings.Replace(conf, site, "rewrite ^/old$ /new break;\n"+site, 1) }), "include", "fault", "may end the rules"},
 		{"another way to the application", func(t *testing.T) func() {
 			return replace(t, d.Enabled("other.conf"), fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; } }\n", rig.Loopback(rig.Port(t)), app))
-		}, "include", "fault", "leads to " + app},
+		}, "other ways", "fault", "leads to " + app},
 		{"a location outside the gate", edit(insert(listen, "location /open/ { auth_request off; proxy_pass http://"+app+"; }")), "admin mode", "warning", "auth_request off"},
 		{"rules that were not taken up", func(t *testing.T) func() { return d.config(t, "listen    = ", "listen    = \"127.0.0.1:1\" #") }, "drift", "fault", "nothing answers"},
 		{"a port that was never taken up", func(t *testing.T) func() {
@@ -279,7 +294,63 @@ func TestDoctor(t *testing.T) {
 			rig.WaitFor(t, "the ETA to pass", func() bool { return len(ofCheck(d.findings(t), "overdue")) > 0 })
 			return func() { d.CLI(t, "set", "online").Want(t, 0) }
 		}, "overdue", "warning", "announced to be back"},
-	} {
+		{"a full disk", func(t *testing.T) func() { return d.by(rig.Call{Before: rig.NewNamespace(t, d.State).Before()}) }, "disk", "fault", "is full"},
+		{"a disk that is mounted read-only", func(t *testing.T) func() {
+			ns := rig.NewNamespace(t, d.State)
+			ns.Run(t, "mount", "-o", "remount,ro", d.State)
+			return d.by(rig.Call{Before: ns.Before()})
+		}, "files", "fault", "read-only"},
+		{"a state directory that workers can't enter", func(t *testing.T) func() {
+			check(t, os.Chmod(d.State, 0o700))
+			mend := d.by(rig.Call{Before: asRoot()})
+			return func() { mend(); check(t, os.Chmod(d.State, 0o755)) }
+		}, "files", "warning", "may not enter"},
+		{"a security module", func(t *testing.T) func() {
+			check(t, os.Chmod(d.ConfDir, 0o555))
+			mend := d.by(rig.Call{Before: powerless()})
+			return func() { mend(); check(t, os.Chmod(d.ConfDir, 0o755)) }
+		}, "files", "fault", "permission denied"},
+		{"the pid file of another nginx", func(t *testing.T) func() {
+			other := rig.NewNginx(t)
+			other.Configure(t, fmt.Sprintf("server { listen %s; return 204; }", rig.Loopback(rig.Port(t))))
+			other.Start(t)
+			return d.config(t, d.Nginx.PIDFile(), other.PIDFile())
+		}, "nginx processes", "fault", "is served by another nginx"},
+		{"a store that ignores conditions", func(t *testing.T) func() {
+			careless := httptest.NewServer(&carelessS3{})
+			t.Cleanup(careless.Close)
+			was, err := os.ReadFile(d.Config)
+			check(t, err)
+			d.Configure(t, rig.Settings{Store: "s3://bucket", S3: "path_style = true\nendpoint = \"" + careless.URL + "\"\nregion = \"x\""})
+			mend := d.by(rig.Call{Env: []string{"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x"}})
+			return func() { mend(); rig.WriteFile(t, d.Config, string(was)) }
+		}, "conditional writes", "fault", "overwrote a file"},
+		{"nothing published", func(t *testing.T) func() {
+			check(t, os.Rename(filepath.Join(d.Store, "demo"), d.Store+".demo"))
+			return func() { check(t, os.Rename(d.Store+".demo", filepath.Join(d.Store, "demo"))) }
+		}, "store", "warning", "nothing is published"},
+		{"a certificate that has expired", func(t *testing.T) func() {
+			pages := httptest.NewUnstartedServer(http.FileServer(http.Dir(d.Store)))
+			pages.TLS = &tls.Config{Certificates: []tls.Certificate{expired(t)}}
+			pages.StartTLS()
+			t.Cleanup(pages.Close)
+			return d.config(t, d.PageURL, pages.URL)
+		}, "certificate", "fault", "has expired"},
+	}
+	failing := map[string]bool{"time": true} // cmd/internal/doctor has that one: it takes a disk that hangs
+	for _, c := range cases {
+		failing[c.check] = true
+	}
+	for _, name := range doctorChecks(t) {
+		if !failing[name] {
+			t.Errorf("nothing makes the check %q fail", name)
+		}
+	}
+	if before := ofLevel(d.examine(t, 0), "fault"); len(before) > 0 {
+		t.Fatalf("before anything was spoiled: %v", before)
+	}
+	was := listing(t, d.Store)
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			mend := c.spoil(t)
 			found := ofCheck(ofLevel(d.findings(t), c.level), c.check)
@@ -291,17 +362,20 @@ func TestDoctor(t *testing.T) {
 			if !said {
 				t.Errorf("no %s of %s that says %q and what to do: %v", c.level, c.check, c.says, found)
 			}
-			if after := ofLevel(d.examine(t, 0), "fault"); len(after) > 0 {
-				t.Errorf("after it was mended: %v", after)
-			}
 		})
+	}
+	if after := ofLevel(d.examine(t, 0), "fault"); len(after) > 0 {
+		t.Errorf("after all was mended: %v", after)
+	}
+	if is := listing(t, d.Store); is != was {
+		t.Errorf("in the store was\n%s\nand is\n%s", was, is)
 	}
 }
 
 // findings are those of a doctor that may find anything.
 func (d *doctored) findings(t *testing.T) []finding {
 	t.Helper()
-	r := d.CLI(t, "doctor", "--json")
+	r := d.doctor(t)
 	if r.Code == 0 {
 		return d.examine(t, 0)
 	}

@@ -1,10 +1,14 @@
 // Package doctor looks for what is wrong with a host, its nginx, its store and the world's view of its pages, and says
-// how to mend it. It changes nothing but one small file of its own in the store.
+// how to mend it. It changes nothing and leaves nothing behind: what it writes to the store was there before.
 package doctor
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -13,19 +17,62 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
 
+// AtMost is what an examination should take at most.
+const AtMost = 30 * time.Second
+
+// grace is how long after that what hangs is waited for.
+const grace = time.Second
+
 // Level is how bad a finding is.
 type Level string
 
-// The levels. Faults are what keeps a promise from holding; warnings are what may come to that.
+// The levels. Faults are what keeps a promise from holding; warnings are what may come to that, and what could not be seen.
 const (
 	OK      Level = "ok"
 	Warning Level = "warning"
 	Fault   Level = "fault"
 )
 
+// Check is what a finding is about. A program that reads the doctor's JSON may rely on these names.
+type Check string
+
+// The checks. Each has a case in deploy/e2e/doctor_test.go that makes it fail.
+const (
+	Configuration      Check = "configuration"
+	Disk               Check = "disk"
+	Files              Check = "files"
+	Journal            Check = "journal"
+	NginxItself        Check = "nginx"
+	NginxRunning       Check = "nginx running"
+	NginxProcesses     Check = "nginx processes"
+	NginxConfiguration Check = "nginx configuration"
+	OpenFileCache      Check = "open_file_cache"
+	HTTPInclude        Check = "http include"
+	Include            Check = "include"
+	OtherWays          Check = "other ways"
+	AdminMode          Check = "admin mode"
+	InEffect           Check = "in effect"
+	UpstreamPorts      Check = "upstream ports"
+	Secret             Check = "secret"
+	Gate               Check = "gate"
+	Store              Check = "store"
+	ConditionalWrites  Check = "conditional writes"
+	Drift              Check = "drift"
+	Overdue            Check = "overdue"
+	Page               Check = "page"
+	RedirectLoop       Check = "redirect loop"
+	Status             Check = "status"
+	StaleStatus        Check = "stale status"
+	CORS               Check = "CORS"
+	CacheHeaders       Check = "cache headers"
+	Clock              Check = "clock"
+	Certificate        Check = "certificate"
+	Time               Check = "time"
+)
+
 // Finding is one line of the doctor's table.
 type Finding struct {
-	Check string `json:"check"`
+	Check Check  `json:"check"`
 	Site  string `json:"site,omitempty"` // "" where it concerns the host as a whole
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
@@ -44,38 +91,77 @@ type Doctor struct {
 	// Secret reads the secret of a site that has a [site.jwt].
 	Secret func(config.Site) (gate.Secret, error)
 	// Ask returns the status that the gate answers about a token of a site, 0 with an error where it doesn't answer.
-	Ask func(ctx context.Context, site, token string) (int, error)
-	Now func() time.Time
+	Ask    func(ctx context.Context, site, token string) (int, error)
+	Now    func() time.Time
+	AtMost time.Duration // what hangs is left behind after this, and a second, and is a fault
+	UID    int           // of whoever examines: what an ordinary user may not see is no fault
 }
 
-// examination is one round of the doctor's.
+// examination is one part of a round of the doctor's.
 type examination struct {
 	Doctor
 	site     string
 	findings []Finding
 }
 
+// part is what is looked at by itself, while others are.
+type part struct {
+	what string
+	examination
+	look func(*examination)
+	done chan struct{}
+}
+
 // Examine makes every check and returns what it found, in the order of the checks, those of the host first.
 func (d Doctor) Examine(ctx context.Context) []Finding {
-	e := &examination{Doctor: d}
-	c := d.Host.Config
-	e.configuration()
-	e.disk()
-	e.journal()
-	e.nginxItself(ctx)
-	conf := e.nginxConfiguration(ctx)
-	e.store(ctx)
-	for _, s := range c.Sites {
-		e.site = s.Name
-		if conf != nil {
-			e.serving(ctx, s, conf)
-		}
-		e.upstreams(s)
-		e.secret(ctx, s)
-		e.agreement(ctx, s)
-		e.world(ctx, s)
+	last, forget := context.WithTimeout(ctx, d.AtMost+grace)
+	defer forget()
+	ctx, cancel := context.WithTimeout(ctx, d.AtMost)
+	defer cancel()
+	var conf *nginxconf.Config
+	read := make(chan struct{}) // closed once conf is what it will be
+	var parts []*part
+	add := func(what, site string, look func(*examination)) {
+		parts = append(parts, &part{what, examination{Doctor: d, site: site}, look, make(chan struct{})})
 	}
-	return e.findings
+	add("this machine's files", "", func(e *examination) {
+		e.configuration()
+		e.disk()
+		e.journal()
+	})
+	add("nginx", "", func(e *examination) {
+		defer close(read)
+		e.nginxItself(ctx)
+		conf = e.nginxConfiguration(ctx)
+	})
+	add("the store", "", func(e *examination) { e.store(ctx) })
+	for _, s := range d.Host.Config.Sites {
+		add("the rules of "+s.Name, s.Name, func(e *examination) {
+			<-read
+			e.serving(ctx, s, conf)
+			e.upstreams(s)
+		})
+		add("the gate of "+s.Name, s.Name, func(e *examination) { e.secret(ctx, s) })
+		add("the state of "+s.Name, s.Name, func(e *examination) { e.agreement(ctx, s) })
+		add("the page of "+s.Name, s.Name, func(e *examination) { e.world(ctx, s) })
+	}
+	for _, p := range parts {
+		go func() {
+			defer close(p.done)
+			p.look(&p.examination)
+		}()
+	}
+	var all []Finding
+	for _, p := range parts {
+		select {
+		case <-p.done:
+			all = append(all, p.findings...)
+		case <-last.Done():
+			all = append(all, Finding{Time, p.site, Fault, fmt.Sprintf("looking at %s did not end within %v", p.what, d.AtMost+grace),
+				"something of it hangs, a file system over the network for one: ps -eo pid,stat,wchan,cmd shows D for what waits for a disk"})
+		}
+	}
+	return all
 }
 
 // Worst is the level of the worst finding.
@@ -89,14 +175,28 @@ func Worst(findings []Finding) Level {
 	return worst
 }
 
-func (e *examination) ok(check, text string) {
+func (e *examination) ok(check Check, text string) {
 	e.findings = append(e.findings, Finding{Check: check, Site: e.site, Level: OK, Text: text})
 }
 
-func (e *examination) warn(check, text, hint string) {
+func (e *examination) warn(check Check, text, hint string) {
 	e.findings = append(e.findings, Finding{check, e.site, Warning, text, hint})
 }
 
-func (e *examination) fault(check, text, hint string) {
+func (e *examination) fault(check Check, text, hint string) {
 	e.findings = append(e.findings, Finding{check, e.site, Fault, text, hint})
+}
+
+// refused says of an error that comes from a lack of rights what to do, and reports whether it is one. What an ordinary
+// user may not see is not known, and no fault.
+func (e *examination) refused(check Check, err error) bool {
+	switch {
+	case !errors.Is(err, fs.ErrPermission) && !strings.Contains(err.Error(), "Permission denied"): // as nginx words it
+		return false
+	case e.UID != 0:
+		e.warn(check, fmt.Sprintf("user %d may not look at it: %v", e.UID, err), "sudo conforma-status doctor sees it")
+	default:
+		e.fault(check, err.Error(), "root may, so a security module (AppArmor, SELinux) or a sandbox refuses it: journalctl -k | grep -e apparmor -e avc says which rule")
+	}
+	return true
 }

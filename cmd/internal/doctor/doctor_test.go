@@ -6,16 +6,22 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // want fails the test unless the last finding is this one, with a hint unless all is well.
-func want(t *testing.T, e *examination, check string, level Level) {
+func want(t *testing.T, e *examination, check Check, level Level) {
 	t.Helper()
 	if len(e.findings) == 0 {
 		t.Fatalf("%s: nothing found", check)
@@ -91,7 +97,7 @@ func TestDisk(t *testing.T) {
 }
 
 func TestUpstreamPorts(t *testing.T) {
-	site := config.Site{Name: "demo", Upstreams: []string{"127.0.0.1:8000", "unix:/run/app.sock", "localhost:8001", "10.0.0.9:8002"}}
+	demo := config.Site{Name: "demo", Upstreams: []string{"127.0.0.1:8000", "unix:/run/app.sock", "localhost:8001", "10.0.0.9:8002"}}
 	for _, c := range []struct {
 		listens string
 		want    Level
@@ -102,16 +108,17 @@ func TestUpstreamPorts(t *testing.T) {
 		{"[::]:8001", Fault},
 		{"192.0.2.7:8001", Fault},
 		{"0.0.0.0:8002", OK}, // the application is on another machine
+		{"10.0.0.9:8002", Fault},
 		{"0.0.0.0:80", OK},
 	} {
 		e := &examination{Doctor: Doctor{Listening: func() ([]netip.AddrPort, error) {
 			return []netip.AddrPort{netip.MustParseAddrPort(c.listens)}, nil
 		}}}
-		e.upstreams(site)
+		e.upstreams(demo)
 		t.Run(c.listens, func(t *testing.T) { want(t, e, "upstream ports", c.want) })
 	}
 	e := &examination{Doctor: Doctor{Listening: func() ([]netip.AddrPort, error) { return nil, errors.New("no /proc") }}}
-	e.upstreams(site)
+	e.upstreams(demo)
 	want(t, e, "upstream ports", Fault)
 }
 
@@ -144,12 +151,22 @@ func TestConditionalWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := &examination{Doctor: Doctor{
-				Host: &maintenance.Host{Config: &config.Config{Store: "dir:/x"}, Store: careless{dir, c.always}},
-				Now:  time.Now,
+				Host: &maintenance.Host{Config: &config.Config{Store: "dir:/x", Sites: []config.Site{{Path: "new"}, {Path: "demo"}}}, Store: careless{dir, c.always}},
 			}}
-			for range 2 { // the first time, and when its file is there
-				e.store(context.Background())
-				want(t, e, "conditional writes", c.want)
+			e.store(context.Background())
+			want(t, e, ConditionalWrites, Warning) // nothing is published yet
+			if left, err := dir.List(context.Background(), ""); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v (%v)", left, err)
+			}
+			schema := site.Schema("demo")
+			if _, err := dir.Put(context.Background(), schema.Key, []byte("an older one"), store.Meta{}, store.Always()); err != nil {
+				t.Fatal(err)
+			}
+			e.store(context.Background())
+			want(t, e, ConditionalWrites, c.want)
+			left, err := dir.List(context.Background(), "")
+			if err != nil || len(left) != 1 || left[0].ETag != store.ContentETag([]byte("an older one")) {
+				t.Errorf("left behind: %v (%v)", left, err)
 			}
 		})
 	}
@@ -161,4 +178,33 @@ func TestOlderThan(t *testing.T) {
 			t.Errorf("%q: got %v, want %v", version, got, want)
 		}
 	}
+}
+
+// An examination ends though something of it hangs, and says what.
+func TestHang(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(dir, "journal"), 0o600); err != nil { // nobody ever writes to it
+		t.Fatal(err)
+	}
+	st, err := store.Open("dir:"+dir, store.S3Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Doctor{
+		Host:   &maintenance.Host{Config: &config.Config{StateDir: dir, Nginx: config.Nginx{ConfDir: dir}, Store: "dir:" + dir}, Store: st},
+		Nginx:  nginxconf.Nginx{TestCommand: []string{"sleep", "60"}, PIDFile: "/nowhere"},
+		Free:   Free,
+		AtMost: 100 * time.Millisecond,
+	}
+	began := time.Now()
+	found := d.Examine(context.Background())
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for _, f := range found {
+		if f.Check == Time && f.Level == Fault && strings.Contains(f.Text, "files") && f.Hint != "" {
+			return
+		}
+	}
+	t.Errorf("nothing says what hangs: %v", found)
 }

@@ -4,57 +4,75 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// storeKey is the file that the doctor writes. It stays: who publishes may have no right to delete.
-const storeKey = "conforma-status-doctor.txt"
-
-var storeMeta = store.Meta{ContentType: "text/plain; charset=utf-8", CacheControl: "no-store"}
-
 // store sees whether the store can be reached and written to, and whether it honours the conditions that keep two hosts
-// from overwriting each other.
+// from overwriting each other. It writes the schema that is published there over itself, which changes nothing, needs no
+// more rights than publishing does, and leaves nothing behind.
 func (e *examination) store(ctx context.Context) {
-	const mend = "see that the store is there, that the credentials are in place, and that they may put and get"
 	st := e.Host.Store
-	cond := store.IfAbsent()
-	_, old, err := st.Get(ctx, storeKey)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-	case err != nil:
-		e.fault("store", err.Error(), mend)
-		return
-	default:
-		cond = store.IfMatch(old)
+	var file site.File
+	var data []byte
+	var etag string
+	err := error(store.ErrNotFound)
+	for _, s := range e.Host.Config.Sites {
+		file = site.Schema(s.Path)
+		if data, etag, err = st.Get(ctx, file.Key); !errors.Is(err, store.ErrNotFound) {
+			break
+		}
 	}
-	data := []byte(e.Now().UTC().Format(time.RFC3339Nano) + ": conforma-status doctor can write here\n")
-	etag, err := st.Put(ctx, storeKey, data, storeMeta, cond)
-	switch {
-	case errors.Is(err, store.ErrPrecondition):
-		e.warn("store", "somebody else examines it at the same time", "repeat conforma-status doctor")
-		return
-	case err != nil:
-		e.fault("store", err.Error(), mend)
+	if errors.Is(err, store.ErrNotFound) {
+		e.warn(Store, e.Host.Config.Store+" can be reached, and nothing is published there: whether it can be written to is not known", "conforma-status publish")
+		e.warn(ConditionalWrites, "can't be tried before something is published", "conforma-status publish, then repeat conforma-status doctor")
 		return
 	}
-	e.ok("store", e.Host.Config.Store+" can be reached and written to")
+	if err != nil {
+		e.storeFault(err)
+		return
+	}
+	meta := store.Meta{ContentType: file.ContentType, CacheControl: file.CacheControl}
 	const unsafe = "use a store that honours If-Match and If-None-Match (S3 does): two hosts may overwrite each other's status unseen"
-	if _, err := st.Put(ctx, storeKey, data, storeMeta, store.IfAbsent()); !errors.Is(err, store.ErrPrecondition) {
-		e.fault("conditional writes", fmt.Sprintf("the store overwrote a file that was to be there for the first time (%v)", err), unsafe)
+	for _, c := range []struct {
+		cond store.Condition
+		what string
+	}{
+		{store.IfAbsent(), "that was to be there for the first time"},
+		{store.IfMatch(wrongETag(etag)), "that was another than expected"},
+	} {
+		switch _, err := st.Put(ctx, file.Key, data, meta, c.cond); {
+		case err == nil:
+			e.ok(Store, e.Host.Config.Store+" can be reached and written to")
+			e.fault(ConditionalWrites, "the store overwrote a file "+c.what, unsafe)
+			return
+		case !errors.Is(err, store.ErrPrecondition):
+			e.storeFault(err)
+			return
+		}
+	}
+	switch _, err := st.Put(ctx, file.Key, data, meta, store.IfMatch(etag)); {
+	case errors.Is(err, store.ErrPrecondition):
+		e.warn(Store, "somebody publishes at the same time", "repeat conforma-status doctor")
+	case err != nil:
+		e.storeFault(err)
+	default:
+		e.ok(Store, e.Host.Config.Store+" can be reached and written to")
+		e.ok(ConditionalWrites, "are honoured")
+	}
+}
+
+func (e *examination) storeFault(err error) {
+	hint := store.Hint(err)
+	if hint == "" {
+		hint = "see that the store is there, that the credentials are in place, and that they may put and get"
+	}
+	if e.UID != 0 && errors.Is(err, store.ErrDenied) {
+		e.warn(Store, fmt.Sprintf("user %d may not: %v", e.UID, err), "sudo conforma-status doctor tries it as root does")
 		return
 	}
-	if _, err := st.Put(ctx, storeKey, data, storeMeta, store.IfMatch(wrongETag(etag))); !errors.Is(err, store.ErrPrecondition) {
-		e.fault("conditional writes", fmt.Sprintf("the store overwrote a file that was another than expected (%v)", err), unsafe)
-		return
-	}
-	e.ok("conditional writes", "are honoured")
+	e.fault(Store, err.Error(), hint)
 }
 
 // wrongETag is the ETag of another content.
@@ -63,40 +81,4 @@ func wrongETag(etag string) string {
 		return wrong
 	}
 	return store.ContentETag([]byte("x"))
-}
-
-// secret sees whether the site's secret is one, and whether the gate judges by it.
-func (e *examination) secret(ctx context.Context, s config.Site) {
-	if s.JWT == nil {
-		e.warn("secret", "the site has no [site.jwt]: it can't go to admin mode", "add a [site.jwt] with secret_env_file")
-		return
-	}
-	secret, err := e.Secret(s)
-	if err != nil {
-		e.fault("secret", err.Error(), gate.Hint(err))
-		return
-	}
-	e.ok("secret", "is strong, and its file is closed to others")
-	for _, c := range []struct {
-		admin bool
-		want  int
-		word  string
-	}{{true, http.StatusNoContent, "an administrator's"}, {false, http.StatusUnauthorized, "anybody's"}} {
-		claims := jwt.MapClaims{"iat": e.Now().Unix(), "aud": s.JWT.Audience, s.JWT.AdminClaim: c.admin}
-		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
-		if err != nil {
-			e.fault("gate", "sign a token: "+err.Error(), "report this")
-			return
-		}
-		code, err := e.Ask(ctx, s.Name, token) // over the unix socket: it doesn't leave this machine
-		switch {
-		case err != nil:
-			e.fault("gate", fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), "start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode")
-			return
-		case code != c.want:
-			e.fault("gate", fmt.Sprintf("it answers %s token with %d, not %d", c.word, code, c.want), "start the gate anew: it runs with another configuration")
-			return
-		}
-	}
-	e.ok("gate", "lets an administrator's token in, and no other")
 }

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	worldTimeout = 10 * time.Second
+	worldTimeout = 8 * time.Second
 	// soon is when a certificate should have been renewed: certbot does so with 30 days left.
 	soon = 14 * 24 * time.Hour
 	// A clock that is off by more than the first misjudges tokens (the gate's leeway), by more than the second S3 refuses it
@@ -63,7 +63,7 @@ func (e *examination) world(ctx context.Context, s config.Site) {
 		return // the configuration was checked
 	}
 	if page.Scheme == app.Scheme && page.Host == app.Host {
-		e.fault("redirect loop", s.PageURL+" is served by the site itself: a visitor would be sent round in circles", "serve the pages from another server, and name it in page_url")
+		e.fault(RedirectLoop, s.PageURL+" is served by the site itself: a visitor would be sent round in circles", "serve the pages from another server, and name it in page_url")
 		return
 	}
 	e.page(ctx, s, app)
@@ -79,57 +79,57 @@ func (e *examination) world(ctx context.Context, s config.Site) {
 func (e *examination) page(ctx context.Context, s config.Site, app *url.URL) {
 	a, err := e.get(ctx, s.PageURL)
 	if err != nil {
-		e.fault("page", err.Error(), "see that page_url is where the store is served, and that this machine may reach it")
+		e.fault(Page, err.Error(), "see that page_url is where the store is served, and that this machine may reach it")
 		return
 	}
 	to, _ := a.Location()
 	switch {
 	case a.Header.Get("X-Conforma-Status") != "", to != nil && to.Host == app.Host:
-		e.fault("redirect loop", s.PageURL+" leads back to the site", "serve the pages from another server, and name it in page_url")
+		e.fault(RedirectLoop, s.PageURL+" leads back to the site", "serve the pages from another server, and name it in page_url")
 		return
 	case a.StatusCode != http.StatusOK:
-		e.fault("page", fmt.Sprintf("%s answers %s", s.PageURL, a.Status), "conforma-status publish; then see that the web server gives index.html for a directory")
+		e.fault(Page, fmt.Sprintf("%s answers %s", s.PageURL, a.Status), "conforma-status publish; then see that the web server gives index.html for a directory")
 	case !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html"):
-		e.fault("page", fmt.Sprintf("%s comes as %q", s.PageURL, a.Header.Get("Content-Type")), "conforma-status publish; then see that the web server leaves the types alone")
+		e.fault(Page, fmt.Sprintf("%s comes as %q", s.PageURL, a.Header.Get("Content-Type")), "conforma-status publish; then see that the web server leaves the types alone")
 	default:
-		e.ok("page", s.PageURL+" answers")
+		e.ok(Page, s.PageURL+" answers")
 	}
-	e.ok("redirect loop", "there is none")
+	e.ok(RedirectLoop, "there is none")
 }
 
 func (e *examination) status(ctx context.Context, s config.Site) {
 	target := s.PageURL + status.FileName
 	a, err := e.get(ctx, target)
 	if err != nil {
-		e.fault("status", err.Error(), "see that page_url is where the store is served, and that this machine may reach it")
+		e.fault(Status, err.Error(), "see that page_url is where the store is served, and that this machine may reach it")
 		return
 	}
 	e.clock(a)
 	if a.StatusCode != http.StatusOK {
-		e.fault("status", fmt.Sprintf("%s answers %s", target, a.Status), "conforma-status publish")
+		e.fault(Status, fmt.Sprintf("%s answers %s", target, a.Status), "conforma-status publish")
 		return
 	}
 	seen, err := status.Parse(a.body)
 	if err != nil {
-		e.fault("status", fmt.Sprintf("%s: %v", target, err), "conforma-status publish")
+		e.fault(Status, fmt.Sprintf("%s: %v", target, err), "conforma-status publish")
 		return
 	}
 	if data, _, err := e.Host.Store.Get(ctx, maintenance.StatusKey(s)); err == nil {
 		if kept, err := status.Parse(data); err == nil && kept.Seq > seen.Seq {
-			e.fault("stale status", fmt.Sprintf("the world sees seq %d (%s), in the store is %d (%s)", seen.Seq, seen.Mode, kept.Seq, kept.Mode), "let nothing between store and visitors cache status.json: a CloudFront behaviour with a TTL of 0, or the same in the web server; and see that page_url is where this store is served")
+			e.fault(StaleStatus, fmt.Sprintf("the world sees seq %d (%s), in the store is %d (%s)", seen.Seq, seen.Mode, kept.Seq, kept.Mode), "let nothing between store and visitors cache status.json: a CloudFront behaviour with a TTL of 0, or the same in the web server; and see that page_url is where this store is served")
 		} else if err == nil {
-			e.ok("stale status", fmt.Sprintf("the world sees what is in the store: seq %d (%s)", seen.Seq, seen.Mode))
+			e.ok(StaleStatus, fmt.Sprintf("the world sees what is in the store: seq %d (%s)", seen.Seq, seen.Mode))
 		}
 	}
 	if got := a.Header.Get("Access-Control-Allow-Origin"); got != "*" {
-		e.fault("CORS", fmt.Sprintf("status.json comes with Access-Control-Allow-Origin %q, not \"*\": the client can't read it", got), "conforma-status store init sets up a bucket; a web server has to add the header itself")
+		e.fault(CORS, fmt.Sprintf("status.json comes with Access-Control-Allow-Origin %q, not \"*\": the client can't read it", got), "conforma-status store init sets up a bucket; a web server has to add the header itself")
 	} else {
-		e.ok("CORS", "every origin may read the status")
+		e.ok(CORS, "every origin may read the status")
 	}
 	if got := a.Header.Get("Cache-Control"); !strings.Contains(got, "no-cache") && !strings.Contains(got, "no-store") {
-		e.fault("cache headers", fmt.Sprintf("status.json comes with Cache-Control %q, not \"no-cache\": people would see old news", got), "conforma-status publish writes it to a bucket; a web server has to add the header itself")
+		e.fault(CacheHeaders, fmt.Sprintf("status.json comes with Cache-Control %q, not \"no-cache\": people would see old news", got), "conforma-status publish writes it to a bucket; a web server has to add the header itself")
 	} else {
-		e.ok("cache headers", "the status is revalidated at each poll")
+		e.ok(CacheHeaders, "the status is revalidated at each poll")
 	}
 }
 
@@ -138,7 +138,7 @@ func (e *examination) status(ctx context.Context, s config.Site) {
 func (e *examination) clock(a *answer) {
 	date, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {
-		e.warn("clock", "the store's server doesn't say what time it is", "compare the clocks by hand: timedatectl")
+		e.warn(Clock, "the store's server doesn't say what time it is", "compare the clocks by hand: timedatectl")
 		return
 	}
 	if age, err := time.ParseDuration(a.Header.Get("Age") + "s"); err == nil {
@@ -148,11 +148,11 @@ func (e *examination) clock(a *answer) {
 	text := fmt.Sprintf("this machine and the store's server are %v apart", off)
 	switch {
 	case off > clockWrong:
-		e.fault("clock", text, "set the clock: timedatectl set-ntp true")
+		e.fault(Clock, text, "set the clock: timedatectl set-ntp true")
 	case off > clockOff:
-		e.warn("clock", text, "set the clock: timedatectl set-ntp true")
+		e.warn(Clock, text, "set the clock: timedatectl set-ntp true")
 	default:
-		e.ok("clock", text)
+		e.ok(Clock, text)
 	}
 }
 
@@ -169,10 +169,10 @@ func (e *examination) certificate(ctx context.Context, addr, host, whose string)
 	if err != nil {
 		var record tls.RecordHeaderError
 		if errors.As(err, &record) {
-			e.ok("certificate", addr+" speaks no TLS: another server does so for it")
+			e.ok(Certificate, addr+" speaks no TLS: another server does so for it")
 			return
 		}
-		e.fault("certificate", fmt.Sprintf("look at %s certificate: %v", whose, err), "see that it answers there")
+		e.fault(Certificate, fmt.Sprintf("look at %s certificate: %v", whose, err), "see that it answers there")
 		return
 	}
 	defer conn.Close()
@@ -182,12 +182,12 @@ func (e *examination) certificate(ctx context.Context, addr, host, whose string)
 	const renew = "renew it: certbot renew, then reload nginx; certbot renew --dry-run says what keeps it from renewing"
 	switch {
 	case left <= 0:
-		e.fault("certificate", whose+" certificate has expired: "+until, renew)
+		e.fault(Certificate, whose+" certificate has expired: "+until, renew)
 	case leaf.VerifyHostname(host) != nil:
-		e.fault("certificate", fmt.Sprintf("%s certificate is not for %s", whose, host), "get one for that name: certbot --nginx -d "+host)
+		e.fault(Certificate, fmt.Sprintf("%s certificate is not for %s", whose, host), "get one for that name: certbot --nginx -d "+host)
 	case left < soon:
-		e.warn("certificate", whose+" certificate expires soon: "+until, renew)
+		e.warn(Certificate, whose+" certificate expires soon: "+until, renew)
 	default:
-		e.ok("certificate", whose+" certificate is good until "+until)
+		e.ok(Certificate, whose+" certificate is good until "+until)
 	}
 }

@@ -1,0 +1,161 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// TestDoctorOfAnOrdinaryUser has somebody without rights ask: what they may not see is said, and is no fault.
+func TestDoctorOfAnOrdinaryUser(t *testing.T) {
+	t.Parallel()
+	d := newDoctored(t)
+	copied := filepath.Join(d.Nginx.Dir, "conforma-status.bin")
+	data, err := os.ReadFile(rig.Binary(t))
+	check(t, err)
+	check(t, os.WriteFile(copied, data, 0o755))
+	user := fmt.Sprint(rig.Nobody)
+	d.by(rig.Call{Binary: copied, Before: []string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups"}})
+	if os.Geteuid() != 0 { // an ordinary user already; a namespace has another one
+		d.by(rig.Call{Binary: copied, Before: []string{"unshare", "--user"}})
+	}
+	unseen := map[string]bool{}
+	for _, f := range d.examine(t, 0) {
+		if f.Level == "warning" && strings.Contains(f.Text, "user "+user) {
+			unseen[f.Check] = true
+		}
+	}
+	for _, name := range []string{"files", "nginx configuration", "nginx processes", "secret", "store"} {
+		if !unseen[name] {
+			t.Errorf("%s: it isn't said that it can't be seen, got %v", name, unseen)
+		}
+	}
+}
+
+// TestDoctorOnS3 examines a real bucket, with nothing left in it that wasn't there before.
+func TestDoctorOnS3(t *testing.T) {
+	d := newDoctored(t)
+	srv := startS3(t)
+	srv.createBucket(t, "maintenance")
+	d.PageURL = srv.Endpoint + "/maintenance"
+	d.Configure(t, rig.Settings{Store: "s3://maintenance", S3: fmt.Sprintf("path_style = true\nendpoint = %q\nregion = %q", srv.Endpoint, srv.Region)})
+	var env []string
+	for k, v := range srv.env() {
+		t.Setenv(k, v)
+		env = append(env, k+"="+v)
+	}
+	d.by(rig.Call{Env: env})
+	for _, f := range ofCheck(d.findings(t), "store") {
+		if f.Level != "warning" || !strings.Contains(f.Text, "nothing is published") {
+			t.Errorf("of an empty bucket: %v", f)
+		}
+	}
+	d.Call(t, rig.Call{Env: env, Args: []string{"publish"}}).Want(t, 0)
+	st := openStore(t, "s3://maintenance", srv)
+	was, err := st.List(t.Context(), "")
+	check(t, err)
+	levels := map[string]string{}
+	for _, f := range d.findings(t) {
+		levels[f.Check] = f.Level
+	}
+	for _, name := range []string{"store", "conditional writes", "cache headers", "stale status", "clock"} {
+		if levels[name] != "ok" {
+			t.Errorf("%s: got %q, want ok", name, levels[name])
+		}
+	}
+	is, err := st.List(t.Context(), "")
+	check(t, err)
+	if fmt.Sprint(was) != fmt.Sprint(is) {
+		t.Errorf("in the bucket was\n%v\nand is\n%v", was, is)
+	}
+}
+
+// doctorChecks are the names of the doctor's checks, by its source.
+func doctorChecks(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	source := readFile(t, filepath.Join("..", "..", "cmd", "internal", "doctor", "doctor.go"))
+	for _, m := range regexp.MustCompile(`(?m)^\t[A-Za-z]+ +Check = "(.*)"$`).FindAllStringSubmatch(source, -1) {
+		names = append(names, m[1])
+	}
+	if len(names) < 20 {
+		t.Fatalf("found only the checks %v", names)
+	}
+	return names
+}
+
+// listing has the path and size of each file below dir.
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	check(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && filepath.Base(path) != "status.json" { // which changes with the modes
+			info, err := e.Info()
+			check(t, err)
+			fmt.Fprintf(&b, "%s %d\n", path, info.Size())
+		}
+		return err
+	}))
+	return b.String()
+}
+
+// asRoot is a command that runs another one as root, of a namespace where the tests aren't.
+func asRoot() []string {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return []string{"unshare", "--map-root-user"}
+}
+
+// powerless is a command that runs another one as a root whom the kernel refuses what it refuses others, as a security module
+// does.
+func powerless() []string {
+	return append(asRoot(), "setpriv", "--bounding-set=-all", "--inh-caps=-all")
+}
+
+// carelessS3 is an S3 server of one object that writes whatever the condition, as some do.
+type carelessS3 struct {
+	mu   sync.Mutex
+	data []byte
+}
+
+func (s *carelessS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Method == http.MethodPut {
+		s.data, _ = io.ReadAll(r.Body)
+	}
+	w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
+	if r.Method == http.MethodGet {
+		_, _ = io.Copy(w, bytes.NewReader(s.data))
+	}
+}
+
+// expired is a certificate for 127.0.0.1 that nobody should take any more.
+func expired(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	check(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
