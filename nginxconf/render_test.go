@@ -88,16 +88,16 @@ func TestRender(t *testing.T) {
 }
 
 func TestHTTP(t *testing.T) {
-	rules, err := HTTP("/run/conforma-status/gate.sock")
+	rules, err := HTTP("/run/conforma-status/gate.sock", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "http", rules)
-	if odd, err := HTTP(`/run/a "b"\c`); err != nil || !strings.Contains(string(odd), `  server "unix:/run/a \"b\"\\c";`) {
+	if odd, err := HTTP(`/run/a "b"\c`, ""); err != nil || !strings.Contains(string(odd), `  server "unix:/run/a \"b\"\\c";`) {
 		t.Errorf("an odd path: %v\n%s", err, odd)
 	}
 	for _, socket := range []string{"/run/$gate", "/run/\n", "/run/\xff"} {
-		if rules, err := HTTP(socket); err == nil || rules != nil {
+		if rules, err := HTTP(socket, ""); err == nil || rules != nil {
 			t.Errorf("%q: %v, want an error", socket, err)
 		}
 	}

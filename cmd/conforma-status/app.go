@@ -65,7 +65,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", helpConfig)
 	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.buildCommand(),
 		a.publishCommand(), a.previewCommand(), a.storeCommand(), a.historyCommand(), a.doctorCommand(),
-		a.initCommand(), a.secretCommand(), a.gateCommand(), a.demoCommand(), a.unitsCommand())
+		a.initCommand(), a.secretCommand(), a.gateCommand(), a.passCommand(), a.demoCommand(), a.unitsCommand())
 	return root
 }
 

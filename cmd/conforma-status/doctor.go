@@ -33,7 +33,7 @@ func (a *app) doctorCommand() *cobra.Command {
 				Nginx:     nginxconf.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
 				Listening: nginxconf.Sockets{}.Listening,
 				Free:      doctor.Free,
-				Secret:    func(s config.Site) (gate.Secret, error) { return secretSource(s)() },
+				Secret:    func(s config.Site) ([]gate.Secret, error) { return secretSource(s)() },
 				Ask: func(ctx context.Context, site, token string) (int, error) {
 					return askGate(ctx, c.Gate.Socket, site, token)
 				},

@@ -17,11 +17,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
-
-// leeway is by how much the clocks of this machine and of whoever signs tokens may differ.
-const leeway = 30 * time.Second
 
 func (a *app) gateCommand() *cobra.Command {
 	return &cobra.Command{
@@ -47,7 +45,10 @@ func (a *app) gate(ctx context.Context) error {
 			return usage(fmt.Errorf("read the secret of %s: %w", s.Name, err), gate.Hint(err))
 		}
 		names = append(names, s.Name)
-		sources = append(sources, gate.SiteSource{Policy: policy(s), Secret: source})
+		sources = append(sources, gate.SiteSource{
+			Policy: policy(s), Secrets: source,
+			Epoch: gate.CachedFile(maintenance.EpochFile(c.StateDir, s.Name), gate.ReadEpoch, time.Now),
+		})
 	}
 	if len(sources) == 0 {
 		return usage(fmt.Errorf(wordNothingToGuard, c.File), hintNoJWT)
@@ -114,15 +115,15 @@ func watchdog(ctx context.Context, socket string) {
 
 func policy(s config.Site) gate.Policy {
 	return gate.Policy{
-		Site: s.Name, Algorithm: "HS256", Audience: s.JWT.Audience, AdminClaim: s.JWT.AdminClaim,
-		MaxAge: s.JWT.MaxAge, Leeway: leeway,
+		Site: s.Name, Algorithm: s.JWT.Algorithm, Audience: s.JWT.Audience, Issuer: s.JWT.Issuer,
+		AdminClaim: s.JWT.AdminClaim, MaxAge: s.JWT.MaxAge, Leeway: s.JWT.Leeway,
 	}
 }
 
-// secretSource reads the secret that a site shares with its application, anew whenever its file changes. Where systemd has handed
-// this process a copy of it (LoadCredential= in systemd.exec(5), by the name of the site), that is read: a gate that is a user
+// secretSource reads the secrets that a site shares with its application, anew whenever their file changes. Where systemd has handed
+// this process a copy of them (LoadCredential= in systemd.exec(5), by the name of the site), that is read: a gate that is a user
 // of its own can't read the file itself.
-func secretSource(s config.Site) func() (gate.Secret, error) {
+func secretSource(s config.Site) func() ([]gate.Secret, error) {
 	path, read := s.JWT.SecretFile, gate.ReadSecretFile
 	if s.JWT.SecretEnvFile != "" {
 		path, read = s.JWT.SecretEnvFile, gate.ReadEnvFile

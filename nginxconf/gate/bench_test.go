@@ -27,7 +27,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	path := write(b, filepath.Join(b.TempDir(), "demo.env"), "PORT=8000\nJWT_SECRET='"+testSecret+"'\n", 0o600)
 	later := func() time.Time { return time.Now().Add(time.Hour) } // than the file's time, so that it is remembered
-	h := NewHandler([]SiteSource{{testPolicy(), CachedFile(path, ReadEnvFile, later)}}, clock, slog.New(slog.DiscardHandler))
+	h := NewHandler([]SiteSource{{Policy: testPolicy(), Secrets: CachedFile(path, ReadEnvFile, later)}}, clock, slog.New(slog.DiscardHandler))
 	good := mint(goodHeader, adminClaims(), testSecret)
 	for _, bench := range []struct{ name, token string }{
 		{"small", good},

@@ -40,22 +40,26 @@ var windowName = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f]{8}$`)
 // second. It is the moment in seconds since 1970, a dot, and an HMAC-SHA256 of it, in base64url. secret must not be empty.
 func Mint(secret []byte, site, window string, expires time.Time) (string, error) {
 	when := strconv.FormatInt(expires.Unix(), 10)
-	mac, err := cookieMAC(secret, site, window, when)
+	mac, err := macOf(admission, secret, site, window, when)
 	if err != nil {
 		return "", err
 	}
 	return when + "." + base64.RawURLEncoding.EncodeToString(mac), nil
 }
 
-func cookieMAC(secret []byte, site, window, when string) ([]byte, error) {
-	key, err := hkdf.Key(sha256.New, secret, nil, admission, sha256.Size)
+// macOf is an HMAC-SHA256 of the fields, none of which holds a line end, under a key that is derived for the purpose.
+func macOf(purpose string, secret []byte, fields ...string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, purpose, sha256.Size)
 	if err != nil {
 		return nil, err
 	}
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(admission + "\n" + site + "\n" + window + "\n" + when)) // none of them holds a line end
+	mac.Write([]byte(purpose + "\n" + strings.Join(fields, "\n")))
 	return mac.Sum(nil), nil
 }
+
+// equal compares in a time that doesn't tell where two texts differ.
+func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 
 // CheckCookie returns when a cookie of that value ceases to admit to the site in that window of admin mode, and a *Refusal
 // when it doesn't admit at the time now. An empty secret admits nobody.
@@ -77,7 +81,7 @@ func CheckCookie(value string, secret []byte, site, window string, now time.Time
 	if err != nil {
 		return none, refuse(reasonCookieForm)
 	}
-	want, err := cookieMAC(secret, site, window, when)
+	want, err := macOf(admission, secret, site, window, when)
 	if err != nil || !hmac.Equal(got, want) {
 		return none, refuse(reasonCookieMAC)
 	}
@@ -89,6 +93,17 @@ func CheckCookie(value string, secret []byte, site, window string, now time.Time
 		return none, refuse(reasonCookieFuture)
 	}
 	return expires, nil
+}
+
+// checkCookie is CheckCookie with the first of the secrets that does.
+func checkCookie(value string, secrets []Secret, site, window string, now time.Time) (ends time.Time, err error) {
+	err = refuse(reasonNoSecret)
+	for _, secret := range secrets {
+		if ends, err = CheckCookie(value, secret, site, window, now); err == nil {
+			return ends, nil
+		}
+	}
+	return time.Time{}, err
 }
 
 // findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1). several is true where

@@ -157,7 +157,7 @@ func FuzzEnvFile(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		secret, err := fromEnv(data)
+		secret, err := fromEnv(data, envKey)
 		if err != nil {
 			if secret != nil || !errors.Is(err, ErrSecretMissing) && !errors.Is(err, ErrSecretQuotes) {
 				t.Errorf("%q: %q, %v", data, []byte(secret), err)
@@ -189,7 +189,7 @@ func FuzzEnvQuotes(f *testing.F) {
 				continue
 			}
 			for _, end := range []string{"", "\n", "\r\n", " # comment's end\n", "\nPORT='1'\n"} {
-				got, err := fromEnv([]byte("A='b'\nexport JWT_SECRET=" + quote + secret + quote + end))
+				got, err := fromEnv([]byte("A='b'\nexport JWT_SECRET="+quote+secret+quote+end), envKey)
 				if err != nil || string(got) != secret {
 					t.Errorf("%q in %s before %q: %q, %v", secret, quote, end, []byte(got), err)
 				}

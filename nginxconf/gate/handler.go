@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -12,8 +13,20 @@ import (
 // SiteSource is a site that the gate answers for.
 type SiteSource struct {
 	Policy Policy
-	// Secret is asked at each check, by several requests at once; an error of it refuses everybody. See CachedFile.
-	Secret func() (Secret, error)
+	// Secrets is asked at each check, by several requests at once: the one that cookies are made with, then others that are good
+	// too. An error of it refuses everybody. See CachedFile.
+	Secrets func() ([]Secret, error)
+	// Epoch is asked wherever there is a pass; an error of it refuses every pass. nil is a site without passes. See ReadEpoch.
+	Epoch func() (string, error)
+}
+
+// secrets is never empty without an error.
+func (s SiteSource) secrets() ([]Secret, error) {
+	secrets, err := s.Secrets()
+	if err == nil && len(secrets) == 0 {
+		err = refuse(reasonNoSecret)
+	}
+	return secrets, err
 }
 
 // The reasons for which a request is refused before its token is looked at.
@@ -41,13 +54,14 @@ type handler struct {
 // NewHandler returns what nginx's auth_request asks: GET /check/SITE answers 204 when the request's one Authorization
 // header is "Bearer TOKEN" (RFC 6750, 2.1) with a token that the site's policy admits, or when it has no such header and its one
 // cookie of CookieName is one that CheckCookie admits; and 401 otherwise, without a body. A header that is there decides: who
-// logs in as somebody else is no longer admitted by the cookie.
+// logs in as somebody else is no longer admitted by the cookie. One that was given for a pass admits whatever header comes with
+// it: its holder may log in as an ordinary user.
 //
 // A 401 with the header X-Conforma-Admission is for a browser that has a good token and no cookie, or one that will soon expire:
 // nginx gives it the Set-Cookie that stands there, and has it ask again. The holder of a token is told so once in 10 s.
 //
 // A refusal of a request that has a token or a cookie leaves one line in log, with the site and the reason and nothing of
-// either. GET /healthz answers 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of
+// either. GET /pass/SITE is the page of a pass's link, to which it posts the pass. GET /healthz answers 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of
 // other codes. now and log must not be nil.
 func NewHandler(sites []SiteSource, now func() time.Time, log *slog.Logger) http.Handler {
 	h := &handler{sites: make(map[string]SiteSource, len(sites)), now: now, log: log}
@@ -64,7 +78,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("ok")) // who asked may be gone
 		return
 	}
+	if name, isPass := strings.CutPrefix(r.RequestURI, passPath); isPass {
+		h.pass(w, r, name)
+		return
+	}
 	if r.Method == http.MethodGet && h.admits(w, r) {
+		// Where nginx is to remember it: until this second is over.
+		w.Header().Set("X-Accel-Expires", "@"+strconv.FormatInt(h.now().Unix(), 10))
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -88,6 +108,16 @@ func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	case len(authorization) > 1:
 		return h.refused(r, name, reasonSeveral)
 	}
+	window, now := r.Header.Get(windowHeader), h.now()
+	if hasCookie && !several && isPassCookie(cookie) {
+		err := site.holdsPass(cookie, window, now)
+		if err == nil {
+			return true
+		}
+		if len(authorization) == 0 {
+			return h.refused(r, name, cookieReason(err))
+		}
+	}
 	var token string
 	if len(authorization) == 1 {
 		// RFC 7235, 2.1: the scheme's case doesn't matter. One space; the token's check refuses a second.
@@ -99,47 +129,25 @@ func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	} else if several {
 		return h.refused(r, name, reasonCookies)
 	}
-	secret, err := site.Secret()
+	secrets, err := site.secrets()
 	if err != nil {
 		h.log.ErrorContext(r.Context(), "refused", "site", name, "reason", err.Error(), "hint", Hint(err))
 		return false
 	}
-	now := h.now()
-	window := r.Header.Get(windowHeader)
-	cookieEnds, cookieErr := CheckCookie(cookie, secret, name, window, now)
+	cookieEnds, cookieErr := checkCookie(cookie, secrets, name, window, now)
 	if len(authorization) == 0 {
 		if cookieErr != nil {
 			return h.refused(r, name, cookieReason(cookieErr))
 		}
 		return true
 	}
-	tokenEnds, err := site.Policy.admits(token, secret, now)
+	tokenEnds, err := site.Policy.admitsAny(token, secrets, now)
 	if err != nil {
 		return h.refused(r, name, err.Error())
 	}
-	keepsCookies := hasCookie && !several && cookieErr == nil
-	if keepsCookies && cookieEnds.Sub(now) > Admission/2 {
-		return true
-	}
-	expires := now.Add(Admission)
-	if !tokenEnds.IsZero() && tokenEnds.Before(expires) {
-		expires = tokenEnds
-	}
-	expires = expires.Truncate(time.Second)
-	// A token near its end would be offered one cookie after the other, each no better than the one before.
-	if keepsCookies && expires.Sub(cookieEnds) < Admission/4 || !expires.After(now) {
-		return true
-	}
-	asked, ok := readRequest(r.Header)
-	if !ok || !windowName.MatchString(window) || !asked.canFollow(keepsCookies) || !h.offers.make(name, token, now) {
-		return true
-	}
-	value, err := Mint(secret, name, window, expires)
-	if err != nil {
-		return true // its token admits it
-	}
-	w.Header().Set(offerHeader, setCookie(name, value, asked.scheme == "https", expires.Sub(now)))
-	return false
+	h.offer(w, r, holder{site: name, token: token, secret: secrets[0], ends: tokenEnds,
+		keepsCookies: hasCookie && !several && cookieErr == nil, cookieEnds: cookieEnds})
+	return w.Header().Get(offerHeader) == ""
 }
 
 // cookieReason is what a *Refusal says, without the word token before it.

@@ -18,8 +18,12 @@ import (
 	"time"
 )
 
-func fixed(secret string) func() (Secret, error) {
-	return func() (Secret, error) { return Secret(secret), nil }
+func fixed(secrets ...string) func() ([]Secret, error) {
+	var all []Secret
+	for _, s := range secrets {
+		all = append(all, Secret(s))
+	}
+	return func() ([]Secret, error) { return all, nil }
 }
 
 func clock() time.Time { return testNow }
@@ -57,9 +61,9 @@ func testSites() []SiteSource {
 	broken := testPolicy()
 	broken.Site = "broken"
 	return []SiteSource{
-		{Policy: testPolicy(), Secret: fixed(testSecret)},
-		{Policy: other, Secret: fixed(otherSecret)},
-		{Policy: broken, Secret: func() (Secret, error) { return Secret(testSecret), errors.New("the disk is gone") }},
+		{Policy: testPolicy(), Secrets: fixed(testSecret)},
+		{Policy: other, Secrets: fixed(otherSecret)},
+		{Policy: broken, Secrets: func() ([]Secret, error) { return []Secret{Secret(testSecret)}, errors.New("the disk is gone") }},
 	}
 }
 
@@ -126,8 +130,14 @@ func TestHandler(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			NewHandler(testSites(), clock, logger).ServeHTTP(w, r)
+			expires := w.Header().Get("X-Accel-Expires")
+			w.Header().Del("X-Accel-Expires")
 			if w.Code != tt.want || w.Body.Len() != 0 || len(w.Header()) != 0 {
 				t.Errorf("got %d, %v, %q, want a bare %d", w.Code, w.Header(), w.Body, tt.want)
+			}
+			// Nothing but an admission is remembered, and that until the second is over.
+			if want := map[bool]string{true: fmt.Sprintf("@%d", testNow.Unix())}[tt.want == 204]; expires != want {
+				t.Errorf("to be remembered until %q, want %q", expires, want)
 			}
 			lines := log.take()
 			checkNoLeak(t, lines, good, others)
@@ -178,7 +188,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		policy := testPolicy()
 		policy.Site = fmt.Sprintf("file%d", len(sites))
 		path := write(t, filepath.Join(t.TempDir(), "demo.env"), content, 0o644)
-		sites = append(sites, SiteSource{policy, CachedFile(path, ReadEnvFile, clock)})
+		sites = append(sites, SiteSource{Policy: policy, Secrets: CachedFile(path, ReadEnvFile, clock)})
 	}
 	h := NewHandler(sites, clock, logger)
 	tokens := malformedTokens()

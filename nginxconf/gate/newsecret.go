@@ -78,7 +78,7 @@ func InitSecret(path string, envFile bool) (made bool, err error) {
 func withoutSecret(data []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(data) {
-		if _, found := envValue(bytes.TrimRight(line, "\r\n")); !found {
+		if _, found := envValue(bytes.TrimRight(line, "\r\n"), envKey); !found {
 			out = append(out, line...)
 		}
 	}

@@ -53,8 +53,8 @@ func TestInitSecret(t *testing.T) {
 			if c.envFile {
 				read = ReadEnvFile
 			}
-			if secret, err := read(path); err != nil || len(secret) != 64 {
-				t.Errorf("read back: %d bytes, %v", len(secret), err)
+			if secrets, err := read(path); err != nil || len(secrets) != 1 || len(secrets[0]) != 64 {
+				t.Errorf("read back: %d secrets, %v", len(secrets), err)
 			}
 		})
 	}

@@ -60,6 +60,41 @@ func (r request) canFollow(keepsCookies bool) bool {
 	return r.site == "same-origin" || r.site == "" && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
 }
 
+// holder is who has a good token.
+type holder struct {
+	site, token  string
+	secret       Secret
+	ends         time.Time // of the token; zero is never
+	keepsCookies bool      // whether a good cookie came with it
+	cookieEnds   time.Time // of that one
+}
+
+// offer writes an admission cookie to w's header where the holder of a token is to have one.
+func (h *handler) offer(w http.ResponseWriter, r *http.Request, to holder) {
+	window, now := r.Header.Get(windowHeader), h.now()
+	if to.keepsCookies && to.cookieEnds.Sub(now) > Admission/2 {
+		return
+	}
+	expires := now.Add(Admission)
+	if !to.ends.IsZero() && to.ends.Before(expires) {
+		expires = to.ends
+	}
+	expires = expires.Truncate(time.Second)
+	// A token near its end would be offered one cookie after the other, each no better than the one before.
+	if to.keepsCookies && expires.Sub(to.cookieEnds) < Admission/4 || !expires.After(now) {
+		return
+	}
+	asked, ok := readRequest(r.Header)
+	if !ok || !windowName.MatchString(window) || !asked.canFollow(to.keepsCookies) || !h.offers.make(to.site, to.token, now) {
+		return
+	}
+	value, err := Mint(to.secret, to.site, window, expires)
+	if err != nil {
+		return // its token admits it
+	}
+	w.Header().Set(offerHeader, setCookie(to.site, value, asked.scheme == "https", expires.Sub(now)))
+}
+
 // offerAgain is how soon the holder of one token is offered a cookie again. A browser that doesn't keep it is let through by its token
 // in between, so no redirect leads to another.
 const offerAgain = 10 * time.Second

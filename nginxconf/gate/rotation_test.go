@@ -12,7 +12,7 @@ import (
 func TestRotationWithoutRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "demo.env")
 	line := func(secret string) string { return "PORT=8000\nJWT_SECRET='" + secret + "'\n" }
-	sites := []SiteSource{{testPolicy(), CachedFile(path, ReadEnvFile, func() time.Time { return time.Now().Add(time.Hour) })}}
+	sites := []SiteSource{{Policy: testPolicy(), Secrets: CachedFile(path, ReadEnvFile, func() time.Time { return time.Now().Add(time.Hour) })}}
 	log, logger := newLog()
 	socket, _ := start(t, sites, logger)
 	client := clientOf(t, socket)
@@ -54,7 +54,7 @@ func TestRotationWithoutRestart(t *testing.T) {
 func TestConcurrentChecks(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "secret"), testSecret, 0o600)
 	later := func() time.Time { return time.Now().Add(time.Hour) } // than the file's time, so that it is remembered
-	sites := []SiteSource{{testPolicy(), CachedFile(path, ReadSecretFile, later)}}
+	sites := []SiteSource{{Policy: testPolicy(), Secrets: CachedFile(path, ReadSecretFile, later)}}
 	_, logger := newLog()
 	h := NewHandler(sites, clock, logger)
 	var group sync.WaitGroup

@@ -112,6 +112,11 @@ func TestReadEnvFile(t *testing.T) {
 		{"32 bytes", "JWT_SECRET=" + s[:32], s[:32], nil},
 		{"not only ASCII", "JWT_SECRET=" + strings.Repeat("é", 16), strings.Repeat("é", 16), nil},
 
+		{"the one of before too", "JWT_SECRET_PREVIOUS='" + otherSecret + "'\nJWT_SECRET=" + s, s + "|" + otherSecret, nil},
+		{"the one of before alone", "JWT_SECRET_PREVIOUS='" + otherSecret + "'\n", "", ErrSecretMissing},
+		{"a bad one of before", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS=devsecret", "", ErrSecretDefault},
+		{"an empty one of before", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS=\n", "", ErrSecretEmpty},
+		{"the one of before in quotes that don't pair", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS='x\n", "", ErrSecretQuotes},
 		{"an empty file", "", "", ErrSecretMissing},
 		{"no such line", "PORT=8000\n", "", ErrSecretMissing},
 		{"in a comment", "#JWT_SECRET=" + s + "\n # JWT_SECRET=" + s, "", ErrSecretMissing},
@@ -153,8 +158,13 @@ func TestReadSecretFile(t *testing.T) {
 		{"as it stands", s, s, nil},
 		{"a line end", s + "\n", s, nil},
 		{"CRLF", s + "\r\n", s, nil},
-		{"two line ends", s + "\n\n", s + "\n", nil},
-		{"CR alone", s + "\r", s + "\r", nil},
+		{"two line ends", s + "\n\n", s, nil},
+		{"two secrets", s + "\n" + otherSecret + "\n", s + "|" + otherSecret, nil},
+		{"two secrets, CRLF", s + "\r\n" + otherSecret + "\r\n", s + "|" + otherSecret, nil},
+		{"a line left out", s + "\n\n" + otherSecret, "", ErrSecretEmpty},
+		{"the default for a second", s + "\ndevsecret\n", "", ErrSecretDefault},
+		{"a short second", s + "\n" + s[:31], "", ErrSecretShort},
+		{"CR alone", s + "\r", s, nil},
 		{"quotes are part of it", "'" + s + "'", "'" + s + "'", nil},
 		{"any bytes", s + "\x00\xff", s + "\x00\xff", nil},
 		{"empty", "", "", ErrSecretEmpty},
@@ -170,10 +180,19 @@ func TestReadSecretFile(t *testing.T) {
 	}
 }
 
-func checkRead(t *testing.T, path string, secret Secret, err error, want string, wantErr error) {
+// joined is the secrets with a bar between them.
+func joined(secrets []Secret) string {
+	var all []string
+	for _, s := range secrets {
+		all = append(all, string(s))
+	}
+	return strings.Join(all, "|")
+}
+
+func checkRead(t *testing.T, path string, secrets []Secret, err error, want string, wantErr error) {
 	t.Helper()
-	if !errors.Is(err, wantErr) || string(secret) != want {
-		t.Errorf("got %q, %v, want %q, %v", []byte(secret), err, want, wantErr)
+	if !errors.Is(err, wantErr) || joined(secrets) != want {
+		t.Errorf("got %q, %v, want %q, %v", joined(secrets), err, want, wantErr)
 	}
 	if err == nil {
 		return
@@ -191,7 +210,7 @@ func checkRead(t *testing.T, path string, secret Secret, err error, want string,
 }
 
 func TestSecretFileItself(t *testing.T) {
-	read := map[string]func(string) (Secret, error){"env": ReadEnvFile, "alone": ReadSecretFile}
+	read := map[string]func(string) ([]Secret, error){"env": ReadEnvFile, "alone": ReadSecretFile}
 	good := map[string]string{"env": "JWT_SECRET=" + testSecret + "\n", "alone": testSecret + "\n"}
 	bad := map[string]string{"env": "JWT_SECRET=devsecret\n", "alone": "devsecret\n"}
 	for kind, read := range read {
@@ -243,7 +262,7 @@ func TestSecretFileOfAnotherKind(t *testing.T) {
 	}
 	large := write(t, filepath.Join(dir, "large"), strings.Repeat(testSecret+"\n", maxSecretFile/len(testSecret)), 0o600)
 	for _, path := range []string{dir, fifo, large} {
-		for _, read := range []func(string) (Secret, error){ReadEnvFile, ReadSecretFile} {
+		for _, read := range []func(string) ([]Secret, error){ReadEnvFile, ReadSecretFile} {
 			secret, err := read(path)
 			if err == nil || secret != nil || strings.Contains(err.Error(), testSecret[:8]) {
 				t.Errorf("%s: got %v, %v", path, secret, err)
@@ -255,16 +274,16 @@ func TestSecretFileOfAnotherKind(t *testing.T) {
 func TestCachedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "demo.env")
 	reads := 0
-	read := func(path string) (Secret, error) { reads++; return ReadEnvFile(path) }
+	read := func(path string) ([]Secret, error) { reads++; return ReadEnvFile(path) }
 	clock := time.Now() // the file's times are the system's
 	source := CachedFile(path, read, func() time.Time { return clock })
 
 	expect := func(what, want string, wantErr error, wantReads int) {
 		t.Helper()
 		before := reads
-		secret, err := source()
-		if string(secret) != want || !errors.Is(err, wantErr) || reads-before != wantReads {
-			t.Errorf("%s: got %q, %v with %d reads, want %q, %v with %d", what, []byte(secret), err, reads-before, want, wantErr, wantReads)
+		secrets, err := source()
+		if joined(secrets) != want || !errors.Is(err, wantErr) || reads-before != wantReads {
+			t.Errorf("%s: got %q, %v with %d reads, want %q, %v with %d", what, joined(secrets), err, reads-before, want, wantErr, wantReads)
 		}
 	}
 	first, second := testSecret, strings.ToLower(testSecret)

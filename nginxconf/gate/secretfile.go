@@ -13,13 +13,15 @@ import (
 )
 
 const (
-	envKey        = "JWT_SECRET"
-	maxSecretFile = 1 << 20 // bytes
+	envKey         = "JWT_SECRET"
+	envKeyPrevious = "JWT_SECRET_PREVIOUS"
+	maxSecretFile  = 1 << 20 // bytes
 )
 
 // ReadEnvFile reads the secret from the last JWT_SECRET= line of an env file: a line is KEY=value, in single or double
 // quotes or none, after an optional export; one that begins with # is a comment, as is what follows a blank and # behind the
-// value. Between quotes everything is taken as it stands: no escapes, no variables. Lines may end in CRLF.
+// value. Between quotes everything is taken as it stands: no escapes, no variables. Lines may end in CRLF. Where there is a
+// JWT_SECRET_PREVIOUS= line, its secret comes second: tokens of before a rotation are good until it is taken out.
 //
 // These are the rules of Docker Compose but for escapes and variables, which Conforma's launch script doesn't have. That
 // script (docker/demo_server/launch) knows less: it takes a comment behind a value for a part of it, and doesn't see a line with
@@ -29,23 +31,34 @@ const (
 // Its errors name the file and never quote it. They wrap ErrSecretMissing, ErrSecretQuotes, the errors of
 // CheckSecret, ErrSecretExposed, or what kept the file from being read, the first of these that applies: a secret
 // that has to be replaced comes before the mode of the file that it is in. Hint says what to do.
-func ReadEnvFile(path string) (Secret, error) {
-	return readSecret(path, true, fromEnv)
-}
-
-// ReadSecretFile reads a file that holds the secret and nothing else; one line end (LF or CRLF) behind it is left out.
-// Its errors are those of ReadEnvFile.
-func ReadSecretFile(path string) (Secret, error) {
-	return readSecret(path, false, func(data []byte) (Secret, error) {
-		if text, found := bytes.CutSuffix(data, []byte("\n")); found {
-			data = bytes.TrimSuffix(text, []byte("\r"))
+func ReadEnvFile(path string) ([]Secret, error) {
+	return readSecrets(path, true, func(data []byte) ([]Secret, error) {
+		secret, err := fromEnv(data, envKey)
+		if err != nil {
+			return nil, err
 		}
-		return data, nil
+		previous, err := fromEnv(data, envKeyPrevious)
+		if errors.Is(err, ErrSecretMissing) {
+			return []Secret{secret}, nil
+		}
+		return []Secret{secret, previous}, err
 	})
 }
 
-func readSecret(path string, envFile bool, parse func([]byte) (Secret, error)) (Secret, error) {
-	fail := func(err error) (Secret, error) {
+// ReadSecretFile reads a file that holds secrets and nothing else, one a line (LF or CRLF): the one that the application signs
+// with first, those of before a rotation after it. Its errors are those of ReadEnvFile.
+func ReadSecretFile(path string) ([]Secret, error) {
+	return readSecrets(path, false, func(data []byte) ([]Secret, error) {
+		var secrets []Secret
+		for line := range bytes.SplitSeq(bytes.TrimRight(data, "\r\n"), []byte("\n")) {
+			secrets = append(secrets, bytes.TrimSuffix(line, []byte("\r")))
+		}
+		return secrets, nil
+	})
+}
+
+func readSecrets(path string, envFile bool, parse func([]byte) ([]Secret, error)) ([]Secret, error) {
+	fail := func(err error) ([]Secret, error) {
 		var onPath *fs.PathError
 		if errors.As(err, &onPath) { // the path is named once, by secretError
 			err = onPath.Err
@@ -75,27 +88,30 @@ func readSecret(path string, envFile bool, parse func([]byte) (Secret, error)) (
 	if len(data) > maxSecretFile {
 		return fail(errors.New("larger than 1 MB"))
 	}
-	secret, err := parse(data)
+	secrets, err := parse(data)
 	if err != nil {
 		return fail(err)
 	}
-	if err := CheckSecret(secret); err != nil {
-		return fail(err)
+	for i, secret := range secrets {
+		if err := CheckSecret(secret); err != nil {
+			return fail(err)
+		}
+		secrets[i] = bytes.Clone(secret) // the rest of the file isn't kept: it may hold other passwords
 	}
 	if info.Mode()&0o007 != 0 {
 		return fail(ErrSecretExposed)
 	}
-	return bytes.Clone(secret), nil // the rest of the file isn't kept: it may hold other passwords
+	return secrets, nil
 }
 
-// fromEnv finds the secret in the text of an env file, unchecked.
-func fromEnv(data []byte) (Secret, error) {
+// fromEnv finds the secret of that key in the text of an env file, unchecked.
+func fromEnv(data []byte, key string) (Secret, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // the byte order mark that some editors write
 	var secret Secret
-	err := fmt.Errorf("%w: no %s= line", ErrSecretMissing, envKey)
+	err := fmt.Errorf("%w: no %s= line", ErrSecretMissing, key)
 	for line := range bytes.Lines(data) {
 		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-		if value, found := envValue(line); found {
+		if value, found := envValue(line, key); found {
 			secret, err = unquote(value)
 		}
 	}
@@ -104,17 +120,17 @@ func fromEnv(data []byte) (Secret, error) {
 
 const blanks = " \t"
 
-// envValue returns what stands behind JWT_SECRET= in a line, found being false when the line is about something else.
-func envValue(line []byte) (value []byte, found bool) {
-	key, value, found := bytes.Cut(line, []byte("="))
+// envValue returns what stands behind KEY= in a line, found being false when the line is about something else.
+func envValue(line []byte, key string) (value []byte, found bool) {
+	name, value, found := bytes.Cut(line, []byte("="))
 	if !found {
 		return nil, false
 	}
-	key = bytes.Trim(key, blanks)
-	if rest, exported := bytes.CutPrefix(key, []byte("export")); exported && len(bytes.TrimLeft(rest, blanks)) < len(rest) {
-		key = bytes.TrimLeft(rest, blanks)
+	name = bytes.Trim(name, blanks)
+	if rest, exported := bytes.CutPrefix(name, []byte("export")); exported && len(bytes.TrimLeft(rest, blanks)) < len(rest) {
+		name = bytes.TrimLeft(rest, blanks)
 	}
-	return value, string(key) == envKey
+	return value, string(name) == key
 }
 
 // unquote takes the quotes, the comment and the blanks off a value.
@@ -148,14 +164,14 @@ func withoutComment(value []byte) []byte {
 
 // CopyOf returns read (ReadEnvFile or ReadSecretFile) with original, the file that what it reads is a copy of, named in its errors
 // and their hints.
-func CopyOf(original string, read func(path string) (Secret, error)) func(path string) (Secret, error) {
-	return func(path string) (Secret, error) {
-		secret, err := read(path)
+func CopyOf(original string, read func(path string) ([]Secret, error)) func(path string) ([]Secret, error) {
+	return func(path string) ([]Secret, error) {
+		secrets, err := read(path)
 		var e *secretError
 		if errors.As(err, &e) {
 			err = &secretError{path: original, envFile: e.envFile, err: e.err}
 		}
-		return secret, err
+		return secrets, err
 	}
 }
 
@@ -163,29 +179,29 @@ func CopyOf(original string, read func(path string) (Secret, error)) func(path s
 // file systems count in steps of up to two seconds.
 const settled = 2 * time.Second
 
-// CachedFile returns a source of the secret in the file at path for a SiteSource. It looks at the file's size,
+// CachedFile returns a source of the secrets in the file at path for a SiteSource. It looks at the file's size,
 // times, mode and identity each time, and calls read (ReadEnvFile or ReadSecretFile) again when any has changed; a file
 // that changed less than two seconds before now, and one that can't be read or is refused, is read each time. So a secret that
 // is replaced holds at once, and one that is taken away or spoilt is gone at once. Safe for concurrent use.
-func CachedFile(path string, read func(path string) (Secret, error), now func() time.Time) func() (Secret, error) {
+func CachedFile[T any](path string, read func(path string) (T, error), now func() time.Time) func() (T, error) {
 	type entry struct {
-		info   fs.FileInfo
-		secret Secret
+		info  fs.FileInfo
+		value T
 	}
 	var last atomic.Pointer[entry]
-	return func() (Secret, error) {
+	return func() (T, error) {
 		info, err := os.Stat(path)
 		if err != nil {
 			return read(path) // which fails as well, and says so in its own words
 		}
 		if e := last.Load(); e != nil && sameFile(e.info, info) {
-			return e.secret, nil
+			return e.value, nil
 		}
-		secret, err := read(path)
+		value, err := read(path)
 		if err == nil && now().Sub(info.ModTime()) >= settled {
-			last.Store(&entry{info, secret})
+			last.Store(&entry{info, value})
 		}
-		return secret, err
+		return value, err
 	}
 }
 

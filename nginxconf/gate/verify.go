@@ -63,6 +63,9 @@ var parsers = map[string]*jwt.Parser{
 	"HS512": newParser("HS512"),
 }
 
+// Algorithms returns the names of those that a Policy may have.
+func Algorithms() []string { return []string{"HS256", "HS384", "HS512"} }
+
 func newParser(algorithm string) *jwt.Parser {
 	return jwt.NewParser(jwt.WithValidMethods([]string{algorithm}), jwt.WithStrictDecoding(),
 		jwt.WithJSONNumber(), jwt.WithoutClaimsValidation())
@@ -104,6 +107,18 @@ func (p Policy) admits(token string, secret []byte, now time.Time) (time.Time, e
 		return none, err
 	}
 	return p.ends(claims), nil
+}
+
+// admitsAny is admits with the secret that the token was signed with.
+func (p Policy) admitsAny(token string, secrets []Secret, now time.Time) (ends time.Time, err error) {
+	err = refuse(reasonNoSecret)
+	for _, secret := range secrets {
+		var refusal *Refusal
+		if ends, err = p.admits(token, secret, now); !errors.As(err, &refusal) || refusal.Reason != reasonSignature {
+			return ends, err
+		}
+	}
+	return ends, err
 }
 
 // ends is when a token that holds will cease to; its dates were judged.

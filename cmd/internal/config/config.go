@@ -49,6 +49,8 @@ type Nginx struct {
 // Gate is the service that checks tokens in admin mode.
 type Gate struct {
 	Socket string // absolute path of a unix socket
+	// Remember is the directory in which nginx keeps what the gate said, for a second at most; "" has the gate asked each time.
+	Remember string
 }
 
 // Site is one web application behind nginx.
@@ -71,9 +73,12 @@ type Site struct {
 type JWT struct {
 	SecretEnvFile string
 	SecretFile    string
+	Algorithm     string // "HS256", "HS384" or "HS512"
 	Audience      string
+	Issuer        string // "" for any
 	AdminClaim    string
 	MaxAge        time.Duration
+	Leeway        time.Duration // above 0
 }
 
 // Site returns the site of that name, or false.

@@ -66,6 +66,9 @@ secret_file = "/etc/live.secret"
 audience = "a"
 admin_claim = "role.admin"
 max_age = "1d12h"
+algorithm = "HS512"
+issuer = "live"
+leeway = "5s"
 `
 
 // minimal leaves out all that may be.
@@ -97,12 +100,16 @@ func TestGoodFiles(t *testing.T) {
 				JWT: &JWT{
 					SecretEnvFile: "/home/ubuntu/demo_server/env_files/demo.env",
 					Audience:      "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour,
+					Algorithm: "HS256", Leeway: 30 * time.Second,
 				},
 			}, {
 				Name: "live", Path: "a/live-2.0", AppURL: "http://[2001:db8::1]", PageURL: "https://maintenance.example.org/a/live-2.0/",
 				Listen: "[::1]:8080", Upstreams: []string{"unix:/run/live.sock", "[::1]:8000", "app.internal:80"},
 				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 37,
-				JWT: &JWT{SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour},
+				JWT: &JWT{
+					SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour,
+					Algorithm: "HS512", Issuer: "live", Leeway: 5 * time.Second,
+				},
 			}},
 		}},
 		"minimal": {minimal, Config{
@@ -134,7 +141,7 @@ func TestSpellings(t *testing.T) {
 	top := "store = \"dir:/srv/www\"\npage_url = \"https://m.example.org\"\n"
 	want := Site{
 		Name: "a", Path: "a", AppURL: "https://a.example.org", PageURL: "https://m.example.org/a/", Listen: "127.0.0.1:443",
-		JWT: &JWT{SecretFile: "/s", Audience: "x", AdminClaim: "isAdmin", MaxAge: time.Hour},
+		JWT: &JWT{SecretFile: "/s", Audience: "x", AdminClaim: "isAdmin", MaxAge: time.Hour, Algorithm: "HS256", Leeway: 30 * time.Second},
 	}
 	for name, c := range map[string]struct {
 		data string
@@ -199,7 +206,7 @@ func TestOddButLegal(t *testing.T) {
 	for _, line := range []string{
 		`state_dir = "/var/lib/a b"`, `state_dir = '/var/lib/"a\b'`, `state_dir = "/var/lib/ü;{}#'"`, `state_dir = "/a/../b/"`,
 		`gate.socket = "/` + strings.Repeat("a", 106) + `"`, `gate.socket = "/run/a b:c"`,
-		`nginx.test = ["sudo", "-n", "nginx", "-t", ""]`, `s3.endpoint = "https://[::1]:7070"`, `content = ""`,
+		`nginx.test = ["sudo", "-n", "nginx", "-t", ""]`, `gate.remember = "/run/conforma verdicts"`, `s3.endpoint = "https://[::1]:7070"`, `content = ""`,
 	} {
 		if _, faults := Parse("f", []byte(line+"\n"+minimal)); len(faults) > 0 {
 			t.Errorf("%s: %v", line, faults)
@@ -301,7 +308,7 @@ func FuzzParse(f *testing.F) {
 		if len(c.Sites) == 0 {
 			t.Fatal("no sites and no fault")
 		}
-		if _, err := nginxconf.HTTP(c.Gate.Socket); err != nil {
+		if _, err := nginxconf.HTTP(c.Gate.Socket, c.Gate.Remember); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range c.Sites {

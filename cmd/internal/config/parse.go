@@ -9,10 +9,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -25,6 +27,9 @@ var (
 const (
 	// maxSocketPath is what fits into sockaddr_un with its closing NUL (unix(7)).
 	maxSocketPath = 107
+	// defaultLeeway is by how much the clocks of this machine and of whoever signs tokens may differ.
+	defaultLeeway = 30 * time.Second
+	maxLeeway     = 2 * time.Minute
 	// maxStorePath leaves room for file names below it in a key of the store.
 	maxStorePath = 200
 )
@@ -85,12 +90,17 @@ func (r *reader) config(tree map[string]any) *Config {
 		PIDFile: ng.absPath("pid_file", "/run/nginx.pid"),
 	}
 	ng.done()
-	gate := t.sub("gate")
-	c.Gate.Socket = gate.nginxPath("socket", "/run/conforma-status/gate.sock")
+	g := t.sub("gate")
+	c.Gate.Socket = g.nginxPath("socket", "/run/conforma-status/gate.sock")
 	if len(c.Gate.Socket) > maxSocketPath {
-		gate.fault("socket", fmt.Sprintf("is %d bytes long, a unix socket's path has at most %d", len(c.Gate.Socket), maxSocketPath), "")
+		g.fault("socket", fmt.Sprintf("is %d bytes long, a unix socket's path has at most %d", len(c.Gate.Socket), maxSocketPath), "")
 	}
-	gate.done()
+	if g.has("remember") {
+		c.Gate.Remember = g.nginxPath("remember", "")
+	} else {
+		g.known = append(g.known, "remember")
+	}
+	g.done()
 	for _, st := range t.subs("site") {
 		c.Sites = append(c.Sites, r.site(st, c))
 	}
@@ -191,12 +201,26 @@ func jwtOf(t *table) *JWT {
 		Audience:      t.text("audience", "postgraphile"),
 		AdminClaim:    t.text("admin_claim", "isAdmin"),
 		MaxAge:        t.duration("max_age", "8h"),
+
+		Algorithm: t.text("algorithm", gate.DefaultAlgorithm),
+		Issuer:    t.text("issuer", ""),
+		Leeway:    defaultLeeway,
 	}
 	switch {
 	case j.SecretEnvFile == "" && j.SecretFile == "":
 		t.fault("secret_env_file", "neither secret_env_file nor secret_file is set", "name the file that holds the application's JWT_SECRET")
 	case j.SecretEnvFile != "" && j.SecretFile != "":
 		t.fault("secret_file", "secret_env_file and secret_file are both set", "keep one of them")
+	}
+	if !slices.Contains(gate.Algorithms(), j.Algorithm) {
+		t.fault("algorithm", fmt.Sprintf("%q is not an algorithm that the gate checks", j.Algorithm), "write the one that the application signs with: "+strings.Join(gate.Algorithms(), ", "))
+	}
+	if t.has("leeway") {
+		if j.Leeway = t.duration("leeway", ""); j.Leeway > maxLeeway {
+			t.fault("leeway", fmt.Sprintf("is more than %v, by which no two clocks should differ", maxLeeway), "set the clocks by NTP")
+		}
+	} else {
+		t.known = append(t.known, "leeway")
 	}
 	for _, file := range []struct{ key, path string }{{"secret_env_file", j.SecretEnvFile}, {"secret_file", j.SecretFile}} {
 		if file.path != "" && !filepath.IsAbs(file.path) {

@@ -89,7 +89,7 @@ type Doctor struct {
 	// Free returns the bytes and files that a file system has room for, see statfs(2).
 	Free func(dir string) (Space, error)
 	// Secret reads the secret of a site that has a [site.jwt].
-	Secret func(config.Site) (gate.Secret, error)
+	Secret func(config.Site) ([]gate.Secret, error)
 	// Ask returns the status that the gate answers about a token of a site, 0 with an error where it doesn't answer.
 	Ask    func(ctx context.Context, site, token string) (int, error)
 	Now    func() time.Time

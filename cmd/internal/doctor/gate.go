@@ -17,7 +17,7 @@ func (e *examination) secret(ctx context.Context, s config.Site) {
 		e.warn(Secret, "the site has no [site.jwt]: it can't go to admin mode", "add a [site.jwt] with secret_env_file")
 		return
 	}
-	secret, err := e.Secret(s)
+	secrets, err := e.Secret(s)
 	if err != nil {
 		if !e.refused(Secret, err) {
 			hint := gate.Hint(err)
@@ -36,7 +36,10 @@ func (e *examination) secret(ctx context.Context, s config.Site) {
 		word  string
 	}{{true, http.StatusNoContent, "an administrator's"}, {false, http.StatusUnauthorized, "anybody's"}} {
 		claims := jwt.MapClaims{"iat": e.Now().Unix(), "aud": s.JWT.Audience, s.JWT.AdminClaim: c.admin}
-		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
+		if s.JWT.Issuer != "" {
+			claims["iss"] = s.JWT.Issuer
+		}
+		token, err := jwt.NewWithClaims(jwt.GetSigningMethod(s.JWT.Algorithm), claims).SignedString([]byte(secrets[0]))
 		if err != nil {
 			e.fault(Gate, "sign a token: "+err.Error(), "report this")
 			return

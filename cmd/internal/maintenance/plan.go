@@ -135,7 +135,7 @@ func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
 	if err != nil {
 		return false, err
 	}

@@ -31,7 +31,7 @@ func (h *Host) standBy(ctx context.Context) error {
 			under[one.Site] = one
 		}
 	}
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
 	if err != nil {
 		return err
 	}

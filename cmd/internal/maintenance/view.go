@@ -157,7 +157,7 @@ func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, kn
 
 // Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
 func (h *Host) Rendered() (map[string][]byte, error) {
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,66 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// ErrNotAdmin is returned (wrapped) where a site is not in admin mode, so that a pass would be good for nothing.
+var ErrNotAdmin = errors.New("the site is not in admin mode")
+
+// EpochFile holds what a site's passes have in common: see gate.ReadEpoch. The gate reads it, as a user of its own.
+func EpochFile(stateDir, site string) string { return filepath.Join(stateDir, "passes", site) }
+
+// PassKeys returns what a pass of the site is made for: the window of admin mode that it is in, and the epoch of its passes, a
+// new one where there is none. The error wraps ErrNotAdmin where the site is in another mode, on record or in nginx.
+func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch string, err error) {
+	unlock, err := h.lock(ctx) // a change that is under way may end this window
+	if err != nil {
+		return "", "", err
+	}
+	defer unlock()
+	r, known, err := h.record(s.Name)
+	if err != nil {
+		return "", "", err
+	}
+	if !known || r.Document.Mode != status.Admin {
+		return "", "", fmt.Errorf("%w: %s", ErrNotAdmin, s.Name)
+	}
+	live, err := h.Probe(ctx, target(s))
+	if err != nil {
+		return "", "", fmt.Errorf("ask nginx for the mode of %s: %w", s.Name, err)
+	}
+	if live.Closed || live.Revision != r.Revision {
+		return "", "", fmt.Errorf("%w: nginx serves %s otherwise than it is on record", ErrNotAdmin, s.Name)
+	}
+	file := EpochFile(h.Config.StateDir, s.Name)
+	if epoch, err = gate.ReadEpoch(file); !errors.Is(err, gate.ErrNoEpoch) {
+		return r.Revision, epoch, err
+	}
+	if err := makeDirs(filepath.Dir(file)); err != nil {
+		return "", "", err
+	}
+	epoch, err = gate.NewEpoch(file)
+	return r.Revision, epoch, err
+}
+
+// RevokePasses makes every pass of the site worthless, and what it admitted to, and reports whether there can have been any. It
+// doesn't wait for a change that is under way.
+func (h *Host) RevokePasses(s config.Site) (had bool, err error) {
+	file := EpochFile(h.Config.StateDir, s.Name)
+	if err := os.Remove(file); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return true, nginxconf.SyncDir(filepath.Dir(file))
+}

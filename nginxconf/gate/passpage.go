@@ -1,0 +1,129 @@
+package gate
+
+import (
+	"crypto/sha256"
+	_ "embed" // the page's parts
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// PassPath is where nginx serves a site's pass page in admin mode.
+const PassPath = "/.conforma-status/pass"
+
+// passPath is below which nginx asks the gate for it: /pass/SITE.
+const passPath = "/pass/"
+
+// maxPass is the longest body, in bytes, that is read as a pass.
+const maxPass = 256
+
+var (
+	//go:embed page/pass.html
+	passHTML string
+	//go:embed page/pass.css
+	passCSS string
+	//go:embed page/pass.js
+	passJS string
+)
+
+// passPage takes the secret out of the address bar and posts it. Nothing but its own style and script is to run in it (CSP
+// Level 3, 2.3.1: hash-source).
+var (
+	passPage = strings.NewReplacer("{STYLE}", passCSS, "{SCRIPT}", passJS).Replace(passHTML)
+	passCSP  = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		hashSource(passJS), hashSource(passCSS))
+)
+
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// pass serves the pass page of a site, and admits whoever posts a pass that holds: 204 with an admission cookie, else 403.
+func (h *handler) pass(w http.ResponseWriter, r *http.Request, name string) {
+	site, known := h.sites[checkPath+name]
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	switch {
+	case !known:
+		w.WriteHeader(http.StatusNotFound)
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		header.Set("Content-Security-Policy", passCSP)
+		_, _ = io.WriteString(w, passPage) // who asked may be gone
+	case r.Method == http.MethodPost:
+		cookie, err := h.enter(r, site)
+		if err != nil {
+			h.refused(r, name, cookieReason(err))
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		header.Set("Set-Cookie", cookie)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+// enter returns the Set-Cookie for a request that posts a pass.
+func (h *handler) enter(r *http.Request, site SiteSource) (string, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxPass+1))
+	if err != nil || len(body) > maxPass {
+		return "", refuse(reasonPassForm)
+	}
+	// Nobody is to be admitted by a page that they merely looked at. Browsers of before 2023, and over plain HTTP, don't say.
+	asked, ok := readRequest(r.Header)
+	if !ok || asked.site != "" && asked.site != "same-origin" {
+		return "", refuse(reasonPassForeign)
+	}
+	name, window, now := site.Policy.Site, r.Header.Get(windowHeader), h.now()
+	secrets, epoch, err := site.passKeys()
+	if err != nil {
+		return "", err
+	}
+	for _, secret := range secrets {
+		var p Pass
+		if p, err = CheckPass(string(body), secret, name, window, epoch, now); err != nil {
+			continue
+		}
+		value, err := p.seal(passCookiePurpose, secret, name, window, epoch)
+		if err != nil {
+			return "", err
+		}
+		h.log.InfoContext(r.Context(), "admitted by a pass", "site", name, "pass", p.ID, "until", p.Expires.UTC().Format(time.RFC3339))
+		return setCookie(name, value, asked.scheme == "https", p.Expires.Sub(now)), nil
+	}
+	return "", err
+}
+
+// passKeys are what passes of the site are checked with.
+func (s SiteSource) passKeys() ([]Secret, string, error) {
+	if s.Epoch == nil {
+		return nil, "", refuse(reasonPassNone)
+	}
+	epoch, err := s.Epoch()
+	if err != nil {
+		return nil, "", refuse(reasonPassNone)
+	}
+	secrets, err := s.secrets()
+	return secrets, epoch, err
+}
+
+// holdsPass checks the cookie that was given for a pass.
+func (s SiteSource) holdsPass(cookie, window string, now time.Time) error {
+	secrets, epoch, err := s.passKeys()
+	if err != nil {
+		return err
+	}
+	for _, secret := range secrets {
+		if _, err = checkPass(passCookiePurpose, cookie, secret, s.Policy.Site, window, epoch, now); err == nil {
+			return nil
+		}
+	}
+	return err
+}
