@@ -11,7 +11,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MODULES     := . deploy/e2e
 TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin
-SCRIPTS     := .ci/run $(wildcard deploy/*.sh)
+SCRIPTS     := .ci/run $(wildcard deploy/*.sh deploy/*/*.sh) $(addprefix deploy/e2e/testdata/conforma/,docker sudo)
 
 # What all the fuzz targets together may take in "make soak", and one of them at most, in seconds.
 FUZZ_TIME     := 120
@@ -103,7 +103,7 @@ need-demo: need-go
 
 # The race detector needs a C compiler.
 need-test: need-go
-	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd)
+	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl)
 
 # The packages that the front end's test application is built with; their own scripts don't run.
 need-web: need-test
