@@ -33,24 +33,52 @@ export interface Options {
   loginPath?: string;
   /** Milliseconds within which each visible tab asks, or hears from another tab. Default: 15000. */
   every?: number;
-  /** Called with each status that differs from the one before, the first one included. */
-  onChange?: (status: Status) => void;
+  /**
+   * Called with each status that differs from the one before, the first one included. `now` gives the time by the
+   * server's clock: see Watch.
+   */
+  onChange?: (status: Status, now: () => number) => void;
   /**
    * Called before the page is left, to save drafts or to show something. `failed` tells that a query has failed
    * already, and nothing is to be waited for; else it is the poll that brought the news. The page is left when the
-   * result, or what its promise resolves to, is there; `false` keeps it. `signal` aborts when whatever is shown
-   * is to go: the page is left, or the site is open again.
+   * result, or what its promise resolves to, is there; `false` keeps it, until a query fails or the site closes anew.
+   * An error doesn't keep it. `signal` aborts when whatever is shown is to go: the page is left, or the site is open again.
    */
   onLeave?: (status: Status, failed: boolean | undefined, signal: AbortSignal) => unknown;
-  /** Called when a query of an administrator failed in admin mode: the site may still be closing. */
+  /**
+   * Called in admin mode when a query failed of somebody who stays, and not by what only the application answers (4xx,
+   * other 5xx than 503): the site may still be closing.
+   */
   onWait?: (status: Status) => void;
-  /** What is used of the browser: `fetch`, `setTimeout`, `clearTimeout`, `document`, `location`, `Date`, `Math`,
-   * `sessionStorage`, `BroadcastChannel` and `addEventListener`. Default: `globalThis`. */
-  window?: object;
+  /** What is used of the browser. Default: `globalThis`. */
+  window?: Surroundings;
+}
+
+/** What the client uses of the browser, for tests and for time of one's own. */
+export interface Surroundings {
+  fetch: typeof fetch;
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: any): void;
+  document: { readonly hidden: boolean };
+  location: { readonly href: string; readonly pathname: string; replace(url: string): void };
+  Date: { now(): number; parse(text: string): number };
+  Math: { random(): number };
+  /** Keeps the newest `seq` over a reload, under the status's URL. Reading the property may throw. */
+  sessionStorage?: { [key: string]: any };
+  BroadcastChannel: new (name: string) => {
+    onmessage: ((event: MessageEvent) => any) | null;
+    postMessage(message: any): void;
+    close(): void;
+  };
+  /** For "visibilitychange" and "online". */
+  addEventListener(type: string, listener: () => void, options: { signal: AbortSignal }): void;
 }
 
 export interface Watch {
-  /** Asks for the status afresh. Takes whatever failed: an error of any library, a Response, a CloseEvent. Never rejects. */
+  /**
+   * Asks for the status afresh, once for failures that come together. Takes whatever failed: a Response, an error of
+   * `fetch`, Apollo Client or axios, a CloseEvent, a GraphQL result. Never rejects. While `leaving`, do nothing about the verdict.
+   */
   failedQuery(failure: unknown): Promise<Verdict>;
   /**
    * `fetch` that asks for the status after a network error, a 404, a 5xx, an opaque redirect, or HTML. Resolves and rejects as
@@ -59,7 +87,7 @@ export interface Watch {
   fetch: typeof fetch;
   /** The newest status, once there is one. */
   readonly status?: Status;
-  /** True once the page is being left. */
+  /** True once the page is being left; false again half a minute later, if the visitor was asked by `beforeunload` and stayed. */
   readonly leaving?: boolean;
   /** Milliseconds since 1970 by the server's clock, where its Date header can be read, else by this machine's. */
   now(): number;

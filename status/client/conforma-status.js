@@ -3,18 +3,15 @@ export const watchStatus = ({
   statusUrl, isAdmin, onChange, onLeave, onWait, loginPath = "/login", every = 15000, window = globalThis,
 }) => {
   const { fetch, setTimeout, clearTimeout, document, location, Date, Math } = window;
-  const key = "conforma-status " + statusUrl;
-  const channel = new window.BroadcastChannel(key);
+  const channel = new window.BroadcastChannel(statusUrl);
   const listening = new AbortController();
-  let timer, asking, urgent, told, notice, left, over, seq = 0, failures = 0, offset = 0;
+  let timer, asking, told, notice, left, over, seq = 0, failures = 0, offset = 0;
 
   // What a callback throws becomes an unhandled rejection, and doesn't keep the page here.
   const tell = async (callback, ...args) => callback?.(...args);
 
-  const closed = () => {
-    const { mode } = self.status;
-    return mode === "offline" || mode === "admin" && !isAdmin?.() && location.pathname !== loginPath;
-  };
+  const closed = () => self.status.mode === "offline" ||
+    self.status.mode === "admin" && !isAdmin?.() && location.pathname !== loginPath;
 
   // Who asked is the next to ask, before those that heard of it: all know within one interval.
   const plan = (share) => {
@@ -24,95 +21,87 @@ export const watchStatus = ({
 
   const leave = async (failed) => {
     notice ??= new AbortController();
-    try {
-      if (await tell(onLeave, self.status, failed, notice.signal) === false) return;
-    } catch {}
-    if (over || !closed()) return;
+    const goes = await tell(onLeave, self.status, failed, notice.signal).catch(() => {});
+    if (goes === false || over || !closed()) return;
     over = self.leaving = true;
-    notice.abort();
+    notice = notice.abort();
     location.replace(self.status.pageUrl + "#from=" + encodeURIComponent(location.href));
+    // Whoever is still here by then was asked by the application's beforeunload, and wouldn't go.
+    setTimeout(() => plan(.8, over = self.leaving = false), 30000);
   };
 
-  const hear = (got, failed) => {
+  const hear = (got, ahead, failed) => {
     if (over) return;
+    failures = 0;
+    offset = ahead;
     seq = got.seq;
     try {
-      window.sessionStorage[key] = seq;
+      window.sessionStorage[statusUrl] = seq;
     } catch {}
-    if (self.status?.seq !== (self.status = got).seq) tell(onChange, got);
+    if (self.status?.seq !== (self.status = got).seq) tell(onChange, got, self.now);
     if (!closed()) notice = told = notice?.abort();
     else if (failed || told !== (told = got.mode + got.since)) left = leave(failed);
   };
 
   // Resolves to undefined when the status can't be reached, to false when what came is older than what is known.
   const ask = async (failed) => {
+    let fresh;
     try {
       const answer = await fetch(statusUrl, { cache: "no-cache", signal: AbortSignal.timeout(8000) });
       const got = answer.ok && await answer.json();
       if (got.version !== 1 || !/^https?:/.test(got.pageUrl)) throw 0;
-      const { headers } = answer;
-      offset = Date.parse(headers.get("date")) + 1000 * headers.get("age") - Date.now() || 0;
-      failures = 0;
-      if (got.seq < seq) return false;
-      channel.postMessage([got, offset]);
-      hear(got, failed);
-      return true;
+      const ahead = Date.parse(answer.headers.get("date")) + 1000 * answer.headers.get("age") - Date.now() || 0;
+      if (fresh = got.seq >= seq) {
+        channel.postMessage([got, ahead]);
+        hear(got, ahead, failed);
+      }
     } catch {
       failures += failures < 4;
     }
+    plan(.8);
+    return fresh;
   };
 
-  const start = (failed) => asking = ask(urgent = failed).finally(() => plan(.8, asking = 0));
-
-  const poll = () => document.hidden || asking || over || start();
+  const poll = () => document.hidden || over || ask();
 
   const failedQuery = async (failure) => {
-    // A poll that is under way may have missed what made the query fail.
-    if (!urgent) await asking;
-    const fresh = await (asking || start(true));
+    // Not the poll that is under way: it may have missed what made the query fail, or hang.
+    const fresh = await (asking ??= ask(true).finally(() => asking = null));
     if (fresh && closed()) {
       await left;
       return "maintenance";
     }
-    if (fresh && self.status.mode === "admin") tell(onWait, self.status);
-    const { name, type } = failure?.networkError ?? failure ?? {};
-    return fresh == null && /^(TypeE|Net|Time|clo|err)/.test(name ?? type) ? "connection" : "trouble";
+    const e = failure?.networkError ?? failure ?? {};
+    const facts = [e.name, e.type, e.code, e.status, e.statusCode];
+    if (fresh && self.status.mode === "admin" && !/4..|50[^3]/.test(facts)) tell(onWait, self.status);
+    return fresh == null && /TypeE|Net|Time|clo|err|ERR_N|ECON/.test(facts) ? "connection" : "trouble";
   };
 
   const self = {
     failedQuery,
     fetch: async (...request) => {
-      let answer, failure;
-      try {
-        answer = await fetch(...request);
-        const { status, headers } = answer;
-        if (status && status < 500 && status !== 404 && !/html/.test(headers.get("content-type"))) return answer;
-      } catch (e) {
-        failure = e;
-      }
-      if (failure?.name !== "AbortError") await failedQuery(answer ?? failure);
+      const answer = fetch(...request);
+      const failure = await answer.then(
+        (a) => /^(0|404|5..),|html/.test([a.status, a.headers.get("content-type")]) && a,
+        (e) => e.name !== "AbortError" && e,
+      );
+      if (failure) await failedQuery(failure);
       // An application might sign out on it.
       if (self.leaving) await new Promise(() => {});
-      if (failure) throw failure;
       return answer;
     },
     now: () => Date.now() + offset,
     stop() {
-      over = true;
-      clearTimeout(timer);
+      plan(over = true);
       listening.abort(channel.close());
     },
   };
 
   try {
-    seq = +window.sessionStorage[key] || 0;
+    seq = +window.sessionStorage[statusUrl] || 0;
   } catch {}
   channel.onmessage = ({ data: [got, ahead] }) => {
-    if (document.hidden || got.seq < seq) return;
-    failures = 0;
-    offset = ahead;
-    plan(.9);
-    hear(got);
+    document.hidden || got.seq < seq || plan(.9, hear(got, ahead));
   };
   window.addEventListener("visibilitychange", poll, listening);
   window.addEventListener("online", poll, listening);

@@ -5,10 +5,11 @@ export interface NoticeOptions {
   seconds?: number;
   /** Seconds before an announced window at which it is warned of. Default: 900. */
   ahead?: number;
-  /** Milliseconds since 1970: the `now` of what `watchStatus` returns knows better than the default, `Date.now`. */
-  now?: () => number;
-  /** A language tag. English, French, Portuguese and Spanish are there. Default: the page's, else the browser's. */
-  lang?: string;
+  /**
+   * A language tag, asked for each time. English, French, Portuguese and Spanish are there, English stands for others.
+   * Default: the page's, else the browser's.
+   */
+  lang?: () => string;
   document?: Document;
 }
 

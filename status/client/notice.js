@@ -31,17 +31,21 @@ const words = {
 
 /** See notice.d.ts. */
 export const notice = ({
-  seconds = 10, ahead = 900, now = Date.now, document = globalThis.document,
-  lang = document.documentElement.lang || navigator.language,
+  seconds = 10, ahead = 900, document = globalThis.document, lang = () => document.documentElement.lang || navigator.language,
 } = {}) => {
-  const text = words[lang.slice(0, 2).toLowerCase()] ?? words.en;
-  let timer, shown;
+  let timer, shown, announced, warning;
+
+  const speak = () => {
+    const tag = lang();
+    const known = words[tag.slice(0, 2).toLowerCase()];
+    return { ...known ?? words.en, tag: known ? tag : "en" };
+  };
 
   // Styles are set one by one, which a strict content security policy allows; an attribute it would refuse.
-  const show = (message, label, press) => {
+  const show = (tag, message, label, press) => {
     shown?.remove();
     const box = shown = document.createElement("div");
-    box.lang = text === words.en ? "en" : lang;
+    box.lang = tag;
     box.setAttribute("role", "alert");
     box.textContent = message;
     Object.assign(box.style, {
@@ -60,7 +64,8 @@ export const notice = ({
 
   return {
     onLeave: (doc, failed, signal) => failed || new Promise((done) => {
-      const box = show(text.leaving, text.now, done);
+      const { tag, leaving, now } = speak();
+      const box = show(tag, leaving, now, done);
       setTimeout(done, seconds * 1000);
       signal.addEventListener("abort", () => {
         box.remove();
@@ -69,11 +74,14 @@ export const notice = ({
     }),
 
     onWait: () => {
-      const box = show(text.waiting, text.close, () => box.remove());
+      const { tag, waiting, close } = speak();
+      const box = show(tag, waiting, close, () => box.remove());
     },
 
-    onChange: ({ next }) => {
+    onChange: ({ next }, now = Date.now) => {
+      if (announced === (announced = next?.from)) return;
       clearTimeout(timer);
+      warning?.remove();
       if (!next) return;
       const from = Date.parse(next.from);
       const wait = () => {
@@ -81,8 +89,9 @@ export const notice = ({
         // A timer holds 2^31 ms at most.
         if (left > 0) timer = setTimeout(wait, Math.min(left, 2e9));
         else if (from > now()) {
-          const time = new Date(from).toLocaleTimeString(lang, { hour: "numeric", minute: "2-digit" });
-          const box = show(text.soon(time), text.close, () => box.remove());
+          const { tag, soon, close } = speak();
+          const time = new Date(from).toLocaleTimeString(tag, { hour: "numeric", minute: "2-digit" });
+          warning = show(tag, soon(time), close, () => warning.remove());
         }
       };
       wait();

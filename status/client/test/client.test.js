@@ -25,12 +25,16 @@ test("one verdict for each failure and status", async (t) => {
     "Firefox's network error": new TypeError("NetworkError when attempting to fetch resource."),
     "timeout": new DOMException("signal timed out", "TimeoutError"),
     "network error in Apollo 3": { name: "ApolloError", networkError },
+    "network error in axios": { name: "AxiosError", code: "ERR_NETWORK" },
+    "timeout in axios": { name: "AxiosError", code: "ECONNABORTED" },
+    "XMLHttpRequest's error": { type: "error" },
     "WebSocket closed": { type: "close", code: 1006 },
     "answer 404": new Response("", { status: 404 }),
     "answer 500": new Response("", { status: 500 }),
     "our 503": new Response("{}", { status: 503, headers: { "X-Conforma-Status": "offline" } }),
     "opaque redirect": { type: "opaqueredirect", status: 0 },
     "HTML for JSON": new SyntaxError("Unexpected token '<'"),
+    "axios, 500": { name: "AxiosError", code: "ERR_BAD_RESPONSE", status: 500 },
     "Apollo 3, ServerError": apollo3,
     "Apollo 3, HTML": { name: "ServerParseError", statusCode: 200 },
     "Apollo 4, ServerError": { name: "ServerError", statusCode: 503, bodyText: "{}" },
@@ -39,7 +43,7 @@ test("one verdict for each failure and status", async (t) => {
     "null": null,
     "a text": "failed",
   };
-  const atNetwork = new Set(Object.keys(failures).slice(0, 5));
+  const atNetwork = new Set(Object.keys(failures).slice(0, 8));
   const lost = (name) => atNetwork.has(name) ? "connection" : "trouble";
   // What the store answers, whether the user is an administrator, and what it comes to.
   const rows = {
@@ -86,7 +90,7 @@ test("fifty failures at once ask once, and leave once", async () => {
   assert.deepEqual(tab.gone, [page]);
 });
 
-test("a poll that was under way when a query failed is not believed", async () => {
+test("a poll that was under way when a query failed is not believed, nor waited for", async () => {
   const world = new World();
   const tab = open(world);
   await world.pass(100);
@@ -94,10 +98,11 @@ test("a poll that was under way when a query failed is not believed", async () =
   world.store = () => new Promise((done) => answer = done);
   tab.fire("online"); // the poll
   await flush();
-  const verdict = tab.watch.failedQuery(networkError);
   world.store = offline;
+  assert.equal(await tab.watch.failedQuery(networkError), "maintenance");
   answer(document1());
-  assert.equal(await verdict, "maintenance");
+  await world.pass(100);
+  assert.equal(tab.watch.status.mode, "offline");
 });
 
 test("a status that fetch can't even ask for is asked for again", async () => {
@@ -129,16 +134,28 @@ test("every visible tab knows within one interval, and one asks for all", async 
 });
 
 test("the leader among the tabs goes, and the others still know in time", async () => {
-  for (const way of ["hides", "closes"]) {
+  for (const [way, go] of Object.entries({
+    "hides": (leader) => leader.hide(true),
+    "closes": (leader) => leader.watch.stop(),
+    "is frozen, or discarded": (leader) => leader.freeze(),
+    "is frozen while it asks": (leader, world) => {
+      world.store = () => new Promise(() => {});
+      leader.fire("online");
+      leader.freeze();
+    },
+  })) {
     const world = new World();
     const tabs = [open(world), open(world), open(world)];
     await world.pass(10 * every);
     const leader = world.polls.at(-1).tab;
-    if (way === "hides") leader.hide(true);
-    else leader.watch.stop();
+    go(leader, world);
     world.store = offline;
     await world.pass(every);
     for (const tab of tabs) assert.equal(tab.gone?.length, tab === leader ? undefined : 1, way);
+    leader.thaw();
+    leader.hide(false);
+    await world.pass(way === "is frozen while it asks" ? 0 : every);
+    assert.equal(leader.gone?.length, way === "closes" ? undefined : 1, `${way}, and comes back`);
   }
 });
 
@@ -166,6 +183,23 @@ test("a tab that is back online asks at once", async () => {
   tab.fire("online");
   await world.pass(0);
   assert.deepEqual(tab.gone, [page]);
+});
+
+test("a poll that hangs keeps nobody from asking at once", async (t) => {
+  for (const [name, wake] of [["back online", (tab) => tab.fire("online")], ["shown", (tab) => tab.hide(false)]]) {
+    await t.test(name, async () => {
+      const world = new World();
+      const tab = open(world);
+      await world.pass(100);
+      world.store = () => new Promise(() => {});
+      await world.pass(every);
+      tab.hide(name === "shown");
+      world.store = offline;
+      wake(tab);
+      await world.pass(0);
+      assert.deepEqual(tab.gone, [page]);
+    });
+  }
 });
 
 test("a tab that slept asks when it wakes up", async () => {
@@ -215,6 +249,18 @@ test("an older status never wins", async (t) => {
     await world.pass(5 * every);
     assert.equal(tab.gone, undefined);
   });
+  await t.test("nor one without a number", async () => {
+    const world = new World();
+    const tab = open(world);
+    await world.pass(100);
+    for (const seq of [undefined, "new", {}]) {
+      world.store = { ...offline, seq };
+      await world.pass(2 * every);
+      assert.equal(await tab.watch.failedQuery(apollo3), "trouble");
+    }
+    assert.equal(tab.watch.status.seq, 1);
+    assert.equal(tab.gone, undefined);
+  });
   await t.test("from another tab", async () => {
     const world = new World();
     world.store = document1({ seq: 5 });
@@ -242,9 +288,13 @@ test("an older status never wins", async (t) => {
 test("time is the server's", async () => {
   const world = new World();
   world.serverAhead = -3 * 3600 * 1000;
-  const tab = open(world);
+  let now;
+  const tab = open(world, { onChange: (status, clock) => now = clock });
+  const beside = open(world); // hears of it from the other
   await world.pass(1000);
-  assert.ok(Math.abs(tab.watch.now() - (world.time + world.serverAhead)) < 2000);
+  for (const clock of [now, tab.watch.now, beside.watch.now]) {
+    assert.ok(Math.abs(clock() - (world.time + world.serverAhead)) < 2000);
+  }
 });
 
 test("leaving", async (t) => {
@@ -309,6 +359,22 @@ test("leaving", async (t) => {
     assert.equal(asked, 2);
     tab.watch.stop();
   });
+  await t.test("a visitor whom the application asked, and who stays, can go on working, and is taken along later", async () => {
+    const world = new World();
+    const tab = open(world); // its location stays where it is
+    await world.pass(100);
+    world.store = offline;
+    await world.pass(every);
+    assert.equal(tab.watch.leaving, true);
+    await world.pass(30000);
+    assert.equal(tab.watch.leaving, false);
+    const before = world.polls.length;
+    await world.pass(5 * every);
+    assert.ok(world.polls.length > before, "it goes on asking");
+    assert.equal(tab.gone.length, 1, "and doesn't insist");
+    assert.equal(await tab.watch.failedQuery(apollo3), "maintenance");
+    assert.deepEqual(tab.gone, [page, page]);
+  });
   await t.test("another callback that throws keeps nobody", () => {
     // Apart, because the test runner takes the rejection that nobody handles for a failure of its own.
     const { stdout, stderr } = spawnSync(process.execPath, ["--unhandled-rejections=warn", "--input-type=module", "-e", `
@@ -344,8 +410,18 @@ test("admin mode", async (t) => {
       await world.pass(every);
       assert.equal(tab.gone?.length, leaves ? 1 : undefined);
       if (leaves) return;
-      assert.equal(await tab.watch.failedQuery(apollo3), "trouble");
-      assert.deepEqual(waits, ["admin"], "is told to wait");
+      for (const failure of [
+        { name: "ServerError", statusCode: 500 }, new Response("", { status: 404 }), { name: "AxiosError", status: 502 },
+      ]) {
+        assert.equal(await tab.watch.failedQuery(failure), "trouble");
+        assert.deepEqual(waits, [], "is not told to wait for what the application itself answers");
+      }
+      for (const failure of [
+        apollo3, networkError, new Response("", { status: 503 }), { errors: [{ extensions: { code: "MAINTENANCE" } }] }, { type: "close", code: 1006 },
+      ]) {
+        assert.equal(await tab.watch.failedQuery(failure), "trouble");
+        assert.deepEqual(waits.splice(0), ["admin"], "is told to wait");
+      }
       world.store = { ...offline, seq: 3 };
       await world.pass(every);
       assert.equal(tab.gone?.length, 1, "nobody stays in offline mode");

@@ -18,7 +18,7 @@ const closing = { en: "closes", fr: "ferme", pt: "fecha", es: "cierra" };
 test("the notice is in the page's language, English where there is none", () => {
   for (const [lang, word] of Object.entries({ ...closing, "pt-BR": "fecha", "FR": "ferme", "lo": "closes", "": "closes" })) {
     const document = page();
-    notice({ document, lang: lang || "xx", seconds: 0 }).onLeave({}, false, new AbortController().signal);
+    notice({ document, lang: () => lang, seconds: 0 }).onLeave({}, false, new AbortController().signal);
     assert.match(document.shown()[0], new RegExp(word), lang);
   }
 });
@@ -26,19 +26,19 @@ test("the notice is in the page's language, English where there is none", () => 
 test("the page is left after the notice's time, at the press of its button, or at once", async () => {
   const { signal } = new AbortController();
   const document = page();
-  await notice({ document, lang: "en", seconds: 0 }).onLeave({}, false, signal);
+  await notice({ document, lang: () => "en", seconds: 0 }).onLeave({}, false, signal);
   const pressed = page();
-  const left = notice({ document: pressed, lang: "en", seconds: 0.1 }).onLeave({}, false, signal);
+  const left = notice({ document: pressed, lang: () => "en", seconds: 0.1 }).onLeave({}, false, signal);
   pressed.press();
   await left;
   const failed = page();
-  assert.ok(notice({ document: failed, lang: "en" }).onLeave({}, true, signal));
+  assert.ok(notice({ document: failed, lang: () => "en" }).onLeave({}, true, signal));
   assert.deepEqual(failed.shown(), []);
 });
 
 test("the notice goes when the site opens", async () => {
   const stop = new AbortController(), document = page();
-  const left = notice({ document, lang: "en", seconds: 0.1 }).onLeave({}, false, stop.signal);
+  const left = notice({ document, lang: () => "en", seconds: 0.1 }).onLeave({}, false, stop.signal);
   assert.equal(document.shown().length, 1);
   stop.abort();
   await left;
@@ -58,7 +58,8 @@ test("an announced window is warned of in time, also weeks ahead, unless it is c
   };
   const document = page();
   const from = Date.UTC(2026, 11, 20);
-  const { onChange } = notice({ document, lang: "en", now: () => time });
+  const { onChange: change } = notice({ document, lang: () => "en" });
+  const onChange = (status) => change(status, () => time);
   onChange({ next: { from: new Date(from).toISOString(), until: null } });
   while (time < from - 900000) {
     assert.deepEqual(document.shown(), []);
@@ -67,7 +68,13 @@ test("an announced window is warned of in time, also weeks ahead, unless it is c
   assert.equal(time, from - 900000);
   assert.match(document.shown()[0], /^This site closes for maintenance at /);
   document.press();
-  assert.deepEqual(document.shown(), []);
+  onChange({ next: { from: new Date(from).toISOString(), until: null } });
+  assert.deepEqual(document.shown(), [], "closed by the reader");
+  const soon = new Date(time + 60000).toISOString();
+  onChange({ next: { from: soon, until: null } });
+  assert.equal(document.shown().length, 1);
+  onChange({ next: null });
+  assert.deepEqual(document.shown(), [], "called off while it is shown");
   onChange({ next: { from: new Date(time + 5e6).toISOString(), until: null } });
   onChange({ next: null });
   assert.ok(!timers.some(Boolean), "called off");

@@ -24,9 +24,10 @@ export class World {
     for (;;) {
       this.timers.sort((a, b) => a.at - b.at);
       if (!this.timers.length || this.timers[0].at > end) break;
-      const { at, f } = this.timers.shift();
-      this.time = Math.max(this.time, at);
-      f();
+      const timer = this.timers.shift();
+      this.time = Math.max(this.time, timer.at);
+      if (timer.tab.frozen) timer.tab.held.push(timer);
+      else timer.f();
       await flush();
     }
     this.time = end;
@@ -37,7 +38,7 @@ export class World {
     const world = this;
     const listeners = [];
     const tab = {
-      hidden: false, gone: undefined, channel: undefined,
+      hidden: false, gone: undefined, channel: undefined, frozen: false, held: [],
       fire(type) {
         for (const l of listeners) if (l.type === type && !l.signal?.aborted) l.f();
       },
@@ -45,16 +46,22 @@ export class World {
         tab.hidden = hidden;
         tab.fire("visibilitychange");
       },
+      // A frozen tab runs nothing: its timers are late when it thaws. What it was told meanwhile is lost here.
+      freeze() { tab.frozen = true; },
+      thaw() {
+        tab.frozen = false;
+        world.timers.push(...tab.held.splice(0));
+      },
     };
     const url = new URL(path, "https://demo.example.org");
     tab.window = {
       document: { get hidden() { return tab.hidden; } },
-      location: { href: url.href, pathname: url.pathname, replace: (to) => (tab.gone ??= []).push(to) },
+      location: { href: url.href, pathname: url.pathname, replace: (to) => (tab.gone ??= []).push(to) }, // and is still there: nothing unloads
       sessionStorage: storage,
       Date: { parse: Date.parse, now: () => world.time },
       Math: { random },
       setTimeout: (f, ms) => {
-        const timer = { at: world.time + ms, f };
+        const timer = { at: world.time + ms, f, tab };
         world.timers.push(timer);
         return timer;
       },
@@ -67,7 +74,7 @@ export class World {
         }
         postMessage(data) {
           for (const other of world.tabs) {
-            if (other !== tab && other.channel?.name === this.name) other.channel.onmessage?.({ data: structuredClone(data) });
+            if (other !== tab && !other.frozen && other.channel?.name === this.name) other.channel.onmessage?.({ data: structuredClone(data) });
           }
         }
         close() { tab.channel = undefined; }
