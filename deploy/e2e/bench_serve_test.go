@@ -33,13 +33,21 @@ func BenchmarkServing(b *testing.B) {
 	// Behind both sites is the same application, so that each looks like a hole of the other.
 	y.CLI(b, "set", "offline", "--site", "closed", "--force").Want(b, 0)
 
-	ports := map[string]int{"plain": plain, "online": online.port, "redirect": redirect, "offline": closed.port}
+	// What is compared stands side by side.
+	type served struct {
+		name, request string
+		port          int
+	}
+	order := []served{
+		{"plain", navigation, plain}, {"online", navigation, online.port},
+		{"redirect", navigation, redirect}, {"offline", navigation, closed.port},
+		{"redirect, no Sec-Fetch-Mode", oldNavigation, redirect}, {"offline, no Sec-Fetch-Mode", oldNavigation, closed.port},
+	}
 	rates := map[string][]float64{}
 	for b.Loop() {
-		order := []string{"plain", "online", "redirect", "offline"}
-		for range 40 {
-			for _, name := range order {
-				rates[name] = append(rates[name], rate(b, rig.Loopback(ports[name]), 100*time.Millisecond))
+		for range 60 {
+			for _, s := range order {
+				rates[s.name] = append(rates[s.name], rate(b, rig.Loopback(s.port), s.request, 50*time.Millisecond))
 			}
 			slices.Reverse(order) // so that none always comes after the same
 		}
@@ -47,17 +55,32 @@ func BenchmarkServing(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(ratio(rates["online"], rates["plain"]), "online/plain(>=0.97)")
 	b.ReportMetric(ratio(rates["offline"], rates["redirect"]), "offline/302(>=0.85)")
+	b.ReportMetric(ratio(rates["offline, no Sec-Fetch-Mode"], rates["redirect, no Sec-Fetch-Mode"]), "offline/302-no-Sec-Fetch-Mode")
 	for name, all := range rates {
-		b.ReportMetric(median(all), name+"-req/s")
+		if !strings.Contains(name, ",") {
+			b.ReportMetric(median(all), name+"-req/s")
+		}
 	}
 }
 
+// navigation is what Chrome sends when somebody opens a page. An older browser, or one over plain HTTP, sends no Sec- headers.
+const (
+	oldNavigation = "GET /application HTTP/1.1\r\nHost: " + rig.Hostname + "\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\n" +
+		"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\n" +
+		"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n\r\n"
+	secHeaders = "Sec-CH-UA: \"Chromium\";v=\"130\", \"Google Chrome\";v=\"130\", \"Not?A_Brand\";v=\"99\"\r\nSec-CH-UA-Mobile: ?0\r\nSec-CH-UA-Platform: \"Linux\"\r\n" +
+		"Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1\r\nSec-Fetch-Dest: document\r\n"
+)
+
+var navigation = strings.Replace(oldNavigation, "Accept-Encoding", secHeaders+"Accept-Encoding", 1)
+
 // rate is how many requests per second are answered on some connections, each with several requests under way: the
 // client is to cost little beside nginx.
-func rate(b *testing.B, addr string, d time.Duration) float64 {
+func rate(b *testing.B, addr, request string, d time.Duration) float64 {
 	b.Helper()
 	const connections, ahead = 8, 16
-	request := strings.Repeat("GET /application HTTP/1.1\r\nHost: "+rig.Hostname+"\r\nAccept: text/html\r\n\r\n", ahead)
+	request = strings.Repeat(request, ahead)
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	total, failed := 0, error(nil)

@@ -83,6 +83,10 @@ func modeRows(h *rig.Host, b *rig.Block) []modeRow {
 		{name: "HEAD of a page", message: method("HEAD", rig.OldNavigation("/application/new")), outcomes: aPage},
 		{name: "navigation over HTTP/1.0", message: rig.HTTP10(rig.OldNavigation("/")), outcomes: aPage},
 		{name: "navigation over HTTP/2", message: rig.Navigation("/application/new"), outcomes: aPage, over: "HTTP/2"},
+		{name: "HEAD of a navigation", message: method("HEAD", rig.Navigation("/application/new")), outcomes: aPage},
+		{name: "navigation with an Upgrade", message: rig.Navigation("/application/new").With("Connection: Upgrade", "Upgrade: websocket"), outcomes: aPage},
+		{name: "navigation by PUT", message: method("PUT", rig.Navigation("/application/new")), outcomes: aPage},
+		{name: "navigation to a hidden file", message: rig.Navigation("/.env"), outcomes: aPage},
 		{name: "navigation by a form", message: form, outcomes: aPage},
 		{name: "navigation by a form, without Sec-Fetch-Mode", message: oldForm, outcomes: aCall},
 		{name: "plain HTTP on the TLS port", message: rig.OldNavigation("/application/new"), outcomes: everywhere(secure), over: "plain HTTP"},
@@ -138,6 +142,7 @@ func modeRows(h *rig.Host, b *rig.Block) []modeRow {
 
 		// Certificates are renewed in every mode, and nothing rides on that.
 		{name: "ACME challenge", message: rig.ACME(), outcomes: everywhere(normal)},
+		{name: "ACME challenge by navigation", message: rig.Navigation(acme), outcomes: everywhere(normal)},
 		{name: "ACME challenge over HTTP/1.0", message: rig.HTTP10(rig.ACME()), outcomes: everywhere(normal)},
 		{name: "ACME challenge in absolute form", message: rig.Absolute(rig.ACME(), "https", rig.Hostname), outcomes: everywhere(normal)},
 		{name: "HEAD of the ACME challenge", message: method("HEAD", rig.ACME()), outcomes: everywhere(normal)},
