@@ -102,8 +102,8 @@ func (n Nginx) dumpCommand() ([]string, error) {
 	return argv, nil
 }
 
-// Master returns the process id of nginx's master process. The error wraps ErrNotRunning when the pid
-// file is missing or names no living process.
+// Master returns the process id of nginx's master process, as this machine counts where nginx runs in a container. The
+// error wraps ErrNotRunning when the pid file is missing or names no living process.
 func (n Nginx) Master() (int, error) {
 	data, err := os.ReadFile(n.PIDFile)
 	if errors.Is(err, os.ErrNotExist) {
@@ -115,6 +115,11 @@ func (n Nginx) Master() (int, error) {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil || pid < 1 {
 		return 0, fmt.Errorf("%w: %s holds no process id", ErrNotRunning, n.PIDFile)
+	}
+	if _, err := (Sockets{}).Program(pid); err != nil {
+		if master := contained(pid, n.PIDFile); master != 0 {
+			return master, nil
+		}
 	}
 	// Signal 0 checks for existence only (kill(2)); EPERM means that it is there and not ours.
 	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
@@ -159,6 +164,8 @@ func run(ctx context.Context, argv []string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: no answer within %v", strings.Join(argv, " "), commandTimeout)
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("%s: %w", argv[0], ErrNotInstalled)
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("%s: %w: %w", strings.Join(argv, " "), ErrRefused, err)
 	}
 	text := strings.TrimSpace(said.String())
 	if text == "" {

@@ -29,6 +29,9 @@ type processes map[int]process
 // counts in another namespace than ours.
 var ErrNotMaster = errors.New("that is not nginx's master process")
 
+// ErrHidden is returned (wrapped) when /proc doesn't show a process that is there, or nothing at all.
+var ErrHidden = errors.New("/proc doesn't show it")
+
 // Titles that nginx gives its processes (ngx_setproctitle), whatever its program is called.
 const (
 	masterTitle  = "nginx: master process"
@@ -36,13 +39,16 @@ const (
 )
 
 // Program returns the name of the program of nginx's master process, as in proc(5)'s comm. The error wraps ErrNotMaster
-// when pid is another process.
+// when pid is another process, and ErrHidden when it can't be looked at.
 func (s Sockets) Program(pid int) (string, error) {
 	fs, err := procfs.NewFS(s.root())
 	if err != nil {
 		return "", fmt.Errorf("look at this machine's processes: %w", err)
 	}
 	p, err := fs.Proc(pid)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("look at process %d: %w", pid, ErrHidden)
+	}
 	if err != nil {
 		return "", fmt.Errorf("look at process %d: %w", pid, err)
 	}
@@ -54,6 +60,34 @@ func (s Sockets) Program(pid int) (string, error) {
 		return "", fmt.Errorf("look at process %d (%s): %w", pid, stat.Comm, ErrNotMaster)
 	}
 	return stat.Comm, nil
+}
+
+// contained returns the process id, as this machine counts, of the nginx that calls itself pid inside a container and has
+// written pidFile, which the container sees at the same path; 0 where there is none, or none that can be looked at.
+func contained(pid int, pidFile string) int {
+	written, err := os.Stat(pidFile)
+	if err != nil {
+		return 0
+	}
+	procs, err := procfs.AllProcs()
+	if err != nil {
+		return 0
+	}
+	for _, p := range procs {
+		if !strings.HasPrefix(title(p), masterTitle) {
+			continue
+		}
+		status, err := p.NewStatus()
+		// Its ids in each namespace, the innermost last: pid_namespaces(7).
+		if err != nil || len(status.NSpids) < 2 || status.NSpids[len(status.NSpids)-1] != uint64(pid) {
+			continue
+		}
+		there, err := os.Stat(filepath.Join(procfs.DefaultMountPoint, strconv.Itoa(p.PID), "root", pidFile))
+		if err == nil && os.SameFile(there, written) {
+			return p.PID
+		}
+	}
+	return 0
 }
 
 func title(p procfs.Proc) string {

@@ -53,6 +53,8 @@ type Left struct {
 	// Unseen is set while no worker from after the reload is seen to listen for the site: whoever looks can't see what
 	// there is to be seen, and finding nothing proves nothing.
 	Unseen bool
+	// Refused is why what a worker holds, an old one or not, can't be looked at; nil where that was so of none.
+	Refused error
 }
 
 // Nothing reports whether nothing is left.
@@ -94,6 +96,7 @@ func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, err
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			continue // it has exited: that needs no further proof
 		case err != nil:
+			left.Refused = err
 			if b.old(w, since) {
 				left.Unreadable = append(left.Unreadable, w.Process)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -97,6 +98,13 @@ func receiptHints(r *maintenance.Receipt) []string {
 		hints = append(hints, hintNotInstalled)
 	case errors.Is(r.Err, nginxconf.ErrNotRunning):
 		hints = append(hints, hintNotRunning)
+		if errors.Is(r.Err, nginxconf.ErrRefused) {
+			hints = append(hints, hintBroken)
+		}
+	case errors.Is(r.Err, nginxconf.ErrHidden):
+		hints = append(hints, hintHidden)
+	case errors.Is(r.Err, nginxconf.ErrNotMaster), errors.Is(r.Err, maintenance.ErrElsewhere):
+		hints = append(hints, hintPIDFile)
 	case errors.Is(r.Err, nginxconf.ErrNotOurs):
 		hints = append(hints, fmt.Sprintf(hintNotOurs, filepath.Join("CONF_DIR/sites", r.Site+".conf")))
 	case errors.Is(r.Err, maintenance.ErrSmoke):
@@ -115,6 +123,8 @@ func receiptHints(r *maintenance.Receipt) []string {
 // fileHint says what to do where a file can't be written, "" where that is not what is wrong.
 func fileHint(err error) string {
 	switch {
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() == 0:
+		return hintModule
 	case errors.Is(err, fs.ErrPermission):
 		return hintRoot
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -99,7 +99,10 @@ func (w *seen) tally(receipt *Receipt) {
 	if len(w.left.Foreign) > 0 {
 		receipt.warn(fmt.Sprintf("another nginx, that of worker %d, listens for %s too: finish the binary upgrade, or end it", w.left.Foreign[0].PID, receipt.Site))
 	}
-	if w.left.Unseen {
+	switch {
+	case w.left.Refused != nil && !w.left.Nothing():
+		receipt.warn(fmt.Sprintf("what nginx's workers hold can't be seen, nor whether anything is left of %s: %v (root sees it, unless CAP_SYS_PTRACE is kept from it)", receipt.Site, w.left.Refused))
+	case w.left.Unseen:
 		receipt.warn(fmt.Sprintf("no new worker is seen to listen for %s: whether anything is left can't be told from here", receipt.Site))
 	}
 }

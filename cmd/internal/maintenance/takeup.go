@@ -95,7 +95,10 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 	// Before the test, whose time the kernel needs to tell the workers of before from those that come.
 	noted := r.remember()
 	err = r.step(StepTest, changes, func() error {
-		if err := r.Nginx.Test(ctx); err != nil {
+		switch err := r.Nginx.Test(ctx); {
+		case errors.Is(noted, nginxconf.ErrNotRunning) && err != nil: // a container that is stopped can't test anything
+			return fmt.Errorf("%w (%w)", err, noted)
+		case err != nil:
 			return err
 		}
 		if changes[0].why == nil {
@@ -123,7 +126,7 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 		deadline := r.Clock.Now().Add(takeUpTimeout)
 		for _, c := range changes {
 			if err := r.awaitRevision(ctx, c, deadline); err != nil {
-				return err
+				return r.elsewhere(c, err)
 			}
 		}
 		return nil
@@ -140,6 +143,18 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 		}
 	}
 	return nil
+}
+
+// ErrElsewhere is returned (wrapped) when a site is served by another nginx than the one that was told of its new rules.
+var ErrElsewhere = errors.New("another nginx serves it")
+
+// elsewhere adds to a failure whether that is because the pid file is that of another nginx than the site's.
+func (r *run) elsewhere(c *change, failure error) error {
+	left, err := r.Sockets.Left(r.before.Before, c.scope(), r.before.program, r.before.master)
+	if err != nil || len(left.Foreign) == 0 || len(left.Listening) > 0 || !left.Unseen {
+		return failure
+	}
+	return fmt.Errorf("%w: %w (its worker is process %d, nginx.pid_file names process %d)", failure, ErrElsewhere, left.Foreign[0].PID, r.before.master)
 }
 
 // awaitNewWorkers waits until no old worker listens for an opening site's visitors any more: one that does still answers by the

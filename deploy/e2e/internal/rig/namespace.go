@@ -3,7 +3,9 @@ package rig
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -64,4 +66,37 @@ func (n *Nginx) StartIn(tb testing.TB, ns *Namespace) {
 		pid, err := n.readPID()
 		return err == nil && pid == n.proc.cmd.Process.Pid
 	})
+}
+
+// StartContained is Start for an nginx in a container: it counts its processes for itself, from 1, and its nginx.conf is to be
+// seen in there only, and nothing of what other tests have. It returns the command that runs another one in there, as "docker exec" does.
+func (n *Nginx) StartContained(tb testing.TB) (inside []string) {
+	tb.Helper()
+	flags, enter := []string{"-pmf"}, []string{"nsenter", "-p", "-m"}
+	if os.Geteuid() != 0 {
+		flags, enter = []string{"-rpmf"}, append(enter, "-U", "--preserve-credentials")
+	}
+	conf, err := os.ReadFile(n.Conf)
+	if err != nil {
+		tb.Fatalf("rig: read nginx's configuration: %v", err)
+	}
+	n.Conf = filepath.Join(n.Dir, "inside", "nginx.conf")
+	WriteFile(tb, n.Conf, "outside there is another one")
+	const script = `set -e; cd "$1"; mount -t tmpfs none "${1%/*}"; mkdir "$1"; mount -c --bind . "$1"; cd "$1/inside"
+mount -t tmpfs none .; cd "$1/inside"; printf %s "$2" >nginx.conf; shift 2; exec "$@"`
+	argv := append(flags, "--kill-child", "--mount-proc", "sh", "-c", script, "sh", n.Dir, string(conf))
+	n.proc = startProcess(tb, exec.Command("unshare", append(argv, n.Args("-g", "daemon off;")...)...))
+	self := strconv.Itoa(n.proc.cmd.Process.Pid)
+	WaitFor(tb, "nginx to start", func() bool {
+		if n.proc.hasExited() {
+			tb.Fatalf("rig: nginx did not start:\n%s", n.proc.output(tb))
+		}
+		pid, err := n.readPID()
+		return err == nil && pid == 1
+	})
+	children, err := os.ReadFile("/proc/" + self + "/task/" + self + "/children")
+	if err != nil {
+		tb.Fatalf("rig: find nginx: %v", err)
+	}
+	return append(enter, "-t", strings.TrimSpace(string(children)))
 }
