@@ -68,8 +68,12 @@ func (h *Host) remind(name string, r Record) error {
 	if err := h.writeState(h.remindedFile(name), []byte(stamp)); err != nil {
 		return err
 	}
-	return h.notify(eventOverdue, Event{
+	err := h.notify(eventOverdue, Event{
 		At: h.Clock.Now().UTC().Truncate(time.Millisecond), Site: name, From: r.Document.Mode, To: r.Document.Mode,
 		Operator: h.Operator, Outcome: Unchanged, Seq: r.Document.Seq, ExpectedUntil: until,
 	})
+	if err != nil { // it is told once it can be
+		return errors.Join(err, os.Remove(h.remindedFile(name)))
+	}
+	return nil
 }
