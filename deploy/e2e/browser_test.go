@@ -18,7 +18,7 @@ import (
 
 // startBrowser starts a Chromium that reaches this machine only, and ends it with the test. Names under
 // .test resolve to 127.0.0.1.
-func startBrowser(t *testing.T) context.Context {
+func startBrowser(t testing.TB) context.Context {
 	t.Helper()
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("chromium-headless-shell"),
@@ -40,23 +40,24 @@ func startBrowser(t *testing.T) context.Context {
 
 // tab is one tab, with cookies and a cache of its own, that keeps what it asked for and what went wrong.
 type tab struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	script string
 
 	mu       sync.Mutex
 	requests []string // URLs, those of data: apart
 	thrown   []string // exceptions that no script caught
+	reports  []string // what its pages said to the binding "report", where a test has added that
 }
 
 // openTab opens an empty tab whose reader lives in New Zealand, and runs script before those of each page.
-func openTab(t *testing.T, browser context.Context, script string) *tab {
+func openTab(t testing.TB, browser context.Context, script string) *tab {
 	t.Helper()
 	return newTab(t, browser, script, chromedp.WithNewBrowserContext())
 }
 
 // newTab is openTab for a tab beside that of parent, with which it shares cookies and all else.
-func newTab(t *testing.T, parent context.Context, script string, options ...chromedp.ContextOption) *tab {
+func newTab(t testing.TB, parent context.Context, script string, options ...chromedp.ContextOption) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
@@ -80,6 +81,8 @@ func (b *tab) note(event any) {
 		if !strings.HasPrefix(e.Request.URL, "data:") {
 			b.requests = append(b.requests, e.Request.URL)
 		}
+	case *runtime.EventBindingCalled:
+		b.reports = append(b.reports, e.Payload)
 	case *runtime.EventExceptionThrown:
 		b.thrown = append(b.thrown, e.ExceptionDetails.Text)
 	}

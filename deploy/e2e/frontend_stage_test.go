@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/evanw/esbuild/pkg/api"
@@ -22,13 +21,17 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
+// sayMaintenance has the application itself answer in GraphQL that it is closed.
+const sayMaintenance = 1
+
 // stage is a site with a React application behind a real nginx, and its published maintenance site on another origin.
 type stage struct {
 	*rig.Single
 	store *pageStore
-	code  atomic.Int32 // what the application answers queries with; 0 is as it should be
-	cut   chan struct{}
-	tb    testing.TB // that it lives as long as
+	code  atomic.Int32  // what the application answers queries with; 0 is as it should be
+	cut   chan struct{} // ends one WebSocket
+	done  chan struct{} // ends one query of the name "slow"
+	tb    testing.TB    // that it lives as long as
 }
 
 // pageStore serves the directory store as a bucket does, with its headers, and can be made to fail.
@@ -101,13 +104,17 @@ func bundle(tb testing.TB, name string) []byte {
 	return r.OutputFiles[0].Contents
 }
 
-// newStage puts one up, open, with its page published.
+// newStage puts one up, open, with its page published. The application is built with that Apollo Client; "" for one
+// without.
 func newStage(tb testing.TB, apollo string) *stage {
 	tb.Helper()
-	s := &stage{Single: rig.NewSingle(tb), cut: make(chan struct{}, 100), tb: tb}
+	s := &stage{Single: rig.NewSingle(tb), cut: make(chan struct{}), done: make(chan struct{}), tb: tb}
 	s.store = servePageStore(tb, s.Store)
 	s.PageURL = s.store.URL
-	script := bundle(tb, apollo)
+	var script []byte
+	if apollo != "" {
+		script = bundle(tb, apollo)
+	}
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, script) }))
 	tb.Cleanup(app.Close)
 	u, err := url.Parse(app.URL)
@@ -142,27 +149,59 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 		case <-s.cut:
 		}
 	case strings.HasPrefix(r.URL.Path, "/server/"):
-		if code := int(s.code.Load()); code != 0 {
-			http.Error(w, "<!doctype html><title>no</title>", code)
-			return
-		}
-		var query struct{ OperationName string }
-		_ = json.NewDecoder(r.Body).Decode(&query) // not every request has one
-		if query.OperationName == "slow" {
-			time.Sleep(1500 * time.Millisecond)
-		}
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"data":{"app":"demo"}}`)
+		switch code := int(s.code.Load()); code {
+		case 0:
+			var query struct{ OperationName string }
+			_ = json.NewDecoder(r.Body).Decode(&query) // not every request has one
+			if query.OperationName == "slow" {
+				select {
+				case <-r.Context().Done():
+					return
+				case <-s.done:
+				}
+			}
+			fmt.Fprint(w, `{"data":{"app":"demo"},"success":true}`)
+		case sayMaintenance:
+			fmt.Fprint(w, `{"errors":[{"message":"maintenance","extensions":{"code":"MAINTENANCE"}}]}`)
+		default:
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(code)
+			fmt.Fprint(w, "<!doctype html><title>no</title>")
+		}
+	case r.URL.Path == "/plain":
+		// Without a bundler, and with as strict a policy as allows it.
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", fmt.Sprintf(
+			"default-src 'none'; img-src data:; style-src 'self'; script-src 'nonce-once' %s; connect-src 'self' %[1]s", s.PageURL))
+		fmt.Fprintf(w, `<!doctype html><title>plain</title><link rel="icon" href="data:,"><p>Plain</p><script type="module" nonce="once">
+			import { watchStatus } from "%[1]s/demo/conforma-status.js";
+			import { notice } from "%[1]s/demo/conforma-status-notice.js";
+			window.watch = watchStatus({ statusUrl: config.statusUrl, every: config.every, ...notice({ seconds: 0.3 }) });
+		</script>`, s.PageURL)
 	default:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, `<!doctype html><title>demo</title><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/app.js"></script>`)
 	}
 }
 
+// shut waits until nginx refuses requests.
+func (s *stage) shut(tb testing.TB) {
+	tb.Helper()
+	rig.WaitFor(tb, "nginx to shut the site", func() bool {
+		resp, err := http.Get(s.URL + "/server/graphql")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusServiceUnavailable
+	})
+}
+
 // set changes the mode. A WebSocket of a tab that stays is cut at once: nothing is known that has to be waited for.
 func (s *stage) set(tb testing.TB, mode string) {
 	tb.Helper()
-	if r := s.CLI(tb, "set", mode, "--drain", "700ms"); r.Code != 0 && r.Code != 4 {
+	if r := s.CLI(tb, "set", mode, "--drain", "200ms"); r.Code != 0 && r.Code != 4 {
 		tb.Fatalf("set %s: %d\n%s", mode, r.Code, r.Stderr)
 	}
 }
