@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -25,9 +26,16 @@ type s3Server struct {
 	Endpoint, Region, KeyID, Secret string
 }
 
+// s3User is somebody beside the owner of all, who may nothing but what a bucket's policy says.
+type s3User struct {
+	KeyID  string `json:"access"`
+	Secret string `json:"secret"`
+	Role   string `json:"role"` // "user"
+}
+
 // startS3 starts a server with no bucket yet, which ends with tb. Any number may run at once: each is a
 // process of its own, because the gateway allows one in a process and changes its working directory.
-func startS3(tb testing.TB) *s3Server {
+func startS3(tb testing.TB, users ...s3User) *s3Server {
 	tb.Helper()
 	s := &s3Server{Region: "ap-southeast-2", KeyID: "AKIAENDTOENDTESTS", Secret: "end-to-end/secret+0123456789abcdef"}
 	addr := rig.Loopback(rig.Port(tb))
@@ -42,8 +50,18 @@ func startS3(tb testing.TB) *s3Server {
 		tb.Fatal(err)
 	}
 	defer out.Close()
+	accounts := map[string]s3User{}
+	for _, u := range users {
+		accounts[u.KeyID] = u
+	}
+	file, err := json.Marshal(map[string]any{"accessAccounts": accounts})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	usersDir := rig.Dir(tb)
+	rig.WriteSecret(tb, filepath.Join(usersDir, "users.json"), string(file))
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), s3ServerEnv+"="+addr, "S3_ROOT="+rig.Dir(tb), "S3_USERS="+rig.Dir(tb),
+	cmd.Env = append(os.Environ(), s3ServerEnv+"="+addr, "S3_ROOT="+rig.Dir(tb), "S3_USERS="+usersDir,
 		"S3_REGION="+s.Region, "S3_KEY_ID="+s.KeyID, "S3_SECRET="+s.Secret)
 	cmd.Stdout, cmd.Stderr = out, out
 	// The server ends when this end of the pipe does, however the tests end.
