@@ -105,10 +105,10 @@ need-demo: need-go
 need-test: need-go
 	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl)
 
-# The packages that the front end's test application is built with and that its client is judged by; their own scripts
-# don't run.
+# The packages that the front end's test application is built with and that its client and the pages are judged by; their
+# own scripts don't run.
 need-web: need-test
-	@for app in apollo3 apollo4 package; do
+	@for app in apollo3 apollo4 package axe; do
 	  cd $(CURDIR)/deploy/e2e/web/$$app
 	  cmp -s package-lock.json node_modules/installed && continue
 	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

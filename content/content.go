@@ -4,7 +4,8 @@ package content
 
 import "embed"
 
-// FS holds the built-in Markdown files. It serves where the configuration names no content of its own.
+// FS holds the built-in Markdown files and brand. It serves where the configuration names no content of its own; the
+// sentences of the page itself that other content leaves out are taken from it.
 //
-//go:embed *.md
+//go:embed *.md brand.yaml
 var FS embed.FS

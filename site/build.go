@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -18,9 +19,11 @@ import (
 var (
 	//go:embed theme/page.html
 	pageTemplate string
-	//go:embed theme/page.css
+	// The next two are made from theme/page.css and theme/page.js by deploy/e2e's TestPublishedPage with -update.
+	//
+	//go:embed theme/dist/page.css
 	pageStyle string
-	//go:embed theme/page.js
+	//go:embed theme/dist/page.js
 	pageScript string
 )
 
@@ -40,6 +43,7 @@ type File struct {
 	Data         []byte
 	ContentType  string
 	CacheControl string
+	Encoding     string // what Data is compressed with, "" for nothing
 }
 
 const (
@@ -58,7 +62,7 @@ const (
 
 // Schema is the file with the schema of status.json, which lies beside it in the folder of the store.
 func Schema(folder string) File {
-	return File{path.Join(folder, status.SchemaFileName), status.Schema(), schemaType, schemaCache}
+	return File{path.Join(folder, status.SchemaFileName), status.Schema(), schemaType, schemaCache, ""}
 }
 
 // Build renders the files of one site: the page of each language, the main one last, and before them
@@ -71,36 +75,93 @@ func Build(c *Content, s Site) ([]File, error) {
 	}
 	files := []File{Schema(s.Path)}
 	for _, f := range client.Files() {
-		files = append(files, File{path.Join(s.Path, f.Name), f.Data, scriptType, scriptCache})
+		files = append(files, File{path.Join(s.Path, f.Name), f.Data, scriptType, scriptCache, ""})
 	}
+	style := pageStyle + c.brand.css()
 	for i := len(c.pages) - 1; i >= 0; i-- {
 		p := c.pages[i]
-		dir, canonical, statusURL := s.Path, s.PageURL, status.FileName
-		if i > 0 {
-			dir = path.Join(dir, p.lang)
-			canonical += p.lang + "/"
-			statusURL = "../" + status.FileName
-		}
+		place := placeOf(i, p)
 		// One pass over the template: nothing that is put in is looked at again.
 		page := strings.NewReplacer(
 			"{lang}", html.EscapeString(p.lang),
-			"{policy}", policy(app), // of our own making, and free of double quotes
+			"{dir}", direction(p.lang),
+			"{policy}", policy(app, style), // of our own making, and free of double quotes
 			"{title}", html.EscapeString(p.title),
 			"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
-			"{canonical}", html.EscapeString(canonical),
-			"{style}", pageStyle,
-			"{host}", html.EscapeString(app.Host),
+			"{canonical}", html.EscapeString(s.PageURL+place),
+			"{alternates}", string(c.alternates(s)),
+			"{icon}", html.EscapeString(cmp.Or(c.brand.logo, icon)),
+			"{style}", style,
+			"{brand}", string(c.brand.header(app.Host)),
+			"{languages}", string(c.languages(i)),
 			"{lead}", string(p.about("<p class=\"lead\" id=\"lead\">%s</p>\n")),
-			"{status}", html.EscapeString(statusURL),
+			"{status}", html.EscapeString(up(place)+status.FileName),
+			"{words}", html.EscapeString(p.words.forScript()),
+			"{state}", html.EscapeString(p.words["state"]),
+			"{which}", html.EscapeString(p.words["which"]),
+			"{go}", html.EscapeString(p.words["go"]),
 			"{app}", html.EscapeString(s.AppURL),
-			"{login}", html.EscapeString(strings.TrimSuffix(s.AppURL, "/")+s.LoginPath),
+			"{admin}", string(p.words.admin(strings.TrimSuffix(s.AppURL, "/")+s.LoginPath)),
 			"{articles}", string(p.articles()),
 			"{footer}", string(p.footer()),
 			"{script}", pageScript,
 		).Replace(pageTemplate)
-		files = append(files, File{path.Join(dir, indexName), []byte(page), htmlType, pageCache})
+		files = append(files, File{path.Join(s.Path, place, indexName), []byte(page), htmlType, pageCache, ""})
 	}
 	return files, nil
+}
+
+// icon stands in the browser's tab where there is no logo.
+const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%230f766e'/%3E%3Cpath d='M8 4v4l3 2' fill='none' stroke='%23fff' stroke-width='1.6' stroke-linecap='round'/%3E%3C/svg%3E"
+
+// placeOf is where the i-th page lies below the site's path: "" for the main page, else "LANG/".
+func placeOf(i int, p page) string {
+	if i == 0 {
+		return ""
+	}
+	return p.lang + "/"
+}
+
+// up leads from a place to the site's path.
+func up(place string) string { return strings.Repeat("../", strings.Count(place, "/")) }
+
+// alternates names the page's translations to programs (https://html.spec.whatwg.org/#rel-alternate).
+func (c *Content) alternates(s Site) (out markup) {
+	if len(c.pages) == 1 {
+		return ""
+	}
+	for i, p := range c.pages {
+		out += fill("<link rel=\"alternate\" hreflang=\"%s\" href=\"%s\">\n", p.lang, s.PageURL+placeOf(i, p))
+	}
+	return out
+}
+
+// languages leads from page at to the others.
+func (c *Content) languages(at int) markup {
+	if len(c.pages) == 1 {
+		return ""
+	}
+	var links markup
+	for i, p := range c.pages {
+		current, href := markup(""), up(placeOf(at, c.pages[at]))+placeOf(i, p)
+		if i == at {
+			current = ` aria-current="page"`
+		}
+		links += fill("<a href=\"%s\" hreflang=\"%s\" lang=\"%s\"%s>%s</a>\n", cmp.Or(href, "./"), p.lang, p.lang, current, p.name)
+	}
+	return fill("<nav aria-label=\"%s\">\n%s</nav>\n", c.pages[at].words["languages"], links)
+}
+
+// header says whose page it is, and of which site.
+func (b brand) header(host string) markup {
+	whose := markup("")
+	switch {
+	case b.logo != "":
+		whose = fill("<img src=\"%s\" alt=\"%s\"> ", b.logo, b.name)
+	case b.name != "":
+		whose = fill("<b>%s</b> ", b.name)
+	}
+	return fill("<p class=\"where\">%s<bdi>%s</bdi></p>\n", whose, host)
 }
 
 // markup is HTML that may stand in a page as it is.
@@ -131,7 +192,7 @@ func (p page) articles() markup {
 	for _, s := range p.sections {
 		lang := markup("")
 		if s.Lang != "" {
-			lang = fill(` lang="%s"`, s.Lang)
+			lang = fill(` lang="%s" dir="%s"`, s.Lang, direction(s.Lang))
 		}
 		out += fill("<article%s>\n<h2>%s</h2>\n%s</article>\n", lang, s.Title, s.Body)
 	}
@@ -141,18 +202,24 @@ func (p page) articles() markup {
 // footer says whom to ask. The URLs were found harmless when the content was loaded.
 func (p page) footer() markup {
 	var out markup
-	switch {
-	case p.contact.URL != "":
-		out += fill("<p>Contact: <a href=\"%s\">%s</a></p>\n", p.contact.URL, p.contact.Text)
-	case p.contact.Text != "":
-		out += fill("<p>Contact: %s</p>\n", p.contact.Text)
+	lang := markup("")
+	if p.foreign != "" {
+		lang = fill(` lang="%s"`, p.foreign)
+	}
+	if p.contact.Text != "" {
+		who := fill("<span%s>%s</span>", lang, p.contact.Text)
+		if p.contact.URL != "" {
+			who = fill("<a href=\"%s\"%s>%s</a>", p.contact.URL, lang, p.contact.Text)
+		}
+		before, after, _ := strings.Cut(p.words["contact"], "{contact}")
+		out += fill("<p>%s%s%s</p>\n", before, who, after)
 	}
 	if len(p.links) > 0 {
 		var items markup
 		for _, l := range p.links {
 			items += fill("<li><a href=\"%s\">%s</a></li>\n", l.URL, l.Text)
 		}
-		out += fill("<ul>\n%s</ul>\n", items)
+		out += fill("<ul%s>\n%s</ul>\n", lang, items)
 	}
 	if out == "" {
 		return ""
@@ -163,7 +230,7 @@ func (p page) footer() markup {
 // policy is the page's content security policy (CSP level 3): nothing but its own style, its own script,
 // pictures in the page itself, and requests to its own origin and that of the application, which it asks whether
 // it is open.
-func policy(app *url.URL) string {
+func policy(app *url.URL, style string) string {
 	connect := "connect-src 'self'"
 	if !strings.ContainsAny(app.Host, ";, '\"<>&") { // which would end the source, or the directive
 		connect += " " + app.Scheme + "://" + app.Host
@@ -171,7 +238,7 @@ func policy(app *url.URL) string {
 	return strings.Join([]string{
 		"default-src 'none'",
 		"script-src " + hash(pageScript),
-		"style-src " + hash(pageStyle),
+		"style-src " + hash(style),
 		connect,
 		"img-src data:",
 		"base-uri 'none'",

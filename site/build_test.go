@@ -94,8 +94,8 @@ func TestBuildNamesItsFiles(t *testing.T) {
 func TestBuildGivesEachPageItsPlace(t *testing.T) {
 	built := mustBuild(t, mustLoad(t, "index.en.md", ok, "index.pt.md", ok), demo)
 	for i, want := range map[int][]string{
-		3: {`<html lang="pt">`, `data-status="../status.json"`, `<link rel="canonical" href="https://maintenance.example.org/pt/">`},
-		4: {`<html lang="en">`, `data-status="status.json"`, `<link rel="canonical" href="https://maintenance.example.org/">`},
+		3: {`<html lang="pt" dir="ltr">`, `data-status="../status.json"`, `<link rel="canonical" href="https://maintenance.example.org/pt/">`},
+		4: {`<html lang="en" dir="ltr">`, `data-status="status.json"`, `<link rel="canonical" href="https://maintenance.example.org/">`},
 	} {
 		for _, w := range want {
 			if !bytes.Contains(built[i].Data, []byte(w)) {

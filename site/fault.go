@@ -1,7 +1,10 @@
 package site
 
 import (
+	"cmp"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -39,4 +42,20 @@ func (fs Faults) Error() string {
 		lines[i] = f.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// sort puts the faults in order.
+func (fs Faults) sort() {
+	slices.SortStableFunc(fs, func(a, b Fault) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
+}
+
+// Below returns the faults in order, once each, with the names of their files below dir.
+func (fs Faults) Below(dir string) Faults {
+	out := slices.Clone(fs)
+	out.sort()
+	out = slices.Compact(out)
+	for i := range out {
+		out[i].File = filepath.Join(dir, filepath.FromSlash(out[i].File))
+	}
+	return out
 }

@@ -8,17 +8,47 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	east "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 )
 
+// boxes writes the boxes of a task list as signs. As fields of a form, which they are by default, they would need labels, and
+// can't be used anyway.
+type boxes struct{}
+
+func (boxes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+	r.Register(east.KindTaskCheckBox, func(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if entering {
+			sign := "☐ "
+			if n.(*east.TaskCheckBox).IsChecked {
+				sign = "☑ "
+			}
+			_, _ = w.WriteString(sign) // to memory
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+// remark is something in Markdown that comes out otherwise than it was written.
+type remark struct {
+	line          int // 0-based
+	problem, hint string
+}
+
 // renderMarkdown turns CommonMark with GitHub's extensions and footnotes into HTML that needs nothing
 // from anywhere else and that the page's content security policy lets through as it is. Raw HTML is left
-// out. The highest heading becomes one of the level top, so that an outline has no gaps. IDs (of
-// footnotes) begin with prefix.
-func renderMarkdown(source []byte, top int, prefix string) (markup, error) {
-	md := goldmark.New(goldmark.WithExtensions(
+// out, unless raw is set; then it is the policy alone that keeps it from running or loading anything. The highest heading
+// becomes one of the level top, so that an outline has no gaps. IDs (of footnotes) begin with prefix. The remarks are in no
+// order.
+func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []remark, error) {
+	var options []goldmark.Option
+	if raw {
+		options = append(options, goldmark.WithRendererOptions(html.WithUnsafe()))
+	}
+	md := goldmark.New(append(options, goldmark.WithExtensions(
 		extension.Linkify,
 		// By default alignment is written as style="…", which the policy would block.
 		extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
@@ -26,22 +56,25 @@ func renderMarkdown(source []byte, top int, prefix string) (markup, error) {
 		extension.TaskList,
 		extension.NewTypographer(),
 		extension.NewFootnote(extension.WithFootnoteIDPrefix(prefix)),
-	))
+	), goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(boxes{}, 0))))...)
 	doc := md.Parser().Parse(text.NewReader(source))
-	tame(doc, source, top)
+	remarks := tame(doc, source, top, raw)
 	var out bytes.Buffer
 	if err := md.Renderer().Render(&out, source, doc); err != nil {
-		return "", fmt.Errorf("render markdown: %w", err)
+		return "", nil, fmt.Errorf("render markdown: %w", err)
 	}
-	return markup(out.String()), nil
+	return markup(out.String()), remarks, nil
 }
 
 // tame shifts the headings of doc and takes out what would load something or run something: links of
 // other kinds become plain text, images that are not in the page itself become links to them.
-func tame(doc ast.Node, source []byte, top int) {
+func tame(doc ast.Node, source []byte, top int, raw bool) (remarks []remark) {
 	var headings []*ast.Heading
 	var unlink, images, auto []ast.Node
 	highest := 6
+	say := func(n ast.Node, hint, problem string, what ...any) {
+		remarks = append(remarks, remark{bytes.Count(source[:position(n)], []byte("\n")), fmt.Sprintf(problem, what...), hint})
+	}
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
@@ -52,7 +85,10 @@ func tame(doc ast.Node, source []byte, top int) {
 			highest = min(highest, n.Level)
 		case *ast.Link:
 			if !safeLink(n.Destination) {
+				say(n, hintLink, "the link to %q is left out, its text stays", n.Destination)
 				unlink = append(unlink, n)
+			} else if !leadsSomewhere(n.Destination) {
+				say(n, hintLink, "the link to %q leads to nothing that is published", n.Destination)
 			}
 		case *ast.AutoLink:
 			if n.AutoLinkType == ast.AutoLinkURL && !safeLink(n.URL(source)) {
@@ -60,7 +96,17 @@ func tame(doc ast.Node, source []byte, top int) {
 			}
 		case *ast.Image:
 			if !inlineImage(n.Destination) {
+				say(n, hintPicture, "the picture %q is not part of the page: it is shown as a link, or as its text", n.Destination)
 				images = append(images, n)
+			}
+		case *ast.RawHTML:
+			if !raw && !bytes.HasPrefix(n.Segments.Value(source), []byte("<!--")) {
+				say(n, hintHTML, "the HTML %s is left out", n.Segments.Value(source))
+			}
+		case *ast.HTMLBlock:
+			if !raw && n.HTMLBlockType != ast.HTMLBlockType2 { // a comment
+				first, _, _ := bytes.Cut(n.Lines().Value(source), []byte("\n"))
+				say(n, hintHTML, "the HTML %s is left out", bytes.TrimSpace(first))
 			}
 		}
 		return ast.WalkContinue, nil
@@ -94,6 +140,31 @@ func tame(doc ast.Node, source []byte, top int) {
 	for _, n := range unlink {
 		unwrap(n)
 	}
+	return remarks
+}
+
+const (
+	hintLink    = "give a full address: https://…, mailto:… or tel:…"
+	hintPicture = "put it into the page as ![what it shows](data:image/png;base64,…), as small as can be"
+	hintHTML    = "write it as Markdown, or html: true in the front matter to let HTML through"
+)
+
+// position is where n begins in the source, or the block that it is in.
+func position(n ast.Node) int {
+	for d := n; d != nil; d = d.FirstChild() {
+		switch d := d.(type) {
+		case *ast.Text:
+			return d.Segment.Start
+		case *ast.RawHTML:
+			return d.Segments.At(0).Start
+		}
+	}
+	for ; n != nil; n = n.Parent() {
+		if n.Type() == ast.TypeBlock && n.Lines() != nil && n.Lines().Len() > 0 {
+			return n.Lines().At(0).Start
+		}
+	}
+	return 0
 }
 
 // unwrap puts the children of n in its place.
@@ -127,6 +198,14 @@ func safeLink(dest []byte) bool {
 		return true
 	}
 	return false
+}
+
+// leadsSomewhere reports whether a harmless link leads out of the published files, of which an author knows none by name,
+// or to another host.
+func leadsSomewhere(dest []byte) bool {
+	d := string(util.URLEscape(dest, true))
+	at := strings.IndexAny(d, ":/?#")
+	return at > 0 && d[at] == ':' || strings.HasPrefix(d, "//")
 }
 
 // inlineImage reports whether dest is a picture that lies in the page itself.

@@ -35,7 +35,7 @@ func TestMarkdown(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := renderMarkdown([]byte(tt.source), 2, "")
+			got, _, err := renderMarkdown([]byte(tt.source), 2, "", false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -98,7 +98,7 @@ func TestPlan(t *testing.T) {
 
 func TestUpload(t *testing.T) {
 	file := func(key string, a Action) Change {
-		return Change{File{key, []byte("x"), "type", "cache"}, a}
+		return Change{File{key, []byte("x"), "type", "cache", ""}, a}
 	}
 	// Two sites' plans, one behind the other.
 	plan := []Change{

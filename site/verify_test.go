@@ -13,8 +13,8 @@ import (
 
 // TestVerify: whatever is done to a file on the way is found, and named with its address.
 func TestVerify(t *testing.T) {
-	page := File{"demo/index.html", []byte("<p>page"), htmlType, pageCache}
-	schema := File{"demo/status.schema.json", []byte("{}"), schemaType, schemaCache}
+	page := File{"demo/index.html", []byte("<p>page"), htmlType, pageCache, ""}
+	schema := File{"demo/status.schema.json", []byte("{}"), schemaType, schemaCache, ""}
 	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	doc := status.Document{Version: 1, Site: "demo", Mode: status.Online, Since: at, UpdatedAt: at, AppURL: "https://a.example", PageURL: "https://b.example/"}
 	type answer struct {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,9 +29,13 @@ func (a *app) buildCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			files, err := buildAll(c)
+			all, err := a.buildAll(c)
 			if err != nil {
 				return err
+			}
+			var files []site.File
+			for _, p := range all {
+				files = append(files, p.files...)
 			}
 			for _, f := range files {
 				path := filepath.Join(out, filepath.FromSlash(f.Key))
@@ -48,8 +54,9 @@ func (a *app) buildCommand() *cobra.Command {
 	return cmd
 }
 
-// loadContent reads the operator's content, or the built-in one.
-func loadContent(c *config.Config) (*site.Content, error) {
+// contents are what the pages of a configuration's sites say, by site. A site has what lies in the folder of content, or
+// is built in, with the files over it that lie in a folder there of its own name.
+func contents(c *config.Config) (map[string]*site.Content, error) {
 	var from fs.FS = content.FS
 	where := wordBuiltIn
 	if c.Content != "" {
@@ -62,22 +69,40 @@ func loadContent(c *config.Config) (*site.Content, error) {
 		}
 		from, where = os.DirFS(c.Content), c.Content
 	}
-	loaded, err := site.LoadContent(from)
-	if err == nil {
-		return loaded, nil
-	}
-	var faults site.Faults
-	if errors.As(err, &faults) {
-		var hints []string
-		for i := range faults {
-			faults[i].File = filepath.Join(where, faults[i].File)
-			if faults[i].Hint != "" {
-				hints = append(hints, faults[i].Hint)
-			}
+	out := map[string]*site.Content{}
+	var shared *site.Content // of the sites that have no folder of their own
+	var wrong site.Faults
+	for _, s := range c.Sites {
+		info, err := fs.Stat(from, s.Name)
+		own := err == nil && info.IsDir()
+		if !own && shared != nil {
+			out[s.Name] = shared
+			continue
 		}
-		return nil, usage(fmt.Errorf("read the content: %w", faults), hints...)
+		loaded, err := site.LoadContent(from, s.Name)
+		var faults site.Faults
+		if errors.As(err, &faults) {
+			wrong = append(wrong, faults...)
+			continue
+		}
+		if err != nil {
+			return nil, usage(fmt.Errorf("read the content in %s: %w", where, err), hintContent)
+		}
+		if out[s.Name] = loaded; !own {
+			shared = loaded
+		}
 	}
-	return nil, usage(fmt.Errorf("read the content in %s: %w", where, err), hintContent)
+	if len(wrong) == 0 {
+		return out, nil
+	}
+	wrong = wrong.Below(where)
+	var hints []string
+	for _, f := range wrong {
+		if f.Hint != "" && !slices.Contains(hints, f.Hint) {
+			hints = append(hints, f.Hint)
+		}
+	}
+	return nil, usage(fmt.Errorf("read the content: %w", wrong), hints...)
 }
 
 func pageOf(s config.Site) site.Site {
@@ -87,19 +112,41 @@ func pageOf(s config.Site) site.Site {
 	}
 }
 
-// buildAll builds the maintenance pages of every site.
-func buildAll(c *config.Config) ([]site.File, error) {
-	loaded, err := loadContent(c)
+// pages are what is built for one site.
+type pages struct {
+	site      config.Site
+	languages []string // that of the main page first
+	files     []site.File
+}
+
+// buildAll builds the maintenance pages of every site, and says what their authors may not know of them.
+func (a *app) buildAll(c *config.Config) ([]pages, error) {
+	all, remarks, err := buildPages(c)
+	for _, r := range remarks {
+		a.ui.warn(r.String())
+	}
+	return all, err
+}
+
+func buildPages(c *config.Config) (all []pages, remarks site.Faults, err error) {
+	loaded, err := contents(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var files []site.File
+	owner := map[string]config.Site{} // by key
 	for _, s := range c.Sites {
-		built, err := site.Build(loaded, pageOf(s))
+		remarks = append(remarks, loaded[s.Name].Remarks()...)
+		built, err := site.Build(loaded[s.Name], pageOf(s))
 		if err != nil {
-			return nil, failed(fmt.Errorf("build the page of %s: %w", s.Name, err))
+			return nil, nil, failed(fmt.Errorf("build the page of %s: %w", s.Name, err))
 		}
-		files = append(files, built...)
+		for _, f := range built {
+			if other, taken := owner[f.Key]; taken {
+				return nil, nil, usage(fmt.Errorf(wordSamePlace, c.File, s.Line, s.Name, f.Key, other.Name), hintSamePlace)
+			}
+			owner[f.Key] = s
+		}
+		all = append(all, pages{s, loaded[s.Name].Languages(), built})
 	}
-	return files, nil
+	return all, remarks.Below(cmp.Or(c.Content, wordBuiltIn)), nil
 }

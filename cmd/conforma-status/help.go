@@ -18,7 +18,7 @@ but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift o
 	helpAll     = "every site of the configuration"
 	helpJSON    = "print one JSON document on standard output"
 	helpETA     = "when the site is expected back: 30m, 1h30m, 1d, 18:30 or RFC 3339"
-	helpMessage = "plain text for visitors, at most 2000 characters"
+	helpMessage = "plain text for visitors, at most 2000 characters; pt=TEXT is for readers of Portuguese; may be repeated"
 	helpReason  = "why, for the record; visitors don't see it"
 	helpDrain   = "how long to wait for what was let in earlier, before it is cut"
 	helpNoCut   = "cut nothing: what is left after --drain stays, and the exit code is 4"

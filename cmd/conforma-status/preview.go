@@ -50,6 +50,10 @@ func (a *app) preview(ctx context.Context, listen string) error {
 		if err := p.build(); err != nil {
 			a.ui.fail(err)
 		}
+		_, remarks := p.said()
+		for _, r := range remarks {
+			a.ui.warn(r.String())
+		}
 	}
 	server := &http.Server{
 		Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
@@ -67,7 +71,8 @@ func (a *app) preview(ctx context.Context, listen string) error {
 			if is := fingerprint(c.Content); is != was {
 				was = is
 				build()
-				a.ui.rebuilt(p.fault() == "")
+				wrong, _ := p.said()
+				a.ui.rebuilt(wrong == "")
 			}
 		}
 	}()

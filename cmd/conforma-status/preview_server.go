@@ -40,12 +40,14 @@ type preview struct {
 	base   string // where it is served, without a slash at the end
 	now    func() time.Time
 
-	mu      sync.Mutex
-	files   map[string]site.File
-	wrong   string // why files are not of the content as it is now, "" when they are
-	state   previewState
-	seq     uint64
-	changed chan struct{} // closed with each build
+	mu        sync.Mutex
+	files     map[string]site.File
+	wrong     string // why files are not of the content as it is now, "" when they are
+	remarks   site.Faults
+	languages map[string][]string // by site
+	state     previewState
+	seq       uint64
+	changed   chan struct{} // closed with each build
 }
 
 // newPreview has the sites' applications where the preview can answer for them: nothing of it leaves this machine.
@@ -65,27 +67,31 @@ func newPreview(c *config.Config, base string, now func() time.Time) *preview {
 
 // build builds the site anew. What was there before stays where that fails.
 func (p *preview) build() error {
-	files, err := buildAll(p.config)
+	all, remarks, err := buildPages(p.config)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.changed)
 	p.changed = make(chan struct{})
 	if err != nil {
-		p.wrong = err.Error()
+		p.wrong, p.remarks = err.Error(), nil
 		return err
 	}
-	p.wrong = ""
-	p.files = map[string]site.File{}
-	for _, f := range files {
-		p.files[f.Key] = f
+	p.wrong, p.remarks = "", remarks
+	p.files, p.languages = map[string]site.File{}, map[string][]string{}
+	for _, s := range all {
+		p.languages[s.site.Name] = s.languages
+		for _, f := range s.files {
+			p.files[f.Key] = f
+		}
 	}
 	return nil
 }
 
-func (p *preview) fault() string {
+// said is what the last build came to.
+func (p *preview) said() (wrong string, remarks site.Faults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.wrong
+	return p.wrong, p.remarks
 }
 
 func (p *preview) handler() http.Handler {
@@ -117,7 +123,7 @@ func (p *preview) handler() http.Handler {
 type previewSite struct {
 	Name      string   `json:"name"`
 	Path      string   `json:"path"`
-	Languages []string `json:"languages"` // "" is the main one
+	Languages []string `json:"languages"` // the main page's first
 }
 
 func (p *preview) listSites(w http.ResponseWriter, _ *http.Request) {
@@ -125,27 +131,9 @@ func (p *preview) listSites(w http.ResponseWriter, _ *http.Request) {
 	defer p.mu.Unlock()
 	out := []previewSite{}
 	for _, s := range p.config.Sites {
-		one := previewSite{Name: s.Name, Path: s.Path, Languages: []string{}}
-		for key := range p.files {
-			dir, name := path.Split(key)
-			rest, below := strings.CutPrefix(dir, strings.TrimSuffix(s.Path+"/", "/")+"/")
-			if s.Path == "" {
-				rest, below = dir, true
-			}
-			rest = strings.TrimSuffix(rest, "/")
-			if below && name == "index.html" && !strings.Contains(rest, "/") && !p.isSite(path.Join(s.Path, rest), s.Path) {
-				one.Languages = append(one.Languages, rest)
-			}
-		}
-		slices.Sort(one.Languages)
-		out = append(out, one)
+		out = append(out, previewSite{s.Name, s.Path, append([]string{}, p.languages[s.Name]...)})
 	}
 	sendJSON(w, out)
-}
-
-// isSite reports whether another site than that of path except lies at path.
-func (p *preview) isSite(at, except string) bool {
-	return slices.ContainsFunc(p.config.Sites, func(s config.Site) bool { return s.Path == at && s.Path != except })
 }
 
 // events tells of each build what is wrong with it.
@@ -153,9 +141,12 @@ func (p *preview) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for {
 		p.mu.Lock()
-		changed, wrong := p.changed, p.wrong
+		changed, said := p.changed, []string{p.wrong}
+		if len(p.remarks) > 0 {
+			said = append(said, p.remarks.Error())
+		}
 		p.mu.Unlock()
-		data, _ := json.Marshal(wrong) // a string
+		data, _ := json.Marshal(said) // strings
 		if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,21 +70,16 @@ func (a *app) publishCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			loaded, err := loadContent(c)
+			all, err := a.buildAll(c)
 			if err != nil {
 				return err
 			}
-			h, err := a.host(c)
+			all = slices.DeleteFunc(all, func(p pages) bool {
+				return !slices.ContainsFunc(chosen, func(s config.Site) bool { return s.Name == p.site.Name })
+			})
+			done, err := a.publish(cmd.Context(), c, all, dryRun, prune)
 			if err != nil {
 				return err
-			}
-			done := []publication{}
-			for _, s := range chosen {
-				p, err := a.publish(cmd.Context(), h, loaded, s, dryRun, prune)
-				if err != nil {
-					return err
-				}
-				done = append(done, *p)
 			}
 			a.ui.published(done, dryRun, prune)
 			return nil
@@ -96,30 +92,54 @@ func (a *app) publishCommand() *cobra.Command {
 	return cmd
 }
 
-// publish uploads what changed of one site, pages after their parts, and then its status.
-func (a *app) publish(ctx context.Context, h *maintenance.Host, loaded *site.Content, s config.Site, dryRun, prune bool) (*publication, error) {
-	files, err := site.Build(loaded, pageOf(s))
+// publish uploads what changed of the sites, pages after their parts, and then their status.
+func (a *app) publish(ctx context.Context, c *config.Config, all []pages, dryRun, prune bool) ([]publication, error) {
+	h, err := a.host(c)
 	if err != nil {
-		return nil, failed(fmt.Errorf("build the page of %s: %w", s.Name, err))
+		return nil, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
-	existing, err := h.Store.List(bounded, s.Path)
+	// One listing does for several sites: they lie beside each other.
+	prefix := ""
+	if len(all) == 1 {
+		prefix = all[0].site.Path
+	}
+	existing, err := h.Store.List(bounded, prefix)
 	if err != nil {
-		return nil, storeError(fmt.Errorf("see what is published of %s: %w", s.Name, err))
+		return nil, storeError(fmt.Errorf("see what is published: %w", err))
 	}
-	plan := site.Plan(pageOf(s), files, existing)
-	p := &publication{Site: s.Name, Files: []publishedFile{}}
-	for _, c := range plan {
-		p.Files = append(p.Files, publishedFile{c.Key, c.Action, len(c.Data)})
+	kind, _, err := store.ParseURL(c.Store)
+	if err != nil {
+		return nil, usage(fmt.Errorf("open the store: %w", err))
 	}
+	done := []publication{}
+	var plan []site.Change
+	for _, p := range all {
+		files := p.files
+		if kind == store.S3 { // which compresses nothing itself
+			files = site.Compressed(files)
+		}
+		own := site.Plan(pageOf(p.site), files, existing)
+		one := publication{Site: p.site.Name, Files: []publishedFile{}}
+		for _, c := range own {
+			one.Files = append(one.Files, publishedFile{c.Key, c.Action, len(c.Data)})
+		}
+		done, plan = append(done, one), append(plan, own...)
+	}
+	a.ui.planned(done, prune)
 	if dryRun {
-		return p, nil
+		return done, nil
 	}
-	sent := 0
+	sent, total := 0, 0
+	for _, c := range plan {
+		if c.Action == site.New || c.Action == site.Changed || c.Action == site.Stale && prune {
+			total++
+		}
+	}
 	progress := func(c site.Change) {
 		sent++
-		a.ui.sent(c, sent)
+		a.ui.sent(c, sent, total)
 	}
 	err = site.Upload(bounded, h.Store, plan, progress)
 	if err == nil && prune {
@@ -127,26 +147,30 @@ func (a *app) publish(ctx context.Context, h *maintenance.Host, loaded *site.Con
 	}
 	a.ui.endLive()
 	if err != nil {
-		return nil, storeError(fmt.Errorf("publish %s: %w", s.Name, err))
+		return nil, storeError(fmt.Errorf("publish: %w", err), hintPublishAgain)
 	}
-	d, written, err := h.PublishStatus(ctx, s)
-	if errors.Is(err, maintenance.ErrRecord) {
-		return nil, a.stateError(err)
+	for i, p := range all {
+		d, written, err := h.PublishStatus(ctx, p.site)
+		if errors.Is(err, maintenance.ErrRecord) {
+			return nil, a.stateError(err)
+		}
+		if err != nil {
+			return nil, storeError(fmt.Errorf("publish the status of %s: %w", p.site.Name, err))
+		}
+		done[i].Status = &publishedStatus{maintenance.StatusKey(p.site), d.Mode, d.Seq, written}
 	}
-	if err != nil {
-		return nil, storeError(fmt.Errorf("publish the status of %s: %w", s.Name, err))
+	for i, p := range all {
+		bounded, cancel := context.WithTimeout(ctx, verifyTimeout)
+		done[i].Differs = append([]site.Difference{}, site.Verify(bounded, worldClient(), pageOf(p.site), p.files)...)
+		cancel()
 	}
-	p.Status = &publishedStatus{maintenance.StatusKey(s), d.Mode, d.Seq, written}
-	bounded, cancel = context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	p.Differs = append([]site.Difference{}, site.Verify(bounded, worldClient(), pageOf(s), files)...)
-	return p, nil
+	return done, nil
 }
 
 // storeError is an error of the store, with what an operator can do about it.
-func storeError(err error) error {
+func storeError(err error, more ...string) error {
 	if hints := hintFor(err); len(hints) > 0 {
-		return failed(err, hints...)
+		return failed(err, append(hints, more...)...)
 	}
 	return failed(err, hintStore)
 }

@@ -32,7 +32,7 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
 	cmd.Flags().BoolVar(&f.all, "all", false, helpAll)
 	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)
-	cmd.Flags().StringVar(&f.message, "message", "", helpMessage)
+	cmd.Flags().StringArrayVar(&f.messages, "message", nil, helpMessage)
 	cmd.Flags().StringVar(&f.reason, "reason", "", helpReason)
 	cmd.Flags().Var(&wait{&f.drain}, "drain", helpDrain)
 	cmd.Flags().BoolVar(&f.force, "force", false, helpForce)

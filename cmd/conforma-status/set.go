@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,7 +26,8 @@ type setFlags struct {
 	all, force, dryRun, json bool
 	noCut                    bool
 	drain                    time.Duration
-	eta, message, reason     string
+	eta, reason              string
+	messages                 []string
 }
 
 // defaultDrain is how long a closing waits for what was let in earlier before it cuts it.
@@ -42,7 +47,7 @@ func (a *app) setCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
 	cmd.Flags().BoolVar(&f.all, "all", false, helpAll)
 	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)
-	cmd.Flags().StringVar(&f.message, "message", "", helpMessage)
+	cmd.Flags().StringArrayVar(&f.messages, "message", nil, helpMessage)
 	cmd.Flags().StringVar(&f.reason, "reason", "", helpReason)
 	cmd.Flags().Var(&wait{&f.drain}, "drain", helpDrain)
 	cmd.Flags().BoolVar(&f.noCut, "no-cut", false, helpNoCut)
@@ -77,7 +82,34 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(s
 			return nil, err
 		}
 	}
+	a.untranslated(c, req)
 	return a.change(ctx, c, req)
+}
+
+// untranslated warns of pages that show the message in a language that is not theirs.
+func (a *app) untranslated(c *config.Config, req maintenance.Request) {
+	if req.Message != nil || len(req.Messages) == 0 {
+		return
+	}
+	loaded, err := contents(c)
+	if err != nil {
+		return // publish says why
+	}
+	base := func(tag string) string {
+		base, _, _ := strings.Cut(tag, "-")
+		return base
+	}
+	for _, s := range req.Sites {
+		var lacking []string
+		for _, page := range loaded[s.Name].Languages() {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(req.Messages)), func(tag string) bool { return base(tag) == base(page) }) {
+				lacking = append(lacking, page)
+			}
+		}
+		if len(lacking) > 0 {
+			a.ui.warn(fmt.Sprintf(wordUntranslated, s.Name, strings.Join(lacking, ", ")))
+		}
+	}
 }
 
 // wordsForVisitors reads the flags that end up in the status document.
@@ -93,12 +125,49 @@ func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) b
 		req.ETA = &eta
 	}
 	if given("message") {
-		if err := status.ValidateMessage(f.message); err != nil {
-			return usage(fmt.Errorf("read --message: the message %w", err), hintMessage)
+		var err error
+		if req.Message, req.Messages, err = parseMessages(f.messages); err != nil {
+			return usage(fmt.Errorf("read --message: %w", err), hintMessage)
 		}
-		req.Message = &f.message
 	}
 	return nil
+}
+
+// messageLanguage is how a message begins that is in one language: pt=…, pt-BR=…. Any other text, as in "mode=safe",
+// has a longer word before its "=", or none.
+var messageLanguage = regexp.MustCompile(`^([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)=`)
+
+// parseMessages reads the values of --message: the text for everybody, nil where there is none, and those for readers of
+// one language. What begins like a message in one language can be said to everybody behind a "=" of its own.
+func parseMessages(values []string) (all *string, of map[string]string, err error) {
+	of = map[string]string{}
+	for _, text := range values {
+		lang := ""
+		if m := messageLanguage.FindStringSubmatch(text); m != nil {
+			lang = m[1]
+			text = strings.TrimPrefix(text, m[0])
+		} else {
+			text = strings.TrimPrefix(text, "=")
+		}
+		if err := status.ValidateMessage(text); err != nil {
+			if lang != "" {
+				return nil, nil, fmt.Errorf("the message in %s %w", lang, err)
+			}
+			return nil, nil, fmt.Errorf("the message %w", err)
+		}
+		_, twice := of[lang]
+		switch {
+		case lang == "" && all != nil:
+			return nil, nil, errors.New("there are two messages for everybody")
+		case twice:
+			return nil, nil, fmt.Errorf("there are two messages in %s", lang)
+		case lang == "":
+			all = &text
+		default:
+			of[lang] = text
+		}
+	}
+	return all, of, nil
 }
 
 // change carries a request out and reports.
@@ -163,7 +232,7 @@ func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []confi
 			a.ui.warn(fmt.Sprintf(wordNoLogin, s.Name))
 		}
 	}
-	if _, err := loadContent(c); err != nil {
+	if _, err := contents(c); err != nil {
 		return err
 	}
 	if err := gateAnswers(ctx, c.Gate.Socket); err != nil {

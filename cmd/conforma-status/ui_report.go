@@ -209,34 +209,48 @@ func (u *ui) rendered(paths []string, http string, siteFile func(string) string,
 
 func (u *ui) built(path string, size int) { fmt.Fprintf(u.out, "wrote %s (%d bytes)\n", path, size) }
 
-// sent shows how far an upload has got.
-func (u *ui) sent(c site.Change, n int) { u.live(fmt.Sprintf("%d sent: %s", n, c.Key)) }
+// sent says how far the uploading, and the deleting, has got.
+func (u *ui) sent(c site.Change, n, total int) {
+	u.live(fmt.Sprintf("%d of %d sent: %s", n, total, c.Key))
+}
+
+// planned prints what publish is about to do.
+func (u *ui) planned(ps []publication, prune bool) {
+	marks := map[site.Action]string{site.New: "+", site.Changed: "~", site.Unchanged: "=", site.Stale: "-"}
+	w := u.people()
+	for _, p := range ps {
+		fmt.Fprintf(w, "%s\n", p.Site)
+		for _, f := range p.Files {
+			switch {
+			case f.Action == site.Stale && !prune:
+				fmt.Fprintf(w, "  ? %-10s %s (no longer built: --prune deletes it)\n", f.Action, f.Key)
+			case f.Action == site.Stale:
+				fmt.Fprintf(w, "  - %-10s %s\n", f.Action, f.Key)
+			default:
+				fmt.Fprintf(w, "  %s %-10s %s (%d bytes)\n", marks[f.Action], f.Action, f.Key, f.Size)
+			}
+		}
+	}
+}
 
 // published prints what publish did.
 func (u *ui) published(ps []publication, dryRun, prune bool) {
 	if u.json {
 		u.document(siteDocument[publication]{1, ps})
 	}
-	marks := map[site.Action]string{site.New: "+", site.Changed: "~", site.Unchanged: "=", site.Stale: "-"}
+	w := u.people()
 	for _, p := range ps {
-		w := u.people()
-		fmt.Fprintf(w, "%s\n", p.Site)
 		counts := map[site.Action]int{}
 		for _, f := range p.Files {
 			counts[f.Action]++
-			if f.Action == site.Stale && !prune {
-				fmt.Fprintf(w, "  ? %-10s %s (no longer built: --prune deletes it)\n", f.Action, f.Key)
-				continue
-			}
-			fmt.Fprintf(w, "  %s %-10s %s (%d bytes)\n", marks[f.Action], f.Action, f.Key, f.Size)
 		}
-		if stale := counts[site.Stale]; prune {
-			fmt.Fprintf(w, "  %d new, %d changed, %d unchanged, %d deleted\n", counts[site.New], counts[site.Changed], counts[site.Unchanged], stale)
-		} else {
-			fmt.Fprintf(w, "  %d new, %d changed, %d unchanged, %d no longer built\n", counts[site.New], counts[site.Changed], counts[site.Unchanged], stale)
+		gone := "no longer built"
+		if prune {
+			gone = "deleted"
 		}
+		fmt.Fprintf(w, "%s: %d new, %d changed, %d unchanged, %d %s\n",
+			p.Site, counts[site.New], counts[site.Changed], counts[site.Unchanged], counts[site.Stale], gone)
 		if dryRun {
-			fmt.Fprintln(w, "  nothing was uploaded: this was a dry run")
 			continue
 		}
 		mark := "="
@@ -250,5 +264,8 @@ func (u *ui) published(ps []publication, dryRun, prune bool) {
 		if len(p.Differs) == 0 {
 			fmt.Fprintln(w, "  seen from outside, it is what was sent")
 		}
+	}
+	if dryRun {
+		fmt.Fprintln(w, "nothing was uploaded: this was a dry run")
 	}
 }

@@ -13,23 +13,28 @@ import (
 	frontend "github.com/msupply-foundation/conforma-status/status/client"
 )
 
-var update = flag.Bool("update", false, "make the published client from its sources")
+var update = flag.Bool("update", false, "make what is published from its sources, and the pictures in deploy/screenshots")
 
 const clientDir = "../../status/client"
 
 // minified returns a source of the client as a page without a bundler gets it.
 func minified(t *testing.T, name string) []byte {
 	t.Helper()
-	source, err := os.ReadFile(filepath.Join(clientDir, name))
+	return minify(t, filepath.Join(clientDir, name), api.LoaderJS, api.FormatESModule)
+}
+
+func minify(t *testing.T, file string, kind api.Loader, format api.Format) []byte {
+	t.Helper()
+	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := api.Transform(string(source), api.TransformOptions{
-		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
-		Format: api.FormatESModule, Target: api.ES2022, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
+		Loader: kind, Format: format, MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
+		Target: api.ES2022, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
 	})
 	if len(r.Errors) > 0 || len(r.Warnings) > 0 {
-		t.Fatalf("%s: %v %v", name, r.Errors, r.Warnings)
+		t.Fatalf("%s: %v %v", file, r.Errors, r.Warnings)
 	}
 	return r.Code
 }

@@ -29,12 +29,25 @@ type maintenance struct {
 	mu    sync.Mutex
 	next  answer
 	polls int
+	mute  bool // pages come with a policy that blocks their script
 }
 
 func (m *maintenance) say(a answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.next = a
+}
+
+func (m *maintenance) silence(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mute = on
+}
+
+func (m *maintenance) muted() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mute
 }
 
 func (m *maintenance) polled() int {
@@ -59,6 +72,9 @@ func serveMaintenance(t *testing.T, c *site.Content) *maintenance {
 		}
 		w.Header().Set("Content-Type", f.ContentType)
 		w.Header().Set("Cache-Control", f.CacheControl)
+		if m.muted() {
+			w.Header().Set("Content-Security-Policy", "script-src 'none'")
+		}
 		w.Write(f.Data)
 	}))
 	t.Cleanup(m.Close)

@@ -39,24 +39,25 @@ const ownClock = `
 
 // view is what a reader sees; what is hidden is "".
 type view struct {
-	Mode, Tab, Title, State, Label, Big, Detail, Message, Admin, Since, News string
+	Mode, Tab, Title, State, Label, Big, Progress, Detail, Message, Admin, Since, Next, Zone, News string
 }
 
 const look = `(() => {
 	const see = (id) => { const e = document.getElementById(id); return e.checkVisibility() ? e.innerText : ""; };
 	return { Mode: document.documentElement.dataset.mode ?? "", Tab: document.title, Title: see("title"), State: see("state"), Label: see("label"),
-		Big: see("big"), Detail: see("detail"), Message: see("message"), Admin: see("admin"), Since: see("since"), News: see("news") };
+		Big: see("big"), Detail: see("detail"), Message: see("message"), Admin: see("admin"), Since: see("since"), Next: see("next"), Zone: see("zone"), News: see("news"),
+		Progress: document.getElementById("progress").checkVisibility() ? document.getElementById("progress").value.toFixed(2) : "" };
 })()`
 
 func closedView() view {
 	return view{
 		Mode: "offline", Tab: "Site maintenance", Title: "Site maintenance", State: "Closed for maintenance",
-		Since: "Closed since 10:15 am. Times are in New Zealand Daylight Time.", News: "This page keeps itself up to date.",
+		Since: "Closed since 10:15 am.", Zone: "Times are in New Zealand Daylight Time.", News: "This page takes you back by itself as soon as the site is open.",
 	}
 }
 
-func (v view) with(label, big, detail string) view {
-	v.Label, v.Big, v.Detail = label, big, detail
+func (v view) with(label, big, detail, progress string) view {
+	v.Label, v.Big, v.Detail, v.Progress = label, big, detail, progress
 	return v
 }
 
@@ -79,10 +80,10 @@ func TestPageShowsTheStatus(t *testing.T) {
 	}
 	open := view{
 		Mode: "online", Tab: "Open: Site maintenance", Title: "The site is open", State: "Open", Big: "Welcome back",
-		Detail: "Maintenance is over, and the site is there for you again.", Since: "Open since 10:15 am. Times are in New Zealand Daylight Time.",
+		Detail: "Maintenance is over, and the site is there for you again.", Since: "Open since 10:15 am.", Zone: "Times are in New Zealand Daylight Time.",
 	}
-	noETA := closedView().with("", noEnd, noEndMore)
-	in25 := closedView().with("Expected back in", "25 minutes", "The end is planned for 10:45 am.")
+	noETA := closedView().with("", noEnd, noEndMore, "")
+	in25 := closedView().with("Expected back in", "25 minutes", "The end is planned for 10:45 am.", "0.17")
 	admin := func(v *view) {
 		v.Mode, v.Admin = "admin", "Administrators can log in already."
 	}
@@ -100,11 +101,11 @@ func TestPageShowsTheStatus(t *testing.T) {
 	}
 	tests := map[string][]step{
 		"ETA ahead":                 {{doc(status.Offline, 1, 25*time.Minute, ""), in25}},
-		"ETA in seconds":            {{doc(status.Offline, 1, 59*time.Second, ""), closedView().with("Expected back in", "less than a minute", "The end is planned for 10:20 am.")}},
-		"ETA in hours":              {{doc(status.Offline, 1, 90*time.Minute, ""), closedView().with("Expected back in", "1 hour, 30 minutes", "The end is planned for 11:50 am.")}},
-		"ETA on another day":        {{doc(status.Offline, 1, 26*time.Hour, ""), closedView().with("Expected back in", "1 day, 2 hours", "The end is planned for Tuesday, 24 November at 12:20 pm.")}},
-		"ETA this very second":      {{doc(status.Offline, 1, time.Nanosecond, ""), closedView().with("", late, "The end was planned for 10:20 am. The site opens as soon as the work is done.")}},
-		"ETA passed":                {{doc(status.Offline, 1, -time.Minute, ""), closedView().with("", late, "The end was planned for 10:19 am. The site opens as soon as the work is done.")}},
+		"ETA in seconds":            {{doc(status.Offline, 1, 59*time.Second, ""), closedView().with("Expected back in", "less than a minute", "The end is planned for 10:20 am.", "0.84")}},
+		"ETA in hours":              {{doc(status.Offline, 1, 90*time.Minute, ""), closedView().with("Expected back in", "1 hour, 30 minutes", "The end is planned for 11:50 am.", "0.05")}},
+		"ETA on another day":        {{doc(status.Offline, 1, 26*time.Hour, ""), closedView().with("Expected back in", "1 day, 2 hours", "The end is planned for Tuesday, 24 November at 12:20 pm.", "0.00")}},
+		"ETA this very second":      {{doc(status.Offline, 1, time.Nanosecond, ""), closedView().with("", late, "The end was planned for 10:20 am. The site opens as soon as the work is done.", "1.00")}},
+		"ETA passed":                {{doc(status.Offline, 1, -time.Minute, ""), closedView().with("", late, "The end was planned for 10:19 am. The site opens as soon as the work is done.", "1.00")}},
 		"no ETA":                    {{doc(status.Offline, 1, 0, ""), noETA}},
 		"message is text":           {{doc(status.Offline, 1, 0, hostile), noETA.and(says(hostile))}},
 		"message in 2000 signs":     {{doc(status.Offline, 1, 0, strings.Repeat("x", 2000)), noETA.and(says(strings.Repeat("x", 2000)))}},

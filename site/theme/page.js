@@ -5,11 +5,42 @@
   const patience = 10000; // ms to wait for an answer
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
+
+  // The main page is where everybody is sent: it hands over to the page in the language that the reader has chosen
+  // before, or else that the browser asks for. Where nothing can be remembered it hands nobody over: who came back from a
+  // translation would be sent there again.
+  const tongues = [...document.querySelectorAll("nav a")];
+  const base = (tag) => tag.split("-")[0];
+  const same = (a, b) => a.toLowerCase() === b.toLowerCase();
+  const memory = "conforma-status language";
+  try {
+    const wanted = [localStorage[memory], ...navigator.languages].filter(Boolean)
+      .map((l) => tongues.find((a) => same(a.hreflang, l)) ?? tongues.find((a) => same(base(a.hreflang), base(l)))).find(Boolean);
+    if (tongues[0]?.ariaCurrent && wanted && !wanted.ariaCurrent) {
+      location.replace(wanted.href + location.hash);
+      return;
+    }
+  } catch {
+    // storage is forbidden
+  }
+  for (const a of tongues) {
+    a.hash = location.hash; // the way back goes along
+    a.addEventListener("click", () => {
+      try {
+        localStorage[memory] = a.hreflang;
+      } catch {
+        // for this time only, then
+      }
+    });
+  }
+
   const heading = $("title").textContent;
   const tab = document.title;
+  const words = JSON.parse($("now").dataset.words);
+  // Where what is put in ends in a full stop itself, as "a. m." does, there is no second one.
+  const put = (text, value) => text.replace(/\{\w+\}(\.?)/, (_, stop) => value.endsWith(".") ? value : value + stop);
 
   // The sentences are in the page's language, so dates are too; region and clock are the reader's own.
-  const base = (tag) => tag.split("-")[0];
   const locale = navigator.languages.find((l) => base(l) === base(root.lang)) ?? root.lang;
   const { hourCycle } = Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
   const format = (t, options) => Intl.DateTimeFormat(locale, options).format(t);
@@ -88,7 +119,7 @@
     .formatToParts(now()).find((p) => p.type === "timeZoneName").value;
 
   const span = (ms) => {
-    if (ms < 60000) return "less than a minute";
+    if (ms < 60000) return words.soon;
     const n = Math.ceil(ms / 60000);
     const parts = [[Math.floor(n / 1440), "day"], [Math.floor(n / 60) % 24, "hour"], [n % 60, "minute"]]
       .filter(([count]) => count)
@@ -97,42 +128,64 @@
   };
 
   const progress = () => {
-    if (doc.mode === "online") return ["", "Welcome back", "Maintenance is over, and the site is there for you again."];
-    if (!doc.expectedUntil) return ["", "No end announced yet", "A time is shown here as soon as one is known."];
+    if (doc.mode === "online") return ["", words.welcome, words.over];
+    if (!doc.expectedUntil) return ["", words.none, words.later];
     const until = Date.parse(doc.expectedUntil);
     const left = until - now();
-    if (left > 0) return ["Expected back in", span(left), "The end is planned for " + time(until) + "."];
-    return ["", "Taking longer than planned", "The end was planned for " + time(until) + ". The site opens as soon as the work is done."];
+    if (left > 0) return [words.in, span(left), put(words.planned, time(until)), left / (until - Date.parse(doc.since))];
+    return ["", words.late, put(words.missed, time(until)), 0];
+  };
+
+  // The message in the reader's language, else that for all, else any: rather a foreign word than none.
+  const message = () => {
+    const all = doc.messages ?? {};
+    const tags = Object.keys(all);
+    const own = tags.find((l) => same(l, root.lang)) ?? tags.find((l) => same(base(l), base(root.lang)));
+    const lang = own ?? (doc.message == null ? tags[0] : "");
+    $("message").lang = lang ?? "";
+    return (lang ? all[lang] : doc.message) ?? "";
+  };
+
+  const next = () => {
+    const from = doc.next && Date.parse(doc.next.from);
+    const until = doc.next?.until && Date.parse(doc.next.until);
+    if (!from || (until || from) < now()) return "";
+    const options = { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit", hourCycle };
+    return put(words.next, until ? Intl.DateTimeFormat(locale, options).formatRange(from, until) : format(from, options));
   };
 
   const show = () => {
     if (!doc) {
       if (!failing) return;
-      say("state", "State unknown");
-      say("detail", "This page can’t find out just now whether the site is open. It goes on asking. The link below leads to the site as soon as that is open.");
+      say("state", words.unknown);
+      say("detail", words.asking);
       return;
     }
     const open = doc.mode === "online";
-    const [label, big, detail] = progress();
+    const [label, big, detail, left] = progress();
     root.dataset.mode = doc.mode;
-    document.title = open ? "Open: " + tab : tab;
-    say("title", open ? "The site is open" : heading);
+    document.title = open ? put(words.tab, tab) : tab;
+    say("title", open ? words.opened : heading);
     if ($("lead")) $("lead").hidden = open;
-    say("state", open ? "Open" : "Closed for maintenance");
+    say("state", open ? words.open : words.closed);
     say("label", label);
     say("big", big);
+    $("progress").hidden = !(left >= 0 && left <= 1);
+    if (left >= 0) $("progress").value = 1 - left;
     say("detail", detail);
-    say("message", open ? "" : doc.messages?.[root.lang] ?? doc.message ?? "");
+    say("message", open ? "" : message());
     $("admin").hidden = doc.mode !== "admin";
-    say("since", (open ? "Open since " : "Closed since ") + time(Date.parse(doc.since)) + ". Times are in " + zone() + ".");
-    say("news", failing ? "No news since " + time(heard) + ". This page goes on asking." : open ? "" : "This page keeps itself up to date.");
+    say("since", put(open ? words.reopened : words.since, time(Date.parse(doc.since))));
+    say("next", next());
+    say("zone", put(words.zone, zone()));
+    say("news", failing ? put(words.stale, time(heard)) : !open ? words.back : due ? words.moment : "");
   };
 
   const isText = (v) => v == null || typeof v === "string";
   const isTime = (v) => typeof v === "string" && !Number.isNaN(Date.parse(v));
   const readable = (d) => d?.version === 1 && ["online", "admin", "offline"].includes(d.mode) && Number.isInteger(d.seq) &&
     isTime(d.since) && (d.expectedUntil == null || isTime(d.expectedUntil)) &&
-    isText(d.message) && isText(d.messages?.[root.lang]);
+    isText(d.message) && Object.values(d.messages ?? {}).every(isText);
 
   const ask = async () => {
     clearTimeout(timer);

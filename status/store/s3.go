@@ -76,6 +76,9 @@ func (s *s3Store) Put(ctx context.Context, key string, data []byte, meta Meta, c
 	if meta.CacheControl != "" {
 		in.CacheControl = &meta.CacheControl
 	}
+	if meta.Encoding != "" {
+		in.ContentEncoding = &meta.Encoding
+	}
 	switch {
 	case cond.absent:
 		in.IfNoneMatch = aws.String("*")

@@ -66,6 +66,8 @@ type Object struct {
 type Meta struct {
 	ContentType  string // MIME type
 	CacheControl string // RFC 9111, section 5.2
+	// Encoding is what the data is compressed with, as in Content-Encoding (RFC 9110, section 8.4).
+	Encoding string
 }
 
 // Condition says when a Put may write. Make one with Always, IfAbsent or IfMatch; the zero Condition

@@ -3,6 +3,7 @@
   const { elements: bar } = document.getElementById("bar");
   const page = document.getElementById("page");
   const fault = document.getElementById("fault");
+  const remark = document.getElementById("remark");
   const keep = "conforma-status preview";
   let sites = [];
 
@@ -16,12 +17,14 @@
 
   const show = () => {
     const { path, languages } = site();
-    options(bar.language, languages, (l) => l || "main");
+    options(bar.language, languages);
     page.style.width = bar.width.value;
+    // The main page would hand over to the language that this browser asks for.
+    localStorage["conforma-status language"] = bar.language.value;
     // In a sandbox without scripts the page is as it is without JavaScript.
     if (bar.script.checked) page.removeAttribute("sandbox");
     else page.setAttribute("sandbox", "allow-same-origin");
-    page.src = "/" + [path, bar.language.value].filter(Boolean).map((p) => p + "/").join("");
+    page.src = "/" + [path, bar.language.value === languages[0] ? "" : bar.language.value].filter(Boolean).map((p) => p + "/").join("");
   };
 
   const choose = async () => {
@@ -37,8 +40,11 @@
   } catch {}
 
   new EventSource("/.preview/events").onmessage = async ({ data }) => {
-    fault.textContent = JSON.parse(data);
-    fault.hidden = !fault.textContent;
+    const [wrong, remarks] = JSON.parse(data);
+    fault.textContent = wrong;
+    fault.hidden = !wrong;
+    remark.textContent = remarks ?? "";
+    remark.hidden = !remarks;
     sites = await (await fetch("/.preview/sites")).json();
     options(bar.site, sites.map((s) => s.name));
     await choose();

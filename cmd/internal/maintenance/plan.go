@@ -21,10 +21,13 @@ type Request struct {
 	Mode    status.Mode
 	Sites   []config.Site
 	ETA     *time.Time // nil keeps the one that is announced
-	Message *string    // likewise
-	Reason  string     // for the record, not for visitors
-	Force   bool       // go on where the configuration of nginx is known to have holes
-	DryRun  bool
+	Message *string    // likewise; that for readers of any language
+	// Messages are those for readers of one language, by BCP 47 tag. Message and Messages together replace what is
+	// announced; where both are nil that stays.
+	Messages map[string]string
+	Reason   string // for the record, not for visitors
+	Force    bool   // go on where the configuration of nginx is known to have holes
+	DryRun   bool
 	// Drain is how long to wait for what was let in earlier; after it what is left is cut, unless NoCut is set.
 	Drain time.Duration
 	NoCut bool
@@ -228,8 +231,8 @@ func next(was status.Document, s config.Site, req Request, now time.Time) status
 	if req.ETA != nil {
 		d.ExpectedUntil = req.ETA
 	}
-	if req.Message != nil {
-		d.Message = req.Message
+	if req.Message != nil || req.Messages != nil {
+		d.Message, d.Messages = req.Message, req.Messages
 	}
 	return d
 }

@@ -193,7 +193,8 @@ func TestNext(t *testing.T) {
 		"closing, with words":           {was(status.Online), Request{Mode: status.Admin, ETA: &eta, Message: &message}, words{later, &eta, &message, 0}},
 		"closed otherwise":              {was(status.Offline), Request{Mode: status.Admin}, words{began, &eta, &message, 1}},
 		"closed otherwise, a new ETA":   {was(status.Admin), Request{Mode: status.Offline, ETA: &newETA}, words{began, &newETA, &message, 1}},
-		"still closed, a new message":   {was(status.Offline), Request{Mode: status.Offline, Message: &newMessage}, words{began, &eta, &newMessage, 1}},
+		"still closed, a new message":   {was(status.Offline), Request{Mode: status.Offline, Message: &newMessage}, words{began, &eta, &newMessage, 0}}, // what was said before in Portuguese holds no more
+		"still closed, in a language":   {was(status.Offline), Request{Mode: status.Offline, Messages: map[string]string{"fr": "Bientôt.", "es": "Pronto."}}, words{began, &eta, nil, 2}},
 		"opening clears":                {was(status.Offline), Request{Mode: status.Online}, words{later, nil, nil, 0}},
 		"still open":                    {was(status.Online), Request{Mode: status.Online}, words{began, nil, nil, 0}},
 		"opening from admin clears too": {was(status.Admin), Request{Mode: status.Online}, words{later, nil, nil, 0}},

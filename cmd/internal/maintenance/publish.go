@@ -104,7 +104,11 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 		done, err := h.publishRecord(ctx, s, &r)
 		return done.doc, done.put, err
 	}
-	d := unknown(s, h.Clock.Now())
+	d, err := h.published(ctx, s) // mostly it is there: nothing has to be sent to find that out
+	if !errors.Is(err, store.ErrNotFound) {
+		return d, false, err
+	}
+	d = unknown(s, h.Clock.Now())
 	d.Seq = 1
 	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), statusMeta, store.IfAbsent())
 	if errors.Is(err, store.ErrPrecondition) {

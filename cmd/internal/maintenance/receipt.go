@@ -33,16 +33,18 @@ type Receipt struct {
 	Since         time.Time   `json:"since"`
 	ExpectedUntil *time.Time  `json:"expectedUntil"`
 	Message       *string     `json:"message"`
-	PageURL       string      `json:"pageUrl"`
-	ClosedAt      *time.Time  `json:"closedAt"`  // when nginx was seen to be shut; null while the site is online
-	SafeSince     *time.Time  `json:"safeSince"` // since when it is safe to take a snapshot; null when it isn't
-	Drained       int         `json:"drained"`   // connections that ended by themselves
-	Cut           int         `json:"cut"`       // connections that were cut
-	Left          int         `json:"left"`      // connections, and workers that can't be looked at, that are still there
-	Published     bool        `json:"published"`
-	Steps         []StepTime  `json:"steps"` // never null
-	Warnings      []string    `json:"warnings"`
-	Error         string      `json:"error,omitempty"`
+	// Messages are those in one language each, by BCP 47 tag; null when there are none.
+	Messages  map[string]string `json:"messages"`
+	PageURL   string            `json:"pageUrl"`
+	ClosedAt  *time.Time        `json:"closedAt"`  // when nginx was seen to be shut; null while the site is online
+	SafeSince *time.Time        `json:"safeSince"` // since when it is safe to take a snapshot; null when it isn't
+	Drained   int               `json:"drained"`   // connections that ended by themselves
+	Cut       int               `json:"cut"`       // connections that were cut
+	Left      int               `json:"left"`      // connections, and workers that can't be looked at, that are still there
+	Published bool              `json:"published"`
+	Steps     []StepTime        `json:"steps"` // never null
+	Warnings  []string          `json:"warnings"`
+	Error     string            `json:"error,omitempty"`
 
 	// Claim stands for this change, see Request.Claims.
 	Claim string `json:"-"`
@@ -70,5 +72,6 @@ func (r *Receipt) fail(outcome Outcome, err error) {
 
 // describe fills in what the document says.
 func (r *Receipt) describe(d status.Document) {
-	r.Seq, r.Since, r.ExpectedUntil, r.Message, r.PageURL = d.Seq, d.Since, d.ExpectedUntil, d.Message, d.PageURL
+	r.Seq, r.Since, r.ExpectedUntil, r.PageURL = d.Seq, d.Since, d.ExpectedUntil, d.PageURL
+	r.Message, r.Messages = d.Message, d.Messages
 }

@@ -34,10 +34,12 @@ type Wanted struct {
 	Since         *time.Time  `json:"since"`
 	ExpectedUntil *time.Time  `json:"expectedUntil"`
 	Message       *string     `json:"message"`
-	Seq           uint64      `json:"seq"`
-	Revision      string      `json:"revision,omitempty"`
-	ClosedAt      *time.Time  `json:"closedAt"`
-	SafeSince     *time.Time  `json:"safeSince"` // null while the site is open, or something may still be under way
+	// Messages are those in one language each, by BCP 47 tag; null when there are none.
+	Messages  map[string]string `json:"messages"`
+	Seq       uint64            `json:"seq"`
+	Revision  string            `json:"revision,omitempty"`
+	ClosedAt  *time.Time        `json:"closedAt"`
+	SafeSince *time.Time        `json:"safeSince"` // null while the site is open, or something may still be under way
 }
 
 // OnDisk is what the rendered rules say that nginx would read.
@@ -71,7 +73,7 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 	d := r.Document
 	v := View{
 		Site: s.Name, Mode: d.Mode, Drift: []string{},
-		Wanted: Wanted{Mode: d.Mode, OnRecord: known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Seq: d.Seq, Revision: r.Revision, ClosedAt: r.ClosedAt, SafeSince: r.SafeSince},
+		Wanted: Wanted{Mode: d.Mode, OnRecord: known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Messages: d.Messages, Seq: d.Seq, Revision: r.Revision, ClosedAt: r.ClosedAt, SafeSince: r.SafeSince},
 		OnDisk: OnDisk{Mode: f.diskMode, Revision: f.diskRev, Closed: f.shut},
 	}
 	if known {

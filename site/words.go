@@ -1,0 +1,108 @@
+package site
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/msupply-foundation/conforma-status/content"
+)
+
+// words are the sentences of the page itself, by name.
+type words map[string]string
+
+// slots names the sentences that the page itself says, with what each of them has room for: {time} and so on, and
+// [text] for a link. Those of the built-in content.FS are what other content falls back to.
+var slots = map[string][]string{
+	// In the page as it is built.
+	"state": nil, "which": nil, "go": nil, "admin": {"[]"}, "contact": {"{contact}"}, "languages": nil,
+	// Put there by its script.
+	"closed": nil, "in": nil, "soon": nil, "planned": {"{time}"}, "late": nil, "missed": {"{time}"}, "none": nil, "later": nil,
+	"since": {"{time}"}, "back": nil, "open": nil, "opened": nil, "tab": {"{title}"}, "welcome": nil, "over": nil, "moment": nil,
+	"reopened": {"{time}"}, "next": {"{time}"}, "zone": {"{zone}"}, "unknown": nil, "asking": nil, "stale": {"{time}"},
+}
+
+// built are the sentences that the page's script doesn't need.
+var built = []string{"state", "which", "go", "admin", "contact", "languages"}
+
+var slot = regexp.MustCompile(`\{[^{}]*\}|\[[^\[\]]+\]`)
+
+// misfit says what is wrong with the text of the sentence of that name, "" for nothing.
+func misfit(name, text string) string {
+	var found []string
+	for _, s := range slot.FindAllString(text, -1) {
+		if strings.HasPrefix(s, "[") {
+			s = "[]"
+		}
+		found = append(found, s)
+	}
+	slices.Sort(found)
+	want := slots[name]
+	if slices.Equal(slices.Compact(found), want) && (len(want) == 0 || want[0] != "[]" || strings.Count(text, "[") == 1) {
+		return ""
+	}
+	switch {
+	case len(want) == 0:
+		return fmt.Sprintf("has no room for %s", strings.Join(found, ", "))
+	case want[0] == "[]":
+		return "wants one part in [brackets], the link"
+	}
+	return fmt.Sprintf("wants %s in it, and nothing else in braces or brackets", want[0])
+}
+
+// builtIn returns the sentences of the built-in content by language. They are complete: a test sees to it.
+var builtIn = sync.OnceValue(func() map[string]words {
+	sources, faults, err := readSources([]layer{{FS: content.FS}})
+	if err != nil || len(faults) > 0 {
+		panic(fmt.Sprintf("site: the built-in content: %v %v", err, faults))
+	}
+	out := map[string]words{}
+	for _, s := range sources {
+		out[s.lang] = s.matter.words
+	}
+	return out
+})
+
+// fallBack returns own with what it lacks, in the same language where that is built in, else in English. It names
+// what is in English though the language is another.
+func fallBack(own words, lang string) (all words, english []string) {
+	all = maps.Clone(builtIn()["en"])
+	base, _, _ := strings.Cut(lang, "-")
+	same := words{}
+	for _, tag := range []string{base, lang} {
+		maps.Copy(same, builtIn()[tag])
+	}
+	maps.Copy(same, own)
+	maps.Copy(all, same)
+	for name := range slots {
+		if _, ok := same[name]; !ok {
+			english = append(english, name)
+		}
+	}
+	slices.Sort(english)
+	return all, english
+}
+
+// forScript is what the page's script says, as JSON.
+func (w words) forScript() string {
+	out := maps.Clone(w)
+	for _, name := range built {
+		delete(out, name)
+	}
+	data, err := json.Marshal(out)
+	if err != nil {
+		panic("site: marshal words: " + err.Error()) // strings only
+	}
+	return string(data)
+}
+
+// admin is the sentence about logging in, with its link.
+func (w words) admin(login string) markup {
+	before, rest, _ := strings.Cut(w["admin"], "[")
+	text, after, _ := strings.Cut(rest, "]")
+	return fill(`%s<a href="%s">%s</a>%s`, before, login, text, after)
+}
