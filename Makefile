@@ -4,14 +4,18 @@
 .ONESHELL:
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: build demo test soak lint publish bench clean help need-go need-demo need-test need-web need-lint
+.PHONY: build demo test soak lint publish bench deb release clean help need-go need-demo need-test need-web need-soak need-lint
 
 BIN         := bin/conforma-status
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT      ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+export VERSION COMMIT SOURCE_DATE_EPOCH
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MODULES     := . deploy/e2e
 TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin
-SCRIPTS     := .ci/run $(wildcard deploy/*.sh deploy/*/*.sh) $(addprefix deploy/e2e/testdata/conforma/,docker sudo)
+SCRIPTS     := .ci/run $(wildcard deploy/*.sh deploy/*/*.sh deploy/package/p*inst deploy/package/p*rm) \
+  $(addprefix deploy/e2e/testdata/conforma/,docker sudo) deploy/systemd/conforma-status-generator
 
 # What all the fuzz targets together may take in "make soak", and one of them at most, in seconds.
 FUZZ_TIME     := 120
@@ -23,7 +27,7 @@ export CONFORMA_STATUS_BIN := $(CURDIR)/$(BIN)
 
 ## build: bin/conforma-status
 build: need-go
-	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./cmd/conforma-status
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)" -o $(BIN) ./cmd/conforma-status
 
 ## demo: the whole thing on this machine, on loopback
 demo: need-demo build
@@ -40,7 +44,7 @@ test: need-web build
 	echo "make test: all tests passed"
 
 ## soak: what takes longer: the soak tests and a while of every fuzz target
-soak: need-web build
+soak: need-web need-soak build
 	@(cd deploy/e2e && go test -race -count=1 -timeout 18m -tags soak -run '^TestSoak' ./...)
 	targets=$$(for module in $(MODULES); do
 	  (cd $$module && go test -list '^Fuzz' ./...) | awk -v dir=$$module \
@@ -87,6 +91,14 @@ bench: need-web build
 	go build -o ../../bin/benchtable ./internal/benchtable
 	../../bin/benchtable $(if $(UPDATE),-update ../../README.md)
 
+## deb: the Debian package, in dist/ (ARCH=arm64 for another architecture than this machine's)
+deb: need-go
+	@deploy/package/build.sh deb $(ARCH)
+
+## release: archives and packages for amd64 and arm64 with their checksums, in dist/; the same source gives the same bytes
+release: need-go
+	@deploy/package/build.sh release
+
 ## clean: remove what was built
 clean:
 	@rm -rf bin dist coverage
@@ -103,7 +115,7 @@ need-demo: need-go
 
 # The race detector needs a C compiler.
 need-test: need-go
-	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl)
+	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl strace:strace)
 
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their
 # own scripts don't run.
@@ -114,6 +126,10 @@ need-web: need-test
 	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	  cp package-lock.json node_modules/installed
 	done
+
+# A Debian of its own, in which the package lives.
+need-soak: need-go
+	@$(call need,debootstrap:debootstrap)
 
 need-lint: need-go
 	@$(call need,shellcheck:shellcheck)

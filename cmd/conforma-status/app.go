@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -50,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "conforma-status", Short: helpRoot, Long: helpRootLong, Version: version,
+		Use: "conforma-status", Short: helpRoot, Long: helpRootLong, Version: fmt.Sprintf(wordVersion, version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH),
 		SilenceErrors: true, SilenceUsage: true,
 		// Whatever cobra itself complains of is a mistake in the command line.
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -71,65 +72,65 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 	return nil
 }
 
-// putInPlace writes the configuration, the rules and the include lines, or leaves everything as it was.
+// putInPlace writes the rules, the include lines and, when nginx takes them, the configuration; or it leaves everything as it was.
+// Whenever it is killed, nginx has all that it includes, and the next call does the rest.
 func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.Line, confDir string) (err error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return failed(err, fileHint(err))
-	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if errors.Is(err, fs.ErrExist) {
+	was, err := os.ReadFile(file)
+	switch {
+	case err == nil && !config.Empty(was):
 		return failed(fmt.Errorf(wordInitThere, file), hintInitThere)
-	}
-	if err != nil {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return failed(err, fileHint(err))
 	}
-	var undo []func() error
-	defer func() {
-		if err == nil {
-			return
-		}
-		for i := len(undo) - 1; i >= 0; i-- {
-			if undone := undo[i](); undone != nil {
-				a.ui.warn(undone.Error())
-			}
-		}
-	}()
-	undo = append(undo, func() error { return os.Remove(file) })
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return failed(err, fileHint(err))
-	}
-	c, _, err := config.Load(file)
-	if err != nil {
-		return unreadable(err)
+	c, faults := config.Parse(file, []byte(text))
+	if core := faults.Of(config.Core); len(core) > 0 {
+		return unreadable(core)
 	}
 	h, err := a.host(c)
 	if err != nil {
 		return err
 	}
-	_, missing := os.Stat(confDir)
-	rendered, err := h.Render(ctx, confDir)
-	undo = append(undo, func() error {
-		if errors.Is(missing, fs.ErrNotExist) {
-			return os.RemoveAll(confDir)
-		}
-		for _, path := range rendered {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	rendered, err := h.Rendered()
 	if err != nil {
 		return a.stateError(err)
 	}
-	restore, err := setup.Add(lines, filepath.Join(confDir, "backup"))
+	rules := map[string][]byte{}
+	for path, data := range rendered {
+		rules[filepath.Join(confDir, path)] = data
+	}
+	backups := filepath.Join(confDir, "backup")
+	var undo []func() error
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, step := range slices.Backward(undo) {
+			if undone := step(); undone != nil {
+				a.ui.warn(undone.Error())
+			}
+		}
+	}()
+	if _, missing := os.Lstat(confDir); errors.Is(missing, fs.ErrNotExist) {
+		undo = append(undo, func() error { return os.RemoveAll(confDir) })
+	}
+	remove, err := nginxconf.Install(rules)
+	if err != nil {
+		return failed(fmt.Errorf("put the rules in place: %w", err), fileHint(err))
+	}
+	undo = append(undo, remove)
+	restore, err := setup.Add(lines, backups)
 	undo = append(undo, restore)
 	if err != nil {
 		return failed(err, fileHint(err))
 	}
 	if err := h.Nginx.Test(ctx); err != nil {
 		return failed(err, hintInitUndone)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return failed(err, fileHint(err))
+	}
+	if err := nginxconf.WriteFile(file, []byte(text), 0o644); err != nil {
+		return failed(err, fileHint(err))
 	}
 	return nil
 }

@@ -3,8 +3,11 @@ package main
 
 import "os"
 
-// version is set by the linker.
-var version = "dev"
+// Both are set by the linker.
+var (
+	version = "dev"
+	commit  = "unknown"
+)
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))

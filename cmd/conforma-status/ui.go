@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 // What is said when something is asked for that can't be.
 const (
+	wordVersion           = "%s (commit %s, %s, %s/%s)"
 	wordUnknownCommand    = "there is no command %q"
 	wordUnknownSite       = "%s: there is no site %q"
 	wordWhichSite         = "there are several sites: say which with --site, or --all"
@@ -76,12 +78,13 @@ const (
 	hintOpenLater         = "see what it said, then run it again, or open the site with: conforma-status set online"
 	hintUnanswered        = "see why the application does not answer, then open the site with: conforma-status set online"
 	hintClaimed           = "it stays closed: see who closed it and why, then open it with: conforma-status set online"
-	hintRoot              = "run it as root (sudo), or as the user who owns the state directory and nginx's files"
+	hintRoot              = "run it as root (sudo), by su where there is no sudo, or as the user who owns the state directory and nginx's files"
 	hintModule            = "root may do that, so a security module (AppArmor, SELinux) or a sandbox refuses it: journalctl -k | grep -e apparmor -e avc says which rule"
 	hintHidden            = "mount /proc (mount -t proc proc /proc), or run it as root where it hides other users' processes; without it nobody can prove that nothing of before is left"
 	hintPIDFile           = "name in [nginx] the pid_file, and the commands, of the nginx that serves the site; conforma-status doctor says which one that is"
 	hintNoRoom            = "make room on that file system, then repeat this command"
 	hintReadOnly          = "that file system is mounted read-only: remount it, then repeat this command"
+	hintMountPoint        = "the file is a mount point of its own, and can't be replaced: mount the directory that it is in instead"
 	hintHoles             = "include the site's rules first in each server {} that leads to it, and take out of it what keeps the gate out, or say --force if it is known and harmless"
 	hintNotShut           = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
 )
@@ -130,7 +133,7 @@ func (u *ui) fail(err error) {
 		hints = append(hints, hintFaults)
 	}
 	if errors.Is(err, config.ErrNoFile) {
-		hints = append(hints, "write one there, or name another with --config or CONFORMA_STATUS_CONFIG")
+		hints = append(hints, hintNoFile())
 	}
 	u.problem(err.Error(), hints)
 	if u.json {
@@ -141,6 +144,14 @@ func (u *ui) fail(err error) {
 			Hints   []string `json:"hints"`
 		}{1, []string{}, err.Error(), append([]string{}, hints...)})
 	}
+}
+
+// hintNoFile is what to do where there is no configuration. dpkg has the package's beside its place until the package is configured.
+func hintNoFile() string {
+	if _, err := os.Stat(config.DefaultFile + ".dpkg-new"); err == nil {
+		return "the package is half installed; finish that: sudo dpkg --configure -a"
+	}
+	return "write one there (conforma-status init guesses it), or name another with --config or CONFORMA_STATUS_CONFIG"
 }
 
 func (u *ui) problem(text string, hints []string) {

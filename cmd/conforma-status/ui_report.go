@@ -131,6 +131,8 @@ func fileHint(err error) string {
 		return hintNoRoom
 	case errors.Is(err, syscall.EROFS):
 		return hintReadOnly
+	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.EXDEV): // from rename(2)
+		return hintMountPoint
 	}
 	return ""
 }

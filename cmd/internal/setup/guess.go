@@ -29,52 +29,72 @@ func ReadPort(text string) string {
 	return port
 }
 
-// Site is one server {} and what it is taken for.
+// Site is what a server {} is taken for, or several that lead to the same application.
 type Site struct {
-	nginxconf.Found
-	Name    string
-	AppURL  string
-	EnvFile string // "" where none has the port of its upstream: it may be no Conforma
-	Chosen  bool   // whether it is to be a site; the others are written out as comments
+	nginxconf.Found                   // the first of them, or the first with TLS
+	Servers         []nginxconf.Found // all of them
+	Name            string
+	AppURL          string
+	EnvFile         string // "" where none has the port of its upstream: it may be no Conforma
+	Chosen          bool   // whether it is to be a site; the others are written out as comments
 }
 
-// Guess takes each server {} for a site. Where there are Conforma's env files, only those that belong to one are chosen.
+// Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env files, only those
+// that belong to one are chosen; otherwise all but what looks like a Grafana.
 func Guess(inv nginxconf.Inventory, envs []EnvFile) []Site {
 	var sites []Site
-	taken := map[string]bool{}
-	found := false
 	for _, f := range inv.Servers {
-		host, port, err := net.SplitHostPort(f.Listen)
-		if err != nil {
+		if _, _, err := net.SplitHostPort(f.Listen); err != nil {
 			continue
 		}
-		s := Site{Found: f}
+		i := slices.IndexFunc(sites, func(s Site) bool {
+			return slices.ContainsFunc(s.Upstreams, func(up string) bool { return slices.Contains(f.Upstreams, up) })
+		})
+		if i < 0 {
+			sites = append(sites, Site{Found: f, Servers: []nginxconf.Found{f}})
+			continue
+		}
+		s := &sites[i]
+		s.Servers = append(s.Servers, f)
+		first, second := s.Found, f
+		if f.TLS && !s.TLS {
+			first, second = f, s.Found
+		}
+		for _, up := range second.Upstreams {
+			if !slices.Contains(first.Upstreams, up) {
+				first.Upstreams = append(slices.Clone(first.Upstreams), up)
+			}
+		}
+		s.Found = first
+	}
+	taken := map[string]bool{}
+	found := false
+	for i := range sites {
+		s := &sites[i]
+		host, port, _ := net.SplitHostPort(s.Listen) // seen above
 		name := "localhost"
-		if len(f.Names) > 0 {
-			name = f.Names[0]
+		if len(s.Names) > 0 {
+			name = s.Names[0]
 		} else if host != "*" && host != "" {
 			name = host
 		}
 		s.AppURL = "http://" + name
-		if f.TLS {
+		if s.TLS {
 			s.AppURL = "https://" + name
 		}
-		if f.TLS && port != "443" || !f.TLS && port != "80" {
+		if s.TLS && port != "443" || !s.TLS && port != "80" {
 			s.AppURL += ":" + port
 		}
-		s.Name = strings.Trim(unnamed.ReplaceAllString(strings.SplitN(name, ".", 2)[0], "-"), "-_")
-		for _, up := range f.Upstreams {
+		s.Name = siteName(strings.SplitN(name, ".", 2)[0])
+		for _, up := range s.Upstreams {
 			_, upPort, _ := net.SplitHostPort(up)
 			i := slices.IndexFunc(envs, func(e EnvFile) bool { return e.Port != "" && e.Port == upPort })
 			if i >= 0 {
 				s.EnvFile = envs[i].Path
-				s.Name = strings.Trim(unnamed.ReplaceAllString(strings.TrimSuffix(filepath.Base(s.EnvFile), ".env"), "-"), "-_")
+				s.Name = siteName(strings.TrimSuffix(filepath.Base(s.EnvFile), ".env"))
 				found = true
 				break
 			}
-		}
-		if s.Name == "" {
-			s.Name = "site"
 		}
 		if taken[s.Name] {
 			s.Name += "-" + port
@@ -83,16 +103,33 @@ func Guess(inv nginxconf.Inventory, envs []EnvFile) []Site {
 			s.Name = fmt.Sprintf("%s-%d", base, n)
 		}
 		taken[s.Name] = true
-		sites = append(sites, s)
 	}
 	for i := range sites {
-		sites[i].Chosen = !found || sites[i].EnvFile != ""
+		sites[i].Chosen = sites[i].EnvFile != "" || !found && !sites[i].isGrafana()
 	}
 	return sites
 }
 
+// isGrafana reports whether the site has a Grafana's default port behind it, or its name.
+func (s Site) isGrafana() bool {
+	text := strings.ToLower(strings.Join(s.Names, " ") + " " + filepath.Base(s.At.File))
+	return strings.Contains(text, "grafana") || slices.ContainsFunc(s.Upstreams, func(up string) bool { return strings.HasSuffix(up, ":3000") })
+}
+
 // unnamed is what the name of a site may not hold.
 var unnamed = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// siteName makes the name of a site of a word: at most 63 letters, digits, - and _, and room for a port.
+func siteName(word string) string {
+	name := strings.Trim(unnamed.ReplaceAllString(word, "-"), "-_")
+	if len(name) > 50 {
+		name = name[:50]
+	}
+	if name == "" {
+		return "site"
+	}
+	return name
+}
 
 // ConfDir is where the rules go: beside nginx's main configuration.
 func ConfDir(inv nginxconf.Inventory) string {
@@ -119,8 +156,15 @@ page_url = "https://maintenance.example.org"    # CHANGE: where the store's root
 		if !s.Chosen {
 			mark = "# "
 		}
-		fmt.Fprintf(&b, "\n# The server {} at %s.\n", s.At)
-		if !s.Chosen {
+		b.WriteString("\n")
+		for _, f := range s.Servers {
+			fmt.Fprintf(&b, "# The server {} at %s.\n", f.At)
+		}
+		switch {
+		case s.Chosen:
+		case s.isGrafana():
+			b.WriteString("# GUESSED: a Grafana, by its port or its name. Take the # away to make it a site.\n")
+		default:
 			b.WriteString("# GUESSED: no Conforma, because no env file has the port of its upstream. Take the # away to make it a site.\n")
 		}
 		host, port, _ := net.SplitHostPort(s.Listen)

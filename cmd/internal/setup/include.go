@@ -3,10 +3,14 @@ package setup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+
+	"github.com/google/renameio/v2"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 )
@@ -25,8 +29,11 @@ func Lines(inv nginxconf.Inventory, sites []Site) []Line {
 		out = append(out, Line{inv.HTTP, "include " + http + ";"})
 	}
 	for _, s := range sites {
-		if file := nginxconf.SiteFile(dir, s.Name); s.Chosen && !slices.Contains(s.Files, file) {
-			out = append(out, Line{s.At, "include " + file + ";"})
+		file := nginxconf.SiteFile(dir, s.Name)
+		for _, f := range s.Servers {
+			if l := (Line{f.At, "include " + file + ";"}); s.Chosen && !slices.Contains(f.Files, file) && !slices.Contains(out, l) {
+				out = append(out, l)
+			}
 		}
 	}
 	return out
@@ -57,51 +64,93 @@ func insert(text string, lines []Line) (string, error) {
 	return strings.Join(rows, ""), nil
 }
 
-// Add adds the lines to nginx's files, keeps each file as it was below backups, and returns what puts them back. A file
-// that is a symbolic link stays one.
+// Add adds the lines to nginx's files, each file at once and whole, in the order of the lines. It keeps each as it was below backups,
+// and returns what puts them back. A file that is a symbolic link stays one; owner and mode stay.
 func Add(lines []Line, backups string) (undo func() error, err error) {
-	was := map[string][]byte{}
-	modes := map[string]os.FileMode{}
+	type edited struct {
+		path, copied string
+		was          []byte
+		info         os.FileInfo
+	}
+	var done []edited
 	undo = func() error {
 		var errs []error
-		for path, data := range was {
-			errs = append(errs, nginxconf.WriteFile(path, data, modes[path]))
+		for _, e := range slices.Backward(done) {
+			errs = append(errs, replace(e.path, e.was, e.info), os.Remove(e.copied))
 		}
+		_ = os.Remove(backups) // unless there is more in it
 		return errors.Join(errs...)
 	}
+	var paths []string
 	byFile := map[string][]Line{}
 	for _, l := range lines {
 		path, err := filepath.EvalSymlinks(l.At.File)
 		if err != nil {
 			return undo, fmt.Errorf("add the include lines: %w", err)
 		}
-		byFile[path] = append(byFile[path], l)
+		if len(byFile[path]) == 0 {
+			paths = append(paths, path)
+		}
+		l.At.File = path // one file may be included by several links
+		if !slices.Contains(byFile[path], l) {
+			byFile[path] = append(byFile[path], l)
+		}
 	}
-	for path, own := range byFile {
-		info, err := os.Stat(path)
-		if err != nil {
-			return undo, fmt.Errorf("add the include lines: %w", err)
-		}
+	for _, path := range paths {
 		data, err := os.ReadFile(path)
+		info, unseen := os.Stat(path)
+		if err = errors.Join(err, unseen); err != nil {
+			return undo, fmt.Errorf("add the include lines: %w", err)
+		}
+		text, err := insert(string(data), byFile[path])
 		if err != nil {
 			return undo, fmt.Errorf("add the include lines: %w", err)
 		}
-		text, err := insert(string(data), own)
+		copied, err := keep(path, data, info, backups)
 		if err != nil {
-			return undo, fmt.Errorf("add the include lines: %w", err)
-		}
-		if err := os.MkdirAll(backups, 0o755); err != nil {
 			return undo, fmt.Errorf("keep nginx's files: %w", err)
 		}
-		// Not beside the file: what lies there may be included by a pattern.
-		copied := filepath.Join(backups, strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "-"))
-		if err := nginxconf.WriteFile(copied, data, info.Mode().Perm()); err != nil {
-			return undo, fmt.Errorf("keep nginx's files: %w", err)
-		}
-		was[path], modes[path] = data, info.Mode().Perm()
-		if err := nginxconf.WriteFile(path, []byte(text), info.Mode().Perm()); err != nil {
+		done = append(done, edited{path, copied, data, info})
+		if err := replace(path, []byte(text), info); err != nil {
 			return undo, fmt.Errorf("add the include lines: %w", err)
 		}
 	}
 	return undo, nil
+}
+
+// keep copies a file of nginx's to the directory of backups, beside earlier copies. Not beside the file: what lies there may be included
+// by a pattern.
+func keep(path string, data []byte, info os.FileInfo, backups string) (copied string, err error) {
+	if err := os.MkdirAll(backups, 0o755); err != nil {
+		return "", err
+	}
+	base := filepath.Join(backups, strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "-"))
+	copied = base
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(copied); errors.Is(err, fs.ErrNotExist) {
+			return copied, nginxconf.WriteFile(copied, data, info.Mode().Perm())
+		}
+		copied = fmt.Sprintf("%s.%d", base, n)
+	}
+}
+
+// replace replaces a file by one with the same owner and mode.
+func replace(path string, data []byte, info os.FileInfo) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(info.Mode().Perm()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Cleanup() }() // does nothing once the file is in place
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && (int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid()) {
+		if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return err
+	}
+	return nginxconf.SyncDir(filepath.Dir(path))
 }

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Builds dist/: build.sh deb [ARCH] makes the Debian package (of this machine's architecture, or amd64, arm64), build.sh release the
+# archives and packages of both, with checksums. What comes out depends on the source alone: two builds in different directories are the same
+# bytes. VERSION, COMMIT and SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/) say what is built; the
+# Makefile takes them from git. DIST is another place than dist/.
+set -euo pipefail
+umask 022
+export LC_ALL=C TZ=UTC
+: "${VERSION:?}" "${COMMIT:?}" "${SOURCE_DATE_EPOCH:?}"
+export SOURCE_DATE_EPOCH
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+dist=$(realpath -m "${DIST:-dist}")
+mkdir -p "$dist"
+
+# A Debian version begins with a digit, and what comes before a release sorts before it.
+case $VERSION in
+v[0-9]*) DEB_VERSION=${VERSION#v} ;;
+[0-9]*.*) DEB_VERSION=$VERSION ;;
+*) DEB_VERSION=0~git$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d.%H%M%S).$VERSION ;;
+esac
+DEB_VERSION=$(sed -E 's/-(alpha|beta|rc)/~\1/; s/-/+/g' <<<"$DEB_VERSION")
+export DEB_VERSION
+
+compile() { # ARCH OUT
+  CGO_ENABLED=0 GOOS=linux GOARCH=$1 GOFLAGS='' GOAMD64=v1 GOARM64=v8.0 go build -trimpath -buildvcs=false \
+    -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o "$2" ./cmd/conforma-status
+}
+
+# What is the same on every architecture: manual pages and completions, which a program for this one prints.
+common() {
+  mkdir -p "$work/common/man" "$work/common/completions"
+  compile "$(go env GOHOSTARCH)" "$work/conforma-status"
+  GOFLAGS='' go run -trimpath -buildvcs=false -tags man ./cmd/conforma-status "$work/common/man"
+  for shell in bash zsh fish; do "$work/conforma-status" completion "$shell" >"$work/common/completions/$shell"; done
+}
+
+# stage ARCH: what the package puts below /, with the files that it may not overwrite beside it.
+stage() {
+  STAGE=$work/$1 root=$work/$1/root
+  mkdir -p "$STAGE/etc" "$root"/usr/{bin,share/man/man1,share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
+    "$root"/usr/lib/systemd/{system,system-generators} "$root/usr/share/doc/conforma-status/examples"
+  if [ "$1" = "$(go env GOHOSTARCH)" ]; then cp "$work/conforma-status" "$root/usr/bin/"; else compile "$1" "$root/usr/bin/conforma-status"; fi
+  for page in "$work"/common/man/*; do gzip -9n <"$page" >"$root/usr/share/man/man1/${page##*/}.gz"; done
+  cp "$work/common/completions/bash" "$root/usr/share/bash-completion/completions/conforma-status"
+  cp "$work/common/completions/zsh" "$root/usr/share/zsh/vendor-completions/_conforma-status"
+  cp "$work/common/completions/fish" "$root/usr/share/fish/vendor_completions.d/conforma-status.fish"
+  cp deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.path deploy/systemd/*.timer "$root/usr/lib/systemd/system/"
+  cp deploy/systemd/conforma-status-generator "$root/usr/lib/systemd/system-generators/"
+  cp README.md deploy/*.md deploy/package/copyright "$root/usr/share/doc/conforma-status/"
+  cp deploy/*.sh "$root/usr/share/doc/conforma-status/examples/"
+  printf 'conforma-status (%s) stable; urgency=medium\n\n  * Built from commit %s.\n\n -- conforma-status maintainers <msupply-foundation@users.noreply.github.com>  %s\n' \
+    "$DEB_VERSION" "$COMMIT" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
+  cp deploy/package/config.toml deploy/package/nginx.conf "$STAGE/etc/"
+  cp deploy/logrotate/conforma-status "$STAGE/etc/logrotate"
+  cp deploy/package/postinst deploy/package/prerm deploy/package/postrm "$STAGE/"
+  find "$STAGE" -type d -exec chmod 755 {} +
+  find "$STAGE" -type f -exec chmod 644 {} +
+  chmod 755 "$root/usr/bin/conforma-status" "$root/usr/lib/systemd/system-generators/conforma-status-generator" "$STAGE"/post* "$STAGE/prerm"
+  find "$STAGE" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+}
+
+deb() { # ARCH
+  local out=$dist/conforma-status_${DEB_VERSION}_$1.deb top=$PWD
+  (cd "$work/$1" && ARCH=$1 go run "$nfpm" package --config "$top/deploy/package/nfpm.yaml" --packager deb --target "$out") >"$work/said" ||
+    { cat "$work/said" >&2; exit 1; }
+  echo "$out"
+}
+
+archive() { # ARCH
+  local name=conforma-status_${VERSION}_linux_$1
+  mkdir -p "$work/tar/$name"
+  cp -a "$work/$1/root/usr/bin/conforma-status" README.md "$work/tar/$name/"
+  cp -a deploy/systemd "$work/tar/$name/systemd"
+  cp -a "$work/common/man" "$work/common/completions" "$work/$1/etc" "$work/tar/$name/"
+  tar --sort=name --format=ustar --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+    -C "$work/tar" -cf - "$name" | gzip -9n >"$dist/$name.tar.gz"
+  echo "$dist/$name.tar.gz"
+}
+
+case ${1-} in
+deb)
+  arch=${2:-$(go env GOHOSTARCH)}
+  common
+  stage "$arch"
+  deb "$arch"
+  ;;
+release)
+  common
+  for arch in amd64 arm64; do
+    stage "$arch"
+    archive "$arch"
+    deb "$arch"
+  done
+  cd "$dist"
+  sha256sum conforma-status_"$VERSION"_linux_{amd64,arm64}.tar.gz conforma-status_"$DEB_VERSION"_{amd64,arm64}.deb >SHA256SUMS
+  echo "$dist/SHA256SUMS"
+  ;;
+*)
+  echo "usage: build.sh deb [ARCH] | release" >&2
+  exit 2
+  ;;
+esac
