@@ -67,8 +67,9 @@ func parseDump(dump []byte) ([]*directive, error) {
 		if err != nil {
 			return nil, err
 		}
-		files[f.name] = ds
-		names = append(names, f.name)
+		name := filepath.Clean(f.name)
+		files[name] = ds
+		names = append(names, name)
 	}
 	return resolve(files[names[0]], files, names, filepath.Dir(names[0]), 0)
 }
@@ -87,14 +88,18 @@ func resolve(ds []*directive, files map[string][]*directive, names []string, pre
 			if !filepath.IsAbs(pattern) {
 				pattern = filepath.Join(prefix, pattern)
 			}
-			pattern = strings.ReplaceAll(pattern, "[!", "[^") // glob(3) has both, package filepath one
+			pattern = strings.ReplaceAll(filepath.Clean(pattern), "[!", "[^") // glob(3) has both, package filepath one
 			for _, name := range names {
-				if ok, err := filepath.Match(filepath.Clean(pattern), filepath.Clean(name)); err == nil && ok {
+				ok := pattern == name
+				if !ok && strings.ContainsAny(pattern, `*?[\`) {
+					ok, _ = filepath.Match(pattern, name)
+				}
+				if ok {
 					inner, err := resolve(files[name], files, names, prefix, depth+1)
 					if err != nil {
 						return nil, err
 					}
-					out = append(out, &directive{name: "include", args: []string{filepath.Clean(name)}, file: d.file, line: d.line})
+					out = append(out, &directive{name: "include", args: []string{name}, file: d.file, line: d.line})
 					out = append(out, inner...)
 				}
 			}
@@ -180,6 +185,9 @@ const (
 	tokenWord = rune('w')
 )
 
+// endsWord are the characters that end a word that isn't quoted.
+var endsWord = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ';': true, '{': true}
+
 // token reads the next token by the rules of ngx_conf_read_token.
 func (p *confParser) token() (word string, kind rune, line int, err error) {
 	for {
@@ -220,7 +228,7 @@ func (p *confParser) token() (word string, kind rune, line int, err error) {
 			i += end
 			continue
 		}
-		if strings.IndexByte(" \t\r\n;{", c) >= 0 {
+		if endsWord[c] {
 			break
 		}
 	}
@@ -232,6 +240,12 @@ func (p *confParser) token() (word string, kind rune, line int, err error) {
 func (p *confParser) quoted(quote byte) (string, error) {
 	var b strings.Builder
 	for i := 1; i < len(p.rest); i++ {
+		n := strings.IndexAny(p.rest[i:], string([]byte{quote, '\\'}))
+		if n < 0 {
+			break
+		}
+		b.WriteString(p.rest[i : i+n])
+		i += n
 		c := p.rest[i]
 		if c == '\\' && i+1 < len(p.rest) {
 			next := p.rest[i+1]

@@ -11,6 +11,8 @@ import (
 // (NGX_CONF_BUFFER), with what is read around it.
 const maxParameter = 4000
 
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
 // Quote returns s as one parameter of an nginx directive, in double quotes. It returns an error for what
 // nginx has no safe way to write: a dollar sign, which begins a variable wherever a directive takes one
 // and can't be escaped, control characters, bytes that aren't UTF-8, and what is too long. The rules are those of
@@ -27,7 +29,7 @@ func Quote(s string) (string, error) {
 			return "", errors.New("a control character")
 		}
 	}
-	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	quoted := `"` + escapes.Replace(s) + `"`
 	if len(quoted) > maxParameter {
 		return "", fmt.Errorf("longer than %d bytes", maxParameter)
 	}

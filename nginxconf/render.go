@@ -156,24 +156,8 @@ type Site struct {
 const DoorHeader = "X-Conforma-Door"
 
 // Render returns the file that the operator includes first in the site's server {}. The same arguments
-// give the same bytes. It returns an error when a value has no safe spelling in nginx's configuration
-// (see Quote) or a login path is not one (see CheckLoginPath).
+// give the same bytes. It returns an error where Check does.
 func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
-	open, err := openPatterns(s.Preset, s.LoginPaths)
-	if err != nil {
-		return nil, fmt.Errorf("render %s: %w", s.Name, err)
-	}
-	shown := mode
-	if mode == status.Online { // these rules answer only while the closed file is there
-		shown = status.Offline
-	}
-	// What nginx says should the files be missing or unreadable: true of these rules, with no times.
-	fallback := status.Document{
-		Version: status.Version, Site: s.Name, Mode: mode, Since: time.Unix(0, 0), UpdatedAt: time.Unix(0, 0),
-		AppURL: s.AppURL, PageURL: s.PageURL,
-	}
-	shut := fallback
-	shut.Mode = shown
 	text := rule("head") + rule(string(mode)) + rule("answers")
 	if mode == status.Admin {
 		text += rule("gate")
@@ -187,11 +171,38 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 		remember = rememberAuth
 	}
 	text = strings.NewReplacer("{REMEMBER}", remember, "{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
-	var v values
+	v := s.values(mode)
+	v.plain("REVISION", revision)
+	out, err := v.fill(text)
+	if err != nil {
+		return nil, fmt.Errorf("render %s: %w", s.Name, err)
+	}
+	return out, nil
+}
+
+// Check returns an error when a value has no safe spelling in nginx's configuration (see Quote), alone or together with others,
+// or a login path is not one (see CheckLoginPath).
+func (s Site) Check() error { return s.values(status.Online).err }
+
+// values are what is put into the rules of a mode.
+func (s Site) values(mode status.Mode) *values {
+	shown := mode
+	if mode == status.Online { // these rules answer only while the closed file is there
+		shown = status.Offline
+	}
+	// What nginx says should the files be missing or unreadable: true of these rules, with no times.
+	fallback := status.Document{
+		Version: status.Version, Site: s.Name, Mode: mode, Since: time.Unix(0, 0), UpdatedAt: time.Unix(0, 0),
+		AppURL: s.AppURL, PageURL: s.PageURL,
+	}
+	shut := fallback
+	shut.Mode = shown
+	v := &values{}
+	open, err := openPatterns(s.Preset, s.LoginPaths)
+	v.err = err
 	v.plain("NAME", s.Name)
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
-	v.plain("REVISION", revision)
 	v.plain("COOKIE", gate.CookieName(s.Name))
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
@@ -199,11 +210,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	v.quoted("PAGE_URL", s.PageURL)
 	v.quoted("STATUS", string(bytes.TrimSpace(fallback.Marshal())))
 	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))
-	out, err := v.fill(text)
-	if err != nil {
-		return nil, fmt.Errorf("render %s: %w", s.Name, err)
-	}
-	return out, nil
+	return v
 }
 
 // openLines are the rules that let requests through without a token; patterns hold no quote and no backslash.
