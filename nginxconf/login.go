@@ -13,7 +13,7 @@ import (
 const segment = `[A-Za-z0-9_@~-][A-Za-z0-9._@~-]*`
 
 // query is what may follow a path that is open to everyone.
-const query = `([?].*)?$`
+const query = `(?:[?].*)?$`
 
 // presets holds, for each known application, what its login page needs in admin mode: patterns over the
 // method and the raw request line, as in "GET /login?next=/". Everything here must be harmless without a
@@ -22,11 +22,12 @@ var presets = map[string][]string{
 	// Conforma: a single-page app whose static files lie beside index.html; of its API only what the
 	// login page calls. GET /server/api/public/verify writes, so it is not here.
 	"conforma": {
-		`^(GET|HEAD) /(login(/` + segment + `)*)` + query,
-		`^(GET|HEAD) /(assets|fonts|images|static)/(` + segment + `/)*` + segment + query,
-		`^(GET|HEAD) /` + segment + `[.](css|gif|ico|jpg|js|json|map|png|svg|txt|webmanifest|webp|woff2?)` + query,
-		`^(GET|HEAD) /server/api/public/(get-prefs|file|language/` + segment + `)` + query,
-		`^POST /server/api/(public/login|login-org)` + query,
+		// One pattern, because nginx takes its time for each.
+		`^(?:(?:GET|HEAD) /(?:login(?:/` + segment + `)*` +
+			`|(?:assets|fonts|images|static)/(?:` + segment + `/)*` + segment +
+			`|` + segment + `[.](?:css|gif|ico|jpg|js|json|map|png|svg|txt|webmanifest|webp|woff2?)` +
+			`|server/api/public/(?:get-prefs|file|language/` + segment + `))` +
+			`|POST /server/api/(?:public/login|login-org))` + query,
 	},
 }
 

@@ -17,7 +17,7 @@ func ownHeaders(t *testing.T, h *rig.Host) {
 	edit(t, filepath.Join(h.Nginx.Dir, "sites-enabled", "conforma.conf"), "    location /server/ {\n", "    location /server/ {\n        add_header X-Frame-Options DENY;\n")
 }
 
-func edit(t *testing.T, path, old, new string) {
+func edit(t testing.TB, path, old, new string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {

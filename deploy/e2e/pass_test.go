@@ -26,7 +26,7 @@ func makePass(t *testing.T, h *rig.Host, site string, args ...string) (link, sec
 	}
 	link, id = doc.Sites[0].Link, doc.Sites[0].Pass
 	address, secret, _ := strings.Cut(link, "#")
-	if address != h.Block(t, site).Origin()+passTarget || len(secret) < 40 {
+	if !strings.HasSuffix(address, passTarget) || len(secret) < 40 {
 		t.Fatalf("the link is %s", link)
 	}
 	return link, secret, id

@@ -121,6 +121,17 @@ func (h *Host) StartGate(tb testing.TB) *Gate {
 	return g
 }
 
+// PID is its process id.
+func (g *Gate) PID() int { return g.proc.cmd.Process.Pid }
+
+// Signal sends it a signal.
+func (g *Gate) Signal(tb testing.TB, sig syscall.Signal) {
+	tb.Helper()
+	if err := g.proc.cmd.Process.Signal(sig); err != nil {
+		tb.Fatalf("rig: signal the gate: %v", err)
+	}
+}
+
 // Kill ends the gate as a crash would.
 func (g *Gate) Kill(tb testing.TB) {
 	tb.Helper()
