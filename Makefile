@@ -4,7 +4,7 @@
 .ONESHELL:
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: build demo test soak lint publish bench deb release clean help need-go need-demo need-test need-web need-soak need-lint
+.PHONY: build demo test soak lint publish bench deb release clean help need-go need-demo need-test need-web need-soak need-bench need-lint
 
 BIN         := bin/conforma-status
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -86,7 +86,7 @@ publish: build
 	@$(BIN) $(if $(CONFIG),--config "$(CONFIG)") publish
 
 ## bench: all benchmarks as one table, in dist/ (UPDATE=1 puts it into the README too; measure on a machine that is idle)
-bench: need-web build
+bench: need-web need-bench build
 	@cd deploy/e2e
 	go build -o ../../bin/benchtable ./internal/benchtable
 	../../bin/benchtable $(if $(UPDATE),-update ../../README.md)
@@ -130,6 +130,10 @@ need-web: need-test
 # A Debian of its own, in which the package lives.
 need-soak: need-go
 	@$(call need,debootstrap:debootstrap)
+
+# The gate is measured beside the same check in njs, a module of nginx and not a program.
+need-bench: need-test
+	@[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || { $(call need,ngx_http_js_module:libnginx-mod-http-js) ; }
 
 need-lint: need-go
 	@$(call need,shellcheck:shellcheck)
