@@ -40,6 +40,13 @@ func scriptRefuses(ts *testscript.TestScript, neg bool, args []string) {
 	if !line.MatchString(stderr) {
 		ts.Fatalf("standard error has nothing like %s:\n%s", line, stderr)
 	}
+	h, err := readHandbook()
+	ts.Check(err)
+	for said := range strings.Lines(stderr) {
+		if said, ok := strings.CutPrefix(strings.TrimSuffix(said, "\n"), "conforma-status: "); ok && h.leadsTo(said) == "" {
+			ts.Fatalf("deploy/OPERATIONS.md has no words for %q", said)
+		}
+	}
 	if !strings.Contains(stderr, "\nhint: ") {
 		ts.Fatalf("there is no hint:\n%s", stderr)
 	}
