@@ -1,6 +1,7 @@
 package site
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -14,6 +15,7 @@ func TestMarkdown(t *testing.T) {
 		"headings leave no gap":     {"### A\n#### B\n### C", "<h2>A</h2>\n<h3>B</h3>\n<h2>C</h2>"},
 		"attributes are text":       {"# A {#id onclick=alert(1)}", "<h2>A {#id onclick=alert(1)}</h2>"},
 		"table":                     {"|a|b|\n|:-:|--|\n|1|2|", "<table>\n<thead>\n<tr>\n<th align=\"center\">a</th>\n<th>b</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td align=\"center\">1</td>\n<td>2</td>\n</tr>\n</tbody>\n</table>"},
+		"task list":                 {"- [x] a\n- [ ] b", "<ul>\n<li>☑ a</li>\n<li>☐ b</li>\n</ul>"},
 		"web link":                  {"[a](https://a.example \"t\")", `<p><a href="https://a.example" title="t">a</a></p>`},
 		"bare link":                 {"See https://a.example now.", `<p>See <a href="https://a.example">https://a.example</a> now.</p>`},
 		"mail and telephone":        {"<a@a.example> [call](tel:+123)", `<p><a href="mailto:a@a.example">a@a.example</a> <a href="tel:+123">call</a></p>`},
@@ -43,6 +45,40 @@ func TestMarkdown(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+// What comes out otherwise than it was written is named, with its line.
+func TestMarkdownRemarks(t *testing.T) {
+	for source, want := range map[string]string{
+		"Plain [a](https://a.example), <!-- note -->.\n\n<!-- and\nanother -->": "",
+		"one\ntwo [a](javascript:alert(1))":                                     `1 the link to "javascript:alert(1)" is left out, its text stays`,
+		"# T\n\na <b>x</b>":                                                     "2 the HTML <b> is left out\n2 the HTML </b> is left out",
+		"a\n\n<div onclick=x>\nb\n</div>":                                       "2 the HTML <div onclick=x> is left out",
+		"a\n![b](https://a.example/b.png)":                                      `1 the picture "https://a.example/b.png" is not part of the page: it is shown as a link, or as its text`,
+		"- a\n- [*b*](help.html)\n- [c](#d)":                                    "1 the link to \"help.html\" leads to nothing that is published\n2 the link to \"#d\" leads to nothing that is published",
+		"[a](mailto:a@b.example) [c](tel:+1) [d](//e.example)":                  "",
+	} {
+		_, remarks, err := renderMarkdown([]byte(source), 2, "", false)
+		var got []string
+		for _, r := range remarks {
+			got = append(got, fmt.Sprintf("%d %s", r.line, r.problem))
+		}
+		if strings.Join(got, "\n") != want || err != nil {
+			t.Errorf("%q: got %q, %v", source, got, err)
+		}
+	}
+	// Switched on, HTML comes through, and nobody complains; links are looked at all the same.
+	out, remarks, err := renderMarkdown([]byte("<b>x</b> [a](javascript:alert(1))"), 2, "", true)
+	if string(out) != "<p><b>x</b> a</p>\n" || len(remarks) != 1 || err != nil {
+		t.Errorf("got %s, %v, %v", out, remarks, err)
+	}
+	c := mustLoad(t, "index.en.md", "---\ntitle: T\nhtml: true\n---\n<kbd>x</kbd>\n")
+	if page := pageOf(t, c, demo); !strings.Contains(page, "<kbd>x</kbd>") || len(c.Remarks()) > 0 {
+		t.Errorf("html: true gives %s, %v", c.pages[0].body, c.Remarks())
+	}
+	if c := mustLoad(t, "index.en.md", "---\ntitle: T\n---\n\na\n<kbd>x</kbd>\n"); c.Remarks().Error() != "index.en.md:6: the HTML <kbd> is left out\nindex.en.md:6: the HTML </kbd> is left out" {
+		t.Errorf("remarks: %v", c.Remarks())
 	}
 }
 
