@@ -16,7 +16,7 @@ export const watchStatus = ({
   // Who asked is the next to ask, before those that heard of it: all know within one interval.
   const plan = (share) => {
     clearTimeout(timer);
-    timer = over || setTimeout(poll, every * (share + Math.random() / 10) << failures);
+    timer = !over && setTimeout(poll, every * (share + Math.random() / 10) << failures);
   };
 
   const leave = async (failed) => {
@@ -27,7 +27,7 @@ export const watchStatus = ({
     notice = notice.abort();
     location.replace(self.status.pageUrl + "#from=" + encodeURIComponent(location.href));
     // Whoever is still here by then was asked by the application's beforeunload, and wouldn't go.
-    setTimeout(() => plan(.8, over = self.leaving = false), 30000);
+    setTimeout(() => plan(.8, over = self.leaving = listening.signal.aborted), 30000);
   };
 
   const hear = (got, ahead, failed) => {
@@ -93,7 +93,8 @@ export const watchStatus = ({
     now: () => Date.now() + offset,
     stop() {
       plan(over = true);
-      listening.abort(channel.close());
+      channel.close();
+      listening.abort();
     },
   };
 

@@ -1,31 +1,30 @@
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 import test from "node:test";
-import { watchStatus } from "../conforma-status.js";
-import { World, document1 } from "./world.js";
+import { costs } from "./costs.js";
+import { crowd } from "./crowd.js";
 
-// The figures that deploy/front-end-costs.md goes by.
-test("a thousand tabs, each on its own, load the store evenly and all leave within one interval", async () => {
-  const every = 15000, count = 1000;
-  const world = new World();
-  const tabs = [];
-  for (let i = 0; i < count; i++) {
-    const tab = world.tab();
-    tab.window.BroadcastChannel = class { postMessage() {} close() {} }; // one visitor each
-    watchStatus({ statusUrl: "https://maintenance.example.org/status.json", window: tab.window });
-    tabs.push(tab);
-    if (i % 20 === 0) await world.pass(every / 50); // they came over one interval
+const visitors = 1000;
+const figures = { short: await crowd({ visitors, closed: 300 }), long: await crowd({ visitors, closed: 1800 }) };
+
+test("a thousand visitors load the store evenly, all know within one interval, and come back as a stream", () => {
+  for (const [name, f] of Object.entries(figures)) {
+    assert.ok(f.open.mean > visitors / 13.5 && f.open.mean < visitors / 12, `${name}: ${f.open.mean} requests a second`);
+    assert.ok(f.open.peak <= 3 * f.open.mean, `${name}: ${f.open.peak} in one second`);
+    assert.ok(f.closed.mean > visitors / 16 && f.closed.mean < visitors / 14, `${name}, closed: ${f.closed.mean} requests a second`);
+    assert.ok(f.closed.peak <= 3 * f.closed.mean, `${name}, closed: ${f.closed.peak} in one second`);
+    assert.ok(f.know.last <= 15, `${name}: the last knew after ${f.know.last} s`);
+    assert.equal(f.left, visitors);
+    // Each asks the site once whether it is open, and goes.
+    assert.equal(f.returned, visitors);
+    assert.equal(f.asked, visitors);
+    assert.ok(f.back.peak <= 3 * f.back.mean, `${name}: ${f.back.peak} in one second of the first minute, the mean is ${f.back.mean}`);
   }
-  await world.pass(2 * every);
-  const before = world.polls.length;
-  const span = 10;
-  const seconds = new Array(span * every / 1000).fill(0), began = world.time;
-  await world.pass(span * every);
-  for (const { at } of world.polls.slice(before)) seconds[Math.min(seconds.length - 1, Math.floor((at - began) / 1000))]++;
-  const mean = (world.polls.length - before) / seconds.length;
-  assert.ok(mean > count / 13.5 && mean < count / 12, `${mean} requests a second`);
-  assert.ok(Math.max(...seconds) <= 3 * mean, `${Math.max(...seconds)} in one second`);
-  world.store = document1({ mode: "offline", seq: 2 });
-  await world.pass(every);
-  assert.equal(tabs.filter((tab) => tab.gone?.length === 1).length, count);
-  console.log(`# ${count} tabs: ${mean.toFixed(1)} requests a second, ${Math.max(...seconds)} in the fullest`);
+});
+
+test("deploy/front-end-costs.md is what these figures come to (UPDATE=1 writes it)", () => {
+  const file = new URL("../../../deploy/front-end-costs.md", import.meta.url);
+  const want = costs(visitors, figures);
+  if (process.env.UPDATE) writeFileSync(file, want);
+  assert.equal(readFileSync(file, "utf8"), want);
 });

@@ -1,4 +1,5 @@
-// A browser with tabs in a time of its own, for the client's tests.
+// A browser with tabs in a time of its own, for the client's tests, and for those of the maintenance page's way back.
+import { readFileSync } from "node:fs";
 
 const flush = () => new Promise(setImmediate);
 
@@ -8,11 +9,45 @@ export const document1 = (changes) => ({
   ...changes,
 });
 
+// A heap, for crowds.
+class Timers {
+  #heap = [];
+
+  add(timer) {
+    const heap = this.#heap;
+    let i = heap.push(timer) - 1;
+    for (let up; i > 0 && heap[up = i - 1 >> 1].at > timer.at; i = up) heap[i] = heap[up];
+    heap[i] = timer;
+  }
+
+  // next takes out the first timer that is due by then.
+  next(end) {
+    const heap = this.#heap;
+    while (heap.length && heap[0].at <= end) {
+      const first = heap[0], last = heap.pop();
+      if (heap.length) {
+        let i = 0;
+        for (let down; (down = 2 * i + 1) < heap.length; i = down) {
+          if (down + 1 < heap.length && heap[down + 1].at < heap[down].at) down++;
+          if (heap[down].at >= last.at) break;
+          heap[i] = heap[down];
+        }
+        heap[i] = last;
+      }
+      if (!first.cleared) return first;
+    }
+  }
+}
+
+let pageScript;
+
 export class World {
   time = Date.UTC(2026, 10, 22, 21, 20);
-  timers = [];
+  timers = new Timers();
   tabs = [];
   polls = [];
+  /** What the site itself was asked for: its status, and pages that tabs came back to. */
+  visits = [];
   /** What the store answers: a document, an HTTP status, "down", or a function of these. */
   store = document1();
   serverAhead = 0;
@@ -22,9 +57,8 @@ export class World {
     const end = this.time + ms;
     await flush();
     for (;;) {
-      this.timers.sort((a, b) => a.at - b.at);
-      if (!this.timers.length || this.timers[0].at > end) break;
-      const timer = this.timers.shift();
+      const timer = this.timers.next(end);
+      if (!timer) break;
       this.time = Math.max(this.time, timer.at);
       if (timer.tab.frozen) timer.tab.held.push(timer);
       else timer.f();
@@ -50,7 +84,7 @@ export class World {
       freeze() { tab.frozen = true; },
       thaw() {
         tab.frozen = false;
-        world.timers.push(...tab.held.splice(0));
+        for (const timer of tab.held.splice(0)) world.timers.add(timer);
       },
     };
     const url = new URL(path, "https://demo.example.org");
@@ -60,12 +94,7 @@ export class World {
       sessionStorage: storage,
       Date: { parse: Date.parse, now: () => world.time },
       Math: { random },
-      setTimeout: (f, ms) => {
-        const timer = { at: world.time + ms, f, tab };
-        world.timers.push(timer);
-        return timer;
-      },
-      clearTimeout: (timer) => world.timers = world.timers.filter((t) => t !== timer),
+      ...this.#clock(tab),
       addEventListener: (type, f, { signal }) => listeners.push({ type, f, signal }),
       BroadcastChannel: class {
         constructor(name) {
@@ -79,17 +108,70 @@ export class World {
         }
         close() { tab.channel = undefined; }
       },
-      fetch: async (to, options) => {
-        world.polls.push({ tab, at: world.time, to, options });
-        const store = typeof world.store === "function" ? await world.store() : world.store;
-        if (store === "down") throw new TypeError("Failed to fetch");
-        const headers = new Headers({ date: new Date(world.time + world.serverAhead).toUTCString() });
-        if (typeof store === "number") return new Response("<!doctype html>", { status: store, headers });
-        return new Response(typeof store === "string" ? store : JSON.stringify(store), { headers });
-      },
+      fetch: (to, options) => this.#answer(tab, to, options),
     };
     this.tabs.push(tab);
     return tab;
+  }
+
+  // page opens the maintenance page itself, site/theme/page.js, with as much around it as that needs; from is where
+  // its visitor was.
+  page({ random = Math.random, from = "https://demo.example.org/applications/7" } = {}) {
+    const tab = { gone: undefined, frozen: false, held: [] };
+    const element = () => ({ textContent: "", hidden: false, dataset: { status: "status.json", words: "{}" }, href: "https://demo.example.org/" });
+    const elements = {};
+    const around = {
+      ...this.#clock(tab),
+      document: {
+        hidden: false, title: "", documentElement: { lang: "en", dataset: {} },
+        getElementById: (id) => elements[id] ??= element(), querySelector: element, querySelectorAll: () => [], addEventListener() {},
+      },
+      location: {
+        hash: "#from=" + encodeURIComponent(from),
+        replace: (to) => {
+          this.visits.push({ tab, at: this.time, to });
+          (tab.gone ??= []).push(to);
+          tab.frozen = true; // for good
+        },
+      },
+      navigator: { languages: ["en"] },
+      sessionStorage: {}, localStorage: {},
+      Date: { parse: Date.parse, now: () => this.time },
+      Math: { ...Object.fromEntries(["abs", "ceil", "floor", "max", "min"].map((f) => [f, Math[f]])), random },
+      setInterval() {}, addEventListener() {},
+      // Words don't matter here, and real formats take most of the time.
+      JSON: { parse: () => new Proxy({}, { get: () => "words" }) },
+      Intl: Object.fromEntries(["DateTimeFormat", "NumberFormat", "ListFormat"].map((f) => [f, () => ({
+        format: () => "text", formatRange: () => "text", formatToParts: () => [{ type: "timeZoneName", value: "zone" }], resolvedOptions: () => ({}),
+      })])),
+      fetch: (to, options) => this.#answer(tab, to, options),
+    };
+    pageScript ??= new Function(...Object.keys(around), readFileSync(new URL("../../../site/theme/page.js", import.meta.url), "utf8"));
+    pageScript(...Object.values(around));
+    return tab;
+  }
+
+  #clock(tab) {
+    return {
+      setTimeout: (f, ms) => {
+        const timer = { at: this.time + ms, f, tab };
+        this.timers.add(timer);
+        return timer;
+      },
+      clearTimeout: (timer) => {
+        if (timer) timer.cleared = true;
+      },
+    };
+  }
+
+  async #answer(tab, to, options) {
+    const own = to.includes("/.conforma-status/");
+    (own ? this.visits : this.polls).push({ tab, at: this.time, to, options });
+    const store = typeof this.store === "function" ? await this.store() : this.store;
+    if (store === "down") throw new TypeError("Failed to fetch");
+    const headers = new Headers({ date: new Date(this.time + this.serverAhead).toUTCString() });
+    if (typeof store === "number") return new Response("<!doctype html>", { status: store, headers });
+    return new Response(typeof store === "string" ? store : JSON.stringify(store), { headers });
   }
 }
 
