@@ -113,9 +113,10 @@ need-go:
 need-demo: need-go
 	@$(call need,nginx:nginx)
 
-# The race detector needs a C compiler.
+# The race detector needs a C compiler. nginx's module for TCP has a package of its own.
+STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 need-test: need-go
-	@$(call need,nginx:nginx gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl strace:strace)
+	@$(call need,nginx:nginx $(STREAM):libnginx-mod-stream gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl strace:strace)
 
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their
 # own scripts don't run.
@@ -138,7 +139,7 @@ need-bench: need-test
 need-lint: need-go
 	@$(call need,shellcheck:shellcheck)
 
-# need takes words like PROGRAM:PACKAGE+PACKAGE and installs the Debian packages of the programs that aren't there.
+# need takes words like PROGRAM:PACKAGE+PACKAGE, or FILE:PACKAGE, and installs the Debian packages of those that aren't there.
 # Debian starts the servers that it installs and enables them at boot. A policy-rc.d (see invoke-rc.d(8))
 # keeps them from starting, and the nginx installed here for the demo and the tests, which run their own,
 # isn't left enabled. PostgreSQL's service stays, with nothing to start: it is told to make no "main" cluster
@@ -146,7 +147,7 @@ need-lint: need-go
 define need
 missing=; packages=
 for pair in $(1); do
-  command -v "$${pair%:*}" >/dev/null && continue
+  { command -v "$${pair%:*}" || ls "$${pair%:*}"; } >/dev/null 2>&1 && continue
   missing="$$missing $${pair%:*}"; packages="$$packages $${pair#*:}"
 done
 [ -n "$$packages" ] || exit 0

@@ -67,3 +67,44 @@ func TestHolesAreFound(t *testing.T) {
 		}
 	})
 }
+
+// TestAHoleBelowHTTP has somebody hand on TCP to the application of a site, in a stream {} block.
+func TestAHoleBelowHTTP(t *testing.T) {
+	t.Parallel()
+	s := &yardSite{name: "demo", plain: true}
+	y := newYard(t, s)
+	y.render(t)
+	conf, err := os.ReadFile(y.Nginx.Conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := rig.Port(t)
+	with := func(stream string) {
+		rig.WriteFile(t, y.Nginx.Conf, "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"+string(conf)+"stream {\n"+stream+"}\n")
+	}
+	leads := fmt.Sprintf("server { listen 127.0.0.1:%d;\n proxy_pass %%s; }\n", port)
+	with(fmt.Sprintf(leads, rig.Loopback(rig.Port(t))))
+	y.Nginx.Start(t)
+	y.CLI(t, "set", "offline").Want(t, 0)
+	y.CLI(t, "set", "online").Want(t, 0)
+	lines := strings.Count(string(conf), "\n")
+	for name, row := range map[string]struct {
+		stream string
+		line   int // after those of the rest
+	}{
+		"straight":               {fmt.Sprintf(leads, fmt.Sprintf("localhost:%d", s.app.port)), 4},
+		"by way of an upstream":  {fmt.Sprintf("upstream app { server 127.0.0.1:%d; }\n", s.app.port) + fmt.Sprintf(leads, "app"), 5},
+		"to the site's own port": {fmt.Sprintf(leads, rig.Loopback(s.port)), 0},
+	} {
+		with(row.stream)
+		if row.line == 0 { // that is no hole: it meets the rules
+			y.CLI(t, "set", "offline").Want(t, 0)
+			y.CLI(t, "set", "online").Want(t, 0)
+			continue
+		}
+		r := y.CLI(t, "set", "offline").Want(t, 1)
+		if want := fmt.Sprintf("leads to 127.0.0.1:%d (%s:%d)", s.app.port, y.Nginx.Conf, lines+row.line); !strings.Contains(r.Stderr, want) {
+			t.Errorf("%s: want %q, got:\n%s", name, want, r.Stderr)
+		}
+	}
+}
