@@ -26,6 +26,10 @@ var binary struct {
 
 // Main runs the tests of a package that uses Binary, and returns their exit code.
 func Main(m *testing.M) int {
+	if os.Getenv(oldKernelEnv) == "1" {
+		fmt.Fprintln(os.Stderr, "rig: an old kernel:", runOnOldKernel(os.Args[1:]))
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "cs-bin-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rig: make a directory for the binary:", err)
