@@ -63,6 +63,32 @@ server {
 	}
 }
 
+func TestServingAsksWhereItCanBeAsked(t *testing.T) {
+	const start, end = "server { include " + ours + "; server_name demo.example.org; ", " }"
+	for _, tt := range []struct {
+		http    string
+		listens []string
+		asks    []string // addresses
+	}{
+		{start + "listen 127.0.0.1:8000-8002;" + end, []string{"127.0.0.1:8000", "127.0.0.1:8001", "127.0.0.1:8002"}, []string{"127.0.0.1:8000", "127.0.0.1:8001", "127.0.0.1:8002"}},
+		{start + "listen 8000-8001 ssl;" + end, []string{"*:8000", "*:8001"}, []string{"*:8000", "*:8001"}},
+		{start + "listen [::1]:8000-8001;" + end, []string{"[::1]:8000", "[::1]:8001"}, []string{"[::1]:8000", "[::1]:8001"}},
+		{start + "listen 443 ssl; listen 127.0.0.1:81; ssl_verify_client on;" + end, []string{"*:443", "127.0.0.1:81"}, []string{"127.0.0.1:81"}},
+		{"ssl_verify_client on; " + start + "listen 443 ssl; listen 127.0.0.1:81;" + end, []string{"*:443", "127.0.0.1:81"}, []string{"127.0.0.1:81"}},
+		{start + "listen 443 ssl; ssl_verify_client off;" + end + " ssl_verify_client on;", []string{"*:443"}, []string{"*:443"}},
+		{start + "listen 443 ssl; ssl_verify_client optional;" + end, []string{"*:443"}, []string{"*:443"}},
+	} {
+		got := serving(t, nil, "/etc/nginx/nginx.conf", "http { "+tt.http+" }", ours, "")
+		var asks []string
+		for _, target := range got.Targets {
+			asks = append(asks, target.Addr)
+		}
+		if !reflect.DeepEqual(got.Listens, tt.listens) || !reflect.DeepEqual(asks, tt.asks) {
+			t.Errorf("%s\nlistens at %q, want %q\nasks at %q, want %q", tt.http, got.Listens, tt.listens, asks, tt.asks)
+		}
+	}
+}
+
 func TestServingFindsOtherWaysToTheApplication(t *testing.T) {
 	const site = "server { listen 50000; include " + ours + "; location / { proxy_pass http://127.0.0.1:8000; } }\n"
 	for other, want := range map[string]string{

@@ -1,6 +1,7 @@
 package nginxconf
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -27,6 +28,9 @@ var (
 	ErrNoAnswer = errors.New("no answer that can be read")
 	// ErrNotOurs is returned (wrapped) by Probe when the one who answers doesn't follow the rules of the site.
 	ErrNotOurs = errors.New("the rules of conforma-status are not in effect there")
+	// ErrWantsCertificate is returned (wrapped, with ErrNotOurs) by Probe where nginx talks to nobody without a certificate
+	// (ssl_verify_client): it can't be asked there.
+	ErrWantsCertificate = errors.New("it wants a certificate of its visitors (ssl_verify_client), and there is none to show")
 )
 
 // Target is one place where nginx serves a site.
@@ -52,6 +56,9 @@ type Answer struct {
 func Probe(ctx context.Context, t Target) (Answer, error) {
 	resp, err := ask(ctx, t, ProbePath, nil, func(resp *reply) error {
 		var a Answer
+		if resp.code == http.StatusBadRequest && bytes.Contains(resp.body, []byte("No required SSL certificate was sent")) {
+			return fmt.Errorf("%w: %w", ErrNotOurs, ErrWantsCertificate)
+		}
 		if resp.code != http.StatusOK || json.Unmarshal(resp.body, &a) != nil || a.Revision == "" {
 			return fmt.Errorf("%w: the answer is %d %s", ErrNotOurs, resp.code, http.StatusText(resp.code))
 		}

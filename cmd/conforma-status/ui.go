@@ -72,6 +72,7 @@ const (
 	hintNotInstalled      = "install nginx, or say in [nginx] how it is tested and reloaded"
 	hintBroken            = "mend what nginx names above, then repeat this command"
 	hintNotOurs           = "put \"include %s;\" first in the site's server {}, see that listen and app_url in the configuration lead there, and try again"
+	hintCertificate       = "give the site's server {} an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen"
 	hintNotTakenUp        = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
 	hintRunMode           = "for example: conforma-status run --mode offline --eta 30m -- ./upload_snapshot.sh"
 	hintStaysClosed       = "the site stays %s; open it with: conforma-status set online"

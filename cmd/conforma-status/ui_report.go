@@ -105,6 +105,8 @@ func receiptHints(r *maintenance.Receipt) []string {
 		hints = append(hints, hintHidden)
 	case errors.Is(r.Err, nginxconf.ErrNotMaster), errors.Is(r.Err, maintenance.ErrElsewhere):
 		hints = append(hints, hintPIDFile)
+	case errors.Is(r.Err, nginxconf.ErrWantsCertificate):
+		hints = append(hints, hintCertificate)
 	case errors.Is(r.Err, nginxconf.ErrNotOurs):
 		hints = append(hints, fmt.Sprintf(hintNotOurs, filepath.Join("CONF_DIR/sites", r.Site+".conf")))
 	case errors.Is(r.Err, maintenance.ErrSmoke):

@@ -79,3 +79,67 @@ func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
 		t.Errorf("the site is not closed: %d", r.Status)
 	}
 }
+
+// portRange returns the first of some free ports in a row.
+func portRange(t *testing.T, n int) int {
+	t.Helper()
+	for {
+		first := rig.Port(t)
+		var held []net.Listener
+		for port := first; port < first+n; port++ {
+			l, err := net.Listen("tcp4", rig.Loopback(port))
+			if err != nil {
+				break
+			}
+			held = append(held, l)
+		}
+		for _, l := range held {
+			l.Close()
+		}
+		if len(held) == n {
+			return first
+		}
+	}
+}
+
+// TestARangeOfPortsIsDrained has a client at the last port of a range.
+func TestARangeOfPortsIsDrained(t *testing.T) {
+	t.Parallel()
+	s := &yardSite{name: "demo", settled: true, port: portRange(t, 3)}
+	s.listen = []string{fmt.Sprintf("127.0.0.1:%d-%d", s.port, s.port+2)}
+	y := newYard(t, s)
+	y.start(t)
+	l := newLoad(t, y)
+	client := *s
+	client.port, client.listen = s.port+2, []string{rig.Loopback(s.port + 2)}
+	openSocket(t, l, &client)
+	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+	got.counts(t, 0, 0, aWebSocket)
+	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+	got.counts(t, 0, aWebSocket, 0)
+	if r := y.dialer(&client).Get(t, "/"); r.Status != 503 {
+		t.Errorf("the site answers %d", r.Status)
+	}
+}
+
+// TestVisitorsWithCertificates has a site that talks to nobody without a certificate: it can't be asked there which rules it follows, and
+// that is said. It can at another address.
+func TestVisitorsWithCertificates(t *testing.T) {
+	t.Parallel()
+	s := &yardSite{name: "demo"}
+	y := newYard(t, s)
+	s.extra = "        ssl_verify_client on;\n        ssl_client_certificate " + y.Nginx.Dir + "/tls/fullchain.pem;\n"
+	y.start(t)
+	says(t, y.CLI(t, "set", "offline").Want(t, 1), "talks to nobody without a certificate (ssl_verify_client)", "listen 127.0.0.1:PORT;")
+	says(t, y.CLI(t, "get").Want(t, 5), "it wants a certificate of its visitors (ssl_verify_client)")
+	inside := rig.Port(t)
+	s.extra += fmt.Sprintf("        listen 127.0.0.1:%d;\n", inside)
+	y.Nginx.Configure(t, y.nginxConf(true))
+	y.EditConfig(t, fmt.Sprintf("listen = %q", rig.Loopback(s.port)), fmt.Sprintf("listen = %q", rig.Loopback(inside)))
+	y.Nginx.Stop(t)
+	y.Nginx.Start(t)
+	y.CLI(t, "set", "offline").Want(t, 0)
+	if r := (rig.Client{Addr: rig.Loopback(inside), Host: rig.Hostname}).Get(t, "/"); r.Status != 503 {
+		t.Errorf("the site answers %d", r.Status)
+	}
+}
