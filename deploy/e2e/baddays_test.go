@@ -18,7 +18,7 @@ func TestRefused(t *testing.T) {
 	s := rig.NewSingle(t)
 	s.Install(t)
 	s.CLI(t, "publish").Want(t, 0)
-	offline := []string{"set", "offline", "--drain", "100ms"}
+	offline := []string{"set", "offline", "--drain", "100ms", "--no-cut"}
 	nginx := filepath.Join(s.Nginx.Dir, "refused-nginx")
 	rig.WriteFile(t, nginx, "#!/bin/sh\n") // nobody may run it
 	for _, c := range []struct {
@@ -74,27 +74,6 @@ func TestNoProc(t *testing.T) {
 		t.Errorf("the site answers %d", got)
 	}
 	s.CLI(t, "set", "offline").Want(t, 0) // with /proc it goes on
-}
-
-// TestTwoNginx names the pid file of another nginx than the site's: the site is shut, and it is said why its rules aren't taken up.
-func TestTwoNginx(t *testing.T) {
-	t.Parallel()
-	s := rig.NewSingle(t)
-	s.Install(t)
-	s.CLI(t, "publish").Want(t, 0)
-	other := rig.NewNginx(t)
-	other.Configure(t, fmt.Sprintf("server { listen %s; return 204; }", rig.Loopback(rig.Port(t))))
-	other.Start(t)
-	s.EditConfig(t, s.Nginx.PIDFile(), other.PIDFile())
-	s.Configure(t, rig.Settings{Reload: other.Args("-s", "reload")})
-	s.EditConfig(t, s.Nginx.PIDFile(), other.PIDFile())
-	r := s.CLI(t, "set", "offline").Want(t, 4)
-	saysAll(t, r, []string{"another nginx serves it", fmt.Sprintf("nginx.pid_file names process %d", other.PID(t)), "hint: name in [nginx] the pid_file"})
-	if got := s.Client().Do(t, rig.GraphQL(s.URL)).Status; got != 503 {
-		t.Errorf("the site answers %d", got)
-	}
-	s.Configure(t, rig.Settings{})
-	s.CLI(t, "set", "offline").Want(t, 0)
 }
 
 // TestContainer runs the site's nginx in a container, with a docker that runs commands in there. Its configuration is in the

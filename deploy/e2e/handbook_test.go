@@ -158,7 +158,7 @@ var othersWords = map[string]bool{
 // notSaid are never printed, or only before and inside what is.
 var notSaid = map[string]bool{
 	"said": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, " (bucket ": true, "…: … (process …) since …": true,
-	"….damaged-…": true, ",mode=…": true, "… at …": true,
+	"….damaged-…": true, ",mode=…": true, "… at …": true, "… (commit …, …, …/…)": true,
 }
 
 var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*[\d.]*[a-zA-Z]`)
