@@ -157,7 +157,7 @@ var othersWords = map[string]bool{
 
 // notSaid are never printed, or only before and inside what is.
 var notSaid = map[string]bool{
-	"said": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, " (bucket ": true, "…: … (process …) since …": true,
+	"said": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, "… (bucket …)": true, "…: … (process …) since …": true,
 	"….damaged-…": true, ",mode=…": true, "… at …": true, "… (commit …, …, …/…)": true,
 }
 
@@ -188,12 +188,10 @@ func messages(t *testing.T) []message {
 					form = anchor
 				}
 			}
-			collect(file, func(lit *ast.BasicLit) {
-				text, err := strconv.Unquote(lit.Value)
-				check(t, err)
+			collect(file, func(at token.Pos, text string) {
 				text = verb.ReplaceAllString(text, "…")
 				if strings.ContainsAny(strings.ReplaceAll(text, "…", ""), "abcdefghijklmnopqrstuvwxyz") && !notSaid[text] {
-					all = append(all, message{fset.Position(lit.Pos()).String(), text, form})
+					all = append(all, message{fset.Position(at).String(), text, form})
 				}
 			})
 			return nil
@@ -204,11 +202,19 @@ func messages(t *testing.T) []message {
 
 // collect calls found with each string of a file that is part of an error or a warning: an argument of what makes one, or a
 // constant that is named as one.
-func collect(file *ast.File, found func(*ast.BasicLit)) {
+func collect(file *ast.File, found func(at token.Pos, text string)) {
 	literals := func(n ast.Node) {
 		ast.Inspect(n, func(n ast.Node) bool {
-			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-				found(lit)
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				if n.Kind == token.STRING {
+					found(n.Pos(), literal(n))
+				}
+			case *ast.BinaryExpr: // one message in several parts
+				if text := literal(n); text != "" {
+					found(n.Pos(), text)
+				}
+				return false
 			}
 			return true
 		})
@@ -263,12 +269,21 @@ func collect(file *ast.File, found func(*ast.BasicLit)) {
 	})
 }
 
-// literal is the text of a string literal, "" for anything else.
+// literal is the text of an expression, "%s" for what isn't in the source.
 func literal(e ast.Expr) string {
-	if lit, ok := e.(*ast.BasicLit); ok {
-		return lit.Value
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		text, err := strconv.Unquote(e.Value)
+		if err == nil && e.Kind == token.STRING {
+			return text
+		}
+	case *ast.BinaryExpr:
+		if e.Op == token.ADD {
+			return literal(e.X) + literal(e.Y)
+		}
+		return ""
 	}
-	return ""
+	return "%s"
 }
 
 // called is the name of what is called, with what it is called on.
