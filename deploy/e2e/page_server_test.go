@@ -29,7 +29,8 @@ type maintenance struct {
 	mu    sync.Mutex
 	next  answer
 	polls int
-	mute  bool // pages come with a policy that blocks their script
+	pages map[string]site.File // by path
+	mute  bool                 // pages come with a policy that blocks their script
 }
 
 func (m *maintenance) say(a answer) {
@@ -59,13 +60,12 @@ func (m *maintenance) polled() int {
 func serveMaintenance(t *testing.T, c *site.Content) *maintenance {
 	t.Helper()
 	m := &maintenance{}
-	pages := map[string]site.File{}
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/demo/status.json" {
 			m.serveStatus(w)
 			return
 		}
-		f, ok := pages[r.URL.Path]
+		f, ok := m.page(r.URL.Path)
 		if !ok {
 			http.NotFound(w, r)
 			return
@@ -78,14 +78,30 @@ func serveMaintenance(t *testing.T, c *site.Content) *maintenance {
 		w.Write(f.Data)
 	}))
 	t.Cleanup(m.Close)
+	m.put(t, c)
+	return m
+}
+
+// put serves other content from now on.
+func (m *maintenance) put(t *testing.T, c *site.Content) {
+	t.Helper()
 	files, err := site.Build(c, site.Site{Name: "demo", Path: "demo", AppURL: appURL, PageURL: m.URL + "/demo/"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pages = map[string]site.File{}
 	for _, f := range files {
-		pages["/"+strings.TrimSuffix(f.Key, "index.html")] = f
+		m.pages["/"+strings.TrimSuffix(f.Key, "index.html")] = f
 	}
-	return m
+}
+
+func (m *maintenance) page(path string) (site.File, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, ok := m.pages[path]
+	return f, ok
 }
 
 func (m *maintenance) serveStatus(w http.ResponseWriter) {
