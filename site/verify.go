@@ -108,8 +108,22 @@ func (s *sight) file(f File) string {
 		return fmt.Sprintf("is not what was sent (SHA-256 %.4x… instead of %.4x…)", sha256.Sum256(s.body), sha256.Sum256(f.Data))
 	case got != want:
 		return fmt.Sprintf("is served as %q, not %q", got, want)
+	case s.header.Get("Set-Cookie") != "":
+		return "sets a cookie"
+	case want != "text/html":
+		return ""
+	case s.header.Get("Content-Security-Policy") != "":
+		return "has a Content-Security-Policy of its own, which may forbid the page what its own allows"
+	case s.header.Get("Cache-Control") != "" && !revalidated(s.header):
+		return fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see an old page", s.header.Get("Cache-Control"))
 	}
 	return ""
+}
+
+// revalidated reports whether an answer is asked for again each time (RFC 9111, section 5.2.2).
+func revalidated(h http.Header) bool {
+	cache := h.Get("Cache-Control")
+	return strings.Contains(cache, "no-cache") || strings.Contains(cache, "no-store") || strings.Contains(cache, "max-age=0")
 }
 
 // status says what is wrong with how the status is served. What it says may have changed since it was sent.
@@ -126,8 +140,8 @@ func (s *sight) status(address string) []Difference {
 	if got := s.header.Get("Access-Control-Allow-Origin"); got != "*" {
 		say(fmt.Sprintf("has Access-Control-Allow-Origin %q, not \"*\": the front end can't read it", got))
 	}
-	if got := s.header.Get("Cache-Control"); !strings.Contains(got, "no-cache") && !strings.Contains(got, "no-store") {
-		say(fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see old news", got))
+	if !revalidated(s.header) {
+		say(fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see old news", s.header.Get("Cache-Control")))
 	}
 	return out
 }

@@ -45,3 +45,8 @@ func picture(b *tab) []byte {
 	}
 	return data
 }
+
+func TestSoakPublishThroughFaults(t *testing.T) {
+	t.Parallel()
+	publishThroughFaults(t, 100) // half of them killed
+}
