@@ -17,6 +17,9 @@ import (
 	"time"
 )
 
+// ahead is by how much a file's time may run ahead of the clock. A time further in the future is nobody's who publishes often.
+const ahead = time.Minute
+
 // dirStore is a directory that a web server serves. Files are replaced by rename. Writers exclude each
 // other with flock(2) on the directory itself, so that no lock file lies among what is served and none
 // outlives a killed process. All paths are resolved inside an os.Root: no symbolic link leads out.
@@ -275,6 +278,9 @@ func replace(root *os.Root, name string, data []byte) (err error) {
 	if err := f.Chmod(0o644); err != nil {
 		return err
 	}
+	if err := later(root, tmp, name); err != nil {
+		return err
+	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
@@ -282,6 +288,28 @@ func replace(root *os.Root, name string, data []byte) (err error) {
 		return err
 	}
 	return syncDir(root, path.Dir(name))
+}
+
+// later has the file at tmp, which is to replace the one at name, be of a later second than that one. nginx's and Caddy's ETags
+// are made of a file's second and size, and rsync goes by these too: of two versions of one size within a second, the
+// later would never be seen by those who have the earlier.
+func later(root *os.Root, tmp, name string) error {
+	old, err := root.Stat(name)
+	if isAbsent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now, err := root.Stat(tmp)
+	if err != nil {
+		return err
+	}
+	next := old.ModTime().Truncate(time.Second).Add(time.Second)
+	if !now.ModTime().Before(next) || next.Sub(now.ModTime()) > ahead {
+		return nil
+	}
+	return root.Chtimes(tmp, next, next)
 }
 
 // makeParents makes the directories above key that are missing. Each appears with its final mode, so

@@ -231,3 +231,35 @@ func TestDirReaderSeesWholeFiles(t *testing.T) {
 func bigVersions() [2][]byte {
 	return [2][]byte{bytes.Repeat([]byte("old "), 1<<17), bytes.Repeat([]byte("new, longer "), 1<<16)}
 }
+
+// TestDirReplacedInOneSecond: what a web server makes its ETag of changes with the file, however quickly.
+func TestDirReplacedInOneSecond(t *testing.T) {
+	root := t.TempDir()
+	d := dirAt(root)
+	second := func() int64 {
+		t.Helper()
+		info, err := os.Stat(filepath.Join(root, "demo/status.json"))
+		must(t, err)
+		return info.ModTime().Unix()
+	}
+	put := func() {
+		t.Helper()
+		_, err := d.Put(t.Context(), "demo/status.json", []byte("x"), Meta{}, Always())
+		must(t, err)
+	}
+	put()
+	for range 5 {
+		before := second()
+		put()
+		if now := second(); now <= before {
+			t.Fatalf("replaced in second %d, it is of second %d", before, now)
+		}
+	}
+	// One from the future, by a clock that was wrong, doesn't take those after it along.
+	future := time.Now().Add(time.Hour)
+	must(t, os.Chtimes(filepath.Join(root, "demo/status.json"), future, future))
+	put()
+	if now := second(); now > time.Now().Add(time.Minute).Unix() {
+		t.Errorf("it is of %v", time.Unix(now, 0))
+	}
+}

@@ -43,7 +43,7 @@ func Open(url string, opts S3Options) (Store, error) {
 		return nil, err
 	}
 	if kind == Dir {
-		return &dirStore{root: location, wait: DefaultTimeout}, nil
+		return &timely{&dirStore{root: location, wait: DefaultTimeout}, DefaultTimeout}, nil
 	}
 	if err := checkEndpoint(opts.Endpoint); err != nil {
 		return nil, fmt.Errorf("s3 endpoint: %w", err)
