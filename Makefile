@@ -116,7 +116,7 @@ need-demo: need-go
 # The race detector needs a C compiler. nginx's module for TCP has a package of its own.
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 need-test: need-go
-	@$(call need,nginx:nginx $(STREAM):libnginx-mod-stream gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl strace:strace)
+	@$(call need,nginx:nginx $(STREAM):libnginx-mod-stream gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl strace:strace caddy:caddy rsync:rsync)
 
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their
 # own scripts don't run.
@@ -141,8 +141,8 @@ need-lint: need-go
 
 # need takes words like PROGRAM:PACKAGE+PACKAGE, or FILE:PACKAGE, and installs the Debian packages of those that aren't there.
 # Debian starts the servers that it installs and enables them at boot. A policy-rc.d (see invoke-rc.d(8))
-# keeps them from starting, and the nginx installed here for the demo and the tests, which run their own,
-# isn't left enabled. PostgreSQL's service stays, with nothing to start: it is told to make no "main" cluster
+# keeps them from starting, and the nginx and Caddy installed here for the demo and the tests, which run their own,
+# aren't left enabled. PostgreSQL's service stays, with nothing to start: it is told to make no "main" cluster
 # (pg_createcluster(1)), and may have clusters of other versions to look after.
 define need
 missing=; packages=
@@ -165,7 +165,8 @@ trap "rm -f $$policy $$nocluster" EXIT; trap "exit 1" INT TERM
 [ -z "$$nocluster" ] || { mkdir -p $${nocluster%/*}; echo "create_main_cluster = false" >$$nocluster; }
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -qq --no-install-recommends "$$@" >/dev/null
+apt-get install -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$$@" >/dev/null
 case " $$* " in *" nginx "*) update-rc.d nginx disable ;; esac
+case " $$* " in *" caddy "*) DPKG_MAINTSCRIPT_PACKAGE=caddy deb-systemd-helper disable caddy.service ;; esac
 ' sh $$packages
 endef

@@ -1,0 +1,31 @@
+package rig
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// StartCaddy runs Debian's Caddy with a Caddyfile, which has to listen at addr, and returns once it does.
+func StartCaddy(tb testing.TB, caddyfile, addr string) {
+	tb.Helper()
+	dir := Dir(tb)
+	file := filepath.Join(dir, "Caddyfile")
+	WriteFile(tb, file, caddyfile)
+	cmd := exec.Command("caddy", "run", "--adapter", "caddyfile", "--config", file)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}
+	proc := startProcess(tb, cmd)
+	WaitFor(tb, "Caddy to listen", func() bool {
+		if proc.hasExited() {
+			tb.Fatalf("rig: Caddy ended:\n%s", proc.output(tb))
+		}
+		conn, err := net.Dial("tcp4", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
