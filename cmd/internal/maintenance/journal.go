@@ -99,6 +99,7 @@ func (h *Host) begin(in intent) (*journal, error) {
 	return &journal{file: f, path: h.journalFile()}, nil
 }
 
+// write adds a line. That a step begins is on disk before it does; how it ended is for people, and gets there with the next line.
 func (j *journal) write(l journalLine) error {
 	line, err := json.Marshal(l)
 	if err != nil {
@@ -106,6 +107,9 @@ func (j *journal) write(l journalLine) error {
 	}
 	if _, err := j.file.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
+	}
+	if l.Event != "begin" {
+		return nil
 	}
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
