@@ -65,6 +65,10 @@ var storeFaults = []storeFault{
 		3, []string{"somebody else changes it at the same time", hintLater, unsaid}, 15 * time.Second},
 	{"it answers 403", refusal(http.StatusForbidden, "AccessDenied"),
 		3, []string{"access denied", "hint: allow these credentials s3:ListBucket", hintLater, unsaid}, 15 * time.Second},
+	{"it is in another region", func(_ *badStore, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-amz-bucket-region", "ap-southeast-2")
+		refuse(w, http.StatusMovedPermanently, "PermanentRedirect")
+	}, 3, []string{"is in region ap-southeast-2", `region = "ap-southeast-2"`, hintLater, unsaid}, 15 * time.Second},
 	{"it answers 500", refusal(http.StatusInternalServerError, "InternalError"),
 		3, []string{"answered 500 (InternalError)", hintLater, unsaid}, 15 * time.Second},
 }

@@ -182,3 +182,27 @@ func TestTheDoor(t *testing.T) {
 		}
 	}
 }
+
+// TestApplicationThatIsDown has nothing behind nginx: that is a warning for one who opens the site, and a failure for run, which leaves it
+// closed.
+func TestApplicationThatIsDown(t *testing.T) {
+	t.Parallel()
+	s := &yardSite{name: "demo", plain: true, app: &witness{port: rig.Port(t)}} // only its port
+	y := newYard(t, s)
+	y.start(t)
+	finds := func(status int) {
+		t.Helper()
+		if r := y.dialer(s).Get(t, "/"); r.Status != status {
+			t.Errorf("visitors get %d, want %d", r.Status, status)
+		}
+	}
+	y.CLI(t, "set", "offline").Want(t, 0)
+	finds(503)
+	says(t, y.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502", "demo is online")
+	finds(502)
+	for range 2 { // open and closed before
+		says(t, y.CLI(t, "run", "--mode", "offline", "--", "true").Want(t, 1), "try demo before it opens", "the application does not answer as it must: / answers 502", "hint: see why the application does not answer")
+		finds(503)
+	}
+	says(t, y.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502")
+}
