@@ -121,7 +121,7 @@ need-test: need-go
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their
 # own scripts don't run.
 need-web: need-test
-	@for app in apollo3 apollo4 package axe; do
+	@for app in apollo3 apollo4 conforma package axe; do
 	  cd $(CURDIR)/deploy/e2e/web/$$app
 	  cmp -s package-lock.json node_modules/installed && continue
 	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
