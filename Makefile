@@ -13,7 +13,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 export VERSION COMMIT SOURCE_DATE_EPOCH
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MODULES     := . deploy/e2e
-TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin
+TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin dist coverage
 SCRIPTS     := .ci/run $(wildcard deploy/*.sh deploy/*/*.sh deploy/package/p*inst deploy/package/p*rm) \
   $(addprefix deploy/e2e/testdata/conforma/,docker sudo) deploy/systemd/conforma-status-generator
 

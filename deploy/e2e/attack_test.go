@@ -74,7 +74,7 @@ func attack(t *testing.T, remembered bool) {
 			continue
 		}
 		way := ways[i%len(ways)]
-		if way.name == "HTTP/2" && (len(f.token) > 3_000 || strings.ContainsAny(f.token, "\xff\u200b")) {
+		if way.name == "HTTP/2" && (len(f.token) > 3_000 || (strings.Contains(f.token, "\xff") || strings.Contains(f.token, "\u200b"))) {
 			way = ways[0] // it takes no more than 4 kB a field
 		}
 		if i%7 == 0 {
