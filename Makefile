@@ -128,9 +128,9 @@ need-web: need-test
 	  cp package-lock.json node_modules/installed
 	done
 
-# A Debian of its own, in which the package lives.
+# A Debian of its own, in which the package lives, and a second browser.
 need-soak: need-go
-	@$(call need,debootstrap:debootstrap)
+	@$(call need,debootstrap:debootstrap firefox-esr:firefox-esr)
 
 # The gate is measured beside the same check in njs, a module of nginx and not a program.
 need-bench: need-test
