@@ -239,6 +239,12 @@ func TestDoctor(t *testing.T) {
 			return func() { check(t, os.Chmod(d.EnvFile("demo"), 0o600)) }
 		}, "secret", "fault", "open to every user"},
 		{"no gate", func(t *testing.T) func() { d.gate.Kill(d.t); return func() { d.gate = d.StartGate(d.t) } }, "gate", "fault", "no gate answers"},
+		{"a gate that nginx can't get at", func(t *testing.T) func() {
+			dir := filepath.Dir(d.Socket())
+			check(t, os.Chmod(dir, 0o700))
+			mend := d.by(rig.Call{Before: asRoot()})
+			return func() { mend(); check(t, os.Chmod(dir, 0o755)) }
+		}, "gate", "fault", "may not enter"},
 		{"a gate of another configuration", func(t *testing.T) func() { return d.config(t, "[site.jwt]", "[site.jwt]\naudience = \"others\"") }, "gate", "fault", "401, not 204"},
 		{"no store", func(t *testing.T) func() {
 			check(t, os.Rename(d.Store, d.Store+".gone"))

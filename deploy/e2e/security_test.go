@@ -72,7 +72,7 @@ func TestNoSecretInSight(t *testing.T) {
 		said += readFile(t, path)
 		return nil
 	}))
-	if !strings.Contains(said, "conforma-status\x00set\x00admin") {
+	if !strings.Contains(said, filepath.Base(rig.Binary(t))+"\x00set\x00admin") {
 		t.Error("the processes were not seen")
 	}
 	for _, secret := range []string{s.Blocks[0].Secret, token, "eyJ"} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -55,6 +56,10 @@ func (e *examination) secret(ctx context.Context, s config.Site) {
 			e.fault(Gate, fmt.Sprintf("it answers %s token with %d, not %d", c.word, code, c.want), "start the gate anew: it runs with another configuration")
 			return
 		}
+	}
+	if dir := e.barred(filepath.Dir(e.Host.Config.Gate.Socket)); dir != "" {
+		e.fault(Gate, fmt.Sprintf("nginx's workers may not enter %s, where its socket is: nobody would be let in", dir), "chmod o+x "+dir)
+		return
 	}
 	e.ok(Gate, "lets an administrator's token in, and no other")
 }

@@ -78,19 +78,23 @@ func (e *examination) disk() {
 			e.ok(Files, fmt.Sprintf("%s %s can be written to", d.key, d.dir))
 		}
 	}
-	e.entered()
+	if dir := e.barred(c.StateDir); dir != "" {
+		e.warn(Files, fmt.Sprintf("nginx's workers may not enter %s: they would not see the closed file", dir), "chmod o+x "+dir)
+	}
 }
 
-// entered sees whether nginx's workers, who are an ordinary user, get at what they look for at each request.
-func (e *examination) entered() {
-	for dir := existing(e.Host.Config.StateDir); e.UID == 0; dir = filepath.Dir(dir) {
+// barred returns the directory, dir or one above it, that nginx's workers, who are an ordinary user, may not enter; "" where
+// there is none. An ordinary user's own nginx has no others as its workers.
+func (e *examination) barred(dir string) string {
+	for dir = existing(dir); e.UID == 0; dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
-			e.warn(Files, fmt.Sprintf("nginx's workers may not enter %s: they would not see the closed file", dir), "chmod o+x "+dir)
+			return dir
 		}
 		if dir == filepath.Dir(dir) {
-			return
+			break
 		}
 	}
+	return ""
 }
 
 // existing is dir, or the nearest directory above it that there is.

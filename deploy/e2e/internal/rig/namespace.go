@@ -80,6 +80,9 @@ func (n *Nginx) StartContained(tb testing.TB) (inside []string) {
 	if err != nil {
 		tb.Fatalf("rig: read nginx's configuration: %v", err)
 	}
+	if os.Geteuid() != 0 { // in there is nobody but root
+		conf = append([]byte("user root root;\n"), conf...)
+	}
 	n.Conf = filepath.Join(n.Dir, "inside", "nginx.conf")
 	WriteFile(tb, n.Conf, "outside there is another one")
 	const script = `set -e; cd "$1"; mount -t tmpfs none "${1%/*}"; mkdir "$1"; mount -c --bind . "$1"; cd "$1/inside"
