@@ -41,7 +41,7 @@ common() {
 stage() {
   STAGE=$work/$1 root=$work/$1/root
   mkdir -p "$STAGE/etc" "$root"/usr/{bin,share/man/man1,share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
-    "$root"/usr/lib/systemd/{system,system-generators} "$root/usr/share/doc/conforma-status/examples"
+    "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status/examples,lintian/overrides}
   if [ "$1" = "$(go env GOHOSTARCH)" ]; then cp "$work/conforma-status" "$root/usr/bin/"; else compile "$1" "$root/usr/bin/conforma-status"; fi
   for page in "$work"/common/man/*; do gzip -9n <"$page" >"$root/usr/share/man/man1/${page##*/}.gz"; done
   cp "$work/common/completions/bash" "$root/usr/share/bash-completion/completions/conforma-status"
@@ -50,6 +50,7 @@ stage() {
   cp deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.path deploy/systemd/*.timer "$root/usr/lib/systemd/system/"
   cp deploy/systemd/conforma-status-generator "$root/usr/lib/systemd/system-generators/"
   cp README.md deploy/*.md deploy/package/copyright "$root/usr/share/doc/conforma-status/"
+  cp deploy/package/lintian-overrides "$root/usr/share/lintian/overrides/conforma-status"
   cp deploy/*.sh "$root/usr/share/doc/conforma-status/examples/"
   printf 'conforma-status (%s) stable; urgency=medium\n\n  * Built from commit %s.\n\n -- conforma-status maintainers <msupply-foundation@users.noreply.github.com>  %s\n' \
     "$DEB_VERSION" "$COMMIT" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
