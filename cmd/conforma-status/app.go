@@ -67,7 +67,24 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.buildCommand(),
 		a.publishCommand(), a.previewCommand(), a.storeCommand(), a.historyCommand(), a.doctorCommand(),
 		a.initCommand(), a.secretCommand(), a.gateCommand(), a.passCommand(), a.demoCommand(), a.unitsCommand())
+	a.completeSites(root)
 	return root
+}
+
+// completeSites has the shell complete --site of every command by the sites of the configuration.
+func (a *app) completeSites(c *cobra.Command) {
+	if c.Flags().Lookup("site") != nil {
+		_ = c.RegisterFlagCompletionFunc("site", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			cfg, _, err := config.Load(a.configurationFile())
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp // whoever presses the tab key reads no errors
+			}
+			return strings.Split(siteNames(cfg), ", "), cobra.ShellCompDirectiveNoFileComp
+		})
+	}
+	for _, sub := range c.Commands() {
+		a.completeSites(sub)
+	}
 }
 
 // args wraps cobra's checks of the number of arguments into usage errors.

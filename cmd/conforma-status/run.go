@@ -29,6 +29,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&modeName, "mode", "", helpRunMode)
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]cobra.Completion{string(status.Offline), string(status.Admin)}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
 	cmd.Flags().BoolVar(&f.all, "all", false, helpAll)
 	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)

@@ -63,6 +63,13 @@ func (h *small) readOnly(t *testing.T, dir string) (mend func()) {
 	return func() { h.ns.Run(t, "mount", "-o", "remount,rw", dir) }
 }
 
+// mounted makes a file a mount of its own, as a container's volume of one file is: nothing can be renamed over it.
+func (h *small) mounted(t *testing.T, file string) (mend func()) {
+	t.Helper()
+	h.ns.Run(t, "mount", "--bind", file, file)
+	return func() { h.ns.Run(t, "umount", file) }
+}
+
 // TestDiskFaultTable: where nothing can be written down, nothing is done; where only the rules can't be written, a closing is done
 // by the closed file.
 func TestDiskFaultTable(t *testing.T) {
@@ -86,6 +93,8 @@ func TestDiskFaultTable(t *testing.T) {
 			[]string{"put the rules in place", full, "hint: make room", "shut by its closed file", "NOT SAFE"}, "offline", "offline"},
 		{"the rules' disk is read-only", func(t *testing.T, h *small) func() { return h.readOnly(t, h.ConfDir) }, "online", "offline", 4,
 			[]string{"put the rules in place", readOnly, "hint: ", "shut by its closed file"}, "offline", "offline"},
+		{"the rules' file is a mount of its own", func(t *testing.T, h *small) func() { return h.mounted(t, h.SiteFile(rig.SingleSite)) }, "online", "offline", 4,
+			[]string{"put the rules in place", "device or resource busy", "hint: the file is a mount point of its own", "shut by its closed file"}, "offline", "offline"},
 		{"opening, the state's disk is full", func(t *testing.T, h *small) func() { return h.fill(t, h.State) }, "offline", "online", 1,
 			[]string{full, "hint: make room"}, "offline", "offline"},
 		{"opening, the state's disk is read-only", func(t *testing.T, h *small) func() { return h.readOnly(t, h.State) }, "offline", "online", 1,

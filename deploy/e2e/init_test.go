@@ -235,3 +235,65 @@ func TestInitRefuses(t *testing.T) {
 		h.unchanged("an ordinary user", before)
 	})
 }
+
+// TestSecretInitRefuses where it can't write, or isn't the one who may: the file is as it was, and a hint says what to do.
+func TestSecretInitRefuses(t *testing.T) {
+	t.Parallel()
+	const without = "PORT=8000\n"
+	unshare := []string{"unshare", "-m"}
+	if os.Geteuid() != 0 {
+		unshare[1] = "-rm"
+	}
+	nobody := fmt.Sprint(rig.Nobody)
+	for _, c := range []struct {
+		name   string
+		before func(dir string) []string
+		mode   os.FileMode
+		code   int
+		says   []string
+	}{
+		{"a read-only disk", func(dir string) []string {
+			return append(unshare, "sh", "-c", `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"`, "sh", dir)
+		}, 0o600, 1, []string{"read-only file system", "hint: that file system is mounted read-only"}},
+		{"another user's file", func(string) []string {
+			return []string{"setpriv", "--reuid", nobody, "--regid", nobody, "--clear-groups"}
+		}, 0o600, 2, []string{"permission denied", "hint: let the user who runs this read"}},
+		{"another user's directory", func(string) []string {
+			return []string{"setpriv", "--reuid", nobody, "--regid", nobody, "--clear-groups"}
+		}, 0o644, 1, []string{"permission denied", "hint: run it as root (sudo)"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := rig.NewSingle(t)
+			env := h.EnvFile(rig.SingleSite)
+			rig.WriteFile(t, env, without)
+			before := c.before(filepath.Dir(env))
+			if err := os.Chmod(env, c.mode); err != nil {
+				t.Fatal(err)
+			}
+			if os.Geteuid() != 0 && before[0] == "setpriv" { // then we are that user
+				before = nil
+				modes := map[os.FileMode]os.FileMode{0o600: 0, 0o644: 0o444}
+				if err := os.Chmod(env, modes[c.mode]); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chmod(filepath.Dir(env), 0o555); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = os.Chmod(filepath.Dir(env), 0o755) })
+			}
+			r := h.Call(t, rig.Call{Before: before, Args: []string{"secret", "init"}}).Want(t, c.code)
+			for _, text := range c.says {
+				if !strings.Contains(r.Stderr, text) {
+					t.Errorf("it doesn't say %q:\n%s", text, r.Stderr)
+				}
+			}
+			if err := os.Chmod(env, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if data, err := os.ReadFile(env); err != nil || string(data) != without {
+				t.Errorf("the env file is %q (%v)", data, err)
+			}
+		})
+	}
+}
