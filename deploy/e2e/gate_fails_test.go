@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -83,13 +82,13 @@ func TestGateFailsClosed(t *testing.T) {
 		back("its return")
 	})
 	t.Run("stopped in the middle of its work", func(t *testing.T) {
-		gate.Signal(t, syscall.SIGSTOP)
+		gate.Halt(t)
 		began := time.Now()
 		shut("stopped")
 		if took := time.Since(began); took > 15*time.Second { // two seconds, and this machine may be busy
 			t.Errorf("it took %v to say so", took)
 		}
-		gate.Signal(t, syscall.SIGCONT)
+		gate.Resume(t)
 		back("it went on")
 	})
 	t.Run("restarted under load", func(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/prometheus/procfs"
 )
 
 // BinaryEnv names the environment variable with the absolute path of the binary under test. Where it
@@ -128,8 +130,27 @@ func (h *Host) StartGate(tb testing.TB) *Gate {
 // PID is its process id.
 func (g *Gate) PID() int { return g.proc.cmd.Process.Pid }
 
-// Signal sends it a signal.
-func (g *Gate) Signal(tb testing.TB, sig syscall.Signal) {
+// Halt keeps the gate from doing anything until Resume.
+func (g *Gate) Halt(tb testing.TB) {
+	tb.Helper()
+	g.signal(tb, syscall.SIGSTOP)
+	WaitFor(tb, "the gate to halt", func() bool {
+		proc, err := procfs.NewProc(g.PID())
+		if err != nil {
+			return false
+		}
+		stat, err := proc.Stat()
+		return err == nil && stat.State == "T"
+	})
+}
+
+// Resume has a halted gate go on.
+func (g *Gate) Resume(tb testing.TB) {
+	tb.Helper()
+	g.signal(tb, syscall.SIGCONT)
+}
+
+func (g *Gate) signal(tb testing.TB, sig syscall.Signal) {
 	tb.Helper()
 	if err := g.proc.cmd.Process.Signal(sig); err != nil {
 		tb.Fatalf("rig: signal the gate: %v", err)
