@@ -3,6 +3,7 @@ package nginxconf
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,10 @@ var ErrCantDestroy = errors.New("the kernel doesn't let us destroy sockets")
 // Destroy ends a connection as if its peer had reset it (RFC 9293, 3.10.7.4): whoever holds the socket gets an error
 // and closes it, and no other connection of that process is touched. One that is gone already is not an
 // error. It acts in the network namespace of this process.
-func (Sockets) Destroy(c Connection) error {
+func (s Sockets) Destroy(c Connection) error {
+	if theirs := s.network(strconv.Itoa(c.Process.PID)); theirs != "" && theirs != s.network("self") {
+		return fmt.Errorf("destroy a socket: %w: process %d is in another network namespace", ErrCantDestroy, c.Process.PID)
+	}
 	fd, err := openDiag()
 	if err != nil {
 		return fmt.Errorf("destroy a socket: %w: %w", ErrCantDestroy, err)

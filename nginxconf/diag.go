@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -177,14 +176,13 @@ func listDiag() ([]diagSocket, error) {
 	return out, nil
 }
 
-// shared reports whether a process is in our network namespace.
-func (s Sockets) shared(pid int) bool {
-	theirs, err := os.Readlink(filepath.Join(s.root(), strconv.Itoa(pid), "ns", "net"))
+// network names the network namespace of a process, "" where that can't be read.
+func (s Sockets) network(process string) string {
+	name, err := os.Readlink(filepath.Join(s.root(), process, "ns", "net"))
 	if err != nil {
-		return false
+		return ""
 	}
-	ours, err := os.Readlink(filepath.Join(s.root(), "self", "ns", "net"))
-	return err == nil && ours == theirs
+	return name
 }
 
 // destroyDiag destroys the socket of a connection by its cookie. By its addresses alone the kernel would find the socket that

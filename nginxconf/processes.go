@@ -170,11 +170,10 @@ func (s Sockets) processes(comm string) (processes, error) {
 			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
 		}
 		text := title(p)
-		network, _ := os.Readlink(filepath.Join(s.root(), strconv.Itoa(p.PID), "ns", "net"))
 		out[p.PID] = process{
 			Process: Process{p.PID, stat.Starttime}, parent: stat.PPID,
 			master: strings.HasPrefix(text, masterTitle), leaving: strings.Contains(text, leavingTitle),
-			user: status.UIDs[1], network: network,
+			user: status.UIDs[1], network: s.network(strconv.Itoa(p.PID)),
 		}
 	}
 	return out, nil
