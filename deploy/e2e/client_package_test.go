@@ -65,9 +65,27 @@ func TestClientPackage(t *testing.T) {
 				}
 			}
 			run(t, dir, "cp", filepath.Join(tools, "use.ts"), ".")
+			if err := os.WriteFile(filepath.Join(dir, "status.ts"), []byte(guided(t)), 0o644); err != nil {
+				t.Fatal(err)
+			}
 			run(t, dir, "sh", "-c", `echo '{"type":"module"}' >package.json`)
 			run(t, dir, tool("tsc"), "--noEmit", "--strict", "--noUncheckedIndexedAccess", "--exactOptionalPropertyTypes",
-				"--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom", "--skipLibCheck", "use.ts")
+				"--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom", "--skipLibCheck", "use.ts", "status.ts")
 		})
 	}
+}
+
+// guided returns the module that the guide for Conforma's front end has an application write.
+func guided(t *testing.T) string {
+	t.Helper()
+	guide, err := os.ReadFile("../conforma-front-end.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(guide), "```ts\n")
+	code, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatal("the guide has no code")
+	}
+	return code
 }

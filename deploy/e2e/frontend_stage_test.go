@@ -177,7 +177,8 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 		fmt.Fprintf(w, `<!doctype html><title>plain</title><link rel="icon" href="data:,"><p>Plain</p><script type="module" nonce="once">
 			import { watchStatus } from "%[1]s/demo/conforma-status.js";
 			import { notice } from "%[1]s/demo/conforma-status-notice.js";
-			window.watch = watchStatus({ statusUrl: config.statusUrl, every: config.every, ...notice({ seconds: 0.3 }) });
+			const { pageUrl } = await (await fetch("/.conforma-status/status.json")).json();
+			window.watch = watchStatus({ statusUrl: new URL("status.json", pageUrl).href, every: config.every, ...notice({ seconds: 0.3 }) });
 		</script>`, s.PageURL)
 	default:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -6,7 +6,7 @@ export interface NoticeOptions {
   /** Seconds before an announced window at which it is warned of. Default: 900. */
   ahead?: number;
   /**
-   * A language tag, asked for each time. English, French, Portuguese and Spanish are there, English stands for others.
+   * A language tag, or a code like pt_BR, asked for each time. English, French, Portuguese and Spanish are there, English stands for others.
    * Default: the page's, else the browser's.
    */
   lang?: () => string;

@@ -38,7 +38,7 @@ export const notice = ({
   const speak = () => {
     const tag = lang();
     const known = words[tag.slice(0, 2).toLowerCase()];
-    return { ...known ?? words.en, tag: known ? tag : "en" };
+    return { ...known ?? words.en, tag: known ? tag.replace("_", "-") : "en" };
   };
 
   // Styles are set one by one, which a strict content security policy allows; an attribute it would refuse.

@@ -58,7 +58,7 @@ test("an announced window is warned of in time, also weeks ahead, unless it is c
   };
   const document = page();
   const from = Date.UTC(2026, 11, 20);
-  const { onChange: change } = notice({ document, lang: () => "en" });
+  const { onChange: change } = notice({ document, lang: () => "en_NZ" });
   const onChange = (status) => change(status, () => time);
   onChange({ next: { from: new Date(from).toISOString(), until: null } });
   while (time < from - 900000) {
