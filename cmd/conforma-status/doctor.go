@@ -40,6 +40,9 @@ func (a *app) doctorCommand() *cobra.Command {
 				Now: time.Now,
 				UID: os.Geteuid(), AtMost: doctor.AtMost,
 			}.Examine(cmd.Context())
+			if cmd.Context().Err() != nil { // interrupted: half an examination says nothing
+				return &coded{code: exitFailed, err: errSaid}
+			}
 			a.ui.findings(c.Sites, findings)
 			if doctor.Worst(findings) == doctor.Fault {
 				return &coded{code: exitDrift, err: errSaid}

@@ -6,11 +6,14 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
 // handbook is deploy/OPERATIONS.md, as far as the tests read it.
@@ -298,6 +301,47 @@ func called(fun ast.Expr) string {
 		return f.Sel.Name
 	}
 	return ""
+}
+
+// A hint that names a command names one that there is.
+func TestHintsNameCommands(t *testing.T) {
+	t.Parallel()
+	named := map[string]bool{}
+	for _, pattern := range []string{"../../cmd/conforma-status/*.go", "../../cmd/internal/*/*.go", "../../nginxconf/*.go", "../../nginxconf/gate/*.go", "../../status/store/*.go"} {
+		files, err := filepath.Glob(pattern)
+		check(t, err)
+		for _, path := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			check(t, err)
+			ast.Inspect(file, func(n ast.Node) bool {
+				var hints []ast.Expr
+				switch n := n.(type) {
+				case *ast.ValueSpec:
+					if strings.HasPrefix(n.Names[0].Name, "hint") {
+						hints = n.Values
+					}
+				case *ast.CallExpr:
+					if name := called(n.Fun); (name == "e.fault" || name == "e.warn") && len(n.Args) == 3 {
+						hints = n.Args[2:]
+					}
+				}
+				for _, h := range hints {
+					for _, m := range regexp.MustCompile(`conforma-status ([a-z]+( init)?)`).FindAllStringSubmatch(literal(h), -1) {
+						named[m[1]] = true
+					}
+				}
+				return true
+			})
+		}
+	}
+	if len(named) < 5 {
+		t.Errorf("found only %v", named)
+	}
+	for name := range named {
+		if out, err := exec.Command(rig.Binary(t), append(strings.Fields(name), "--help")...).CombinedOutput(); err != nil || !strings.Contains(string(out), "conforma-status "+name) {
+			t.Errorf("a hint names conforma-status %s, which is no command: %v\n%s", name, err, out)
+		}
+	}
 }
 
 // Each link of the pages for operators leads to something that there is.

@@ -196,7 +196,7 @@ func (e *examination) processes(listens []string) {
 	case err != nil:
 		e.fault(NginxProcesses, err.Error(), "see that this machine's /proc can be read: without it nobody can prove that nothing of before is left")
 	case len(left.Unreadable) > 0 && e.UID != 0:
-		e.warn(NginxProcesses, fmt.Sprintf("user %d may not see what %d of nginx's workers hold", e.UID, len(left.Unreadable)), "run conforma-status as root (sudo): no closing is called safe otherwise")
+		e.warn(NginxProcesses, fmt.Sprintf("user %d may not see what %d of nginx's workers hold", e.UID, len(left.Unreadable)), "run it as root (sudo): no closing is called safe otherwise")
 	case len(left.Unreadable) > 0:
 		e.fault(NginxProcesses, fmt.Sprintf("what %d of nginx's workers hold can't be seen: no closing would be called safe", len(left.Unreadable)), "root needs CAP_SYS_PTRACE for that: a container, a systemd unit (CapabilityBoundingSet) or a security module (AppArmor, SELinux) keeps it away")
 	case len(left.Foreign) > 0 && len(left.Listening) == 0:
