@@ -204,7 +204,7 @@ func (s Site) values(mode status.Mode) *values {
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
 	v.plain("COOKIE", gate.CookieName(s.Name))
-	v.plain("VISITOR", visitorLines(open))
+	v.plain("VISITOR", visitorLines(open, s.Door != ""))
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
@@ -225,8 +225,8 @@ func openLines(patterns []string) string {
 
 // visitorLines are the rules that send a browser's navigation without a token or a cookie, of which there are most while visitors
 // come, to the page at once: to go through the others takes nginx as long as the answer. They let nothing through. "" where the
-// patterns are too long for one parameter.
-func visitorLines(patterns []string) string {
+// patterns are too long for one parameter. Whoever knocks at a door is none of them.
+func visitorLines(patterns []string, door bool) string {
 	var open []string
 	for _, p := range patterns {
 		open = append(open, strings.TrimPrefix(p, "^"))
@@ -238,11 +238,15 @@ func visitorLines(patterns []string) string {
 	if len(pattern) > maxParameter {
 		return ""
 	}
+	knocks := ""
+	if door {
+		knocks = "$http_x_conforma_door"
+	}
 	return fmt.Sprintf(`# A visitor's navigation, without a token or a cookie.
-set $conforma_asked "$http_sec_fetch_mode|$http_authorization|$http_cookie|$request_method $request_uri";
+set $conforma_asked "$http_sec_fetch_mode|$http_authorization|$http_cookie%s|$request_method $request_uri";
 if ($conforma_asked ~ "%s") { rewrite ^ /.conforma-status/nav last; }
 
-`, pattern)
+`, knocks, pattern)
 }
 
 // Revision names one rendering of a site's rules: n, which grows with each change on this host, and a
