@@ -178,6 +178,9 @@ func TestEnter(t *testing.T) {
 	if w.Code != 204 || attributes != "Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax" {
 		t.Fatalf("got %d %q", w.Code, set)
 	}
+	if note := w.Header().Values("Set-Cookie"); len(note) != 2 || note[1] != "conforma-pass-demo=1; Path=/; Max-Age=3600; Secure; SameSite=Lax" {
+		t.Errorf("what a script may read: %q", note)
+	}
 	if !strings.Contains(said, `msg="admitted by a pass" site=demo pass=0123abcd until=2026-11-22T22:15:00Z`) || strings.Contains(said, good[20:]) || strings.Contains(said, pair[len(pair)-43:]) {
 		t.Errorf("logged: %s", said)
 	}

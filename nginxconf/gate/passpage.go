@@ -64,10 +64,18 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, name string) {
 			return
 		}
 		header.Set("Set-Cookie", cookie)
+		header.Add("Set-Cookie", noteOf(cookie, name))
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
+}
+
+// noteOf is a cookie that lasts as long as the one that admits, and says to the application's scripts, which can't read that one, that
+// whoever is there may stay: for the isAdmin of the client in status/client. It admits to nothing.
+func noteOf(cookie, site string) string {
+	_, attributes, _ := strings.Cut(cookie, "; ")
+	return "conforma-pass-" + site + "=1; " + strings.Replace(attributes, "HttpOnly; ", "", 1)
 }
 
 // enter returns the Set-Cookie for a request that posts a pass.

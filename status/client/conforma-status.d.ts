@@ -27,7 +27,8 @@ export type Verdict = "maintenance" | "trouble" | "connection";
 export interface Options {
   /** Absolute URL of status.json on the maintenance site. */
   statusUrl: string;
-  /** Whether the user may stay in admin mode; asked each time. It must not throw. Default: nobody may. */
+  /** Whether the user may stay in admin mode; asked each time. It must not throw. Default: nobody may. Say yes also
+   * where `document.cookie` has `conforma-pass-SITE`: that browser was let in by a pass (`conforma-status pass`). */
   isAdmin?: () => boolean;
   /** Path of the login page, where everybody may stay in admin mode. Default: "/login". */
   loginPath?: string;
