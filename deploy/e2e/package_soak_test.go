@@ -29,7 +29,7 @@ server { listen 127.0.0.1:8000; return 200 "the application\n"; }
 	envFile = "/home/ubuntu/demo_server/env_files/demo.env"
 )
 
-// host is a machine with an application behind its nginx.
+// packaged is a machine with an application behind its nginx.
 type packaged struct {
 	*rig.Machine
 	t *testing.T
@@ -104,6 +104,11 @@ func (m *packaged) noneFailed() {
 	}
 }
 
+// admitted is a script that exits with 0 where an administrator, with a token of that secret, is let in.
+func admitted(secret string) string {
+	return "test $(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer " + rig.AdminToken(secret) + "' http://127.0.0.1:50000/server/graphql) = 200"
+}
+
 func newSecret() string {
 	secret := make([]byte, 32)
 	rand.Read(secret)
@@ -173,7 +178,7 @@ func TestSoakPackage(t *testing.T) {
 	// A secret that is replaced holds by itself.
 	second := newSecret()
 	m.do(0, "printf \"PORT='8000'\\nJWT_SECRET='"+second+"'\\n\" >"+envFile)
-	m.eventually("the gate to take the new secret", "test $(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer "+rig.AdminToken(second)+"' http://127.0.0.1:50000/server/graphql) = 200")
+	m.eventually("the gate to take the new secret", admitted(second))
 	m.want("an administrator with a token of the old secret", m.visit(rig.AdminToken(first)), "503")
 
 	// So does one that was bad for a while, and a gate that hangs is replaced.
@@ -181,12 +186,21 @@ func TestSoakPackage(t *testing.T) {
 	m.eventually("the gate to refuse the default secret", "journalctl --no-pager -u conforma-status-gate.service | grep -q 'the secret is the default one'")
 	m.want("an administrator while there is no good secret", m.visit(rig.AdminToken("devsecret")), "503")
 	m.do(0, "printf \"JWT_SECRET='"+second+"'\\n\" >"+envFile)
-	m.eventually("the gate to come back", "test $(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer "+rig.AdminToken(second)+"' http://127.0.0.1:50000/server/graphql) = 200")
+	m.eventually("the gate to come back", admitted(second))
 	m.do(0, "mkdir -p /run/systemd/system/conforma-status-gate.service.d && printf '[Service]\\nWatchdogSec=1\\n' >/run/systemd/system/conforma-status-gate.service.d/test.conf && systemctl daemon-reload && systemctl restart conforma-status-gate.service")
 	m.do(0, "kill -STOP $(systemctl show -P MainPID conforma-status-gate.service)")
 	m.eventually("the watchdog", "journalctl --no-pager -u conforma-status-gate.service | grep -q 'Watchdog timeout'")
-	m.eventually("the gate to come back", "test $(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer "+rig.AdminToken(second)+"' http://127.0.0.1:50000/server/graphql) = 200")
+	m.eventually("the gate to come back", admitted(second))
 	m.do(0, "rm -r /run/systemd/system/conforma-status-gate.service.d && systemctl daemon-reload")
+
+	// What somebody breaks is mended by the timer's service, which its unit lets do all that this takes; what it starts goes on.
+	m.do(0, `sed -i '1i on_change = ["sh", "-c", "sleep 1; touch /var/lib/conforma-status/told"]' /etc/conforma-status/config.toml && sed -i 1i\\audit_log=\"/var/log/conforma-status/audit.jsonl\" /etc/conforma-status/config.toml`)
+	m.do(0, "echo '# gone' >/etc/nginx/conforma-status/sites/demo.conf && nginx -s reload")
+	m.eventually("the site to be open by mistake", "curl -s http://127.0.0.1:50000/ | grep -q 'the application'")
+	m.do(0, "systemctl start conforma-status-reconcile.service && conforma-status get && grep -q reconcile /var/log/conforma-status/audit.jsonl")
+	m.want("a visitor", m.visit(""), "503")
+	m.eventually("on_change to end", "test -e /var/lib/conforma-status/told")
+	m.eventually("the gate to come back", admitted(second))
 
 	// Upgraded, all goes on as it was: the mode, nginx, the operator's configuration; the gate is the new one.
 	configuration := m.do(0, "sha256sum /etc/conforma-status/config.toml")
