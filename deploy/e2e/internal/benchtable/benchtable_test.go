@@ -86,6 +86,9 @@ func TestTargets(t *testing.T) {
 		{"a(>=0.97)", []float64{0.9699}, ">=0.97", "below", false},
 		{"a(0)", []float64{0, 0, 0}, "=0", "every round", true},
 		{"a(0)", []float64{0, 0, 1}, "=0", "every round, not the median", false},
+		{"a-ms(<150)", []float64{149.9}, "<150", "below", true},
+		{"a-ms(<150)", []float64{150}, "<150", "the bound itself is not allowed", false},
+		{"a(>1)", []float64{1}, ">1", "nor there", false},
 		{"a(=3)", []float64{3}, "=3", "an equals sign may stand", true},
 		{"a-ms(median)", []float64{3}, "", "no number", false},
 		{"(<=3)", []float64{3}, "", "no name", false},
@@ -156,7 +159,7 @@ func FuzzRead(f *testing.F) {
 	for _, r := range rounds {
 		f.Add(r)
 	}
-	f.Add("BenchmarkA|b-2 1 1e300 a|b(<=2) -5 <b>\n")
+	f.Add("BenchmarkA|b-2 1 1e300 a|b(<2) -5 <b>\n")
 	f.Add("BenchmarkA 1 NaN x(0) +Inf y(>=1)\nBenchmarkA 1 1 x(0) 1 y(>=1)\n")
 	f.Fuzz(func(t *testing.T, printed string) {
 		var all figures

@@ -37,7 +37,7 @@ type figures struct {
 const project = "github.com/msupply-foundation/conforma-status"
 
 // targeted is a metric whose name ends in its target: "last-in-ms(<=20)", "online/plain(>=0.97)", "let-in(0)".
-var targeted = regexp.MustCompile(`^(.+)\(((?:<=|>=|=)?[0-9.]+)\)$`)
+var targeted = regexp.MustCompile(`^(.+)\(((?:<=|>=|<|>|=)?[0-9.]+)\)$`)
 
 // read adds what "go test -bench" has printed (https://go.dev/design/14313-benchmark-format). A line that begins like a
 // result and is none is an error: a figure would be missing.
@@ -113,6 +113,10 @@ func met(f *Figure) *bool {
 		ok = f.Median <= bound
 	case ">=":
 		ok = f.Median >= bound
+	case "<":
+		ok = f.Median < bound
+	case ">":
+		ok = f.Median > bound
 	case "=":
 		ok = f.Min == bound && f.Max == bound
 	}

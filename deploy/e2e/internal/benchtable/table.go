@@ -61,7 +61,7 @@ func (r *Report) markdown() string {
 }
 
 // sign writes targets as people do.
-var sign = strings.NewReplacer("<=", "≤ ", ">=", "≥ ", "=", "")
+var sign = strings.NewReplacer("<=", "≤ ", ">=", "≥ ", "<", "&lt; ", ">", "> ", "=", "")
 
 func verdict(f *Figure) string {
 	switch {
