@@ -54,6 +54,11 @@ func TestPackage(t *testing.T) {
 		"/usr/share/bash-completion/completions/conforma-status": file, "/usr/share/zsh/vendor-completions/_conforma-status": file,
 		"/usr/share/fish/vendor_completions.d/conforma-status.fish": file, "/usr/share/doc/conforma-status/copyright": file,
 		"/usr/share/doc/conforma-status/changelog.gz": file, "/usr/share/doc/conforma-status/README.md": file,
+		"/usr/share/conforma-status/settled-postgres.sh": program, "/usr/share/conforma-status/conforma/launch.sh": program,
+		"/usr/share/conforma-status/conforma/stop.sh": program, "/usr/share/conforma-status/conforma/snapshot.sh": program,
+		"/usr/share/conforma-status/conforma/common.sh": file, "/usr/share/conforma-status/conforma/aliases.sh": file,
+		"/usr/share/conforma-status/webserver/push.sh": program, "/usr/share/conforma-status/webserver/nginx.conf": file,
+		"/usr/share/conforma-status/terraform/publisher-policy.json": file, "/usr/share/conforma-status/terraform/bucket.tf": file,
 		"/var/lib/conforma-status/": directory, "/var/log/conforma-status/": "drwxr-x---",
 	}
 	units, err := filepath.Glob("../systemd/*.*")

@@ -41,7 +41,7 @@ common() {
 stage() {
   STAGE=$work/$1 root=$work/$1/root
   mkdir -p "$STAGE/etc" "$root"/usr/{bin,share/man/man1,share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
-    "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status/examples,lintian/overrides}
+    "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status,lintian/overrides} "$root"/usr/share/conforma-status/{conforma,webserver,terraform}
   if [ "$1" = "$(go env GOHOSTARCH)" ]; then cp "$work/conforma-status" "$root/usr/bin/"; else compile "$1" "$root/usr/bin/conforma-status"; fi
   for page in "$work"/common/man/*; do gzip -9n <"$page" >"$root/usr/share/man/man1/${page##*/}.gz"; done
   cp "$work/common/completions/bash" "$root/usr/share/bash-completion/completions/conforma-status"
@@ -51,7 +51,10 @@ stage() {
   cp deploy/systemd/conforma-status-generator "$root/usr/lib/systemd/system-generators/"
   cp README.md deploy/*.md deploy/package/copyright "$root/usr/share/doc/conforma-status/"
   cp deploy/package/lintian-overrides "$root/usr/share/lintian/overrides/conforma-status"
-  cp deploy/*.sh "$root/usr/share/doc/conforma-status/examples/"
+  cp deploy/*.sh "$root/usr/share/conforma-status/"
+  cp deploy/conforma/* "$root/usr/share/conforma-status/conforma/"
+  cp deploy/webserver/* "$root/usr/share/conforma-status/webserver/"
+  cp deploy/terraform/*.{tf,json,js,md} "$root/usr/share/conforma-status/terraform/" # what Terraform leaves there stays
   printf 'conforma-status (%s) stable; urgency=medium\n\n  * Built from commit %s.\n\n -- conforma-status maintainers <msupply-foundation@users.noreply.github.com>  %s\n' \
     "$DEB_VERSION" "$COMMIT" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
   cp deploy/package/config.toml deploy/package/nginx.conf "$STAGE/etc/"
@@ -60,6 +63,7 @@ stage() {
   find "$STAGE" -type d -exec chmod 755 {} +
   find "$STAGE" -type f -exec chmod 644 {} +
   chmod 755 "$root/usr/bin/conforma-status" "$root/usr/lib/systemd/system-generators/conforma-status-generator" "$STAGE"/post* "$STAGE/prerm"
+  grep -rlZ '^#!' "$root/usr/share/conforma-status" | xargs -0 chmod 755
   find "$STAGE" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
@@ -75,6 +79,7 @@ archive() { # ARCH
   mkdir -p "$work/tar/$name"
   cp -a "$work/$1/root/usr/bin/conforma-status" README.md "$work/tar/$name/"
   cp -a deploy/systemd "$work/tar/$name/systemd"
+  cp -a "$work/$1/root/usr/share/conforma-status" "$work/tar/$name/share"
   cp -a "$work/common/man" "$work/common/completions" "$work/$1/etc" "$work/tar/$name/"
   tar --sort=name --format=ustar --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
     -C "$work/tar" -cf - "$name" | gzip -9n >"$dist/$name.tar.gz"
