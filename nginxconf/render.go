@@ -100,13 +100,14 @@ func (v *values) fill(text string) ([]byte, error) {
 // What nginx remembers of the gate's answers, and for how long, the gate says: admissions only, until the second is over.
 // (proxy_cache_valid would round up to two seconds; that there is one keeps the operator's away.) All that the gate judges by is in the key, with line ends between, which no
 // header can hold, so that what was said of one request is never said of another. A key that doesn't fit into proxy_buffer_size
-// is not remembered.
+// is not remembered. Method and Sec-Fetch-Site are in it because who may be offered a cookie is to be asked about, also right after a
+// query that may not.
 const (
 	rememberHTTP = `
 proxy_cache_path {REMEMBER_IN} keys_zone=conforma_status:1m max_size=16m inactive=10s use_temp_path=off;
 `
 	rememberAuth = `proxy_cache conforma_status;
-  proxy_cache_key "{NAME}\n{REVISION}\n$http_authorization\n$http_cookie";
+  proxy_cache_key "{NAME}\n{REVISION}\n$http_authorization\n$http_cookie\n$conforma_method\n$http_sec_fetch_site";
   proxy_cache_valid 418 1s;
   proxy_cache_methods GET;
   proxy_cache_min_uses 1;

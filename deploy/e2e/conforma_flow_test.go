@@ -137,6 +137,7 @@ func TestConformasFlow(t *testing.T) {
 				h, origin = s.Host, s.URL
 			} else {
 				h = rig.NewHost(t)
+				remembering(t, h) // the flow is the same
 				b := h.Block(t, "demo")
 				b.App.Handle = newConforma(t, b.Secret).handle
 				h.Install(t)
