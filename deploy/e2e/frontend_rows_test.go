@@ -76,10 +76,11 @@ func frontendRows() []frontendRow {
 		}, leaves, []string{atOnce, "socket: maintenance"}, nil},
 		{"closes while a query runs, which is let finish", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
 			p.run(`app.socket.onclose = null; app.socket.close(); app.query("slow")`)
+			<-s.began
 			ended := make(chan rig.Result)
 			go func() { ended <- s.CLI(s.tb, "set", "offline", "--drain", "30s") }()
 			s.shut(t)
-			s.done <- struct{}{}
+			<-s.done
 			p.ends("data")
 			(<-ended).Want(t, 0)
 			p.told()
@@ -87,6 +88,7 @@ func frontendRows() []frontendRow {
 		}, leaves, failed, nil},
 		{"closes while a query runs, which is cut", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
 			p.run(`app.query("slow")`)
+			<-s.began
 			closes(t, s, p)
 		}, leaves, failed, nil},
 		{"a query fails on the closed site", visit{every: never}, then(closes, `app.query()`), leaves, failed, nil},
@@ -192,7 +194,7 @@ func frontendRows() []frontendRow {
 			p.run(`app.query()`)
 		}, stays, nobody, []string{"error"}},
 		{"the WebSocket is cut", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
-			s.cut <- struct{}{}
+			s.cutSockets()
 			p.has(`app.events.length`)
 		}, stays, []string{"socket: trouble"}, nil},
 		{"a window is announced", visit{every: often}, func(t *testing.T, s *stage, p *seat) {

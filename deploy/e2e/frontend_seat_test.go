@@ -181,6 +181,7 @@ func (p *seat) stays() {
 // told compares what the client told the application.
 func (p *seat) told(want ...string) {
 	p.t.Helper()
+	rig.WaitFor(p.t, "the application to be told", func() bool { return len(p.heard()) >= len(want) })
 	if got := p.heard(); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 		p.t.Errorf("the application was told %q, want %q", got, want)
 	}

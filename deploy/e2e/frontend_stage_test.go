@@ -29,9 +29,12 @@ type stage struct {
 	*rig.Single
 	store *pageStore
 	code  atomic.Int32  // what the application answers queries with; 0 is as it should be
-	cut   chan struct{} // ends one WebSocket
-	done  chan struct{} // ends one query of the name "slow"
+	began chan struct{} // a query of the name "slow" has arrived
+	done  chan struct{} // ends it
 	tb    testing.TB    // that it lives as long as
+
+	mu  sync.Mutex
+	cut chan struct{} // closed to end the WebSockets
 }
 
 // pageStore serves the directory store as a bucket does, with its headers, and can be made to fail.
@@ -108,7 +111,7 @@ func bundle(tb testing.TB, name string) []byte {
 // without.
 func newStage(tb testing.TB, apollo string) *stage {
 	tb.Helper()
-	s := &stage{Single: rig.NewSingle(tb), cut: make(chan struct{}), done: make(chan struct{}), tb: tb}
+	s := &stage{Single: rig.NewSingle(tb), cut: make(chan struct{}), began: make(chan struct{}), done: make(chan struct{}), tb: tb}
 	s.store = servePageStore(tb, s.Store)
 	s.PageURL = s.store.URL
 	var script []byte
@@ -143,10 +146,13 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 			return
 		}
 		defer conn.CloseNow()
+		s.mu.Lock()
+		cut := s.cut
+		s.mu.Unlock()
 		gone := conn.CloseRead(r.Context())
 		select {
 		case <-gone.Done():
-		case <-s.cut:
+		case <-cut:
 		}
 	case strings.HasPrefix(r.URL.Path, "/server/"):
 		w.Header().Set("Content-Type", "application/json")
@@ -155,10 +161,12 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 			var query struct{ OperationName string }
 			_ = json.NewDecoder(r.Body).Decode(&query) // not every request has one
 			if query.OperationName == "slow" {
-				select {
-				case <-r.Context().Done():
-					return
-				case <-s.done:
+				for _, next := range []chan struct{}{s.began, s.done} {
+					select {
+					case <-r.Context().Done():
+						return
+					case next <- struct{}{}:
+					}
 				}
 			}
 			fmt.Fprint(w, `{"data":{"app":"demo"},"success":true}`)
@@ -184,6 +192,14 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, `<!doctype html><title>demo</title><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/app.js"></script>`)
 	}
+}
+
+// cutSockets ends the WebSockets that are open.
+func (s *stage) cutSockets() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.cut)
+	s.cut = make(chan struct{})
 }
 
 // shut waits until nginx refuses requests.
