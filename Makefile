@@ -44,7 +44,7 @@ test: need-web build
 	echo "make test: all tests passed"
 
 ## soak: what takes longer: the soak tests and a while of every fuzz target
-soak: need-web need-soak build
+soak: need-soak build
 	@(cd deploy/e2e && go test -race -count=1 -timeout 18m -tags soak -run '^TestSoak' ./...)
 	targets=$$(for module in $(MODULES); do
 	  (cd $$module && go test -list '^Fuzz' ./...) | awk -v dir=$$module \
@@ -116,20 +116,22 @@ need-demo: need-go
 # The race detector needs a C compiler. nginx's module for TCP has a package of its own.
 STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 need-test: need-go
-	@$(call need,nginx:nginx $(STREAM):libnginx-mod-stream gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl strace:strace caddy:caddy rsync:rsync)
+	@$(call need,nginx:nginx $(STREAM):libnginx-mod-stream gcc:gcc+libc6-dev chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 node:nodejs npm:npm logrotate:logrotate systemd-analyze:systemd curl:curl openssl:openssl w3m:w3m strace:strace caddy:caddy rsync:rsync)
 
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their
 # own scripts don't run.
+WEB := apollo3 apollo4 conforma package axe
 need-web: need-test
-	@for app in apollo3 apollo4 conforma package axe; do
+	@for app in $(WEB); do
 	  cd $(CURDIR)/deploy/e2e/web/$$app
 	  cmp -s package-lock.json node_modules/installed && continue
 	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	  cp package-lock.json node_modules/installed
 	done
 
-# A Debian of its own, in which the package lives, and a second browser.
-need-soak: need-go
+# Lighthouse, a Debian of its own, in which the package lives, and a second browser.
+need-soak: WEB += lighthouse
+need-soak: need-web
 	@$(call need,debootstrap:debootstrap firefox-esr:firefox-esr)
 
 # The gate is measured beside the same check in njs, a module of nginx and not a program.

@@ -90,7 +90,7 @@ func Build(c *Content, s Site) ([]File, error) {
 			"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
 			"{canonical}", html.EscapeString(s.PageURL+place),
 			"{alternates}", string(c.alternates(s)),
-			"{icon}", html.EscapeString(cmp.Or(c.brand.logo, icon)),
+			"{icon}", cmp.Or(c.brand.logo, icon), // neither holds a double quote
 			"{style}", style,
 			"{brand}", string(c.brand.header(app.Host)),
 			"{languages}", string(c.languages(i)),
@@ -101,7 +101,7 @@ func Build(c *Content, s Site) ([]File, error) {
 			"{which}", html.EscapeString(p.words["which"]),
 			"{go}", html.EscapeString(p.words["go"]),
 			"{app}", html.EscapeString(s.AppURL),
-			"{admin}", string(p.words.admin(strings.TrimSuffix(s.AppURL, "/")+s.LoginPath)),
+			"{login}", html.EscapeString(strings.TrimSuffix(s.AppURL, "/")+s.LoginPath),
 			"{articles}", string(p.articles()),
 			"{footer}", string(p.footer()),
 			"{script}", pageScript,

@@ -19,15 +19,15 @@ type words map[string]string
 // [text] for a link. Those of the built-in content.FS are what other content falls back to.
 var slots = map[string][]string{
 	// In the page as it is built.
-	"state": nil, "which": nil, "go": nil, "admin": {"[]"}, "contact": {"{contact}"}, "languages": nil,
+	"state": nil, "which": nil, "go": nil, "contact": {"{contact}"}, "languages": nil,
 	// Put there by its script.
-	"closed": nil, "in": nil, "soon": nil, "planned": {"{time}"}, "late": nil, "missed": {"{time}"}, "none": nil, "later": nil,
+	"admin": {"[]"}, "closed": nil, "in": nil, "soon": nil, "planned": {"{time}"}, "late": nil, "missed": {"{time}"}, "none": nil, "later": nil,
 	"since": {"{time}"}, "back": nil, "open": nil, "opened": nil, "tab": {"{title}"}, "welcome": nil, "over": nil, "moment": nil,
 	"reopened": {"{time}"}, "next": {"{time}"}, "zone": {"{zone}"}, "unknown": nil, "asking": nil, "stale": {"{time}"},
 }
 
 // built are the sentences that the page's script doesn't need.
-var built = []string{"state", "which", "go", "admin", "contact", "languages"}
+var built = []string{"state", "which", "go", "contact", "languages"}
 
 var slot = regexp.MustCompile(`\{[^{}]*\}|\[[^\[\]]+\]`)
 
@@ -98,11 +98,4 @@ func (w words) forScript() string {
 		panic("site: marshal words: " + err.Error()) // strings only
 	}
 	return string(data)
-}
-
-// admin is the sentence about logging in, with its link.
-func (w words) admin(login string) markup {
-	before, rest, _ := strings.Cut(w["admin"], "[")
-	text, after, _ := strings.Cut(rest, "]")
-	return fill(`%s<a href="%s">%s</a>%s`, before, login, text, after)
 }

@@ -40,6 +40,13 @@
   // Where what is put in ends in a full stop itself, as "a. m." does, there is no second one.
   const put = (text, value) => text.replace(/\{\w+\}(\.?)/, (_, stop) => value.endsWith(".") ? value : value + stop);
 
+  // Made here, for a reader that knows nothing of hidden must not have it.
+  const [before, login, after] = words.admin.split(/[[\]]/);
+  const link = document.createElement("a");
+  link.href = $("admin").dataset.login;
+  link.textContent = login;
+  $("admin").replaceChildren(before, link, after);
+
   // The sentences are in the page's language, so dates are too; region and clock are the reader's own.
   const locale = navigator.languages.find((l) => base(l) === base(root.lang)) ?? root.lang;
   const { hourCycle } = Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
@@ -155,8 +162,9 @@
   };
 
   const show = () => {
+    if (!doc && !failing) return;
+    root.dataset.seen = "";
     if (!doc) {
-      if (!failing) return;
       say("state", words.unknown);
       say("detail", words.asking);
       return;

@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+
+	"github.com/msupply-foundation/conforma-status/content"
+	"github.com/msupply-foundation/conforma-status/site"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// BenchmarkFirstPaint is how long the page takes to be seen over a link of 400 ms and 400 kbit/s (each way there and back), as
+// Chromium emulates it, with the connection open, and how many requests it makes.
+func BenchmarkFirstPaint(b *testing.B) {
+	c, err := site.LoadContent(content.FS)
+	if err != nil {
+		b.Fatal(err)
+	}
+	files := map[string]site.File{}
+	body := doc(status.Offline, 1, 25*time.Minute, "").body
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, ok := files[r.URL.Path]
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/status.json"):
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(body))
+		case ok:
+			w.Header().Set("Content-Type", f.ContentType)
+			w.Header().Set("Content-Encoding", f.Encoding)
+			_, _ = w.Write(f.Data)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	b.Cleanup(server.Close)
+	built, err := site.Build(c, site.Site{Name: "demo", Path: "demo", AppURL: appURL, PageURL: server.URL + "/demo/"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range site.Compressed(built) {
+		files["/"+strings.TrimSuffix(f.Key, "index.html")] = f
+	}
+	browser := startBrowser(b)
+	var painted, known []float64
+	requests := 0
+	for b.Loop() {
+		t := openTab(b, browser, "")
+		call(t, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true})
+		call(t, page.Enable, page.EnableParams{})
+		t.open(server.URL + "/demo/none") // opens the connection
+		call(t, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+			MatchedNetworkConditions: []*network.Conditions{{Latency: 400, DownloadThroughput: 400e3 / 8, UploadThroughput: 400e3 / 8}}})
+		t.mu.Lock()
+		t.requests = nil
+		t.mu.Unlock()
+		t.open(server.URL + "/demo/")
+		painted = append(painted, eval[float64](t, `new Promise((done) => {
+			const look = () => { const [e] = performance.getEntriesByName("first-contentful-paint"); e ? done(e.startTime) : setTimeout(look, 10); };
+			look();
+		})`))
+		known = append(known, eval[float64](t, `new Promise((done) => {
+			const look = () => document.documentElement.dataset.mode ? done(performance.now()) : setTimeout(look, 10);
+			look();
+		})`))
+		requests = len(t.asked())
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(painted), "first-paint-ms(<=1000)")
+	b.ReportMetric(median(known), "status-ms")
+	b.ReportMetric(float64(requests), "requests(2)")
+}
