@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,7 +78,13 @@ func TestPush(t *testing.T) {
 // sameFiles checks that every file of one directory, but hidden ones, is in the other as it is.
 func sameFiles(t *testing.T, from, to string) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(from, "demo", "*"))
+	var files []string
+	err := filepath.WalkDir(from, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && !strings.HasPrefix(entry.Name(), ".") {
+			files = append(files, name)
+		}
+		return err
+	})
 	if err != nil || len(files) < 5 {
 		t.Fatalf("%v, %v", files, err)
 	}

@@ -12,7 +12,7 @@ set -euo pipefail
 }
 from=${1%/} to=${2%/}
 shift 2
-versions() { find "$from" -name '.*' -prune -o -type f -printf '%p %i %T@ %s\n' | sort; }
+versions() { find "$from" -ignore_readdir_race -name '.*' -prune -o -type f -printf '%p %i %T@ %s\n' | sort; }
 
 [ -d "$from" ] || {
 	echo "push.sh: there is no directory $from" >&2
@@ -20,6 +20,6 @@ versions() { find "$from" -name '.*' -prune -o -type f -printf '%p %i %T@ %s\n' 
 }
 while :; do
 	before=$(versions)
-	rsync -rt --delay-updates --exclude='.*' --chmod=D755,F644 --timeout=10 "$@" "$from/" "$to/"
+	rsync -rt --delay-updates --exclude='.*' --chmod=D755,F644 --timeout=10 "$@" "$from/" "$to/" || [ $? = 24 ] # a file went while it ran
 	[ "$(versions)" != "$before" ] || break # a change on the way may have been missed
 done
