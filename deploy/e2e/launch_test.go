@@ -133,6 +133,8 @@ func (d *demoServer) write(prefix string) *writers {
 	w := &writers{end: make(chan struct{})}
 	for n := range 4 {
 		w.wait.Go(func() {
+			// One connection at a time, and none that is opened to spare: nginx keeps one without a request for a minute.
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, MaxConnsPerHost: 1}}
 			for i := 0; ; i++ {
 				select {
 				case <-w.end:
@@ -140,7 +142,7 @@ func (d *demoServer) write(prefix string) *writers {
 				case <-time.After(2 * time.Millisecond):
 				}
 				line := fmt.Sprintf("%s-%d-%d", prefix, n, i)
-				res, err := http.Post(d.URL+"/server/graphql", "application/json", strings.NewReader(line))
+				res, err := client.Post(d.URL+"/server/graphql", "application/json", strings.NewReader(line))
 				if err != nil {
 					continue
 				}
