@@ -284,10 +284,12 @@ func TestSoakRelease(t *testing.T) {
 				t.Fatal(err)
 			}
 			rig.WriteFile(t, filepath.Join(source, name), string(data))
-			if strings.HasSuffix(name, ".sh") {
-				if err := os.Chmod(filepath.Join(source, name), 0o755); err != nil {
-					t.Fatal(err)
-				}
+			info, err := os.Stat(filepath.Join("../..", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(filepath.Join(source, name), info.Mode()); err != nil {
+				t.Fatal(err)
 			}
 		}
 		cmd := exec.Command("make", "-C", source, "release", "VERSION=v1.2.3", "COMMIT=0123456789ab", "SOURCE_DATE_EPOCH=1790000000")
