@@ -118,13 +118,14 @@ export class World {
   // its visitor was.
   page({ random = Math.random, from = "https://demo.example.org/applications/7" } = {}) {
     const tab = { gone: undefined, frozen: false, held: [] };
-    const element = () => ({ textContent: "", hidden: false, dataset: { status: "status.json", words: "{}" }, href: "https://demo.example.org/" });
+    const element = () => ({ textContent: "", hidden: false, dataset: { status: "status.json", words: "{}" }, href: "https://demo.example.org/", replaceChildren() {} });
     const elements = {};
     const around = {
       ...this.#clock(tab),
       document: {
         hidden: false, title: "", documentElement: { lang: "en", dataset: {} },
-        getElementById: (id) => elements[id] ??= element(), querySelector: element, querySelectorAll: () => [], addEventListener() {},
+        getElementById: (id) => elements[id] ??= element(), querySelector: element, createElement: element,
+        querySelectorAll: () => [], addEventListener() {},
       },
       location: {
         hash: "#from=" + encodeURIComponent(from),
