@@ -118,7 +118,7 @@ func TestContainer(t *testing.T) {
 	gate.Kill(t)
 
 	// "docker stop" sends nginx its own signal, and it takes its pid file with it.
-	if out, err := exec.Command(inside[0], append(inside[1:], "kill", "-QUIT", "1")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(inside[0], append(inside[1:], "sh", "-c", "kill -QUIT 1")...).CombinedOutput(); err != nil {
 		t.Fatalf("stop the container: %v\n%s", err, out)
 	}
 	rig.WaitFor(t, "the container to stop", func() bool { _, err := os.Stat(s.Nginx.PIDFile()); return os.IsNotExist(err) })
