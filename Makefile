@@ -45,7 +45,9 @@ test: need-web build
 
 ## soak: what takes longer: the soak tests and a while of every fuzz target
 soak: need-soak build
-	@(cd deploy/e2e && go test -race -count=1 -timeout 18m -tags soak -run '^TestSoak' ./...)
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
+	(cd deploy/e2e && go test -v -race -count=1 -timeout 22m -tags soak -run '^TestSoak' ./...) >"$$log" 2>&1 || { cat "$$log"; exit 1; }
+	grep -E '^(ok|TestSoak[A-Za-z]+:|--- PASS)' "$$log"
 	targets=$$(for module in $(MODULES); do
 	  (cd $$module && go test -list '^Fuzz' ./...) | awk -v dir=$$module \
 	    '/^Fuzz/ { names[++n] = $$1 } $$1 == "ok" { for (i = 1; i <= n; i++) print dir, $$2, names[i]; n = 0 }'
@@ -53,7 +55,6 @@ soak: need-soak build
 	count=$$(grep -c . <<<"$$targets" || true)
 	seconds=$$(( $(FUZZ_TIME) / (count + 1) ))
 	[ $$seconds -le $(FUZZ_TIME_ONE) ] || seconds=$(FUZZ_TIME_ONE)
-	log=$$(mktemp); trap 'rm -f "$$log"' EXIT
 	while read -r dir package name && [ -n "$$name" ]; do
 	  if ! (cd $$dir && go test -run '^$$' -fuzz "^$$name$$" -fuzztime $${seconds}s -fuzzminimizetime 1x $$package) >"$$log" 2>&1 </dev/null; then
 	    # Before Go 1.27 the end of the time itself may come out as a failure, without an input that fails:
