@@ -118,5 +118,5 @@ func lighthouseFaults(t *testing.T, data []byte) (faults []string) {
 
 func TestSoakPublishThroughFaults(t *testing.T) {
 	t.Parallel()
-	publishThroughFaults(t, 100) // half of them killed
+	publishThroughFaults(t, 50)
 }
