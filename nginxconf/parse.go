@@ -81,7 +81,7 @@ func resolve(ds []*directive, files map[string][]*directive, names []string, pre
 	if depth > maxIncludes {
 		return nil, fmt.Errorf("%w: includes nest too deep", ErrSyntax)
 	}
-	var out []*directive
+	out := make([]*directive, 0, len(ds))
 	for _, d := range ds {
 		if d.name == "include" && len(d.args) == 1 {
 			pattern := d.args[0]
@@ -109,9 +109,6 @@ func resolve(ds []*directive, files map[string][]*directive, names []string, pre
 			inner, err := resolve(d.block, files, names, prefix, depth)
 			if err != nil {
 				return nil, err
-			}
-			if inner == nil {
-				inner = []*directive{}
 			}
 			d = &directive{d.name, d.args, inner, d.file, d.line}
 		}
@@ -172,7 +169,7 @@ func (p *confParser) block(depth int) ([]*directive, error) {
 			ds, d = append(ds, d), nil
 		default:
 			if d == nil {
-				d = &directive{name: word, file: p.file, line: line}
+				d = &directive{name: word, args: make([]string, 0, 4), file: p.file, line: line} // most have no more
 			} else {
 				d.args = append(d.args, word)
 			}
@@ -238,9 +235,15 @@ func (p *confParser) token() (word string, kind rune, line int, err error) {
 }
 
 func (p *confParser) quoted(quote byte) (string, error) {
+	ends := string([]byte{quote, '\\'})
+	if n := strings.IndexAny(p.rest[1:], ends); n >= 0 && p.rest[1+n] == quote { // nothing in it is escaped
+		word := p.rest[1 : 1+n]
+		p.advance(n + 2)
+		return word, nil
+	}
 	var b strings.Builder
 	for i := 1; i < len(p.rest); i++ {
-		n := strings.IndexAny(p.rest[i:], string([]byte{quote, '\\'}))
+		n := strings.IndexAny(p.rest[i:], ends)
 		if n < 0 {
 			break
 		}
