@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,6 +120,16 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 func sameFile(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {
 		return true
+	}
+	// One look at each tells most apart; following the links takes one for each part of the names. Two names of one file
+	// without links are two files once one of them is replaced.
+	i, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	j, err := os.Stat(b)
+	if err != nil || !os.SameFile(i, j) {
+		return false
 	}
 	x, err := filepath.EvalSymlinks(a)
 	if err != nil {

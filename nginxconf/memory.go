@@ -1,6 +1,7 @@
 package nginxconf
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -69,14 +70,14 @@ func (n Nginx) recall(argv []string) ([]byte, bool) {
 		return nil, false
 	}
 	names := map[string]bool{}
-	var dump []byte
+	var parts [][]byte
 	for _, f := range m.Files {
 		content, err := os.ReadFile(f.Name)
 		if err != nil || hash(content) != f.Hash {
 			return nil, false
 		}
 		names[filepath.Clean(f.Name)] = true
-		dump = append(append(append(dump, dumpHeader+f.Name+":\n"...), content...), '\n')
+		parts = append(parts, []byte(dumpHeader+f.Name+":\n"), content, []byte("\n"))
 	}
 	for _, pattern := range m.Includes {
 		found, err := filepath.Glob(pattern)
@@ -91,7 +92,7 @@ func (n Nginx) recall(argv []string) ([]byte, bool) {
 			}
 		}
 	}
-	return dump, len(m.Files) > 0
+	return bytes.Join(parts, nil), len(m.Files) > 0
 }
 
 func hash(content []byte) string {
@@ -124,8 +125,9 @@ func (n Nginx) program(argv []string) (identity string, ok bool) {
 
 // includePatterns are the patterns by which the files include others; ok only if they mean the same to us as to nginx.
 func includePatterns(files []dumped) (patterns []string, ok bool) {
+	p := &confParser{}
 	for _, f := range files {
-		ds, err := (&confParser{file: f.name, rest: f.text, line: 1}).block(0)
+		ds, err := p.parse(f)
 		if err != nil {
 			return nil, false
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -59,69 +60,122 @@ func parseDump(dump []byte) ([]*directive, error) {
 	if len(split) == 0 {
 		return nil, fmt.Errorf("%w: no file in it", ErrSyntax)
 	}
-	files := map[string][]*directive{}
-	var names []string
+	c := conf{files: map[string]*confFile{}, prefix: filepath.Dir(filepath.Clean(split[0].name))}
+	p := &confParser{}
 	for _, f := range split {
-		p := &confParser{file: f.name, rest: f.text, line: 1}
-		ds, err := p.block(0)
+		ds, err := p.parse(f)
 		if err != nil {
 			return nil, err
 		}
 		name := filepath.Clean(f.name)
-		files[name] = ds
-		names = append(names, name)
+		c.files[name] = &confFile{ds: ds}
+		c.names = append(c.names, name)
 	}
-	return resolve(files[names[0]], files, names, filepath.Dir(names[0]), 0)
+	return c.whole(c.names[0])
 }
 
-// maxIncludes bounds how deep includes nest; nginx itself would not end either where a file includes itself.
-const maxIncludes = 32
+// maxDepth bounds how deep blocks nest.
+const maxDepth = 32
 
-func resolve(ds []*directive, files map[string][]*directive, names []string, prefix string, depth int) ([]*directive, error) {
-	if depth > maxIncludes {
-		return nil, fmt.Errorf("%w: includes nest too deep", ErrSyntax)
+// conf is the files of a configuration, each of which may include others.
+type conf struct {
+	files  map[string]*confFile
+	names  []string // of the files, in the order of the dump
+	prefix string   // relative names are relative to it
+}
+
+type confFile struct {
+	ds   []*directive
+	open bool // its includes are being put in
+	done bool // they are in
+}
+
+// whole are the directives of a file with those that it includes.
+func (c *conf) whole(name string) ([]*directive, error) {
+	f := c.files[name]
+	if f.open {
+		return nil, fmt.Errorf("%w: %s includes itself", ErrSyntax, name)
 	}
-	out := make([]*directive, 0, len(ds))
+	if f.done {
+		return f.ds, nil
+	}
+	var err error
+	f.open = true
+	f.ds, err = c.resolve(f.ds)
+	f.open, f.done = false, true
+	return f.ds, err
+}
+
+func (c *conf) resolve(ds []*directive) ([]*directive, error) {
+	includes := false
 	for _, d := range ds {
-		if d.name == "include" && len(d.args) == 1 {
-			pattern := d.args[0]
-			if !filepath.IsAbs(pattern) {
-				pattern = filepath.Join(prefix, pattern)
-			}
-			pattern = strings.ReplaceAll(filepath.Clean(pattern), "[!", "[^") // glob(3) has both, package filepath one
-			for _, name := range names {
-				ok := pattern == name
-				if !ok && strings.ContainsAny(pattern, `*?[\`) {
-					ok, _ = filepath.Match(pattern, name)
-				}
-				if ok {
-					inner, err := resolve(files[name], files, names, prefix, depth+1)
-					if err != nil {
-						return nil, err
-					}
-					out = append(out, &directive{name: "include", args: []string{name}, file: d.file, line: d.line})
-					out = append(out, inner...)
-				}
-			}
+		var err error
+		if d.block, err = c.resolve(d.block); err != nil {
+			return nil, err
+		}
+		includes = includes || d.includes()
+	}
+	if !includes {
+		return ds, nil
+	}
+	out := make([]*directive, 0, len(ds)) // never nil: what has a block keeps it
+	for _, d := range ds {
+		if !d.includes() {
+			out = append(out, d)
 			continue
 		}
-		if d.block != nil {
-			inner, err := resolve(d.block, files, names, prefix, depth)
-			if err != nil {
-				return nil, err
-			}
-			d = &directive{d.name, d.args, inner, d.file, d.line}
+		pattern := d.args[0]
+		if !filepath.IsAbs(pattern) {
+			pattern = filepath.Join(c.prefix, pattern)
 		}
-		out = append(out, d)
+		pattern = strings.ReplaceAll(filepath.Clean(pattern), "[!", "[^") // glob(3) has both, package filepath one
+		for _, name := range c.names {
+			ok := pattern == name
+			if !ok && strings.ContainsAny(pattern, `*?[\`) {
+				ok, _ = filepath.Match(pattern, name)
+			}
+			if ok {
+				inner, err := c.whole(name)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, &directive{name: "include", args: []string{name}, file: d.file, line: d.line})
+				out = append(out, inner...)
+			}
+		}
 	}
 	return out, nil
 }
 
-// confParser reads one file.
+func (d *directive) includes() bool { return d.name == "include" && len(d.args) == 1 }
+
+// confParser reads one file after the other. A configuration has thousands of directives: they are made many at a time.
 type confParser struct {
 	file string
 	rest string
 	line int
+
+	made  []directive  // the next is the first that is not used yet
+	args  []string     // of the directive that is being read, in what others' have left over
+	stack []*directive // of the blocks that are being read, the outer ones first
+}
+
+func (p *confParser) parse(f dumped) ([]*directive, error) {
+	p.file, p.rest, p.line = f.name, f.text, 1
+	return p.block(0)
+}
+
+func (p *confParser) directive(name string, line int) *directive {
+	if len(p.made) == 0 {
+		p.made = make([]directive, 256)
+	}
+	if cap(p.args) < 4 { // most have no more
+		p.args = make([]string, 0, 512)
+	}
+	d := &p.made[0]
+	p.made = p.made[1:]
+	d.name, d.file, d.line = name, p.file, line
+	return d
 }
 
 func (p *confParser) fail(why string) error {
@@ -130,10 +184,12 @@ func (p *confParser) fail(why string) error {
 
 // block reads directives up to the end of the file (depth 0) or the closing brace.
 func (p *confParser) block(depth int) ([]*directive, error) {
-	if depth > maxIncludes {
+	if depth > maxDepth {
 		return nil, p.fail("blocks nest too deep")
 	}
-	ds := []*directive{}
+	outer := len(p.stack)
+	defer func() { p.stack = p.stack[:outer] }()
+	ended := func() []*directive { return append(make([]*directive, 0, len(p.stack)-outer), p.stack[outer:]...) }
 	var d *directive
 	for {
 		word, kind, line, err := p.token()
@@ -145,16 +201,17 @@ func (p *confParser) block(depth int) ([]*directive, error) {
 			if d != nil || depth > 0 {
 				return nil, p.fail("the file ends in the middle")
 			}
-			return ds, nil
+			return ended(), nil
 		case '}':
 			if d != nil || depth == 0 {
 				return nil, p.fail("a closing brace too many")
 			}
-			return ds, nil
+			return ended(), nil
 		case ';', '{':
 			if d == nil {
 				return nil, p.fail("a directive without a name")
 			}
+			d.args, p.args = slices.Clip(p.args), p.args[len(p.args):]
 			if kind == '{' {
 				if strings.HasSuffix(d.name, "_by_lua_block") {
 					err = p.skipLua()
@@ -166,12 +223,12 @@ func (p *confParser) block(depth int) ([]*directive, error) {
 					return nil, err
 				}
 			}
-			ds, d = append(ds, d), nil
+			p.stack, d = append(p.stack, d), nil
 		default:
 			if d == nil {
-				d = &directive{name: word, args: make([]string, 0, 4), file: p.file, line: line} // most have no more
+				d = p.directive(word, line)
 			} else {
-				d.args = append(d.args, word)
+				p.args = append(p.args, word)
 			}
 		}
 	}

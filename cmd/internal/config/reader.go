@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"net"
@@ -298,15 +299,25 @@ func keyLines(data []byte) map[string]int {
 	counts := map[string]int{}
 	var p unstable.Parser
 	p.Reset(data)
+	// Keys come in their order in the file: the parser's own Shape would count from the file's beginning for each.
+	offset, line := uint32(0), 1
+	lineAt := func(r unstable.Range) int {
+		if r.Offset < offset {
+			offset, line = 0, 1
+		}
+		line += bytes.Count(data[offset:r.Offset], []byte("\n"))
+		offset = r.Offset
+		return line
+	}
 	prefix := ""
 	// place appends a dotted key to prefix, going into the last element of arrays of tables.
 	place := func(prefix string, key unstable.Iterator) (path string, line int) {
 		path = prefix
 		for key.Next() {
 			n := key.Node()
-			line = p.Shape(n.Raw).Start.Line
+			line = lineAt(n.Raw)
 			if c := counts[path]; c > 0 {
-				path += fmt.Sprintf("[%d]", c-1)
+				path += index(c - 1)
 			}
 			if path != "" {
 				path += "."
@@ -329,8 +340,8 @@ func keyLines(data []byte) map[string]int {
 				lines[sub] = line
 				value(sub, c.Value())
 			case n.Kind == unstable.Array && c.Kind == unstable.InlineTable:
-				sub := fmt.Sprintf("%s[%d]", path, i)
-				lines[sub] = p.Shape(c.Raw).Start.Line
+				sub := path + index(i)
+				lines[sub] = lineAt(c.Raw)
 				value(sub, c)
 			}
 		}
@@ -345,7 +356,7 @@ func keyLines(data []byte) map[string]int {
 		case unstable.ArrayTable:
 			path, line := place("", e.Key())
 			counts[path]++
-			prefix = fmt.Sprintf("%s[%d]", path, counts[path]-1)
+			prefix = path + index(counts[path]-1)
 			lines[path], lines[prefix] = line, line
 		case unstable.KeyValue:
 			path, line := place(prefix, e.Key())
@@ -355,3 +366,5 @@ func keyLines(data []byte) map[string]int {
 	}
 	return lines
 }
+
+func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
