@@ -115,6 +115,18 @@ func newSecret() string {
 	return hex.EncodeToString(secret)
 }
 
+// byHand is the line of what the package said, indented as a command, that begins like that.
+func byHand(t *testing.T, said, begins string) string {
+	t.Helper()
+	for line := range strings.Lines(said) {
+		if command, indented := strings.CutPrefix(line, "    "); indented && strings.HasPrefix(command, begins) {
+			return strings.TrimSpace(command)
+		}
+	}
+	t.Fatalf("it names no command %q:\n%s", begins, said)
+	return ""
+}
+
 // TestSoakPackage takes the Debian package through its life on a machine where systemd is process 1: installed, set up, used, upgraded,
 // through a power cut, removed and purged.
 func TestSoakPackage(t *testing.T) {
@@ -238,13 +250,42 @@ func TestSoakPackage(t *testing.T) {
 	m.do(0, "conforma-status set admin")
 	m.want("an administrator", m.visit(rig.AdminToken(second)), "200")
 
+	nothingLeft := func() {
+		t.Helper()
+		if left := m.do(0, "find / -xdev -name '*conforma-status*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/srv/pages/*'; getent passwd conforma-status || true"); left != "" {
+			t.Errorf("purged, it leaves\n%s", left)
+		}
+	}
+
 	// Removed while it is closed, it stays closed; installed again, it knows.
 	m.do(0, "conforma-status set offline")
 	m.do(0, "dpkg -r conforma-status", "these sites are closed, and stay so: demo")
 	m.do(0, "nginx -t && systemctl restart nginx")
 	m.want("a visitor", m.visit(""), "503")
 	m.do(0, "dpkg -i /root/1.1.0.deb && conforma-status get", "offline since")
-	m.do(0, "conforma-status set online")
+
+	// Purged while it is closed, nginx goes on as it was; it can be installed again, and what is left can be deleted as it says.
+	m.do(0, "cp /etc/conforma-status/config.toml /etc/nginx/sites-enabled/conforma.conf /root")
+	const answer = "curl -s -D - http://127.0.0.1:50000/server/graphql | grep -v '^Date'; sha256sum /etc/nginx/conf.d/conforma-status.conf"
+	closed := m.do(0, answer)
+	m.do(0, "dpkg -P conforma-status", "these sites are closed, and stay so: demo")
+	m.want("the closed site after the purge", m.do(0, answer), closed)
+	m.do(0, "nginx -t && systemctl restart nginx")
+	m.want("the closed site after the restart", m.do(0, answer), closed)
+	m.do(0, "dpkg -i /root/1.1.0.deb </dev/null && cp /root/config.toml /etc/conforma-status && conforma-status get", "offline since")
+	purged := m.do(0, "dpkg -P conforma-status")
+	m.do(0, "nginx -t && systemctl restart nginx")
+	m.want("a visitor", m.visit(""), "503")
+	found := m.do(0, byHand(t, purged, "grep "))
+	if want := "/etc/nginx/sites-enabled/conforma.conf:3:    include /etc/nginx/conforma-status/sites/demo.conf;"; !strings.HasPrefix(found, want) {
+		t.Errorf("the include lines are found as\n%s", found)
+	}
+	m.do(0, "sed -i '/conforma-status/d' /etc/nginx/sites-enabled/conforma.conf && nginx -s reload")
+	m.eventually("the site to open", "curl -s http://127.0.0.1:50000/ | grep -q 'the application'")
+	m.do(0, byHand(t, purged, "rm -r "))
+	m.do(0, byHand(t, purged, "nginx -t ")+" && systemctl restart nginx")
+	nothingLeft()
+	m.do(0, "dpkg -i /root/1.1.0.deb && cp /root/config.toml /etc/conforma-status && conforma-status render && cp /root/conforma.conf /etc/nginx/sites-enabled && nginx -t && nginx -s reload")
 	m.want("a visitor", m.visit(""), "200")
 
 	// Removed while it is open, it leaves empty files as long as nginx includes them, and then nothing.
@@ -258,9 +299,7 @@ func TestSoakPackage(t *testing.T) {
 	m.do(0, "dpkg -i /root/1.1.0.deb && sed -i '/conforma-status/d' /etc/nginx/sites-enabled/conforma.conf && dpkg -P conforma-status")
 	m.do(0, "nginx -t && systemctl restart nginx")
 	m.want("a visitor", m.visit(""), "200")
-	if left := m.do(0, "find / -xdev -name '*conforma-status*' -not -path '/proc/*' -not -path '/sys/*' -not -path '/srv/pages/*'; getent passwd conforma-status || true"); left != "" {
-		t.Errorf("purged, it leaves\n%s", left)
-	}
+	nothingLeft()
 	m.want("the operator's nginx", m.do(0, "cat /etc/nginx/sites-enabled/conforma.conf"), operatorsNginx)
 }
 
