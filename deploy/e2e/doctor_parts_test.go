@@ -5,8 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -57,10 +59,11 @@ func TestDoctorOfAnOrdinaryUser(t *testing.T) {
 	}
 }
 
-// TestDoctorOnS3 examines a real bucket, with nothing left in it that wasn't there before.
+// TestDoctorOnS3 examines a real bucket, with each file in it as it was, headers included; and as somebody who may only read it.
 func TestDoctorOnS3(t *testing.T) {
 	d := newDoctored(t)
-	srv := startS3(t)
+	reader := s3User{KeyID: "AKIAREADERREADERREAD", Secret: "reader/secret+0123456789abcdef0123456789", Role: "user"}
+	srv := startS3(t, reader)
 	srv.createBucket(t, "maintenance")
 	d.PageURL = srv.Endpoint + "/maintenance"
 	d.Configure(t, rig.Settings{Store: "s3://maintenance", S3: fmt.Sprintf("path_style = true\nendpoint = %q\nregion = %q", srv.Endpoint, srv.Region)})
@@ -76,9 +79,30 @@ func TestDoctorOnS3(t *testing.T) {
 		}
 	}
 	d.Call(t, rig.Call{Env: env, Args: []string{"publish"}}).Want(t, 0)
-	st := openStore(t, "s3://maintenance", srv)
-	was, err := st.List(t.Context(), "")
+	listed, err := openStore(t, "s3://maintenance", srv).List(t.Context(), "")
 	check(t, err)
+	seen := func() string {
+		var b strings.Builder
+		for _, o := range listed {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.PageURL+"/"+o.Key, nil)
+			check(t, err)
+			r.Header.Set("Accept-Encoding", "gzip") // which keeps Go's client from unpacking it
+			res, err := http.DefaultClient.Do(r)
+			check(t, err)
+			body, err := io.ReadAll(res.Body)
+			check(t, errors.Join(err, res.Body.Close()))
+			res.Header.Del("Date")
+			res.Header.Del("X-Amz-Request-Id")
+			res.Header.Del("X-Amz-Id-2")
+			fmt.Fprintf(&b, "%s %v %x\n", o.Key, res.Header, sha256.Sum256(body))
+		}
+		return b.String()
+	}
+	was := seen()
+	if len(listed) < 5 || !strings.Contains(was, "gzip") {
+		t.Fatalf("in the bucket is\n%s", was)
+	}
+	time.Sleep(1100 * time.Millisecond) // Last-Modified is in whole seconds
 	levels := map[string]string{}
 	for _, f := range d.findings(t) {
 		levels[f.Check] = f.Level
@@ -88,10 +112,15 @@ func TestDoctorOnS3(t *testing.T) {
 			t.Errorf("%s: got %q, want ok", name, levels[name])
 		}
 	}
-	is, err := st.List(t.Context(), "")
-	check(t, err)
-	if fmt.Sprint(was) != fmt.Sprint(is) {
+	if is := seen(); was != is {
 		t.Errorf("in the bucket was\n%v\nand is\n%v", was, is)
+	}
+	if again, err := openStore(t, "s3://maintenance", srv).List(t.Context(), ""); err != nil || len(again) != len(listed) {
+		t.Errorf("in the bucket is now %v (%v)", again, err)
+	}
+	d.by(rig.Call{Env: append(env, "AWS_ACCESS_KEY_ID="+reader.KeyID, "AWS_SECRET_ACCESS_KEY="+reader.Secret)})
+	if found := ofCheck(d.findings(t), "store"); len(found) != 1 || found[0].Level == "ok" || !strings.Contains(found[0].Text, "access denied") {
+		t.Errorf("of one who may only read: %v", found)
 	}
 }
 

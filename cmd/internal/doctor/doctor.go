@@ -1,5 +1,5 @@
 // Package doctor looks for what is wrong with a host, its nginx, its store and the world's view of its pages, and says
-// how to mend it. It changes nothing and leaves nothing behind: what it writes to the store was there before.
+// how to mend it. It changes nothing and leaves nothing behind.
 package doctor
 
 import (

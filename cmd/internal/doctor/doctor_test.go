@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
@@ -126,47 +127,64 @@ func TestUpstreamPorts(t *testing.T) {
 type careless struct {
 	store.Store
 	always func(store.Condition) bool
+	wrote  map[string]store.Meta
 }
 
 func (c careless) Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (string, error) {
 	if c.always(cond) {
 		cond = store.Always()
 	}
-	return c.Store.Put(ctx, key, data, meta, cond)
+	etag, err := c.Store.Put(ctx, key, data, meta, cond)
+	if err == nil {
+		c.wrote[key] = meta
+	}
+	return etag, err
 }
 
+// TestConditionalWrites: what is published isn't written again, and by a store that does so all the same only as it was.
 func TestConditionalWrites(t *testing.T) {
+	schema := site.Schema("demo")
+	compressed := site.Compressed([]site.File{schema})[0]
 	for _, c := range []struct {
 		name   string
+		kind   string
+		data   []byte
 		always func(store.Condition) bool
 		want   Level
+		wrote  map[string]store.Meta
 	}{
-		{"honoured", func(store.Condition) bool { return false }, OK},
-		{"no If-None-Match", func(c store.Condition) bool { return c == store.IfAbsent() }, Fault},
-		{"no If-Match", func(c store.Condition) bool { return c != store.IfAbsent() }, Fault},
+		{"honoured", "dir:/x", []byte("an older one"), func(store.Condition) bool { return false }, OK, map[string]store.Meta{schema.Key + ".doctor": {}}},
+		{"honoured by a bucket", "s3://x", compressed.Data, func(store.Condition) bool { return false }, OK, map[string]store.Meta{}},
+		{"no If-None-Match", "s3://x", compressed.Data, func(c store.Condition) bool { return c == store.IfAbsent() }, Fault,
+			map[string]store.Meta{schema.Key: {ContentType: schema.ContentType, CacheControl: schema.CacheControl, Encoding: "gzip"}}},
+		{"no If-Match", "s3://x", schema.Data, func(c store.Condition) bool { return c != store.IfAbsent() }, Fault,
+			map[string]store.Meta{schema.Key: {ContentType: schema.ContentType, CacheControl: schema.CacheControl}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, err := store.Open("dir:"+t.TempDir(), store.S3Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
+			st := careless{dir, c.always, map[string]store.Meta{}}
 			e := &examination{Doctor: Doctor{
-				Host: &maintenance.Host{Config: &config.Config{Store: "dir:/x", Sites: []config.Site{{Path: "new"}, {Path: "demo"}}}, Store: careless{dir, c.always}},
+				Host: &maintenance.Host{Config: &config.Config{Store: c.kind, Sites: []config.Site{{Path: "new"}, {Path: "demo"}}}, Store: st},
 			}}
 			e.store(context.Background())
 			want(t, e, ConditionalWrites, Warning) // nothing is published yet
 			if left, err := dir.List(context.Background(), ""); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v (%v)", left, err)
 			}
-			schema := site.Schema("demo")
-			if _, err := dir.Put(context.Background(), schema.Key, []byte("an older one"), store.Meta{}, store.Always()); err != nil {
+			if _, err := dir.Put(context.Background(), schema.Key, c.data, store.Meta{}, store.Always()); err != nil {
 				t.Fatal(err)
 			}
 			e.store(context.Background())
 			want(t, e, ConditionalWrites, c.want)
 			left, err := dir.List(context.Background(), "")
-			if err != nil || len(left) != 1 || left[0].ETag != store.ContentETag([]byte("an older one")) {
+			if err != nil || len(left) != 1 || left[0].ETag != store.ContentETag(c.data) {
 				t.Errorf("left behind: %v (%v)", left, err)
+			}
+			if !maps.Equal(st.wrote, c.wrote) {
+				t.Errorf("wrote %v, want %v", st.wrote, c.wrote)
 			}
 		})
 	}
