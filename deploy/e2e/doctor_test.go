@@ -297,7 +297,7 @@ func TestDoctor(t *testing.T) {
 		}, "journal", "warning", "under way"},
 		{"an ETA that has passed", func(t *testing.T) func() {
 			d.CLI(t, "set", "offline", "--eta", "1s").Want(t, 0)
-			rig.WaitFor(t, "the ETA to pass", func() bool { return len(ofCheck(d.findings(t), "overdue")) > 0 })
+			rig.WaitFor(t, "the ETA to pass", func() bool { return len(ofCheck(ofLevel(d.findings(t), "warning"), "overdue")) > 0 })
 			return func() { d.CLI(t, "set", "online").Want(t, 0) }
 		}, "overdue", "warning", "announced to be back"},
 		{"a full disk", func(t *testing.T) func() { return d.by(rig.Call{Before: rig.NewNamespace(t, d.State).Before()}) }, "disk", "fault", "is full"},
