@@ -15,7 +15,7 @@ type Action string
 
 const (
 	New       Action = "new"       // the store has no such file
-	Changed   Action = "changed"   // the store has it with other content
+	Changed   Action = "changed"   // the store has it with other content, or other headers
 	Unchanged Action = "unchanged" // the store has the same content already
 	Stale     Action = "stale"     // the store has it from an earlier publication, and it is no longer built
 )
@@ -28,8 +28,8 @@ type Change struct {
 
 // Plan compares the files built for s with what the store lists (all of it, or what is below s.Path),
 // and returns a line for each file in the order in which Upload goes, stale ones last. What isn't of the
-// page, such as the status document, the client and the pages of other sites, is never stale. It can't
-// see a change of content type or cache control alone.
+// page, such as the status document, the client and the pages of other sites, is never stale. It sees a
+// change of a file's headers alone only where the file is Compressed.
 func Plan(s Site, files []File, existing []store.Object) []Change {
 	etags := make(map[string]string, len(existing))
 	for _, o := range existing {

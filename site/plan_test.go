@@ -96,6 +96,87 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanSeesHeaders: the same content with other headers is something to send, where nothing but ETags can be compared.
+func TestPlanSeesHeaders(t *testing.T) {
+	page := File{"index.html", []byte("page"), htmlType, pageCache, ""}
+	was := Compressed([]File{page})[0]
+	for name, c := range map[string]struct {
+		change func(*File)
+		want   Action
+	}{
+		"nothing":       {func(*File) {}, Unchanged},
+		"content":       {func(f *File) { f.Data = []byte("other") }, Changed},
+		"type":          {func(f *File) { f.ContentType = "text/plain" }, Changed},
+		"cache control": {func(f *File) { f.CacheControl = "no-store" }, Changed},
+	} {
+		is := page
+		c.change(&is)
+		plan := Plan(Site{}, Compressed([]File{is}), []store.Object{{Key: was.Key, ETag: store.ContentETag(was.Data)}})
+		if len(plan) != 1 || plan[0].Action != c.want {
+			t.Errorf("other %s: %s, want %s", name, plan[0].Action, c.want)
+		}
+	}
+}
+
+// keptFile is what lies in a bucket.
+type keptFile struct {
+	data string
+	meta store.Meta
+}
+
+// bucket keeps what it is given with its headers.
+type bucket struct {
+	files  map[string]keptFile
+	before func(key string) // called before each Put
+}
+
+func (b *bucket) Describe(_ context.Context, key string) (store.Meta, error) {
+	if key == "broken" {
+		return store.Meta{}, errFull
+	}
+	if _, ok := b.files[key]; !ok {
+		return store.Meta{}, store.ErrNotFound
+	}
+	return b.files[key].meta, nil
+}
+
+func (b *bucket) Get(_ context.Context, key string) ([]byte, string, error) {
+	data := b.files[key].data
+	return []byte(data), data, nil
+}
+
+func (b *bucket) Put(_ context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (string, error) {
+	b.before(key)
+	if cond != store.IfMatch(b.files[key].data) {
+		return "", store.ErrPrecondition
+	}
+	b.files[key] = keptFile{string(data), meta}
+	return string(data), nil
+}
+
+// TestMend writes what lies in a bucket with its headers again, and nothing where somebody else is at it.
+func TestMend(t *testing.T) {
+	right := store.Meta{ContentType: "type", CacheControl: "cache", Encoding: "gzip"}
+	file := func(key string) File { return File{key, []byte("not looked at"), "type", "cache", "gzip"} }
+	b := &bucket{files: map[string]keptFile{
+		"fine": {"1", right}, "type": {"2", store.Meta{ContentType: "binary/octet-stream", CacheControl: "cache", Encoding: "gzip"}},
+		"encoding": {"3", store.Meta{ContentType: "type", CacheControl: "cache"}}, "taken": {"4", store.Meta{}},
+	}}
+	b.before = func(key string) {
+		if key == "taken" {
+			b.files[key] = keptFile{"5", store.Meta{CacheControl: "theirs"}}
+		}
+	}
+	got, err := Mend(t.Context(), b, []File{file("fine"), file("type"), file("gone"), file("taken"), file("encoding"), file("broken"), file("fine")})
+	if !errors.Is(err, errFull) || !strings.Contains(err.Error(), "broken") || !slices.Equal(got, []string{"type", "encoding"}) {
+		t.Errorf("wrote %q: %v", got, err)
+	}
+	want := map[string]keptFile{"fine": {"1", right}, "type": {"2", right}, "encoding": {"3", right}, "taken": {"5", store.Meta{CacheControl: "theirs"}}}
+	if !reflect.DeepEqual(b.files, want) {
+		t.Errorf("in the store is %v, want %v", b.files, want)
+	}
+}
+
 func TestUpload(t *testing.T) {
 	file := func(key string, a Action) Change {
 		return Change{File{key, []byte("x"), "type", "cache", ""}, a}

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -15,13 +18,16 @@ import (
 const atOnce = 8
 
 // Compressed returns the files as they go to a store that serves what it was given and compresses nothing itself, an S3
-// bucket for one: with gzip, which every browser takes. The same file always comes to the same bytes.
+// bucket for one: with gzip, which every browser takes. The same file always comes to the same bytes, and one whose headers
+// are others to others: a listing shows nothing but ETags, which are made of the bytes. What tells them apart is the time in
+// gzip's own header, four bytes that nobody looks at (RFC 1952, section 2.3.1).
 func Compressed(files []File) []File {
 	out := slices.Clone(files)
 	for i := range out {
 		var b bytes.Buffer
 		w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // a level that there is
-		_, _ = w.Write(out[i].Data)                           // to memory
+		w.ModTime = time.Unix(int64(crc32.ChecksumIEEE([]byte(out[i].ContentType+"\n"+out[i].CacheControl))), 0)
+		_, _ = w.Write(out[i].Data) // to memory
 		_ = w.Close()
 		out[i].Data, out[i].Encoding = b.Bytes(), "gzip"
 	}
@@ -42,8 +48,7 @@ func Upload(ctx context.Context, st Keeper, plan []Change, progress func(Change)
 	slices.SortStableFunc(plan, uploadOrder)
 	plan = slices.DeleteFunc(plan, func(c Change) bool { return c.Action != New && c.Action != Changed })
 	return inStages(ctx, plan, progress, func(ctx context.Context, c Change) error {
-		meta := store.Meta{ContentType: c.ContentType, CacheControl: c.CacheControl, Encoding: c.Encoding}
-		if _, err := st.Put(ctx, c.Key, c.Data, meta, store.Always()); err != nil {
+		if _, err := st.Put(ctx, c.Key, c.Data, c.meta(), store.Always()); err != nil {
 			return fmt.Errorf("upload %s: %w", c.Key, err)
 		}
 		return nil
@@ -61,6 +66,44 @@ func Prune(ctx context.Context, st Keeper, plan []Change, progress func(Change))
 		}
 		return nil
 	})
+}
+
+func (f File) meta() store.Meta {
+	return store.Meta{ContentType: f.ContentType, CacheControl: f.CacheControl, Encoding: f.Encoding}
+}
+
+// Mender is a store that keeps with each file how it is served. A bucket is one, a directory is not.
+type Mender interface {
+	Get(ctx context.Context, key string) (data []byte, etag string, err error)
+	Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (etag string, err error)
+	Describe(ctx context.Context, key string) (store.Meta, error)
+}
+
+// Mend writes those of the files that the store has with other headers once more, with the content that they have there, and
+// returns their keys. It stops at the first error, which wraps that of st. The files' Data is not looked at.
+func Mend(ctx context.Context, st Mender, files []File) (mended []string, err error) {
+	for _, f := range files {
+		is, err := st.Describe(ctx, f.Key)
+		if err == nil && is == f.meta() {
+			continue
+		}
+		var data []byte
+		var etag string
+		if err == nil {
+			data, etag, err = st.Get(ctx, f.Key)
+		}
+		if err == nil {
+			_, err = st.Put(ctx, f.Key, data, f.meta(), store.IfMatch(etag))
+		}
+		switch {
+		case errors.Is(err, store.ErrPrecondition), errors.Is(err, store.ErrNotFound): // somebody else sends or deletes it now
+		case err != nil:
+			return mended, fmt.Errorf("send %s again: %w", f.Key, err)
+		default:
+			mended = append(mended, f.Key)
+		}
+	}
+	return mended, nil
 }
 
 // inStages does the changes, which are in order, several at a time, but never one together with one of another rank. The

@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -20,6 +22,7 @@ import (
 
 // Difference is something that the world sees otherwise than it was sent.
 type Difference struct {
+	Key     string `json:"key"`
 	URL     string `json:"url"`
 	Problem string `json:"problem"`
 }
@@ -33,12 +36,15 @@ func Verify(ctx context.Context, client *http.Client, s Site, files []File) []Di
 		rel := (&url.URL{Path: strings.TrimPrefix(strings.TrimPrefix(key, s.Path), "/")}).EscapedPath()
 		return s.PageURL + strings.TrimSuffix(rel, indexName)
 	}
-	statusURL := at(path.Join(s.Path, status.FileName))
-	seen, err := fetch(ctx, client, statusURL, 1<<20)
+	statusKey := path.Join(s.Path, status.FileName)
+	seen, err := fetch(ctx, client, at(statusKey), 1<<20)
 	if err != nil {
-		return []Difference{{statusURL, err.Error()}}
+		return []Difference{{statusKey, at(statusKey), err.Error()}}
 	}
-	out := seen.status(statusURL)
+	var out []Difference
+	for _, problem := range seen.status() {
+		out = append(out, Difference{statusKey, at(statusKey), problem})
+	}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	places := make(chan struct{}, atOnce)
@@ -62,7 +68,7 @@ func Verify(ctx context.Context, client *http.Client, s Site, files []File) []Di
 			if problem != "" {
 				mu.Lock()
 				defer mu.Unlock()
-				out = append(out, Difference{address, problem})
+				out = append(out, Difference{f.Key, address, problem})
 			}
 		})
 	}
@@ -101,21 +107,48 @@ func fetch(ctx context.Context, client *http.Client, address string, most int) (
 func (s *sight) file(f File) string {
 	want, _, _ := mime.ParseMediaType(f.ContentType)
 	got, _, _ := mime.ParseMediaType(s.header.Get("Content-Type"))
+	cache := s.header.Get("Cache-Control")
 	switch {
 	case s.code != http.StatusOK:
 		return fmt.Sprintf("is answered by %d", s.code)
 	case !bytes.Equal(s.body, f.Data):
 		return fmt.Sprintf("is not what was sent (SHA-256 %.4x… instead of %.4x…)", sha256.Sum256(s.body), sha256.Sum256(f.Data))
-	case got != want:
+	case got != want && !(javaScript.MatchString(got) && javaScript.MatchString(want)):
 		return fmt.Sprintf("is served as %q, not %q", got, want)
 	case s.header.Get("Set-Cookie") != "":
 		return "sets a cookie"
+	case want != "text/html" && !revalidated(s.header) && kept(cache) > kept(f.CacheControl):
+		return fmt.Sprintf("has Cache-Control %q, not %q: front ends would go on with an old one", cache, f.CacheControl)
 	case want != "text/html":
-		return ""
+		return s.readByAll()
 	case s.header.Get("Content-Security-Policy") != "":
 		return "has a Content-Security-Policy of its own, which may forbid the page what its own allows"
-	case s.header.Get("Cache-Control") != "" && !revalidated(s.header):
-		return fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see an old page", s.header.Get("Cache-Control"))
+	case cache != "" && !revalidated(s.header):
+		return fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see an old page", cache)
+	}
+	return ""
+}
+
+// javaScript is text/javascript by any of its names (RFC 9239, section 6), which browsers take alike.
+var javaScript = regexp.MustCompile(`^(text|application)/(x-)?(java|ecma)script$`)
+
+// lifetime is how long a Cache-Control lets a cache keep an answer, a shared one or a browser's (RFC 9111, section 5.2.2).
+var lifetime = regexp.MustCompile(`(?i)\b(?:s-maxage|max-age)="?([0-9]+)`)
+
+// kept is the longest of these times in seconds, 0 for none.
+func kept(cache string) (seconds int) {
+	for _, m := range lifetime.FindAllStringSubmatch(cache, -1) {
+		n, _ := strconv.Atoi(m[1]) // the largest int, where it is larger
+		seconds = max(seconds, n)
+	}
+	return seconds
+}
+
+// readByAll says why a page of another origin can't read the answer, "" where it can. It can't load a module that it can't
+// read either (https://html.spec.whatwg.org/#fetch-a-single-module-script).
+func (s *sight) readByAll() string {
+	if got := s.header.Get("Access-Control-Allow-Origin"); got != "*" {
+		return fmt.Sprintf("has Access-Control-Allow-Origin %q, not \"*\": the front end can't read it", got)
 	}
 	return ""
 }
@@ -123,25 +156,22 @@ func (s *sight) file(f File) string {
 // revalidated reports whether an answer is asked for again each time (RFC 9111, section 5.2.2).
 func revalidated(h http.Header) bool {
 	cache := h.Get("Cache-Control")
-	return strings.Contains(cache, "no-cache") || strings.Contains(cache, "no-store") || strings.Contains(cache, "max-age=0")
+	return strings.Contains(cache, "no-cache") || strings.Contains(cache, "no-store") || lifetime.MatchString(cache) && kept(cache) == 0
 }
 
 // status says what is wrong with how the status is served. What it says may have changed since it was sent.
-func (s *sight) status(address string) []Difference {
-	var out []Difference
-	say := func(problem string) { out = append(out, Difference{address, problem}) }
+func (s *sight) status() (problems []string) {
 	if s.code != http.StatusOK {
-		say(fmt.Sprintf("is answered by %d", s.code))
-		return out
+		return []string{fmt.Sprintf("is answered by %d", s.code)}
 	}
 	if _, err := status.Parse(s.body); err != nil {
-		say("is not a status document: " + err.Error())
+		problems = append(problems, "is not a status document: "+err.Error())
 	}
-	if got := s.header.Get("Access-Control-Allow-Origin"); got != "*" {
-		say(fmt.Sprintf("has Access-Control-Allow-Origin %q, not \"*\": the front end can't read it", got))
+	if problem := s.readByAll(); problem != "" {
+		problems = append(problems, problem)
 	}
 	if !revalidated(s.header) {
-		say(fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see old news", s.header.Get("Cache-Control")))
+		problems = append(problems, fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see old news", s.header.Get("Cache-Control")))
 	}
-	return out
+	return problems
 }

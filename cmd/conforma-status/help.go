@@ -55,11 +55,12 @@ passed, a long message, each language, and no JavaScript. It is built anew whene
 what is wrong with the content is shown with file and line. Nothing is published.`
 	helpPreviewListen = "address to serve it at"
 
-	helpBuild         = "render the maintenance site into a directory"
-	helpBuildLong     = "Render the maintenance page of every site into a directory, as it would be published."
-	helpBuildOut      = "the directory to write to"
-	helpPublish       = "build and upload what changed, and the current status"
-	helpPublishLong   = "Build the maintenance site, upload what changed, pages last, and then the current status of each site."
+	helpBuild       = "render the maintenance site into a directory"
+	helpBuildLong   = "Render the maintenance page of every site into a directory, as it would be published."
+	helpBuildOut    = "the directory to write to"
+	helpPublish     = "build and upload what changed, and the current status"
+	helpPublishLong = `Build the maintenance site, upload what changed, pages last, and then the current status of each site. Then see whether
+the world gets what was sent, and send again what the store has with other headers.`
 	helpPrune         = "delete pages that are no longer built"
 	helpPublishDryRun = "say what would be uploaded, and upload nothing"
 	helpGate          = "answer nginx's questions about tokens in admin mode"

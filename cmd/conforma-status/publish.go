@@ -115,11 +115,14 @@ func (a *app) publish(ctx context.Context, c *config.Config, all []pages, dryRun
 	}
 	done := []publication{}
 	var plan []site.Change
-	for _, p := range all {
+	sendable := make([][]site.File, len(all)) // each site's as they go to the store, its status included
+	for i, p := range all {
 		files := p.files
 		if kind == store.S3 { // which compresses nothing itself
 			files = site.Compressed(files)
 		}
+		sendable[i] = append(slices.Clone(files), site.File{
+			Key: maintenance.StatusKey(p.site), ContentType: maintenance.StatusMeta.ContentType, CacheControl: maintenance.StatusMeta.CacheControl})
 		own := site.Plan(pageOf(p.site), files, existing)
 		one := publication{Site: p.site.Name, Files: []publishedFile{}}
 		for _, c := range own {
@@ -160,11 +163,43 @@ func (a *app) publish(ctx context.Context, c *config.Config, all []pages, dryRun
 		done[i].Status = &publishedStatus{maintenance.StatusKey(p.site), d.Mode, d.Seq, written}
 	}
 	for i, p := range all {
-		bounded, cancel := context.WithTimeout(ctx, verifyTimeout)
-		done[i].Differs = append([]site.Difference{}, site.Verify(bounded, worldClient(), pageOf(p.site), p.files)...)
-		cancel()
+		done[i].Differs = verify(ctx, p)
+		mended, err := a.mend(bounded, h.Store, &done[i], sendable[i])
+		if err != nil {
+			return nil, storeError(fmt.Errorf("publish: %w", err), hintPublishAgain)
+		}
+		if mended {
+			done[i].Differs = verify(ctx, p)
+		}
 	}
 	return done, nil
+}
+
+func verify(ctx context.Context, p pages) []site.Difference {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	return append([]site.Difference{}, site.Verify(ctx, worldClient(), pageOf(p.site), p.files)...)
+}
+
+// mend sends again, once, what the world sees otherwise because the store has it with other headers: the listing, which
+// shows nothing but content, had it unchanged. It reports whether there was such a thing.
+func (a *app) mend(ctx context.Context, st store.Store, p *publication, files []site.File) (bool, error) {
+	keeper, ok := st.(site.Mender)
+	if !ok {
+		return false, nil
+	}
+	files = slices.DeleteFunc(files, func(f site.File) bool {
+		return !slices.ContainsFunc(p.Differs, func(d site.Difference) bool { return d.Key == f.Key })
+	})
+	mended, err := site.Mend(ctx, keeper, files)
+	for i, f := range p.Files {
+		if slices.Contains(mended, f.Key) {
+			p.Files[i].Action = site.Changed
+		}
+	}
+	p.Status.Written = p.Status.Written || slices.Contains(mended, p.Status.Key)
+	a.ui.mended(mended)
+	return len(mended) > 0, err
 }
 
 // storeError is an error of the store, with what an operator can do about it.

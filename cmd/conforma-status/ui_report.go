@@ -237,6 +237,13 @@ func (u *ui) planned(ps []publication, prune bool) {
 	}
 }
 
+// mended prints what publish sent once more.
+func (u *ui) mended(keys []string) {
+	for _, key := range keys {
+		fmt.Fprintf(u.people(), "  ~ sent again %s, which the store had with other headers\n", key)
+	}
+}
+
 // published prints what publish did.
 func (u *ui) published(ps []publication, dryRun, prune bool) {
 	if u.json {

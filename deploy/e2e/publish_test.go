@@ -350,6 +350,55 @@ func TestPublishSendsWhatChanged(t *testing.T) {
 	publish(1, 0)
 }
 
+// TestPublishMendsHeaders has somebody change nothing but the headers of files in the bucket: what the world sees otherwise for
+// that is sent again, once.
+func TestPublishMendsHeaders(t *testing.T) {
+	t.Parallel()
+	p := newPublisher(t)
+	p.CLI(t, "publish").Want(t, 0)
+	publish := func(puts ...string) {
+		t.Helper()
+		p.mu.Lock()
+		p.puts, p.lists = nil, 0
+		p.mu.Unlock()
+		r := p.CLI(t, "publish", "--site", "demo").Want(t, 0)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if slices.Sort(p.puts); !slices.Equal(p.puts, puts) || p.lists != 1 || !strings.Contains(r.Stdout, "seen from outside, it is what was sent") {
+			t.Errorf("%d listings, it writes %q, want %q; it says\n%s%s", p.lists, p.puts, puts, r.Stdout, r.Stderr)
+		}
+	}
+	publish()
+	var want []string
+	for name, headers := range map[string]s3.PutObjectInput{
+		"conforma-status-notice.js": {ContentType: aws.String("text/javascript; charset=utf-8"), ContentEncoding: aws.String("gzip"), CacheControl: aws.String("max-age=31536000, immutable")},
+		"conforma-status.js":        {ContentType: aws.String("binary/octet-stream"), ContentEncoding: aws.String("gzip"), CacheControl: aws.String("public, max-age=3600")},
+		"index.html":                {ContentType: aws.String("text/html; charset=utf-8"), ContentEncoding: aws.String("gzip"), CacheControl: aws.String("max-age=600")},
+		"status.json":               {ContentType: aws.String("application/json; charset=utf-8")},
+		"status.schema.json":        {ContentType: aws.String("application/json; charset=utf-8"), CacheControl: aws.String("public, max-age=3600")},
+	} {
+		key := aws.String("demo/" + name)
+		out, err := p.c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(out.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Body.Close()
+		headers.Bucket, headers.Key, headers.Body = aws.String(bucket), key, bytes.NewReader(data)
+		if _, err := p.c.PutObject(t.Context(), &headers); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, "PUT /"+bucket+"/demo/"+name)
+	}
+	slices.Sort(want)
+	publish(want...)
+	p.isAsBuilt(t)
+	publish()
+}
+
 // TestPublishSeesWhatIsRewritten has a CDN change what it passes on: publish says what the world sees otherwise.
 func TestPublishSeesWhatIsRewritten(t *testing.T) {
 	t.Parallel()
@@ -357,6 +406,7 @@ func TestPublishSeesWhatIsRewritten(t *testing.T) {
 	p.CLI(t, "publish").Want(t, 0)
 	page := func(path string) bool { return strings.HasSuffix(path, "/demo/") }
 	isStatus := func(path string) bool { return strings.HasSuffix(path, "/demo/status.json") }
+	isScript := func(path string) bool { return strings.HasSuffix(path, "/demo/conforma-status.js") }
 	for name, c := range map[string]struct {
 		mangle  func(h http.Header, path string, body []byte) []byte
 		at      string
@@ -394,6 +444,24 @@ func TestPublishSeesWhatIsRewritten(t *testing.T) {
 			}
 			return body
 		}, "/demo/status.json", "has Access-Control-Allow-Origin"},
+		"no CORS for a script": {func(h http.Header, path string, body []byte) []byte {
+			if isScript(path) {
+				h.Del("Access-Control-Allow-Origin")
+			}
+			return body
+		}, "/demo/conforma-status.js", "has Access-Control-Allow-Origin"},
+		"a script kept": {func(h http.Header, path string, body []byte) []byte {
+			if isScript(path) {
+				h.Set("Cache-Control", "max-age=31536000, immutable")
+			}
+			return body
+		}, "/demo/conforma-status.js", "has Cache-Control"},
+		"a script by its other name": {func(h http.Header, path string, body []byte) []byte {
+			if isScript(path) {
+				h.Set("Content-Type", "application/javascript")
+			}
+			return body
+		}, "", ""},
 		"a cookie": {func(h http.Header, path string, body []byte) []byte {
 			if page(path) {
 				h.Set("Set-Cookie", "visitor=1")
@@ -416,7 +484,7 @@ func TestPublishSeesWhatIsRewritten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p.mu.Lock()
-			p.mangle = c.mangle
+			p.mangle, p.puts = c.mangle, nil
 			p.mu.Unlock()
 			r := p.CLI(t, "publish", "--site", "demo", "--json").Want(t, 0)
 			var got struct {
@@ -434,6 +502,10 @@ func TestPublishSeesWhatIsRewritten(t *testing.T) {
 			if c.problem != "" && !strings.Contains(r.Stderr, c.problem) {
 				t.Errorf("nobody is told: %s", r.Stderr)
 			}
+			if p.mu.Lock(); len(p.puts) > 0 { // which would mend nothing
+				t.Errorf("it writes %q", p.puts)
+			}
+			p.mu.Unlock()
 		})
 	}
 }

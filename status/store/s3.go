@@ -130,6 +130,22 @@ func (s *s3Store) readBack(ctx context.Context, key, id string, refusal error) (
 	return unquote(aws.ToString(out.ETag)), nil
 }
 
+// Describe returns how a file is served: what the Put that wrote it was given. ErrNotFound when there is none.
+func (s *s3Store) Describe(ctx context.Context, key string) (Meta, error) {
+	if err := s.checkKey(key); err != nil {
+		return Meta{}, err
+	}
+	var m Meta
+	err := s.call(ctx, s.doing("look at", key), func(ctx context.Context, c *s3.Client) error {
+		out, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: s.object(key)})
+		if err == nil {
+			m = Meta{aws.ToString(out.ContentType), aws.ToString(out.CacheControl), aws.ToString(out.ContentEncoding)}
+		}
+		return err
+	})
+	return m, err
+}
+
 func (s *s3Store) List(ctx context.Context, prefix string) ([]Object, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("list %s: %w", s, err)

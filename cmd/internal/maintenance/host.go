@@ -108,5 +108,5 @@ func StatusKey(s config.Site) string {
 	return s.Path + "/" + status.FileName
 }
 
-// statusMeta is how the status document is served: revalidated at each poll.
-var statusMeta = store.Meta{ContentType: "application/json; charset=utf-8", CacheControl: "no-cache"}
+// StatusMeta is how the status document is served: revalidated at each poll.
+var StatusMeta = store.Meta{ContentType: "application/json; charset=utf-8", CacheControl: "no-cache"}

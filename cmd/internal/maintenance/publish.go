@@ -51,7 +51,7 @@ func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, 
 				doc.Seq = max(doc.Seq, there.Seq+1)
 			}
 		}
-		_, err = h.Store.Put(ctx, key, doc.Marshal(), statusMeta, cond)
+		_, err = h.Store.Put(ctx, key, doc.Marshal(), StatusMeta, cond)
 		if errors.Is(err, store.ErrPrecondition) {
 			continue
 		}
@@ -110,7 +110,7 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 	}
 	d = unknown(s, h.Clock.Now())
 	d.Seq = 1
-	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), statusMeta, store.IfAbsent())
+	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfAbsent())
 	if errors.Is(err, store.ErrPrecondition) {
 		there, err := h.published(ctx, s)
 		return there, false, err
