@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,13 +57,13 @@ func (a *app) root() *cobra.Command {
 		// Whatever cobra itself complains of is a mistake in the command line.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage(fmt.Errorf(wordUnknownCommand, args[0]), hintHelp)
+				return misused(fmt.Errorf(wordUnknownCommand, args[0]), hintHelp)
 			}
 			return cmd.Help()
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err, hintHelp) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misused(err, hintHelp) })
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", helpConfig)
 	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.buildCommand(),
 		a.publishCommand(), a.previewCommand(), a.storeCommand(), a.historyCommand(), a.doctorCommand(),
@@ -91,7 +92,7 @@ func (a *app) completeSites(c *cobra.Command) {
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usage(err, fmt.Sprintf(hintUsage, cmd.UseLine()))
+			return misused(err, fmt.Sprintf(hintUsage, cmd.UseLine()))
 		}
 		return nil
 	}
@@ -152,7 +153,7 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 // sites picks the sites that a command is about: those named, all of them, or the only one there is.
 func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
 	if all && len(names) > 0 {
-		return nil, usage(errors.New(wordSiteAndAll), hintSiteAndAll)
+		return nil, misused(errors.New(wordSiteAndAll), hintSiteAndAll)
 	}
 	if all {
 		return c.Sites, nil
@@ -161,22 +162,22 @@ func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
 		if len(c.Sites) == 1 {
 			return c.Sites, nil
 		}
-		return nil, usage(errors.New(wordWhichSite), fmt.Sprintf(hintSites, siteNames(c)))
+		return nil, misused(errors.New(wordWhichSite), fmt.Sprintf(hintSites, siteNames(c)))
 	}
 	var out []config.Site
+	var unknown config.Faults
 	for i, name := range names {
-		s, ok := c.Site(name)
-		if !ok {
-			return nil, usage(fmt.Errorf(wordUnknownSite, c.File, name), fmt.Sprintf(hintSites, siteNames(c)))
+		if slices.Contains(names[:i], name) {
+			continue
 		}
-		for _, earlier := range names[:i] {
-			if earlier == name {
-				ok = false
-			}
-		}
-		if ok {
+		if s, ok := c.Site(name); ok {
 			out = append(out, s)
+			continue
 		}
+		unknown = append(unknown, config.Fault{File: c.File, Line: c.Sites[0].Line, Key: "site.name", Problem: fmt.Sprintf(wordUnknownSite, name)})
+	}
+	if len(unknown) > 0 {
+		return nil, usage(fmt.Errorf("read --site: %w", unknown), fmt.Sprintf(hintSites, siteNames(c)))
 	}
 	return out, nil
 }

@@ -23,7 +23,7 @@ func (a *app) buildCommand() *cobra.Command {
 		Use: "build --out DIR", Short: helpBuild, Long: helpBuildLong, Args: arguments(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			if out == "" {
-				return usage(errors.New(wordNoOut), hintOut)
+				return misused(errors.New(wordNoOut), hintOut)
 			}
 			c, err := a.load(config.Pages)
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
@@ -27,7 +28,13 @@ type coded struct {
 func (c *coded) Error() string { return c.err.Error() }
 func (c *coded) Unwrap() error { return c.err }
 
-func usage(err error, hints ...string) error  { return &coded{exitUsage, err, hints} }
+func usage(err error, hints ...string) error { return &coded{exitUsage, err, hints} }
+
+// misused is a mistake in the command line.
+func misused(err error, hints ...string) error {
+	return usage(fmt.Errorf("read the command line: %w", err), hints...)
+}
+
 func failed(err error, hints ...string) error { return &coded{exitFailed, err, hints} }
 
 // exitCode is the exit code for an error that ended a command.

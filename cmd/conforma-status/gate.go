@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -32,6 +33,10 @@ func (a *app) gateCommand() *cobra.Command {
 func (a *app) gate(ctx context.Context) error {
 	c, err := a.load(config.Tokens, config.Pages)
 	if err != nil {
+		return err
+	}
+	// It needs none of the content, which as a user of its own it may not be allowed to read.
+	if _, err := contents(c); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	var sources []gate.SiteSource

@@ -36,11 +36,11 @@ func (a *app) passCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.ui.json = asJSON
 			if revoke && cmd.Flags().Changed("ttl") {
-				return usage(errors.New(wordRevokeTTL), hintRevokeTTL)
+				return misused(errors.New(wordRevokeTTL), hintRevokeTTL)
 			}
 			lasts, err := str2duration.ParseDuration(ttl)
 			if err != nil || lasts < time.Minute || lasts > gate.MaxPass {
-				return usage(fmt.Errorf(wordTTL, ttl), hintTTL)
+				return misused(fmt.Errorf(wordTTL, ttl), hintTTL)
 			}
 			var scopes []config.Scope
 			if !revoke {

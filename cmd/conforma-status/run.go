@@ -16,9 +16,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// exitNotStarted is what shells return for a command that can't be started.
-const exitNotStarted = 127
-
 func (a *app) runCommand() *cobra.Command {
 	f := setFlags{drain: defaultDrain}
 	var modeName string
@@ -45,13 +42,13 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given func(string) bool, argv []string) error {
 	mode, err := status.ParseMode(modeName)
 	if err != nil || !mode.Closed() {
-		return usage(errors.New(wordRunMode), hintRunMode)
+		return misused(errors.New(wordRunMode), hintRunMode)
 	}
 	program, err := exec.LookPath(argv[0])
 	if err != nil {
-		return &coded{exitNotStarted, fmt.Errorf("run %s: %w", argv[0], err), nil}
+		return misused(fmt.Errorf("run %s: %w", argv[0], err), hintNoProgram)
 	}
-	a.ui.quiet = true // standard output is the command's
+	a.ui.quiet, a.ui.json = true, false // standard output, and a --json among its arguments, are the command's
 	closed, err := a.set(ctx, modeName, f, given)
 	var set *coded
 	if err != nil && !(errors.As(err, &set) && set.code == exitUnpublished) {
@@ -59,7 +56,7 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 	}
 	code, err := runCommand(program, argv)
 	if err != nil {
-		return &coded{exitNotStarted, fmt.Errorf("run %s: %w", argv[0], err), []string{fmt.Sprintf(hintStaysClosed, mode)}}
+		return failed(fmt.Errorf("run %s: %w", argv[0], err), fmt.Sprintf(hintStaysClosed, mode))
 	}
 	if code != 0 {
 		return &coded{code, fmt.Errorf(wordCommandFailed, argv[0], code, mode), []string{hintOpenLater}}

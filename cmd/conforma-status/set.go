@@ -60,7 +60,7 @@ func (a *app) setCommand() *cobra.Command {
 func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(string) bool) ([]*maintenance.Receipt, error) {
 	mode, err := status.ParseMode(modeName)
 	if err != nil {
-		return nil, usage(err, hintModes)
+		return nil, misused(err, hintModes)
 	}
 	req := maintenance.Request{Mode: mode, Reason: f.reason, Force: f.force, DryRun: f.dryRun, Drain: f.drain, NoCut: f.noCut}
 	if err := wordsForVisitors(&req, f, given); err != nil {
@@ -115,7 +115,7 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 // wordsForVisitors reads the flags that end up in the status document.
 func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) bool) error {
 	if req.Mode == status.Online && (given("eta") || given("message")) {
-		return usage(errors.New(wordOnlineSaysNothing), hintOnlineSaysNothing)
+		return misused(errors.New(wordOnlineSaysNothing), hintOnlineSaysNothing)
 	}
 	if given("eta") {
 		eta, err := parseWhen(f.eta, time.Now())
@@ -138,7 +138,7 @@ func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) b
 var messageLanguage = regexp.MustCompile(`^([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)=`)
 
 // parseMessages reads the values of --message: the text for everybody, nil where there is none, and those for readers of
-// one language. What begins like a message in one language can be said to everybody behind a "=" of its own.
+// one language, nil where there are none. What begins like a message in one language can be said to everybody behind a "=" of its own.
 func parseMessages(values []string) (all *string, of map[string]string, err error) {
 	of = map[string]string{}
 	for _, text := range values {
@@ -166,6 +166,9 @@ func parseMessages(values []string) (all *string, of map[string]string, err erro
 		default:
 			of[lang] = text
 		}
+	}
+	if len(of) == 0 {
+		of = nil
 	}
 	return all, of, nil
 }

@@ -15,9 +15,9 @@ func (a *app) storeCommand() *cobra.Command {
 		Use: "store", Short: helpStore, Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage(fmt.Errorf(wordUnknownCommand, "store "+args[0]), hintHelp)
+				return misused(fmt.Errorf(wordUnknownCommand, "store "+args[0]), hintHelp)
 			}
-			return usage(errors.New(wordStoreWhat), fmt.Sprintf(hintUsage, "conforma-status store init"))
+			return misused(errors.New(wordStoreWhat), fmt.Sprintf(hintUsage, "conforma-status store init"))
 		},
 	}
 	cmd.AddCommand(a.storeInitCommand())

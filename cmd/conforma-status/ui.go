@@ -25,7 +25,7 @@ import (
 const (
 	wordVersion           = "%s (commit %s, %s, %s/%s)"
 	wordUnknownCommand    = "there is no command %q"
-	wordUnknownSite       = "%s: there is no site %q"
+	wordUnknownSite       = "there is no site %q"
 	wordWhichSite         = "there are several sites: say which with --site, or --all"
 	wordSiteAndAll        = "--site and --all exclude each other"
 	wordOnlineSaysNothing = "a site that is online has neither an ETA nor a message"
@@ -75,6 +75,7 @@ const (
 	hintCertificate       = "give the site's server {} an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen"
 	hintNotTakenUp        = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
 	hintRunMode           = "for example: conforma-status run --mode offline --eta 30m -- ./upload_snapshot.sh"
+	hintNoProgram         = "nothing was closed: name a program that is there and may be run"
 	hintStaysClosed       = "the site stays %s; open it with: conforma-status set online"
 	hintOpenLater         = "see what it said, then run it again, or open the site with: conforma-status set online"
 	hintUnanswered        = "see why the application does not answer, then open the site with: conforma-status set online"

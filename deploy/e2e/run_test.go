@@ -46,6 +46,11 @@ func TestRun(t *testing.T) {
 		agreed(t, h, c.ends)
 	}
 
+	// What comes after the command is the command's own.
+	if r := h.CLI(t, "run", "--mode", "offline", "echo", "--json"); r.Code != 0 || r.Stdout != "--json\n" {
+		t.Errorf("exit code %d, stdout %q\n%s", r.Code, r.Stdout, r.Stderr)
+	}
+
 	mark := filepath.Join(dir, "started")
 	for _, c := range []struct {
 		name  string
@@ -55,7 +60,7 @@ func TestRun(t *testing.T) {
 		ends  status.Mode
 		says  string
 	}{
-		{"no such command", []string{"--mode", "offline", "--", "no-such-command"}, nil, 127, "offline", "no-such-command"},
+		{"no such command", []string{"--mode", "offline", "--", "no-such-command"}, nil, 2, "offline", "run no-such-command: "},
 		{"no command", []string{"--mode", "offline"}, nil, 2, "offline", "hint:"},
 		{"no mode", []string{"--", "touch", mark}, nil, 2, "offline", "run needs --mode offline or --mode admin"},
 		{"to open", []string{"--mode", "online", "--", "touch", mark}, nil, 2, "offline", "run needs --mode"},

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -208,6 +209,17 @@ func TestAdminAfterAnUnsafeClosingDrainsAgain(t *testing.T) {
 	if _, err := os.Stat(s.ClosedFile()); err != nil {
 		t.Errorf("the closed file is gone while something of before is left: %v", err)
 	}
+	// Visitors are told what holds, by the store and by nginx.
+	told := func() []byte {
+		data, err := os.ReadFile(s.StatusFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	if r := s.Client().Get(t, "/.conforma-status/status.json"); !bytes.Contains(told(), []byte(`"mode":"offline"`)) || r.Body != string(told()) {
+		t.Errorf("published is %s, nginx says %s", told(), r.Body)
+	}
 	if r := s.CLI(t, "reconcile", "--drain", "0").Want(t, 0); strings.Contains(r.Stderr, rig.SingleSite) {
 		t.Errorf("reconcile did something about what was to be left alone: %s", r.Stderr)
 	}
@@ -226,5 +238,8 @@ func TestAdminAfterAnUnsafeClosingDrainsAgain(t *testing.T) {
 	s.CLI(t, "set", "admin", "--drain", "5s").Want(t, 0)
 	if s.App.Count() != before {
 		t.Error("a request of before reached the application")
+	}
+	if !bytes.Contains(told(), []byte(`"mode":"admin"`)) {
+		t.Errorf("published is %s", told())
 	}
 }

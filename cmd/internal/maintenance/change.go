@@ -16,7 +16,11 @@ import (
 // Set moves the sites of a request to its mode, one change at a time on this host. The receipts say for each site
 // what came of it. The error is of what kept every site from being changed: nothing was touched then.
 func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
-	unlock, err := h.lock(ctx)
+	lock := h.lock
+	if req.DryRun {
+		lock = h.lockIfAny
+	}
+	unlock, err := lock(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -258,12 +262,22 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in intent) error
 			failed = r.shutAgain(ctx, opened, failed)
 		}
 	}
+	done := all
 	if failed != nil {
 		r.giveUp(ctx, reapply, failed)
-		late = without(late, reapply)
+		late, done = without(late, reapply), without(all, reapply)
+	}
+	for _, c := range done {
+		c.record.Waits = slices.Contains(late, c) && r.waits(c)
 	}
 	r.publishAll(ctx, late)
 	return r.finish(all, in)
+}
+
+// waits reports whether a site is to be in admin mode, is still shut, and visitors don't know it otherwise than offline. (On the way
+// from online they know already.)
+func (r *run) waits(c *change) bool {
+	return c.to.Mode == status.Admin && r.isShut(c.site.Name) && (c.record.Document.Mode != status.Admin || c.record.Waits)
 }
 
 // step takes one step: it is written down before and after.
@@ -314,9 +328,12 @@ func (r *run) publishAll(ctx context.Context, changes []*change) {
 func (r *run) publishEach(ctx context.Context, changes []*change) error {
 	var errs []error
 	for _, c := range changes {
-		done, err := r.publish(ctx, c.site, c.to, c.record.Published)
+		told := r.announced(c.to, c.record.Waits)
+		done, err := r.publish(ctx, c.site, told, c.record.Published)
 		if err == nil {
-			c.to, c.record.Published, c.record.Unpublished = done.doc, done.doc.Seq, false
+			told = done.doc
+			c.to.Seq, c.to.UpdatedAt = told.Seq, told.UpdatedAt
+			c.record.Published, c.record.Unpublished = told.Seq, false
 			c.receipt.Published = true
 			if done.foreign != nil {
 				c.receipt.warn(fmt.Sprintf("somebody else had published %s (seq %d) for %s; it is replaced", done.foreign.Mode, done.foreign.Seq, c.site.Name))
@@ -326,7 +343,7 @@ func (r *run) publishEach(ctx context.Context, changes []*change) error {
 			c.receipt.PublishErr = err
 			errs = append(errs, err)
 		}
-		if err := r.writeAnswers(c.to); err != nil {
+		if err := r.writeAnswers(told); err != nil {
 			c.receipt.warn(fmt.Sprintf("nginx goes on giving its last answers for %s: %v", c.site.Name, err))
 		}
 	}

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -65,6 +66,10 @@ func TestSetTakesItsSteps(t *testing.T) {
 func TestDryRunForeseesTheSteps(t *testing.T) {
 	w := newWorld(t)
 	w.Config.Sites[0].Settled, w.Config.Sites[0].Smoke = []string{"true"}, "/healthz"
+	w.set(t, status.Offline, func(r *Request) { r.DryRun = true })
+	if _, err := os.Stat(w.Config.StateDir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a dry run makes the state directory (%v)", err)
+	}
 	for _, to := range []status.Mode{status.Offline, status.Admin, status.Online, status.Admin, status.Offline, status.Online} {
 		before := w.effective()
 		foreseen := w.set(t, to, func(r *Request) { r.DryRun = true })
@@ -168,6 +173,62 @@ func TestAdminStaysShutWhileSomethingIsLeft(t *testing.T) {
 		t.Errorf("safe since %v, %v", r.SafeSince, r.Err)
 	}
 	w.agrees(t, status.Admin)
+}
+
+// TestNobodyIsToldOfAdminBeforeItIsOpen: what was let in before a site was offline keeps it shut on its way to admin, and visitors
+// are told that it is offline for as long.
+func TestNobodyIsToldOfAdminBeforeItIsOpen(t *testing.T) {
+	noCut := func(r *Request) { r.NoCut = true }
+	for name, open := range map[string]func(*testing.T, *world){
+		"set admin": func(t *testing.T, w *world) {
+			w.left.Connections = nil
+			w.set(t, status.Admin)
+			w.agrees(t, status.Admin)
+		},
+		"set offline": func(t *testing.T, w *world) { w.set(t, status.Offline, noCut); w.agrees(t, status.Offline) },
+		"set online":  func(t *testing.T, w *world) { w.set(t, status.Online); w.agrees(t, status.Online) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.left.Connections = []nginxconf.Connection{one}
+			w.set(t, status.Offline, noCut)
+			p := w.promise(t, name)
+			message := "Longer."
+			for what, again := range map[string]func(){
+				"set":       func() {},
+				"set again": func() { w.set(t, status.Admin, noCut) },
+				"extend":    func() { w.set(t, status.Admin, func(r *Request) { r.WordsOnly, r.Message = true, &message }) },
+				"reconcile": func() {
+					if rs := w.reconcile(t); len(rs) > 0 {
+						t.Errorf("reconcile did something: %+v", rs[0])
+					}
+				},
+				"publish": func() {
+					if _, put, err := w.PublishStatus(t.Context(), w.site); put || err != nil {
+						t.Errorf("publish published: %v, %v", put, err)
+					}
+				},
+				"reconcile after somebody": func() {
+					w.docs["demo/status.json"] = w.document(status.Online, 99)
+					p.excused = true
+					w.reconcile(t)
+				},
+			} {
+				if r := w.set(t, status.Admin, noCut); r.SafeSince != nil || r.Left != 1 || !r.Published {
+					t.Errorf("safe since %v, left %d, published %v", r.SafeSince, r.Left, r.Published)
+				}
+				again()
+				if w.effective() != status.Offline || w.published() != status.Offline || w.loaded.mode != status.Admin {
+					t.Errorf("%s: nginx is %s, published is %s", what, w.effective(), w.published())
+				}
+				answers, err := os.ReadFile(filepath.Join(w.siteDir("demo"), nginxconf.StatusFile))
+				if err != nil || !bytes.Equal(answers, w.docs["demo/status.json"]) {
+					t.Errorf("%s: nginx says %s, published is %s (%v)", what, answers, w.docs["demo/status.json"], err)
+				}
+			}
+			open(t, w)
+		})
+	}
 }
 
 // TestFaultsOfNginx: what a change comes to, and that it ends in agreement once the fault is gone.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -64,6 +65,14 @@ func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, errors.Join(fmt.Errorf("lock the state directory: %w", err), l.Unlock())
 	}
 	return func() { _ = l.Unlock() }, nil
+}
+
+// lockIfAny is lock where there is a state directory; without one there is no record to keep others from.
+func (h *Host) lockIfAny(ctx context.Context) (unlock func(), err error) {
+	if _, err := os.Stat(h.Config.StateDir); errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	return h.lock(ctx)
 }
 
 func readHolder(path string) Holder {

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -84,13 +85,11 @@ func (h *Host) published(ctx context.Context, s config.Site) (status.Document, e
 // no record puts one there only where there is none. It returns the document that is in the store now,
 // and whether it was put there by this call.
 func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Document, bool, error) {
-	if _, err := os.Stat(h.Config.StateDir); err == nil {
-		unlock, err := h.lock(ctx)
-		if err != nil {
-			return status.Document{}, false, err
-		}
-		defer unlock()
-	} // without a state directory there is no record to keep others from
+	unlock, err := h.lockIfAny(ctx)
+	if err != nil {
+		return status.Document{}, false, err
+	}
+	defer unlock()
 	if in, err := h.interrupted(); err != nil {
 		return status.Document{}, false, err
 	} else if in != nil {
@@ -104,6 +103,16 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 		done, err := h.publishRecord(ctx, s, &r)
 		return done.doc, done.put, err
 	}
+	d, put, err := h.publishFirst(ctx, s)
+	if _, there := os.Stat(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name)); err == nil && there == nil && !d.Mode.Closed() {
+		// An nginx that serves the site here says the same. One that can't be told says that the site is online, too.
+		_ = h.writeAnswers(d)
+	}
+	return d, put, err
+}
+
+// publishFirst puts the document of a site that this machine has no record of where there is none, and returns the one that is there.
+func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document, bool, error) {
 	d, err := h.published(ctx, s) // mostly it is there: nothing has to be sent to find that out
 	if !errors.Is(err, store.ErrNotFound) {
 		return d, false, err
@@ -122,12 +131,13 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 func (h *Host) publishRecord(ctx context.Context, s config.Site, r *Record) (publication, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	done, err := h.publish(ctx, s, r.Document, r.Published)
+	done, err := h.publish(ctx, s, h.announced(r.Document, r.Waits), r.Published)
 	if err != nil {
 		return publication{}, err
 	}
-	r.Document, r.Published, r.Unpublished = done.doc, done.doc.Seq, false
-	if err := h.writeAnswers(r.Document); err != nil {
+	r.Document.Seq, r.Document.UpdatedAt = done.doc.Seq, done.doc.UpdatedAt
+	r.Published, r.Unpublished = done.doc.Seq, false
+	if err := h.writeAnswers(done.doc); err != nil {
 		return publication{}, err
 	}
 	return done, h.writeRecord(s.Name, *r)

@@ -1,8 +1,10 @@
 package maintenance
 
 import (
+	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -102,10 +104,17 @@ func TestPublishStatus(t *testing.T) {
 	if err != nil || !put || d.Mode != status.Online || d.Seq != 1 {
 		t.Errorf("nothing was there: %+v, %v, %v", d, put, err)
 	}
+	answers := filepath.Join(w.siteDir("demo"), nginxconf.StatusFile)
+	if said, err := os.ReadFile(answers); err != nil || !bytes.Equal(said, w.docs["demo/status.json"]) {
+		t.Errorf("nginx says %s (%v), published is %s", said, err, w.docs["demo/status.json"])
+	}
 	w.docs["demo/status.json"] = w.document(status.Offline, 7)
 	d, put, err = w.PublishStatus(t.Context(), w.site)
 	if err != nil || put || d.Mode != status.Offline || w.published() != status.Offline {
 		t.Errorf("something was there: %+v, %v, %v", d, put, err)
+	}
+	if said, err := os.ReadFile(answers); err != nil || bytes.Contains(said, []byte("offline")) {
+		t.Errorf("an nginx that is online says %s (%v)", said, err)
 	}
 	w.set(t, status.Admin)
 	delete(w.docs, "demo/status.json")

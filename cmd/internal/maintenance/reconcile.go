@@ -79,7 +79,7 @@ func (h *Host) unsettle(ctx context.Context, c *change) {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, errNotDocument):
 		c.record.Unpublished = true
 	case err != nil: // a store that can't be reached is tried again next time
-	case there.Seq != c.record.Document.Seq, !there.Same(c.record.Document):
+	case there.Seq != c.record.Document.Seq, !there.Same(h.announced(c.record.Document, c.record.Waits)):
 		c.record.Unpublished = true
 	}
 }

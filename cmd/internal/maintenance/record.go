@@ -39,6 +39,9 @@ type Record struct {
 	Cut int `json:"cut"`
 	// NoCut is set when the operator asked for what was left to be left alone: nothing but another set may cut it.
 	NoCut bool `json:"noCut,omitempty"`
+	// Waits is set where a site that visitors were told is offline is to be in admin mode and could not be opened, because of what
+	// was let in before: they are told so still while it is shut.
+	Waits bool `json:"waits,omitempty"`
 	// Published is the sequence number last put into the store by this machine, 0 when none was.
 	Published uint64 `json:"published"`
 	// Unpublished is set while Document is not in the store yet.
@@ -51,6 +54,14 @@ func (r Record) safe() bool { return !r.Document.Mode.Closed() || r.SafeSince !=
 // held reports whether a site in admin mode may still be shut by its closed file, because what was let in before is
 // left alone.
 func (r Record) held() bool { return r.Document.Mode == status.Admin && r.NoCut && !r.safe() }
+
+// announced is what visitors are told of a document, given whether its site waits.
+func (h *Host) announced(d status.Document, waits bool) status.Document {
+	if waits && h.isShut(d.Site) {
+		d.Mode = status.Offline
+	}
+	return d
+}
 
 func (h *Host) recordFile(name string) string {
 	return filepath.Join(h.Config.StateDir, "records", name+".json")
@@ -86,6 +97,9 @@ func parseRecord(name string, data []byte) (Record, error) {
 	}
 	if r.Document.Site != name {
 		return Record{}, fmt.Errorf("%w: it is that of site %q", ErrRecord, r.Document.Site)
+	}
+	if len(r.Document.Messages) == 0 {
+		r.Document.Messages = nil // null, as it is published
 	}
 	return r, nil
 }

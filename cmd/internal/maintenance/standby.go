@@ -86,7 +86,7 @@ func (h *Host) standByFor(s config.Site, one intendedOne, interrupted bool) ([]b
 		}
 	}
 	if wanted.Closed() {
-		if err := h.writeAnswers(r.Document); err != nil {
+		if err := h.writeAnswers(h.announced(r.Document, r.Waits)); err != nil {
 			return nil, fmt.Errorf("write nginx's answers for %s: %w", s.Name, err)
 		}
 	}

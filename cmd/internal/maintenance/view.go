@@ -149,7 +149,7 @@ func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, kn
 		return nil
 	case known && r.Unpublished:
 		drift("%s (seq %d) is not published yet, visitors are told %s (seq %d)", r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)
-	case known && (there.Seq != r.Document.Seq || !there.Same(r.Document)):
+	case known && (there.Seq != r.Document.Seq || !there.Same(h.announced(r.Document, r.Waits))):
 		drift("published is %s (seq %d), on record is %s (seq %d)", there.Mode, there.Seq, r.Document.Mode, r.Document.Seq)
 	case !known && there.Mode.Closed():
 		drift("published is %s, and this machine has no record of the site", there.Mode)
