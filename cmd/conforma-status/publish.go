@@ -154,11 +154,8 @@ func (a *app) publish(ctx context.Context, c *config.Config, all []pages, dryRun
 	}
 	for i, p := range all {
 		d, written, err := h.PublishStatus(ctx, p.site)
-		if errors.Is(err, maintenance.ErrRecord) {
-			return nil, a.stateError(err)
-		}
 		if err != nil {
-			return nil, storeError(fmt.Errorf("publish the status of %s: %w", p.site.Name, err))
+			return nil, a.statusError(fmt.Errorf("publish the status of %s: %w", p.site.Name, err))
 		}
 		done[i].Status = &publishedStatus{maintenance.StatusKey(p.site), d.Mode, d.Seq, written}
 	}
@@ -200,6 +197,14 @@ func (a *app) mend(ctx context.Context, st store.Store, p *publication, files []
 	p.Status.Written = p.Status.Written || slices.Contains(mended, p.Status.Key)
 	a.ui.mended(mended)
 	return len(mended) > 0, err
+}
+
+// statusError is an error of the store or of the state directory, with what an operator can do about it.
+func (a *app) statusError(err error) error {
+	if hintFor(err) != nil || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDenied) {
+		return storeError(err)
+	}
+	return a.stateError(err)
 }
 
 // storeError is an error of the store, with what an operator can do about it.

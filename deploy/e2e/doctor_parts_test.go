@@ -26,8 +26,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestDoctorOfAnOrdinaryUser has somebody without rights ask: what they may not see is said, and is no fault.
-func TestDoctorOfAnOrdinaryUser(t *testing.T) {
+// TestRefusedToAnOrdinaryUser has somebody without rights ask the doctor: what they may not see is said, and is no fault. Who may not publish
+// is told so.
+func TestRefusedToAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	d := newDoctored(t)
 	copied := filepath.Join(d.Nginx.Dir, "conforma-status.bin")
@@ -42,7 +43,7 @@ func TestDoctorOfAnOrdinaryUser(t *testing.T) {
 		expect = append(expect, "nginx processes")
 	} else { // who may not look at files of theirs either
 		user = fmt.Sprint(os.Geteuid())
-		for path, mode := range map[string]os.FileMode{d.State: 0o555, d.EnvFile("demo"): 0, d.Nginx.Conf: 0, filepath.Dir(d.StatusFile()): 0o555} {
+		for path, mode := range map[string]os.FileMode{d.State: 0o555, filepath.Join(d.State, "lock"): 0, d.EnvFile("demo"): 0, d.Nginx.Conf: 0, filepath.Dir(d.StatusFile()): 0o555} {
 			check(t, os.Chmod(path, mode))
 			t.Cleanup(func() { check(t, os.Chmod(path, 0o755)) })
 		}
@@ -56,6 +57,13 @@ func TestDoctorOfAnOrdinaryUser(t *testing.T) {
 		if !unseen[name] {
 			t.Errorf("%s: it isn't said that it can't be seen, got %v", name, unseen)
 		}
+	}
+	publish := d.how
+	publish.Args = []string{"publish"}
+	r := d.Call(t, publish).Want(t, 1)
+	saysAll(t, r, []string{"publish the status of demo: lock the state directory: ", "permission denied", "hint: run it as root (sudo)"})
+	if strings.Contains(r.Stderr, "the store") {
+		t.Errorf("the store is blamed:\n%s", r.Stderr)
 	}
 }
 

@@ -166,7 +166,7 @@ func (d *dirStore) openRoot(ctx context.Context, doing string) (*os.Root, error)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &fault{doing: doing, kind: ErrUnavailable, why: "the directory does not exist",
-			hint: "create " + d.root + ", or mount what should be there; conforma-status never makes the store's own directory", cause: err}
+			hint: "mount what should be there; or, where nothing should, conforma-status store init makes " + d.root, cause: err}
 	case err != nil:
 		return nil, d.fail(doing, err)
 	}

@@ -129,7 +129,7 @@ func TestDirFaults(t *testing.T) {
 		is        error
 		says, tip string
 	}{
-		{"missing root", put(root+"/none", "a"), ErrUnavailable, "does not exist", "create " + root + "/none"},
+		{"missing root", put(root+"/none", "a"), ErrUnavailable, "does not exist", "conforma-status store init makes " + root + "/none"},
 		{"root is a file", put(root+"/file", "a"), ErrUnavailable, "not a directory", ""},
 		{"key is a directory", put(root, "directory"), ErrUnavailable, "file exists", "remove the one"},
 		{"below a file", put(root, "file/a"), ErrUnavailable, "not a directory", "remove the one"},

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 )
 
@@ -118,28 +116,5 @@ func (e *examination) journal() {
 		e.fault(Journal, "a change that began at "+began.UTC().Format(time.RFC3339)+" was never finished", "conforma-status reconcile finishes it")
 	default:
 		e.warn(Journal, "a change that began at "+began.UTC().Format(time.RFC3339)+" is under way, or was interrupted", "wait for it, or: conforma-status reconcile")
-	}
-}
-
-// agreement compares what is wanted with what is on disk, live and published.
-func (e *examination) agreement(ctx context.Context, s config.Site) {
-	v, err := e.Host.View(ctx, s)
-	if err != nil {
-		if e.refused(Drift, err) {
-			return
-		}
-		e.fault(Drift, err.Error(), "see that the state directory can be read; a damaged record is moved away, and the mode set again")
-		return
-	}
-	for _, d := range v.Drift {
-		e.fault(Drift, d, "conforma-status reconcile brings the site back to what is on record")
-	}
-	if len(v.Drift) == 0 {
-		e.ok(Drift, "wanted, on disk, live and published agree: "+string(v.Mode))
-	}
-	if until := v.Wanted.ExpectedUntil; until != nil && v.Mode.Closed() && e.Now().After(*until) {
-		e.warn(Overdue, "the site was announced to be back at "+until.UTC().Format(time.RFC3339), "conforma-status extend WHEN, or open it")
-	} else {
-		e.ok(Overdue, "no announced time has passed")
 	}
 }

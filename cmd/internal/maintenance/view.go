@@ -24,8 +24,31 @@ type View struct {
 	OnDisk    OnDisk           `json:"onDisk"`
 	Live      Live             `json:"live"`
 	Published *status.Document `json:"published"` // null when there is none, or none that can be read
-	Drift     []string         `json:"drift"`     // what doesn't agree, in words; never null
+	Drift     []Drift          `json:"drift"`     // what doesn't agree; never null
 }
+
+// Witness is one of those that are compared with what is wanted.
+type Witness string
+
+// The witnesses; the disk has the rules and the closed file.
+const (
+	ByJournal Witness = "journal"
+	ByDisk    Witness = "disk"
+	ByNginx   Witness = "nginx"
+	ByStore   Witness = "store"
+)
+
+// Drift is something that doesn't agree with what is wanted. In JSON it is its text.
+type Drift struct {
+	Shown Witness
+	Text  string // in words
+	Err   error  // why the witness can't be heard or understood, nil where it is
+}
+
+func (d Drift) String() string { return d.Text }
+
+// MarshalText returns the text.
+func (d Drift) MarshalText() ([]byte, error) { return []byte(d.Text), nil }
 
 // Wanted is what this machine has on record.
 type Wanted struct {
@@ -72,14 +95,25 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 	}
 	d := r.Document
 	v := View{
-		Site: s.Name, Mode: d.Mode, Drift: []string{},
+		Site: s.Name, Mode: d.Mode, Drift: []Drift{},
 		Wanted: Wanted{Mode: d.Mode, OnRecord: known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Messages: d.Messages, Seq: d.Seq, Revision: r.Revision, ClosedAt: r.ClosedAt, SafeSince: r.SafeSince},
 		OnDisk: OnDisk{Mode: f.diskMode, Revision: f.diskRev, Closed: f.shut},
 	}
 	if known {
 		v.Wanted.Since = &d.Since
 	}
-	drift := func(format string, args ...any) { v.Drift = append(v.Drift, fmt.Sprintf(format, args...)) }
+	shown := func(by Witness) func(string, ...any) {
+		return func(format string, args ...any) {
+			d := Drift{Shown: by, Text: fmt.Sprintf(format, args...)}
+			for _, arg := range args {
+				if err, is := arg.(error); is {
+					d.Err = err
+				}
+			}
+			v.Drift = append(v.Drift, d)
+		}
+	}
+	drift := shown(ByJournal)
 	if in, err := h.interrupted(); err != nil {
 		drift("%v", err)
 	} else if in != nil {
@@ -89,7 +123,8 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 			}
 		}
 	}
-	h.compareDisk(s, r, known, f, drift)
+	h.compareDisk(s, r, known, f, shown(ByDisk))
+	drift = shown(ByNginx)
 	if f.liveErr != nil {
 		v.Live.Error = f.liveErr.Error()
 		drift("%v", f.liveErr)
@@ -102,7 +137,7 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 			drift("nginx and the disk disagree about the closed file")
 		}
 	}
-	v.Published = h.comparePublished(ctx, s, r, known, drift)
+	v.Published = h.comparePublished(ctx, s, r, known, shown(ByStore))
 	return v, nil
 }
 
