@@ -79,8 +79,12 @@ func receiptLine(r *maintenance.Receipt) string {
 		fmt.Fprintf(&b, "; safe to take a snapshot since %s", clock(*r.SafeSince))
 	case r.Left > 0:
 		fmt.Fprintf(&b, "; NOT SAFE to take a snapshot: %d still left", r.Left)
-	default:
+	case r.Unsettled:
+		b.WriteString("; NOT SAFE to take a snapshot: the settled command does not vouch for the application")
+	case r.WasCut:
 		b.WriteString("; NOT SAFE to take a snapshot: something was cut that the application may still be working on")
+	default:
+		b.WriteString("; NOT SAFE to take a snapshot: it is not known whether something of before is still at work")
 	}
 	if !r.Published {
 		b.WriteString(" (not published yet)")

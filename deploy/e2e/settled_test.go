@@ -289,6 +289,21 @@ func TestSettledPostgresStandby(t *testing.T) {
 	askSettled(t, pg.Psql("postgres").Args, 2, unknown("this is a standby, which doesn't see its primary's transactions"))
 }
 
+// TestSettledRefuses: nothing was left and nothing was cut, and the site's command doesn't vouch for the application: that is said,
+// and nothing else.
+func TestSettledRefuses(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t)
+	s.Configure(t, rig.Settings{Site: `settled = ["false"]`})
+	r := s.CLI(t, "set", "offline", "--drain", "0s").Want(t, 4)
+	saysAll(t, r, []string{"the settled command of demo does not vouch", "NOT SAFE to take a snapshot: the settled command does not vouch for the application\n"})
+	again := s.CLI(t, "extend", "1h").Want(t, 4)
+	saysAll(t, again, []string{"NOT SAFE to take a snapshot: it is not known whether something of before is still at work\n"})
+	if said := r.Stdout + r.Stderr + again.Stdout + again.Stderr; strings.Contains(said, "was cut") {
+		t.Errorf("nothing was cut, and it says\n%s", said)
+	}
+}
+
 // switchCutsWrite closes a site while its application is in the middle of a transaction for a request whose connection
 // is cut: the answer is "safe" only once PostgreSQL has finished the transaction, and not before.
 func switchCutsWrite(t *testing.T, pg *rig.Postgres, database string) {

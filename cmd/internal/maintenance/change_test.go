@@ -121,6 +121,9 @@ func TestReceiptCounts(t *testing.T) {
 			if r.Drained != c.drained || r.Cut != c.cut || r.Left != c.left || (r.SafeSince != nil) != c.safe {
 				t.Errorf("drained %d, cut %d, left %d, safe since %v", r.Drained, r.Cut, r.Left, r.SafeSince)
 			}
+			if unsettled := name == "drained, and not vouched for"; r.Unsettled != unsettled || r.WasCut != (c.cut > 0 && !c.safe) {
+				t.Errorf("not settled: %v, something was cut: %v", r.Unsettled, r.WasCut)
+			}
 			if warnings := strings.Join(r.Warnings, "\n"); !strings.Contains(warnings, c.warns) {
 				t.Errorf("warnings: %q, want %q", warnings, c.warns)
 			}
@@ -141,8 +144,12 @@ func TestSafety(t *testing.T) {
 	if r := w.set(t, status.Offline); r.Cut != 1 || r.SafeSince != nil {
 		t.Fatalf("cut %d, safe since %v", r.Cut, r.SafeSince)
 	}
-	if r := w.set(t, status.Offline); r.SafeSince != nil {
-		t.Error("safe, because it was asked twice")
+	if r := w.set(t, status.Offline); r.SafeSince != nil || !r.WasCut {
+		t.Errorf("safe, because it was asked twice (it says that something was cut: %v)", r.WasCut)
+	}
+	eta := w.now.Add(time.Hour)
+	if r := w.set(t, status.Offline, func(r *Request) { r.WordsOnly, r.ETA = true, &eta }); r.SafeSince != nil || !r.WasCut {
+		t.Errorf("safe, because it was extended (it says that something was cut: %v)", r.WasCut)
 	}
 	if r := w.set(t, status.Admin); r.SafeSince != nil {
 		t.Error("safe, because it went admin")

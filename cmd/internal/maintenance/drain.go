@@ -222,8 +222,9 @@ func (r *run) settle(ctx context.Context, changes []*change, in intent) {
 		if c.why != nil {
 			c.receipt.warn(fmt.Sprintf("nginx's configuration can't be looked through for other ways to the application: %v", c.why))
 		}
-		refused := len(c.site.Settled) > 0 && !vouched[c]
-		if c.drained != nil && c.record.Cut == 0 && !refused && c.why == nil {
+		c.receipt.WasCut = c.record.Cut > 0
+		c.receipt.Unsettled = c.drained != nil && len(c.site.Settled) > 0 && !vouched[c]
+		if c.drained != nil && !c.receipt.WasCut && !c.receipt.Unsettled && c.why == nil {
 			c.record.SafeSince = c.drained
 		}
 	}

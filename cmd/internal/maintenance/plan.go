@@ -211,7 +211,7 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *statu
 		return nil, err
 	}
 	c.receipt = &Receipt{
-		Site: s.Name, Mode: c.to.Mode, Previous: recorded, Outcome: Done, ClosedAt: c.record.ClosedAt,
+		Site: s.Name, Mode: c.to.Mode, Previous: recorded, Outcome: Done, ClosedAt: c.record.ClosedAt, WasCut: c.record.Cut > 0,
 		Warnings: []string{}, Steps: []StepTime{},
 	}
 	return c, nil

@@ -50,6 +50,10 @@ type Receipt struct {
 	Claim string `json:"-"`
 	// Unanswered is set when the site is open and its application doesn't answer.
 	Unanswered bool `json:"-"`
+	// WasCut is set when something was cut, by this change or an earlier one, that nobody has vouched for since.
+	WasCut bool `json:"-"`
+	// Unsettled is set when nothing is left, and the site's settled command doesn't vouch for the application.
+	Unsettled bool `json:"-"`
 	// PublishErr is why Published is false, nil otherwise.
 	PublishErr error `json:"-"`
 
