@@ -138,11 +138,13 @@ func TestAdmission(t *testing.T) {
 		"in another header":                    "X-Cookie: " + pair,
 	})
 
-	// An address that a browser would take for another host's is nowhere to be sent to.
-	for _, target := range []string{"//elsewhere.example.test/", `/\elsewhere.example.test/`} {
+	// An address that a browser would take for another host's leads to this one.
+	for _, target := range []string{"//elsewhere.example.test/", `/\elsewhere.example.test/`, "///elsewhere.example.test/", "//", "//@elsewhere.example.test"} {
 		fresh := rig.Token(b.Secret, time.Now().Add(-time.Hour), map[string]any{"isAdmin": true, "username": target})
-		if r := c.Do(t, rig.Fetch(target, b.Origin()).With("Authorization: Bearer "+fresh)); r.Header.Get("Location") != "" && !strings.HasPrefix(r.Header.Get("Location"), h.PageURL) {
-			t.Errorf("%s: redirected to %q", target, r.Header.Get("Location"))
+		r := c.Do(t, rig.Fetch(target, b.Origin()).With("Authorization: Bearer "+fresh))
+		cookieOf(t, r)
+		if got := r.Header.Get("Location"); got != "/."+target {
+			t.Errorf("%s: redirected to %q", target, got)
 		}
 	}
 

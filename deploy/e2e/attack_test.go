@@ -150,7 +150,7 @@ func attack(t *testing.T, remembered bool) {
 	// A body that looks like a request is one body.
 	n := b.App.Count()
 	inner := "POST /server/graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
-	m := query.With(bearer)
+	m := rig.Program(query).With(bearer)
 	m.Body = inner
 	if r := c.Do(t, m); r.Status != 200 || b.App.Count() != n+1 {
 		t.Errorf("a request within a request: %d, the application saw %d", r.Status, b.App.Count()-n)

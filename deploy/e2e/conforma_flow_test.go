@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -128,31 +129,9 @@ func TestConformasFlow(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			var h *rig.Host
-			var origin string
-			if scheme == "http" {
-				s := rig.NewSingle(t)
-				s.Blocks[0].App.Handle = newConforma(t, s.Blocks[0].Secret).handle
-				s.Install(t)
-				h, origin = s.Host, s.URL
-			} else {
-				h = rig.NewHost(t)
-				remembering(t, h) // the flow is the same
-				b := h.Block(t, "demo")
-				b.App.Handle = newConforma(t, b.Secret).handle
-				h.Install(t)
-				origin = b.Origin()
-			}
-			gate := h.StartGate(t)
-			h.CLI(t, "publish").Want(t, 0)
+			flow := newConformaFlow(t, chromium, scheme)
+			h, origin, gate := flow.h, flow.origin, flow.gate
 			h.CLI(t, "set", "admin", "--site", "demo").Want(t, 0)
-			flow := &conformaFlow{h: h, app: h.Block(t, "demo").App, origin: origin, open: func(t *testing.T) *tab {
-				b := openTab(t, chromium, `window.until = (holds) => new Promise((done) => { const look = () => { if (holds()) done(true); else setTimeout(look, 10); }; look(); });`)
-				if scheme == "https" { // its authority exists for this test only
-					call(b, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
-				}
-				return b
-			}}
 			t.Run("an administrator", func(t *testing.T) {
 				b := flow.open(t)
 				b.open(origin + "/login")
@@ -200,11 +179,98 @@ func TestConformasFlow(t *testing.T) {
 	}
 }
 
+// TestOpenTabOfAnAdministrator: a page that was open before the site went into admin mode, and sends nothing but GraphQL by POST since,
+// has the cookie with the first of it; and the application has each mutation once.
+func TestOpenTabOfAnAdministrator(t *testing.T) {
+	t.Parallel()
+	chromium := startBrowser(t)
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			f := newConformaFlow(t, chromium, scheme)
+			b := f.open(t)
+			b.open(f.origin + "/login")
+			f.wait(t, b, "login page")
+			eval[bool](b, `conforma.login("admin").then(() => true)`)
+			for window, modes := range [][]string{{"admin"}, {"offline", "admin"}} { // in the second there is a cookie that is worth nothing any more
+				for _, mode := range modes {
+					// The page's WebSocket is cut, and a connection that the browser has to spare.
+					if r := f.h.CLI(t, "set", mode, "--site", "demo", "--drain", "200ms"); r.Code != 0 && r.Code != 4 {
+						t.Fatalf("set %s: exit %d\n%s", mode, r.Code, r.Stderr)
+					}
+				}
+				if got := eval[string](b, `conforma.connect()`); got != "no socket" {
+					t.Errorf("%d: the WebSocket before any query: %q", window, got)
+				}
+				n := f.app.Count()
+				want := map[string]int{}
+				for i := range 4 {
+					want[fmt.Sprintf("/server/graphql?dev=save%d", i)] = 1
+				}
+				if got := eval[string](b, `Promise.all([0, 1, 2, 3].map((i) => conforma.mutate("save" + i))).then(String)`); got != "demo,demo,demo,demo" {
+					t.Errorf("%d: mutations come to %q", window, got)
+				}
+				got := map[string]int{}
+				for _, r := range f.app.Since(n) {
+					got[r.URI]++
+					if r.Method != "POST" || r.Body == 0 || len(r.Header.Get("Authorization")) < 1000 || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Origin") != f.origin {
+						t.Errorf("%d: %s %s with %d bytes and %v", window, r.Method, r.URI, r.Body, r.Header)
+					}
+				}
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("%d: the application received %v", window, got)
+				}
+				if got := eval[string](b, `conforma.connect()`); got != "socket says ping" {
+					t.Errorf("%d: the WebSocket after a mutation: %q", window, got)
+				}
+				f.cookie(t, b, scheme == "https")
+			}
+			call(b, page.Reload, page.ReloadParams{IgnoreCache: new(true)})
+			f.wait(t, b, "route /")
+			if got, want := eval[[]string](b, `conforma.calls`), []string{"preferences", "graphql demo", "user-info admin", "socket says ping", "route /"}; !reflect.DeepEqual(got, want) {
+				t.Errorf("after a hard reload: %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// conformaFlow is a site with Conforma's front end, and a browser to visit it with.
 type conformaFlow struct {
 	h      *rig.Host
+	gate   *rig.Gate
 	app    *rig.App
 	origin string
 	open   func(*testing.T) *tab
+}
+
+// newConformaFlow has the site online, over "http" or "https", and the gate running.
+func newConformaFlow(t *testing.T, chromium context.Context, scheme string) *conformaFlow {
+	t.Helper()
+	f := &conformaFlow{}
+	if scheme == "http" {
+		s := rig.NewSingle(t)
+		s.App.Handle = newConforma(t, s.Blocks[0].Secret).handle
+		s.Install(t)
+		f.h, f.origin = s.Host, s.URL
+	} else {
+		f.h = rig.NewHost(t)
+		remembering(t, f.h) // the flow is the same
+		b := f.h.Block(t, "demo")
+		b.App.Handle = newConforma(t, b.Secret).handle
+		f.h.Install(t)
+		f.origin = b.Origin()
+	}
+	f.app = f.h.Block(t, "demo").App
+	f.gate = f.h.StartGate(t)
+	f.h.CLI(t, "publish").Want(t, 0)
+	f.open = func(t *testing.T) *tab {
+		b := openTab(t, chromium, "")
+		if scheme == "https" { // its authority exists for this test only
+			call(b, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
+		}
+		return b
+	}
+	return f
 }
 
 // wait waits until the front end has got so far.

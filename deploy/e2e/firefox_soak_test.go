@@ -56,11 +56,11 @@ user_pref("network.proxy.no_proxies_on", "127.0.0.1");
 user_pref("network.dns.disabled", true);
 `
 
-// startFox starts a Firefox without a tab, and ends it with the test.
-func startFox(t testing.TB) *fox {
+// startFox starts a Firefox without a tab, with further lines of preferences, and ends it with the test.
+func startFox(t testing.TB, prefs string) *fox {
 	t.Helper()
 	profile := t.TempDir()
-	rig.WriteFile(t, filepath.Join(profile, "user.js"), foxPrefs)
+	rig.WriteFile(t, filepath.Join(profile, "user.js"), foxPrefs+prefs)
 	cmd := exec.Command("firefox-esr", "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0")
 	cmd.Env = append(os.Environ(), "HOME="+profile)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it is several processes
@@ -88,7 +88,7 @@ func startFox(t testing.TB) *fox {
 	f := &fox{t: t, conn: conn, waiting: map[int]chan bidiMessage{}}
 	go f.listen()
 	type object = map[string]any
-	f.call("session.new", object{"capabilities": object{}})
+	f.call("session.new", object{"capabilities": object{"alwaysMatch": object{"acceptInsecureCerts": true}}}) // their authorities exist for a test only
 	f.call("session.subscribe", object{"events": []string{"script.message"}})
 	return f
 }
@@ -219,6 +219,14 @@ func (f *fox) is(expression, want string) {
 	})
 }
 
+// once tells whether the expression comes to the text, the first time.
+func (f *fox) once(expression, want string) {
+	f.t.Helper()
+	if got, err := f.eval(expression); err != nil || got != want {
+		f.t.Errorf("%s comes to %q, want %q (%v)", expression, got, want, err)
+	}
+}
+
 func (f *fox) told(want string) {
 	f.t.Helper()
 	f.mu.Lock()
@@ -233,7 +241,7 @@ func (f *fox) told(want string) {
 // else that fails, it comes back to where it was with what was typed.
 func TestSoakFirefox(t *testing.T) {
 	s := newStage(t, "apollo4")
-	f := startFox(t)
+	f := startFox(t, "")
 	for _, row := range []struct {
 		name  string
 		every int
@@ -295,4 +303,30 @@ func TestSoakFirefox(t *testing.T) {
 			f.call("browsingContext.close", map[string]any{"context": f.context})
 		})
 	}
+}
+
+// TestSoakFirefoxWrites has Firefox send bodies of all kinds to a site in admin mode, and again where it keeps no cookies.
+func TestSoakFirefoxWrites(t *testing.T) {
+	s := newWritingSite(t, "https")
+	s.origin = "https://" + rig.Loopback(s.Port) // it resolves no names
+	play := func(t *testing.T, f *fox, name, script, want string, received int, admitted bool) {
+		t.Helper()
+		f.tab(t, "")
+		f.open(s.page(name))
+		n := s.App.Count()
+		f.once(script, want)
+		if got := s.App.Count() - n; got != received {
+			t.Errorf("the application received %d, want %d", got, received)
+		}
+		f.once(`admitted()`, fmt.Sprint(admitted))
+		f.call("browsingContext.close", map[string]any{"context": f.context})
+	}
+	f := startFox(t, "")
+	for _, row := range browserWrites {
+		t.Run(row.name, func(t *testing.T) { play(t, f, row.name, row.script, row.want, row.received, row.admitted) })
+	}
+	f = startFox(t, `user_pref("network.cookie.cookieBehavior", 2);`)
+	t.Run("no cookies at all", func(t *testing.T) {
+		play(t, f, "refused", `write("~").then(async (first) => first + " " + await write("~~"))`, "POST 1 true own,true POST 2 true own,false", 2, false)
+	})
 }

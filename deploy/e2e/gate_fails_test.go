@@ -22,7 +22,7 @@ func TestGateFailsClosed(t *testing.T) {
 	s.CLI(t, "set", "admin").Want(t, 0)
 	b, c := s.Blocks[0], s.Client()
 	bearer := "Authorization: Bearer " + rig.AdminToken(b.Secret)
-	query, page := rig.GraphQL(s.URL).With(bearer), rig.OldNavigation("/application/1").With(bearer)
+	query, page := rig.Program(rig.GraphQL(s.URL)).With(bearer), rig.OldNavigation("/application/1").With(bearer)
 	in := func() bool { return c.Do(t, query).Status == 200 }
 	shut := func(what string) {
 		t.Helper()

@@ -63,7 +63,7 @@ func TestAdminModeTokens(t *testing.T) {
 			"HTTP/1.1": h.Client(t, "demo").Do, "HTTP/2": h.Client(t, "demo").DoHTTP2,
 		} {
 			t.Run(tt.name+" over "+protocol, func(t *testing.T) {
-				m := rig.GraphQL(b.Origin())
+				m := rig.Program(rig.GraphQL(b.Origin()))
 				for _, a := range tt.authorization {
 					m = m.With("Authorization: " + a)
 				}
@@ -80,7 +80,7 @@ func TestAdminModeTokens(t *testing.T) {
 	}
 
 	// While the gate is down nobody gets in, and it need only come back.
-	m := rig.GraphQL(b.Origin()).With("Authorization: Bearer " + admin)
+	m := rig.Program(rig.GraphQL(b.Origin())).With("Authorization: Bearer " + admin)
 	said := gate.Output(t)
 	gate.Kill(t)
 	w := want{host: h, site: "demo", mode: "admin", page: h.PageURL + "/demo/", message: m}

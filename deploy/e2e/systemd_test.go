@@ -135,7 +135,7 @@ func TestGateUnderSystemd(t *testing.T) {
 		t.Error("it runs before anybody asks")
 	}
 	h.CLI(t, "set", "admin", "--site", "demo").Want(t, 0)
-	m := rig.GraphQL(h.Block(t, "demo").Origin())
+	m := rig.Program(rig.GraphQL(h.Block(t, "demo").Origin()))
 	admin := m.With("Authorization: Bearer " + rig.AdminToken(h.Block(t, "demo").Secret))
 	if r := h.Client(t, "demo").Do(t, admin); r.Status != 200 {
 		t.Errorf("an administrator gets %d\n%s", r.Status, a.Output(t))

@@ -122,10 +122,26 @@ func TestOffer(t *testing.T) {
 		{"with cookies of others", bearer, "a=1; conforma-status-north=x", sameOriginGet, 401, true},
 		{"with a cookie that expired", bearer, cookie(-time.Second), sameOriginGet, 401, true},
 		{"with a cookie that will expire soon", bearer, cookie(time.Minute), sameOriginGet, 401, true},
-		{"a small POST, with a cookie that will expire soon", bearer, cookie(time.Minute), "POST|https|120|||same-origin|demo|", 401, true},
-		{"a large POST, with a cookie that will expire soon", bearer, cookie(time.Minute), "POST|https|70000|||same-origin|demo|", 204, false},
-		{"a chunked POST, with a cookie that will expire soon", bearer, cookie(time.Minute), "POST|https|||chunked|same-origin|demo|", 204, false},
-		{"a POST without a cookie", bearer, "", "POST|https|120|||same-origin|demo|", 204, false},
+		{"a POST", bearer, "", "POST|https|120|||same-origin|demo|", 401, true},
+		{"a POST with an empty body", bearer, "", "POST|https|0|||same-origin|demo|", 401, true},
+		{"a POST with a cookie of another window", bearer, "conforma-status-demo=" + testCookie(t, testSecret, "demo", "6-0123abcd", testNow.Add(20*time.Minute)), "POST|https|120|||same-origin|demo|", 401, true},
+		{"a POST with a cookie that will expire soon", bearer, cookie(time.Minute), "POST|https|120|||same-origin|demo|", 401, true},
+		{"a POST with a fresh cookie", bearer, cookie(29 * time.Minute), "POST|https|120|||same-origin|demo|", 204, false},
+		{"PUT", bearer, "", "PUT|https|120|||same-origin|demo|", 401, true},
+		{"PATCH", bearer, "", "PATCH|https|120|||same-origin|demo|", 401, true},
+		{"DELETE", bearer, "", "DELETE|https|2|||same-origin|demo|", 401, true},
+		{"a POST over plain HTTP", bearer, "", strings.Replace(oldBrowserGet, "GET|http|", "POST|http|120", 1), 401, true},
+		{"the longest POST", bearer, "", fmt.Sprintf("POST|https|%d|||same-origin|demo|", maxReplay), 401, true},
+		{"a longer POST", bearer, "", fmt.Sprintf("POST|https|%d|||same-origin|demo|", maxReplay+1), 204, false},
+		{"a POST longer than any number", bearer, "", "POST|https|99999999999999999999|||same-origin|demo|", 204, false},
+		{"a POST that doesn't tell its length", bearer, "", "POST|https||||same-origin|demo|", 204, false},
+		{"a chunked POST", bearer, "", "POST|https|||chunked|same-origin|demo|", 204, false},
+		{"a POST of an old browser over TLS", bearer, "", "POST|https|120||||demo|https://demo/login", 204, false},
+		{"a POST of another origin", bearer, "", "POST|https|120|||cross-site|demo|https://demo/", 204, false},
+		{"a POST of another port", bearer, "", "POST|https|120|||same-site|demo|https://demo/", 204, false},
+		{"a POST of a program", bearer, "", "POST|https|120||||demo|", 204, false},
+		{"another method", bearer, "", "PROPFIND|https|120|||same-origin|demo|", 204, false},
+		{"a POST with another's token", user, "", "POST|https|120|||same-origin|demo|", 401, false},
 		{"with a fresh cookie", bearer, cookie(29 * time.Minute), sameOriginGet, 204, false},
 		{"a WebSocket", bearer, "", "GET|https||websocket||same-origin|demo|", 204, false},
 		{"a program", bearer, "", "GET|https|||||demo|", 204, false},
@@ -177,13 +193,16 @@ func TestOfferedOnce(t *testing.T) {
 	now := testNow
 	_, log := newLog()
 	h := NewHandler(testSites(), func() time.Time { return now }, log)
+	const get, post = sameOriginGet, "POST|https|120|||same-origin|demo|"
 	for _, step := range []struct {
-		after time.Duration
-		token string
-		want  int
+		after                  time.Duration
+		request, window, token string
+		want                   int
 	}{
-		{0, "", 401}, {0, "", 204}, {9 * time.Second, "", 204}, {2 * time.Second, "", 401}, {0, "", 204},
-		{0, `"x":1`, 401}, {0, `"x":1`, 204}, {0, "", 204},
+		{0, get, testWindow, "", 401}, {0, get, testWindow, "", 204}, {9 * time.Second, get, testWindow, "", 204}, {2 * time.Second, get, testWindow, "", 401}, {0, get, testWindow, "", 204},
+		{0, get, testWindow, `"x":1`, 401}, {0, get, testWindow, `"x":1`, 204}, {0, get, testWindow, "", 204},
+		{59 * time.Second, post, testWindow, "", 204}, {2 * time.Second, post, testWindow, "", 401}, {59 * time.Second, post, testWindow, "", 204}, {0, get, testWindow, "", 401},
+		{30 * time.Second, post, testWindow, "", 204}, {0, post, "8-0123abcd", "", 401}, {0, post, "8-0123abcd", "", 204},
 	} {
 		now = now.Add(step.after)
 		claims := adminClaims()
@@ -191,9 +210,11 @@ func TestOfferedOnce(t *testing.T) {
 			claims = adminClaims(step.token)
 		}
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, asking("Bearer "+mint(goodHeader, claims, testSecret), "", sameOriginGet))
+		r := asking("Bearer "+mint(goodHeader, claims, testSecret), "", step.request)
+		r.Header.Set(windowHeader, step.window)
+		h.ServeHTTP(w, r)
 		if w.Code != step.want {
-			t.Errorf("%v %q: got %d, want %d", now, step.token, w.Code, step.want)
+			t.Errorf("%v %+v: got %d", now, step, w.Code)
 		}
 	}
 }

@@ -58,7 +58,8 @@ type handler struct {
 // it: its holder may log in as an ordinary user.
 //
 // A 401 with the header X-Conforma-Admission is for a browser that has a good token and no cookie, or one that will soon expire:
-// nginx gives it the Set-Cookie that stands there, and has it ask again. The holder of a token is told so once in 10 s.
+// nginx gives it the Set-Cookie that stands there, and has it ask again. The holder of a token is told so once in 10 s, by what has a body
+// once in a minute.
 //
 // A refusal of a request that has a token or a cookie leaves one line in log, with the site and the reason and nothing of
 // either. GET /pass/SITE is the page of a pass's link, to which it posts the pass. GET /healthz answers 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of

@@ -36,18 +36,20 @@ func readRequest(header http.Header) (request, bool) {
 	return request{f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]}, true
 }
 
-// maxReplay is the longest body, in bytes, that a browser is asked to send twice.
-const maxReplay = 64 << 10
+// maxReplay is the longest body, in bytes, that a browser is asked to send twice: what nginx itself holds in one buffer
+// (client_body_buffer_size), and a script's queries have. An upload waits for the next of them.
+const maxReplay = 16 << 10
 
 // canFollow reports whether the one who asks is a script of the site itself in a browser, which takes the cookie of a redirect
-// and follows it with its token (Fetch, 4.4: Authorization goes on to the same origin). A program with a token of its own needs
-// no cookie and may not follow. A body that is sent again is a risk taken only for who was seen to keep cookies.
-func (r request) canFollow(keepsCookies bool) bool {
+// and follows it with its token, its method and its body (Fetch, 4.4: a 307 changes none, and Authorization goes on to the same
+// origin). A program with a token of its own needs no cookie and may not follow.
+func (r request) canFollow() bool {
 	switch r.method {
 	case http.MethodGet, http.MethodHead:
-	case http.MethodPost:
-		n, err := strconv.Atoi(r.length)
-		if !keepsCookies || err != nil || n > maxReplay {
+	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
+		// A stream can't be sent again (Fetch, 4.4: a body without a source is a network error), and is all that browsers send without
+		// telling its length.
+		if n, err := strconv.Atoi(r.length); err != nil || n > maxReplay {
 			return false
 		}
 	default:
@@ -56,9 +58,16 @@ func (r request) canFollow(keepsCookies bool) bool {
 	if r.upgrade != "" || r.encoding != "" || r.host == "" {
 		return false
 	}
-	// Over plain HTTP browsers don't send Sec-Fetch-Site (Fetch Metadata, 2.5: only to trustworthy addresses).
-	return r.site == "same-origin" || r.site == "" && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
+	if r.site != "" {
+		return r.site == "same-origin"
+	}
+	// Over plain HTTP browsers don't send Sec-Fetch-Site (Fetch Metadata, 2.5: only to trustworthy addresses). Over TLS it is an old one:
+	// Safari before 16.1 follows without the token, and what is written would arrive without it.
+	return (r.scheme == "http" || !r.writes()) && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
 }
+
+// writes reports whether the request is one that has a body, or may have one.
+func (r request) writes() bool { return r.method != http.MethodGet && r.method != http.MethodHead }
 
 // holder is who has a good token.
 type holder struct {
@@ -85,7 +94,7 @@ func (h *handler) offer(w http.ResponseWriter, r *http.Request, to holder) {
 		return
 	}
 	asked, ok := readRequest(r.Header)
-	if !ok || !windowName.MatchString(window) || !asked.canFollow(to.keepsCookies) || !h.offers.make(to.site, to.token, now) {
+	if !ok || !windowName.MatchString(window) || !asked.canFollow() || !h.offers.make(to.site+"\n"+window+"\n"+to.token, asked.again(), now) {
 		return
 	}
 	value, err := Mint(to.secret, to.site, window, expires)
@@ -95,11 +104,22 @@ func (h *handler) offer(w http.ResponseWriter, r *http.Request, to holder) {
 	w.Header().Set(offerHeader, setCookie(to.site, value, asked.scheme == "https", expires.Sub(now)))
 }
 
-// offerAgain is how soon the holder of one token is offered a cookie again. A browser that doesn't keep it is let through by its token
-// in between, so no redirect leads to another.
-const offerAgain = 10 * time.Second
+// How soon the holder of one token is offered a cookie again in one window. A browser that doesn't keep it is let through by its
+// token in between, so no redirect leads to another. What has a body may take as long to come again as nginx waits for a body that it throws
+// away, which is half a minute (lingering_time).
+const (
+	offerAgain        = 10 * time.Second
+	offerAgainToWrite = time.Minute
+)
 
-// offers remembers to whom a cookie was offered of late. It never grows: where two tokens meet in one slot, the later one has it.
+func (r request) again() time.Duration {
+	if r.writes() {
+		return offerAgainToWrite
+	}
+	return offerAgain
+}
+
+// offers remembers to whom a cookie was offered of late. It never grows: where two meet in one slot, the later one has it.
 type offers struct {
 	mutex sync.Mutex
 	slots [1024]struct {
@@ -108,13 +128,14 @@ type offers struct {
 	}
 }
 
-// make reports whether the holder of token at site is to be offered a cookie now, and remembers that it was.
-func (o *offers) make(site, token string, now time.Time) bool {
-	holder := sha256.Sum256([]byte(site + "\n" + token))
+// make reports whether the holder, named by site, window and token, is to be offered a cookie now, which was not so for the
+// time again, and remembers that it was.
+func (o *offers) make(name string, again time.Duration, now time.Time) bool {
+	holder := sha256.Sum256([]byte(name))
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	slot := &o.slots[binary.BigEndian.Uint16(holder[:])%uint16(len(o.slots))]
-	if slot.holder == holder && now.Sub(slot.at).Abs() < offerAgain {
+	if slot.holder == holder && now.Sub(slot.at).Abs() < again {
 		return false
 	}
 	slot.holder, slot.at = holder, now

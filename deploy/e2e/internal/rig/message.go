@@ -2,6 +2,7 @@ package rig
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -64,6 +65,14 @@ func Preflight(target, origin string) Message {
 // ACME is the certificate authority's HTTP-01 validation (RFC 8555, section 8.3).
 func ACME() Message {
 	return Message{Target: "/.well-known/acme-challenge/" + ACMEToken, Header: []string{"Accept: */*"}}
+}
+
+// Program is m as a program sends it, which says nothing of where its request comes from.
+func Program(m Message) Message {
+	m.Header = slices.DeleteFunc(slices.Clone(m.Header), func(line string) bool {
+		return strings.HasPrefix(line, "Sec-Fetch-") || strings.HasPrefix(line, "Origin:") || strings.HasPrefix(line, "Referer:")
+	})
+	return m
 }
 
 // HTTP10 is m as a client of HTTP/1.0 sends it.

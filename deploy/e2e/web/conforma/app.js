@@ -76,6 +76,9 @@ const route = async () => {
 
 window.conforma = {
   calls,
+  connect,
+  // A mutation's answer, or the status with which it failed.
+  mutate: (name) => client.mutate({ mutation: gql("mutation " + name + " { app }") }).then(({ data }) => data.app, (error) => String(error.networkError?.statusCode ?? error)),
   async login(username) {
     const { JWT } = await postRequest("/server/api/public/login", { username, password: "x" });
     localStorage.setItem(key, JWT);
