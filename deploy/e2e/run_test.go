@@ -46,6 +46,7 @@ func TestRun(t *testing.T) {
 		agreed(t, h, c.ends)
 	}
 
+	h.Configure(t, rig.Settings{})
 	// What comes after the command is the command's own.
 	if r := h.CLI(t, "run", "--mode", "offline", "echo", "--json"); r.Code != 0 || r.Stdout != "--json\n" {
 		t.Errorf("exit code %d, stdout %q\n%s", r.Code, r.Stdout, r.Stderr)
