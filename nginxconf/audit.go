@@ -49,24 +49,24 @@ type Hole struct {
 func (c *Config) Serving(file string, known Target, upstreams []string) Serving {
 	var out Serving
 	var own, others []*server
-	for _, s := range c.servers {
-		i := slices.IndexFunc(s.files, func(name string) bool { return sameFile(name, file) })
+	for _, s := range c.Servers {
+		i := slices.IndexFunc(s.Files, func(name string) bool { return sameFile(name, file) })
 		if i < 0 {
 			others = append(others, s)
 			continue
 		}
 		own = append(own, s)
-		for _, e := range s.early {
-			if e.files <= i {
-				out.Early = append(out.Early, e.at)
+		for _, e := range s.Early {
+			if e.Files <= i {
+				out.Early = append(out.Early, e.At)
 			}
 		}
-		out.Ungated = append(out.Ungated, s.ungated...)
-		for _, l := range s.listens {
-			if l.unseen {
+		out.Ungated = append(out.Ungated, s.Ungated...)
+		for _, l := range s.Listens {
+			if l.Unseen {
 				out.Whole = true
 			} else {
-				out.Listens = append(out.Listens, l.addr)
+				out.Listens = append(out.Listens, l.Addr)
 			}
 		}
 	}
@@ -85,31 +85,31 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 	for _, s := range own {
 		targets := s.targets(known)
 		out.Targets = append(out.Targets, targets...)
-		if len(targets) == 0 && s.wantsCertificate {
-			out.Mute = append(out.Mute, s.at)
+		if len(targets) == 0 && s.WantsCertificate {
+			out.Mute = append(out.Mute, s.At)
 		}
-		for _, p := range s.passes {
-			for _, end := range c.ends(p.to) {
+		for _, p := range s.Passes {
+			for _, end := range c.ends(p.To) {
 				lead(end)
 			}
 		}
 	}
 	slices.Sort(out.Upstreams)
 	for _, s := range others {
-		for _, p := range s.passes {
-			if strings.Contains(p.to, "$") {
-				out.Unclear = append(out.Unclear, p.at)
+		for _, p := range s.Passes {
+			if strings.Contains(p.To, "$") {
+				out.Unclear = append(out.Unclear, p.At)
 			}
-			for _, end := range c.ends(p.to) {
+			for _, end := range c.ends(p.To) {
 				if ends[canonical(end)] {
-					out.Holes = append(out.Holes, Hole{s.at, p.at, canonical(end)})
+					out.Holes = append(out.Holes, Hole{s.At, p.At, canonical(end)})
 				}
 			}
 		}
-		if slices.ContainsFunc(s.listens, func(l listen) bool { return samePort(l, own) }) {
-			out.Shared = append(out.Shared, s.at)
-			if !slices.ContainsFunc(s.files, func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }) {
-				out.Strangers = append(out.Strangers, s.at)
+		if slices.ContainsFunc(s.Listens, func(l listen) bool { return samePort(l, own) }) {
+			out.Shared = append(out.Shared, s.At)
+			if !slices.ContainsFunc(s.Files, func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }) {
+				out.Strangers = append(out.Strangers, s.At)
 			}
 		}
 	}
@@ -141,9 +141,9 @@ func sameFile(a, b string) bool {
 
 func samePort(l listen, own []*server) bool {
 	for _, s := range own {
-		for _, o := range s.listens {
-			_, p, _ := net.SplitHostPort(l.addr)
-			if _, q, _ := net.SplitHostPort(o.addr); p == q {
+		for _, o := range s.Listens {
+			_, p, _ := net.SplitHostPort(l.Addr)
+			if _, q, _ := net.SplitHostPort(o.Addr); p == q {
 				return true
 			}
 		}
@@ -157,7 +157,7 @@ func (c *Config) ends(to string) []string {
 	if err != nil {
 		name = to
 	}
-	if members, ok := c.upstreams[strings.ToLower(name)]; ok {
+	if members, ok := c.Upstreams[strings.ToLower(name)]; ok {
 		return members
 	}
 	if strings.Contains(to, "$") {
@@ -188,7 +188,7 @@ func (s *server) targets(known Target) []Target {
 		return nil
 	}
 	var hosts []string
-	for _, name := range s.names {
+	for _, name := range s.Names {
 		// A wildcard or pattern has no one name to ask for; what it matches is served by the same rules.
 		if name != "" && name != "_" && !strings.ContainsAny(name, "*~$") && !strings.HasPrefix(name, ".") {
 			hosts = append(hosts, name)
@@ -198,16 +198,16 @@ func (s *server) targets(known Target) []Target {
 		hosts = []string{u.Hostname()}
 	}
 	var out []Target
-	for _, l := range s.listens {
-		if l.proxy || l.unseen || l.tls && s.wantsCertificate {
+	for _, l := range s.Listens {
+		if l.Proxy || l.Unseen || l.TLS && s.WantsCertificate {
 			continue // we can't ask there
 		}
 		for _, host := range hosts {
 			scheme := "http"
-			if l.tls {
+			if l.TLS {
 				scheme = "https"
 			}
-			addr := l.addr
+			addr := l.Addr
 			at, port, _ := net.SplitHostPort(addr)
 			// Another server may listen at the same port of the loopback address alone: the operator's listen says where
 			// this site answers.

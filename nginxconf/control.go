@@ -32,7 +32,7 @@ type Nginx struct {
 	ReloadCommand []string
 	PIDFile       string
 	// Memory is the path of a file in which Test notes what it takes to know that nginx would read the same configuration again, so
-	// that Dump needn't ask; "" for none.
+	// that Config needn't ask; "" for none.
 	Memory string
 }
 
@@ -70,17 +70,26 @@ func (n Nginx) Reload(ctx context.Context) error {
 // ErrNoDump is returned (wrapped) by Dump when TestCommand has no -t that could become -T.
 var ErrNoDump = errors.New("can't tell how to dump the configuration: the test command has no -t")
 
-// Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it. nginx is not
-// asked where that is known: see Memory.
+// Config returns nginx's configuration. nginx is not asked where that is known: see Memory. The error wraps ErrNoDump like Dump's, or
+// ErrSyntax.
+func (n Nginx) Config(ctx context.Context) (*Config, error) {
+	if argv, err := n.dumpCommand(); err == nil && n.Memory != "" {
+		if c, ok := n.recall(argv); ok {
+			return c, nil
+		}
+	}
+	dump, err := n.Dump(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return ReadConfig(dump)
+}
+
+// Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it.
 func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
 	argv, err := n.dumpCommand()
 	if err != nil {
 		return nil, err
-	}
-	if n.Memory != "" {
-		if dump, ok := n.recall(argv); ok {
-			return dump, nil
-		}
 	}
 	out, err := run(ctx, argv)
 	if err != nil {

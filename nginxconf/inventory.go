@@ -48,19 +48,19 @@ func ReadInventory(dump []byte) (Inventory, error) {
 			out.PIDFile = d.args[0]
 		}
 	}
-	for _, s := range c.servers {
-		i := slices.IndexFunc(s.listens, func(l listen) bool { return !l.unseen && !l.proxy })
-		if len(s.passes) == 0 || i < 0 {
+	for _, s := range c.Servers {
+		i := slices.IndexFunc(s.Listens, func(l listen) bool { return !l.Unseen && !l.Proxy })
+		if len(s.Passes) == 0 || i < 0 {
 			continue
 		}
-		f := Found{At: s.at, Listen: s.listens[i].addr, TLS: s.listens[i].tls, Files: s.files}
-		for _, name := range s.names {
+		f := Found{At: s.At, Listen: s.Listens[i].Addr, TLS: s.Listens[i].TLS, Files: s.Files}
+		for _, name := range s.Names {
 			if name != "" && name != "_" && !strings.ContainsAny(name, "*~$") && !strings.HasPrefix(name, ".") {
 				f.Names = append(f.Names, name)
 			}
 		}
-		for _, p := range s.passes {
-			for _, end := range c.ends(p.to) {
+		for _, p := range s.Passes {
+			for _, end := range c.ends(p.To) {
 				if _, _, err := net.SplitHostPort(end); err != nil && !strings.HasPrefix(end, "unix:") {
 					continue
 				}

@@ -1,7 +1,6 @@
 package nginxconf
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,13 +14,16 @@ import (
 )
 
 // memory is what it takes to know, without asking, that nginx -T would print again what it printed once: the program and its
-// arguments, the files that it read, with a hash of each, and where it looked for more. It holds nothing of what stands in them.
+// arguments, the files that it read, with a hash of each, and where it looked for more; and what we made of that. Of what stands in
+// the files it holds no more than Config does.
 type memory struct {
 	Version  int          `json:"version"`
+	Reader   string       `json:"reader"` // which conforma-status has read it, see identity
 	Command  []string     `json:"command"`
-	Program  string       `json:"program"`  // which file it is, see identity
+	Program  string       `json:"program"`  // which nginx, likewise
 	Files    []remembered `json:"files"`    // in the order of the dump
 	Includes []string     `json:"includes"` // absolute patterns
+	Config   *Config      `json:"config"`
 }
 
 type remembered struct {
@@ -29,14 +31,14 @@ type remembered struct {
 	Hash string `json:"hash"` // of its content, SHA-256 in hexadecimal
 }
 
-const memoryVersion = 1
+const memoryVersion = 2
 
 // remember notes what nginx has just printed. What can't be relied on later is not noted; neither is a memory that can't be written
 // an error: nginx is asked then.
 func (n Nginx) remember(argv []string, dump []byte) {
-	m := memory{Version: memoryVersion, Command: argv}
+	m := memory{Version: memoryVersion, Reader: reader(), Command: argv}
 	var ok bool
-	if m.Program, ok = n.program(argv); !ok {
+	if m.Program, ok = n.program(argv); !ok || m.Reader == "" {
 		return
 	}
 	files := splitDump(string(dump))
@@ -47,9 +49,18 @@ func (n Nginx) remember(argv []string, dump []byte) {
 		}
 		m.Files = append(m.Files, remembered{f.name, hash([]byte(content))})
 	}
-	if m.Includes, ok = includePatterns(files); !ok {
+	c, err := parseFiles(files)
+	if err != nil {
 		return
 	}
+	if m.Includes, ok = c.patterns(); !ok {
+		return
+	}
+	ds, err := c.whole(c.names[0])
+	if err != nil {
+		return
+	}
+	m.Config = configOf(ds)
 	data, err := json.Marshal(m)
 	if err != nil {
 		return
@@ -58,26 +69,27 @@ func (n Nginx) remember(argv []string, dump []byte) {
 	_ = WriteFile(n.Memory, data, 0o600)
 }
 
-// recall returns what nginx -T would print if it is what it printed when it was last remembered: the same program, and
-// word for word the same files, no more and no less. Their times are not relied on.
-func (n Nginx) recall(argv []string) ([]byte, bool) {
+// recall returns what nginx's configuration is if nginx -T would print what it printed when it was last remembered: the same program,
+// and word for word the same files, no more and no less. Their times are not relied on.
+func (n Nginx) recall(argv []string) (*Config, bool) {
 	data, err := os.ReadFile(n.Memory)
 	var m memory
-	if err != nil || json.Unmarshal(data, &m) != nil || m.Version != memoryVersion || !slices.Equal(m.Command, argv) {
+	if err != nil || json.Unmarshal(data, &m) != nil || m.Version != memoryVersion || !slices.Equal(m.Command, argv) || m.Config == nil {
+		return nil, false
+	}
+	if m.Reader != reader() || len(m.Files) == 0 {
 		return nil, false
 	}
 	if program, ok := n.program(argv); !ok || program != m.Program {
 		return nil, false
 	}
 	names := map[string]bool{}
-	var parts [][]byte
 	for _, f := range m.Files {
 		content, err := os.ReadFile(f.Name)
 		if err != nil || hash(content) != f.Hash {
 			return nil, false
 		}
 		names[filepath.Clean(f.Name)] = true
-		parts = append(parts, []byte(dumpHeader+f.Name+":\n"), content, []byte("\n"))
 	}
 	for _, pattern := range m.Includes {
 		found, err := filepath.Glob(pattern)
@@ -92,7 +104,7 @@ func (n Nginx) recall(argv []string) ([]byte, bool) {
 			}
 		}
 	}
-	return bytes.Join(parts, nil), len(m.Files) > 0
+	return m.Config, true
 }
 
 func hash(content []byte) string {
@@ -102,7 +114,7 @@ func hash(content []byte) string {
 
 // program is which program argv starts; ok only if it is the one that nginx's master runs, and not, say, a script that finds an
 // nginx in a container.
-func (n Nginx) program(argv []string) (identity string, ok bool) {
+func (n Nginx) program(argv []string) (which string, ok bool) {
 	master, err := n.Master()
 	if err != nil {
 		return "", false
@@ -119,26 +131,39 @@ func (n Nginx) program(argv []string) (identity string, ok bool) {
 	if err != nil || !os.SameFile(info, running) {
 		return "", false
 	}
-	stat := info.Sys().(*syscall.Stat_t)
-	return fmt.Sprintf("%s %d:%d, %d bytes, %d", path, stat.Dev, stat.Ino, info.Size(), info.ModTime().UnixNano()), true
+	return identity(path, info), true
 }
 
-// includePatterns are the patterns by which the files include others; ok only if they mean the same to us as to nginx.
-func includePatterns(files []dumped) (patterns []string, ok bool) {
-	p := &confParser{}
-	for _, f := range files {
-		ds, err := p.parse(f)
-		if err != nil {
-			return nil, false
-		}
-		patterns = addPatterns(patterns, ds, filepath.Dir(files[0].name))
+// reader is which conforma-status this is, "" where that can't be found out: another one may make something else of the same files.
+func reader() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return identity(path, info)
+}
+
+func identity(path string, info os.FileInfo) string {
+	stat := info.Sys().(*syscall.Stat_t)
+	return fmt.Sprintf("%s %d:%d, %d bytes, %d", path, stat.Dev, stat.Ino, info.Size(), info.ModTime().UnixNano())
+}
+
+// patterns are those by which the files, whose includes aren't resolved yet, include others; ok only if they mean the same to us as
+// to nginx.
+func (c *conf) patterns() (patterns []string, ok bool) {
+	for _, name := range c.names {
+		patterns = addPatterns(patterns, c.files[name].ds, c.prefix)
 	}
 	return patterns, !slices.ContainsFunc(patterns, func(p string) bool { return strings.ContainsAny(p, `[\`) })
 }
 
 func addPatterns(patterns []string, ds []*directive, prefix string) []string {
 	for _, d := range ds {
-		if d.name == "include" && len(d.args) == 1 && strings.ContainsAny(d.args[0], "*?[") {
+		if d.includes() && strings.ContainsAny(d.args[0], "*?[") {
 			pattern := d.args[0]
 			if !filepath.IsAbs(pattern) {
 				pattern = filepath.Join(prefix, pattern)

@@ -56,11 +56,19 @@ func splitDump(text string) []dumped {
 // are resolved to the files that follow: an include directive stands before what each file brought in, with the
 // file's name as its argument.
 func parseDump(dump []byte) ([]*directive, error) {
-	split := splitDump(string(dump))
+	c, err := parseFiles(splitDump(string(dump)))
+	if err != nil {
+		return nil, err
+	}
+	return c.whole(c.names[0])
+}
+
+// parseFiles reads the files of a dump, each by itself.
+func parseFiles(split []dumped) (*conf, error) {
 	if len(split) == 0 {
 		return nil, fmt.Errorf("%w: no file in it", ErrSyntax)
 	}
-	c := conf{files: map[string]*confFile{}, prefix: filepath.Dir(filepath.Clean(split[0].name))}
+	c := &conf{files: map[string]*confFile{}, prefix: filepath.Dir(filepath.Clean(split[0].name))}
 	p := &confParser{}
 	for _, f := range split {
 		ds, err := p.parse(f)
@@ -71,7 +79,7 @@ func parseDump(dump []byte) ([]*directive, error) {
 		c.files[name] = &confFile{ds: ds}
 		c.names = append(c.names, name)
 	}
-	return c.whole(c.names[0])
+	return c, nil
 }
 
 // maxDepth bounds how deep blocks nest.

@@ -8,43 +8,43 @@ import (
 	"strings"
 )
 
-// Config is the operator's configuration as nginx reads it, as far as it matters here.
+// Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for encoding/json.
 type Config struct {
-	servers []*server
-	// upstreams maps the name of an upstream {} to its servers, as "host:port" or "unix:/path".
-	upstreams map[string][]string
+	Servers []*server `json:"servers"`
+	// Upstreams maps the name of an upstream {} to its servers, as "host:port" or "unix:/path".
+	Upstreams map[string][]string `json:"upstreams"`
 }
 
 // server is one server {}, of http or of stream.
 type server struct {
-	at      Place
-	listens []listen
-	names   []string
-	files   []string // included at its top level, in their order
-	early   []early
-	passes  []pass
-	ungated []Ungated
-	// wantsCertificate is set where TLS is for visitors with a certificate of their own only.
-	wantsCertificate bool
+	At      Place
+	Listens []listen
+	Names   []string
+	Files   []string // included at its top level, in their order
+	Early   []early
+	Passes  []pass
+	Ungated []Ungated
+	// WantsCertificate is set where TLS is for visitors with a certificate of their own only.
+	WantsCertificate bool
 }
 
 type listen struct {
-	addr  string // host:port
-	tls   bool
-	proxy bool // wants the PROXY protocol, which the probe doesn't speak
-	// unseen is set where clients come by other sockets than TCP's, which can't be told from another site's.
-	unseen bool
+	Addr  string // host:port
+	TLS   bool
+	Proxy bool // wants the PROXY protocol, which the probe doesn't speak
+	// Unseen is set where clients come by other sockets than TCP's, which can't be told from another site's.
+	Unseen bool
 }
 
 // early is a directive that may keep the rules of a file included after it from running.
 type early struct {
-	at    Place
-	files int // how many files had been included before it
+	At    Place
+	Files int // how many files had been included before it
 }
 
 type pass struct {
-	to string // "host:port", "unix:/path" or the name of an upstream
-	at Place
+	To string // "host:port", "unix:/path" or the name of an upstream
+	At Place
 }
 
 // Place is where something stands in nginx's configuration.
@@ -61,7 +61,11 @@ func ReadConfig(dump []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{upstreams: map[string][]string{}}
+	return configOf(ds), nil
+}
+
+func configOf(ds []*directive) *Config {
+	c := &Config{Upstreams: map[string][]string{}}
 	for _, d := range ds {
 		if d.name == "http" || d.name == "stream" {
 			wantsCertificate := false // inherited
@@ -75,7 +79,7 @@ func ReadConfig(dump []byte) (*Config, error) {
 			}
 		}
 	}
-	return c, nil
+	return c
 }
 
 func (c *Config) read(d *directive, stream, wantsCertificate bool) {
@@ -84,21 +88,21 @@ func (c *Config) read(d *directive, stream, wantsCertificate bool) {
 		for _, in := range d.block {
 			if in.name == "server" && len(in.args) > 0 {
 				name := strings.ToLower(d.args[0]) // nginx compares names without case
-				c.upstreams[name] = append(c.upstreams[name], withPort(in.args[0], "80"))
+				c.Upstreams[name] = append(c.Upstreams[name], withPort(in.args[0], "80"))
 			}
 		}
 	case d.name == "server" && d.block != nil:
-		s := &server{at: Place{d.file, d.line}, wantsCertificate: wantsCertificate}
+		s := &server{At: Place{d.file, d.line}, WantsCertificate: wantsCertificate}
 		for _, in := range d.block {
 			switch in.name {
 			case "listen":
-				s.listens = append(s.listens, readListen(in.args)...)
+				s.Listens = append(s.Listens, readListen(in.args)...)
 			case "ssl_verify_client":
-				s.wantsCertificate = slices.Contains(in.args, "on")
+				s.WantsCertificate = slices.Contains(in.args, "on")
 			case "server_name":
-				s.names = append(s.names, in.args...)
+				s.Names = append(s.Names, in.args...)
 			case "include":
-				s.files = append(s.files, in.args...)
+				s.Files = append(s.Files, in.args...)
 			case "auth_request", "satisfy":
 				if !slices.Contains(in.args, authPath) && !slices.Contains(in.args, "all") {
 					s.ungate(in, "")
@@ -107,16 +111,16 @@ func (c *Config) read(d *directive, stream, wantsCertificate bool) {
 				s.ungateLocation(in)
 			case "return": // answers before the gate is asked; before the include, before all rules
 				s.ungate(in, "")
-				s.early = append(s.early, early{Place{in.file, in.line}, len(s.files)})
+				s.Early = append(s.Early, early{Place{in.file, in.line}, len(s.Files)})
 			case "rewrite", "if", "break":
-				s.early = append(s.early, early{Place{in.file, in.line}, len(s.files)})
+				s.Early = append(s.Early, early{Place{in.file, in.line}, len(s.Files)})
 			}
 		}
-		if len(s.listens) == 0 && !stream {
-			s.listens = []listen{{addr: "*:80"}} // nginx's default, for root
+		if len(s.Listens) == 0 && !stream {
+			s.Listens = []listen{{Addr: "*:80"}} // nginx's default, for root
 		}
 		s.collectPasses(d.block, stream)
-		c.servers = append(c.servers, s)
+		c.Servers = append(c.Servers, s)
 	}
 }
 
@@ -129,7 +133,7 @@ type Ungated struct {
 
 func (s *server) ungate(d *directive, location string) {
 	text := strings.Join(append([]string{d.name}, d.args...), " ")
-	s.ungated = append(s.ungated, Ungated{Place{d.file, d.line}, text, location})
+	s.Ungated = append(s.Ungated, Ungated{Place{d.file, d.line}, text, location})
 }
 
 // ungateLocation looks for what a location has of its own in place of what it would inherit: auth_request and error_page
@@ -183,7 +187,7 @@ func (s *server) collectPasses(ds []*directive, stream bool) {
 				to, _, _ = strings.Cut(to, "/")
 				to = withPort(to, port)
 			}
-			s.passes = append(s.passes, pass{to, Place{d.file, d.line}})
+			s.Passes = append(s.Passes, pass{to, Place{d.file, d.line}})
 		}
 		s.collectPasses(d.block, stream)
 	}
@@ -206,17 +210,17 @@ func readListen(args []string) []listen {
 		return nil
 	}
 	if strings.HasPrefix(args[0], "unix:") {
-		return []listen{{addr: args[0], unseen: true}}
+		return []listen{{Addr: args[0], Unseen: true}}
 	}
-	l := listen{addr: args[0], unseen: slices.Contains(args[1:], "quic"), proxy: slices.Contains(args[1:], "proxy_protocol"), tls: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
-	switch _, _, err := net.SplitHostPort(l.addr); {
+	l := listen{Addr: args[0], Unseen: slices.Contains(args[1:], "quic"), Proxy: slices.Contains(args[1:], "proxy_protocol"), TLS: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
+	switch _, _, err := net.SplitHostPort(l.Addr); {
 	case err == nil:
-	case strings.Trim(l.addr, "0123456789-") == "":
-		l.addr = "*:" + l.addr
+	case strings.Trim(l.Addr, "0123456789-") == "":
+		l.Addr = "*:" + l.Addr
 	default:
-		l.addr = net.JoinHostPort(strings.Trim(l.addr, "[]"), "80")
+		l.Addr = net.JoinHostPort(strings.Trim(l.Addr, "[]"), "80")
 	}
-	host, ports, _ := net.SplitHostPort(l.addr)
+	host, ports, _ := net.SplitHostPort(l.Addr)
 	first, last, _ := strings.Cut(ports, "-")
 	from, err := strconv.ParseUint(first, 10, 16)
 	to, err2 := strconv.ParseUint(last, 10, 16)
@@ -225,7 +229,7 @@ func readListen(args []string) []listen {
 	}
 	var out []listen
 	for port := from; port <= to; port++ {
-		l.addr = net.JoinHostPort(host, strconv.FormatUint(port, 10))
+		l.Addr = net.JoinHostPort(host, strconv.FormatUint(port, 10))
 		out = append(out, l)
 	}
 	return out

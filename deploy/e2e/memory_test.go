@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -153,7 +154,7 @@ func TestMemory(t *testing.T) {
 		t.Helper()
 		plain := host
 		plain.Memory = ""
-		want, err := plain.Dump(ctx)
+		want, err := plain.Config(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,9 +166,9 @@ func TestMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}()
-		got, err := host.Dump(ctx)
-		if err == nil && string(got) != string(want) {
-			t.Errorf("it is said to be\n%s\nbut is\n%s", got, want)
+		got, err := host.Config(ctx)
+		if err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("it is said to be\n%+v\nbut is\n%+v", got, want)
 		}
 		return err != nil
 	}
@@ -199,8 +200,10 @@ func TestMemory(t *testing.T) {
 		{"a memory that is cut off", func() { edit(host.Memory, memory[:len(memory)/2])() }, true},
 		{"an empty memory", edit(host.Memory, ""), true},
 		{"a memory of nothing", edit(host.Memory, "{}"), true},
-		{"a memory of the future", edit(host.Memory, strings.Replace(memory, `"version":1`, `"version":2`, 1)), true},
-		{"a memory of no files", edit(host.Memory, memory[:strings.Index(memory, `"files"`)]+`"files":[],"includes":[]}`), true},
+		{"a memory of the future", edit(host.Memory, strings.Replace(memory, `"version":2`, `"version":3`, 1)), true},
+		{"a memory of no files", edit(host.Memory, memory[:strings.Index(memory, `"files"`)]+`"files":[],"includes":[],"config":{}}`), true},
+		{"a memory of no configuration", edit(host.Memory, memory[:strings.Index(memory, `,"config"`)]+"}"), true},
+		{"a memory of another conforma-status", edit(host.Memory, strings.Replace(memory, `"reader":"`, `"reader":"/other`, 1)), true},
 		{"another program, not running yet", install, true},
 	} {
 		remember()

@@ -21,16 +21,12 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	dump, err := h.Nginx.Dump(ctx)
+	conf, err := h.Nginx.Config(ctx)
 	if errors.Is(err, nginxconf.ErrNoDump) {
 		for _, c := range changes {
 			c.receipt.warn(err.Error() + ": other ways to the application are not looked for")
 		}
 		return nil
-	}
-	var conf *nginxconf.Config
-	if err == nil {
-		conf, err = nginxconf.ReadConfig(dump)
 	}
 	for _, c := range changes {
 		// An open_file_cache or auth_request of the server's beside ours: nginx names the place.

@@ -199,7 +199,9 @@ func (n fakeNginx) Reload(context.Context) error {
 	return nil
 }
 
-func (n fakeNginx) Dump(context.Context) ([]byte, error) { return nil, nginxconf.ErrNoDump }
+func (n fakeNginx) Config(context.Context) (*nginxconf.Config, error) {
+	return nil, nginxconf.ErrNoDump
+}
 
 func (n fakeNginx) Master() (int, error) {
 	if !n.w.running {

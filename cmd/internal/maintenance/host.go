@@ -27,7 +27,7 @@ const (
 type Nginx interface {
 	Test(ctx context.Context) error
 	Reload(ctx context.Context) error
-	Dump(ctx context.Context) ([]byte, error)
+	Config(ctx context.Context) (*nginxconf.Config, error)
 	Master() (int, error)
 }
 
