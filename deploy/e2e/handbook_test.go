@@ -348,23 +348,28 @@ func TestHintsNameCommands(t *testing.T) {
 func TestLinksOfTheHandbook(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{"../OPERATIONS.md", "../SECURITY.md", "../../README.md"} {
-		text := readFile(t, page)
-		for _, m := range links.FindAllStringSubmatch(text, -1) {
-			to, fragment, _ := strings.Cut(m[1], "#")
-			if strings.Contains(to, "://") {
-				continue
-			}
-			target := page
-			if to != "" {
-				target = filepath.Join(filepath.Dir(page), to)
-			}
-			if fragment == "" {
-				if _, err := os.Stat(target); err != nil {
-					t.Errorf("%s: there is no %s", page, to)
-				}
-			} else if !anchorsOf(readFile(t, target))[fragment] {
-				t.Errorf("%s: there is no #%s in %s", page, fragment, target)
-			}
+		checkLinks(t, page)
+	}
+}
+
+// checkLinks follows the links of a page to other files, and to their headings.
+func checkLinks(t *testing.T, page string) (relative int) {
+	t.Helper()
+	for _, m := range links.FindAllStringSubmatch(readFile(t, page), -1) {
+		to, fragment, _ := strings.Cut(m[1], "#")
+		if strings.Contains(to, "://") {
+			continue
+		}
+		target := page
+		if to != "" {
+			relative++
+			target = filepath.Join(filepath.Dir(page), to)
+		}
+		if _, err := os.Stat(target); err != nil {
+			t.Errorf("%s: there is no %s", page, to)
+		} else if fragment != "" && !anchorsOf(readFile(t, target))[fragment] {
+			t.Errorf("%s: there is no #%s in %s", page, fragment, target)
 		}
 	}
+	return relative
 }

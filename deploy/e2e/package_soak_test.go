@@ -359,6 +359,9 @@ func TestSoakRelease(t *testing.T) {
 	if out, err := exec.Command("tar", "-xzf", filepath.Join(dist, name+".tar.gz"), "-C", dist).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	if checkLinks(t, filepath.Join(dist, name, "doc", "README.md"))+checkLinks(t, filepath.Join(dist, name, "doc", "OPERATIONS.md")) < 10 {
+		t.Error("the documents have hardly a link")
+	}
 	out, err := exec.Command(filepath.Join(dist, name, "conforma-status"), "--version").Output()
 	if err != nil || !strings.HasPrefix(string(out), "conforma-status version v1.2.3 (commit 0123456789ab, go") {
 		t.Errorf("--version: %s (%v)", out, err)

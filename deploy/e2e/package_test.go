@@ -89,12 +89,38 @@ func TestPackage(t *testing.T) {
 			t.Errorf("%s: a file of /etc, and only that, is a conffile", path)
 		}
 	}
+	root := rig.Dir(t)
+	if out, err := exec.Command("dpkg-deb", "--extract", debs[0], root).CombinedOutput(); err != nil {
+		t.Fatalf("unpack it: %v\n%s", err, out)
+	}
+	followed := 0
+	for path := range modes {
+		if strings.HasSuffix(path, ".md") {
+			followed += checkLinks(t, filepath.Join(root, path))
+			checkSource(t, filepath.Join(root, path))
+		}
+	}
+	if followed < 15 {
+		t.Errorf("the documents have only %d links", followed)
+	}
 	if got := deb("--field", "Package", "Version", "Recommends"); got != "Package: conforma-status\nVersion: 1.2.3~rc1\nRecommends: nginx\n" {
 		t.Errorf("control: %s", got)
 	}
 	for _, script := range []string{"postinst", "prerm", "postrm"} {
 		if !strings.HasPrefix(deb("--info", script), "#!/bin/sh\n") {
 			t.Errorf("there is no %s", script)
+		}
+	}
+}
+
+// checkSource follows the links of an installed page into the repository, as it is here.
+func checkSource(t *testing.T, page string) {
+	t.Helper()
+	for _, m := range links.FindAllStringSubmatch(readFile(t, page), -1) {
+		if path, into := strings.CutPrefix(m[1], "https://github.com/msupply-foundation/conforma-status/blob/0123456789ab/"); into {
+			if _, err := os.Stat(filepath.Join("..", "..", path)); err != nil {
+				t.Errorf("%s: the repository has no %s", page, path)
+			}
 		}
 	}
 }

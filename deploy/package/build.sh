@@ -37,11 +37,21 @@ common() {
   for shell in bash zsh fish; do "$work/conforma-status" completion "$shell" >"$work/common/completions/$shell"; done
 }
 
+# documents DIR: the documents, whose links lead to what lies beside them there, or in the repository.
+documents() {
+  local source=https://github.com/msupply-foundation/conforma-status/blob/${COMMIT%-dirty}
+  for page in README.md deploy/*.md; do
+    sed -E "s,\]\(deploy/,](,g; s,\`deploy/(settled-postgres.sh|conforma/|terraform/),\`/usr/share/conforma-status/\1,g; s,\]\(e2e/,]($source/deploy/e2e/,g; s,\]\(\.\./,]($source/,g" "$page" >"$1/${page##*/}"
+  done
+  cp -R deploy/screenshots deploy/package/copyright "$1/"
+  for part in conforma webserver terraform content; do ln -s "../../conforma-status/$part" "$1/$part"; done
+}
+
 # stage ARCH: what the package puts below /, with the files that it may not overwrite beside it.
 stage() {
   STAGE=$work/$1 root=$work/$1/root
   mkdir -p "$STAGE/etc" "$root"/usr/{bin,share/man/man1,share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
-    "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status,lintian/overrides} "$root"/usr/share/conforma-status/{conforma,webserver,terraform}
+    "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status,lintian/overrides} "$root"/usr/share/conforma-status/{conforma,webserver,terraform,content}
   if [ "$1" = "$(go env GOHOSTARCH)" ]; then cp "$work/conforma-status" "$root/usr/bin/"; else compile "$1" "$root/usr/bin/conforma-status"; fi
   for page in "$work"/common/man/*; do gzip -9n <"$page" >"$root/usr/share/man/man1/${page##*/}.gz"; done
   cp "$work/common/completions/bash" "$root/usr/share/bash-completion/completions/conforma-status"
@@ -49,12 +59,13 @@ stage() {
   cp "$work/common/completions/fish" "$root/usr/share/fish/vendor_completions.d/conforma-status.fish"
   cp deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.path deploy/systemd/*.timer "$root/usr/lib/systemd/system/"
   cp deploy/systemd/conforma-status-generator "$root/usr/lib/systemd/system-generators/"
-  cp README.md deploy/*.md deploy/package/copyright "$root/usr/share/doc/conforma-status/"
   cp deploy/package/lintian-overrides "$root/usr/share/lintian/overrides/conforma-status"
   cp deploy/*.sh "$root/usr/share/conforma-status/"
   cp deploy/conforma/* "$root/usr/share/conforma-status/conforma/"
   cp deploy/webserver/* "$root/usr/share/conforma-status/webserver/"
   cp deploy/terraform/*.{tf,json,js,md} "$root/usr/share/conforma-status/terraform/" # what Terraform leaves there stays
+  cp content/*.{md,yaml} "$root/usr/share/conforma-status/content/"
+  documents "$root/usr/share/doc/conforma-status"
   printf 'conforma-status (%s) stable; urgency=medium\n\n  * Built from commit %s.\n\n -- conforma-status maintainers <msupply-foundation@users.noreply.github.com>  %s\n' \
     "$DEB_VERSION" "$COMMIT" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
   cp deploy/package/config.toml deploy/package/nginx.conf "$STAGE/etc/"
@@ -77,7 +88,10 @@ deb() { # ARCH
 archive() { # ARCH
   local name=conforma-status_${VERSION}_linux_$1
   mkdir -p "$work/tar/$name"
-  cp -a "$work/$1/root/usr/bin/conforma-status" README.md "$work/tar/$name/"
+  cp -a "$work/$1/root/usr/bin/conforma-status" "$work/tar/$name/"
+  cp -a "$work/$1/root/usr/share/doc/conforma-status" "$work/tar/$name/doc"
+  for part in "$work/tar/$name"/doc/*; do if [ -L "$part" ]; then ln -sfn "../share/${part##*/}" "$part"; fi; done
+  ln -s doc/README.md "$work/tar/$name/README.md"
   cp -a deploy/systemd "$work/tar/$name/systemd"
   cp -a "$work/$1/root/usr/share/conforma-status" "$work/tar/$name/share"
   cp -a "$work/common/man" "$work/common/completions" "$work/$1/etc" "$work/tar/$name/"
