@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,12 +17,9 @@ import (
 // The pages whose commands are run, one page after the other as an operator would go through it.
 var commandPages = []string{"../../README.md", "../OPERATIONS.md"}
 
-// notHere are programs that aren't run on the machine of the tests: they change it, or talk to what it hasn't. What the package and
-// its units do when they are is for the tests of the package; here it counts that these are all.
-var notHere = map[string]bool{"apt": true, "systemctl": true, "poweroff": true, "sudoedit": true, "make": true}
-
-// goOn are commands that run until they are ended: their flags are looked at, and other tests run them.
-var goOn = map[string]bool{"preview": true, "gate": true, "demo": true}
+// notHere are programs that aren't run on the machine of the tests: they change it, or are the tests themselves. What the package
+// and its units do when they are is for TestSoakPackage.
+var notHere = map[string]bool{"apt": true, "poweroff": true, "make": true}
 
 var (
 	shellBlock = regexp.MustCompile("(?ms)^```(?:sh|console)\n(.*?)^```$")
@@ -28,19 +27,19 @@ var (
 )
 
 // TestCommandsOfThePages runs every command of the README and the handbook on a host: each has to succeed there, and to find the site in
-// a mode that it fits.
+// a mode that it fits. The handbook comes to an nginx that has nothing of ours yet, and nobody has a secret.
 func TestCommandsOfThePages(t *testing.T) {
 	t.Parallel()
 	for _, page := range commandPages {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			s := rig.NewSingle(t)
-			s.Install(t)
-			s.StartGate(t)
-			bin := filepath.Join(s.Nginx.Dir, "bin")
-			nginx := strings.Join(s.Nginx.Args(), " ")
+			edited := filepath.Join(s.Nginx.Dir, "edited.toml")
+			rig.WriteSecret(t, s.EnvFile("demo"), "PORT=8000\n")
 			for name, script := range map[string]string{
 				"bin/sudo":              `exec "$@"`,
-				"bin/nginx":             "exec " + nginx + ` "$@"`,
+				"bin/nginx":             "exec " + strings.Join(s.Nginx.Args(), " ") + ` "$@"`,
+				"bin/systemctl":         `test "$*" = "reload nginx" && exec nginx -s reload`,
+				"bin/sudoedit":          `grep -q GUESSED "$CONFORMA_STATUS_CONFIG" && cp ` + edited + ` "$CONFORMA_STATUS_CONFIG"`,
 				"bin/conforma-status":   "exec " + rig.Binary(t) + ` "$@"`,
 				"upload_snapshot.sh":    "echo uploaded",
 				"upgrade.sh":            "echo upgraded",
@@ -50,28 +49,80 @@ func TestCommandsOfThePages(t *testing.T) {
 				rig.WriteFile(t, filepath.Join(s.Nginx.Dir, name), "#!/bin/sh\n"+script+"\n")
 				check(t, os.Chmod(filepath.Join(s.Nginx.Dir, name), 0o755))
 			}
-			env := append(s.Env(), "PATH="+bin+":"+os.Getenv("PATH"))
+			commands := commandsOf(readFile(t, page))
+			bare := slices.ContainsFunc(commands, func(line string) bool { return strings.Contains(line, "init --write") })
+			if bare {
+				check(t, os.Rename(s.Config, edited))
+				s.Nginx.Configure(t, fmt.Sprintf("    server {\n        listen %s;\n        server_name demo.example.test;\n        location / { proxy_pass http://%s; }\n    }\n",
+					rig.Loopback(s.Blocks[0].Port), rig.Loopback(s.App.Port)))
+				s.Nginx.Start(t)
+			} else {
+				s.Install(t)
+			}
+			env := append(s.Env(), "PATH="+filepath.Join(s.Nginx.Dir, "bin")+":"+os.Getenv("PATH"))
 			ran := 0
-			for _, line := range commandsOf(readFile(t, page)) {
-				words := strings.Fields(strings.TrimPrefix(line, "sudo "))
-				if words[0] == "conforma-status" && goOn[words[1]] {
-					line = strings.Join(append(words, "--help"), " ")
-				} else if notHere[words[0]] {
+			for _, line := range commands {
+				line = strings.TrimPrefix(line, "sudo ")
+				switch words := strings.Fields(line); {
+				case notHere[words[0]]:
 					continue
+				case line == "conforma-status gate":
+					s.StartGate(t)
+				case line == "conforma-status preview":
+					preview(t, s)
+				default:
+					run := func() {
+						cmd := exec.Command("bash", "-c", line)
+						cmd.Env, cmd.Dir = env, s.Nginx.Dir
+						if out, err := cmd.CombinedOutput(); err != nil {
+							t.Fatalf("%s: %v\n%s", line, err, out)
+						}
+					}
+					if strings.Contains(line, "reload") {
+						reloaded(t, s, run)
+					} else {
+						run()
+					}
 				}
-				line = strings.ReplaceAll(line, "init --write", "init --write --help") // which is for a host without a configuration
-				cmd := exec.Command("bash", "-c", line)
-				cmd.Env, cmd.Dir = env, s.Nginx.Dir
-				if out, err := cmd.CombinedOutput(); err != nil {
-					t.Errorf("%s: %v\n%s", line, err, out)
+				if bare && line == "conforma-status secret init" {
+					s.StartGate(t) // as systemd does when the first one asks
 				}
 				ran++
 			}
-			if ran < 10 {
+			if ran < 15 {
 				t.Errorf("ran only %d commands", ran)
 			}
 		})
 	}
+}
+
+// preview starts it, sees a page, and ends it.
+func preview(t *testing.T, s *rig.Single) {
+	t.Helper()
+	running := s.Start(t, rig.Call{Args: []string{"preview", "--listen", "127.0.0.1:0"}})
+	at := ""
+	rig.WaitFor(t, "the preview", func() bool {
+		at = regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindString(running.Said(t).Stdout)
+		return at != ""
+	})
+	resp, err := http.Get(at)
+	check(t, err)
+	resp.Body.Close()
+	running.Signal(os.Interrupt)
+	if r := running.Wait(t); resp.StatusCode != http.StatusOK || r.Code != 0 {
+		t.Errorf("the preview answers %d and ends with %d\n%s", resp.StatusCode, r.Code, r.Stderr)
+	}
+}
+
+// reloaded does what has nginx take up its configuration, and waits until nobody follows the old one.
+func reloaded(t *testing.T, s *rig.Single, do func()) {
+	t.Helper()
+	was := workerIDs(t, s)
+	do()
+	rig.WaitFor(t, "the old workers to go", func() bool {
+		is := workerIDs(t, s)
+		return len(is) > 0 && !slices.ContainsFunc(is, func(id string) bool { return slices.Contains(was, id) })
+	})
 }
 
 // commandsOf are the commands in the shell blocks of a page, without their comments; of a session, those behind the prompt.

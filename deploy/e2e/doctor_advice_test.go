@@ -127,16 +127,13 @@ func (d *doctored) drift(t *testing.T) []finding {
 	return slices.DeleteFunc(ofCheck(d.findings(t), "drift"), func(f finding) bool { return f.Level == "ok" })
 }
 
-// reload has nginx take up its configuration, and waits until nobody follows the old one.
+// reload has nginx take up its configuration.
 func (d *doctored) reload(t *testing.T) {
 	t.Helper()
-	was := workerIDs(t, d.Single)
-	args := d.Nginx.Args("-s", "reload")
-	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-		t.Fatalf("reload nginx: %v\n%s", err, out)
-	}
-	rig.WaitFor(t, "the old workers to go", func() bool {
-		is := workerIDs(t, d.Single)
-		return len(is) > 0 && !slices.ContainsFunc(is, func(id string) bool { return slices.Contains(was, id) })
+	reloaded(t, d.Single, func() {
+		args := d.Nginx.Args("-s", "reload")
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("reload nginx: %v\n%s", err, out)
+		}
 	})
 }
