@@ -35,10 +35,11 @@ func Count(next http.Handler, sites []string) http.Handler {
 		}
 		seen := &codeWriter{ResponseWriter: w}
 		next.ServeHTTP(seen, r)
-		if seen.code == http.StatusUnauthorized {
-			c.refused.Add(1)
-		} else {
+		switch {
+		case seen.code != http.StatusUnauthorized:
 			c.admitted.Add(1)
+		case w.Header().Get(offerHeader) == "": // who is offered a cookie comes again
+			c.refused.Add(1)
 		}
 	})
 }

@@ -13,6 +13,9 @@ func TestCount(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
+		if r.Header.Get("Authorization") == "offered" {
+			w.Header().Set(offerHeader, "a=b")
+		}
 		w.WriteHeader(http.StatusUnauthorized)
 	}), []string{"north", "demo"})
 	ask := func(target, authorization string) *httptest.ResponseRecorder {
@@ -26,6 +29,7 @@ func TestCount(t *testing.T) {
 		ask("/check/demo", "good")
 	}
 	ask("/check/demo", "bad")
+	ask("/check/demo", "offered")
 	for _, other := range []string{"/check/nobody", "/demo", "/check/demo/", "/check/%64emo", "/"} {
 		if w := ask(other, "bad"); w.Code != http.StatusUnauthorized {
 			t.Errorf("%s: got %d", other, w.Code)

@@ -36,8 +36,8 @@ func readRequest(header http.Header) (request, bool) {
 	return request{f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]}, true
 }
 
-// maxReplay is the longest body, in bytes, that a browser is asked to send twice: what nginx itself holds in one buffer
-// (client_body_buffer_size), and a script's queries have. An upload waits for the next of them.
+// maxReplay is the longest body, in bytes, that a browser is asked to send twice: as much as nginx holds in one
+// buffer (client_body_buffer_size), and more than a query has. An upload passes by its token, and leaves the cookie to the next query.
 const maxReplay = 16 << 10
 
 // canFollow reports whether the one who asks is a script of the site itself in a browser, which takes the cookie of a redirect
@@ -47,8 +47,8 @@ func (r request) canFollow() bool {
 	switch r.method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		// A stream can't be sent again (Fetch, 4.4: a body without a source is a network error), and is all that browsers send without
-		// telling its length.
+		// A stream can't be sent again (Fetch, 4.4: a body without a source is a network error). Browsers tell the length of whatever
+		// else they send, though not that there is nothing.
 		if n, err := strconv.Atoi(r.length); err != nil || n > maxReplay {
 			return false
 		}
@@ -61,8 +61,8 @@ func (r request) canFollow() bool {
 	if r.site != "" {
 		return r.site == "same-origin"
 	}
-	// Over plain HTTP browsers don't send Sec-Fetch-Site (Fetch Metadata, 2.5: only to trustworthy addresses). Over TLS it is an old one:
-	// Safari before 16.1 follows without the token, and what is written would arrive without it.
+	// Over plain HTTP browsers don't send Sec-Fetch-Site (Fetch Metadata, 2.5: only to trustworthy addresses). Over TLS only old ones
+	// don't, and of these Safari before 16.1 follows without the token: what is written would arrive as nobody's.
 	return (r.scheme == "http" || !r.writes()) && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
 }
 
