@@ -14,12 +14,12 @@ func TestMessages(t *testing.T) {
 		of     map[string]string
 		err    string
 	}{
-		"for everybody":         {[]string{"Hello."}, all("Hello."), map[string]string{}, ""},
+		"for everybody":         {[]string{"Hello."}, all("Hello."), nil, ""},
 		"in one language":       {[]string{"pt=Olá."}, nil, map[string]string{"pt": "Olá."}, ""},
 		"in several":            {[]string{"pt-BR=Oi.", "Hello.", "fr=Salut = bonjour."}, all("Hello."), map[string]string{"pt-BR": "Oi.", "fr": "Salut = bonjour."}, ""},
-		"an equals sign":        {[]string{"mode=safe"}, all("mode=safe"), map[string]string{}, ""},
-		"like a language":       {[]string{"=id=5 moves"}, all("id=5 moves"), map[string]string{}, ""},
-		"capitals":              {[]string{"A=B"}, all("A=B"), map[string]string{}, ""},
+		"an equals sign":        {[]string{"mode=safe"}, all("mode=safe"), nil, ""},
+		"like a language":       {[]string{"=id=5 moves"}, all("id=5 moves"), nil, ""},
+		"capitals":              {[]string{"A=B"}, all("A=B"), nil, ""},
 		"lines":                 {[]string{"pt=Um\nDois"}, nil, map[string]string{"pt": "Um\nDois"}, ""},
 		"two for everybody":     {[]string{"a", "b"}, nil, nil, "two messages for everybody"},
 		"two in one language":   {[]string{"pt=a", "pt=b"}, nil, nil, "two messages in pt"},
