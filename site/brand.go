@@ -156,14 +156,14 @@ func (r *matterReader) colour(n ast.Node, key string, surface colour) colour {
 func (b brand) css() string {
 	out := ""
 	if b.accent != "" {
-		out += "@media screen{:root{--accent:" + string(b.accent) + ";--on:#fff;--open-wash:var(--ground)}}"
+		out += "@media screen{:root{--a:" + string(b.accent) + ";--o:#fff;--u:var(--g)}}"
 	}
 	dark := b.dark
 	if dark == "" && b.accent != "" {
 		dark = b.accent.readableOn(darkSurface)
 	}
 	if dark != "" {
-		out += "@media screen and (prefers-color-scheme:dark){:root{--accent:" + string(dark) + ";--on:#0c1b19;--open-wash:var(--ground)}}"
+		out += "@media screen and (prefers-color-scheme:dark){:root{--a:" + string(dark) + ";--o:#0c1b19;--u:var(--g)}}"
 	}
 	if b.font != "" {
 		out += "html{font-family:" + b.font + "}"

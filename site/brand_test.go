@@ -50,7 +50,7 @@ func TestBrandNamesEveryFault(t *testing.T) {
 func TestBrandOnThePage(t *testing.T) {
 	text := "name: '<b>Conforma</b>'\naccent: '#a00'\nfont: Georgia, serif\n"
 	page := pageOf(t, mustLoad(t, "index.en.md", ok, "brand.yaml", text), demo)
-	for _, want := range []string{"<b>&lt;b&gt;Conforma&lt;/b&gt;</b> <bdi>demo.example.org:50000</bdi>", "--accent:#aa0000", "html{font-family:Georgia, serif}"} {
+	for _, want := range []string{"<b>&lt;b&gt;Conforma&lt;/b&gt;</b> <bdi>demo.example.org:50000</bdi>", "--a:#aa0000", "html{font-family:Georgia, serif}"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)
 		}

@@ -19,12 +19,14 @@ import (
 var (
 	//go:embed theme/page.html
 	pageTemplate string
-	// The next two are made from theme/page.css and theme/page.js by deploy/e2e's TestPublishedPage with -update.
+	// The next three are made from what has their names in theme by deploy/e2e's TestPublishedPage with -update.
 	//
 	//go:embed theme/dist/page.css
 	pageStyle string
 	//go:embed theme/dist/page.js
 	pageScript string
+	//go:embed theme/dist/language.js
+	languageScript string
 )
 
 // Site is what a maintenance page needs to know of the site that it stands in for.
@@ -81,22 +83,29 @@ func Build(c *Content, s Site) ([]File, error) {
 	for i := len(c.pages) - 1; i >= 0; i-- {
 		p := c.pages[i]
 		place := placeOf(i, p)
+		scripts := []string{pageScript}
+		handover := ""
+		if i == 0 && len(c.pages) > 1 {
+			scripts = append(scripts, languageScript)
+			handover = "<script>" + languageScript + "</script>\n"
+		}
 		// One pass over the template: nothing that is put in is looked at again.
 		page := strings.NewReplacer(
 			"{lang}", html.EscapeString(p.lang),
 			"{dir}", direction(p.lang),
-			"{policy}", policy(app, style), // of our own making, and free of double quotes
+			"{policy}", policy(app, style, scripts), // of our own making, and free of double quotes
 			"{title}", html.EscapeString(p.title),
 			"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
 			"{canonical}", html.EscapeString(s.PageURL+place),
 			"{alternates}", string(c.alternates(s)),
+			"{handover}", handover, // first of all that is shown or asked for, behind the policy and the languages that there are
 			"{icon}", cmp.Or(c.brand.logo, icon), // neither holds a double quote
 			"{style}", style,
 			"{brand}", string(c.brand.header(app.Host)),
 			"{languages}", string(c.languages(i)),
 			"{lead}", string(p.about("<p class=\"lead\" id=\"lead\">%s</p>\n")),
 			"{status}", html.EscapeString(up(place)+status.FileName),
-			"{words}", html.EscapeString(p.words.forScript()),
+			"{words}", p.words.forScript(),
 			"{state}", html.EscapeString(p.words["state"]),
 			"{which}", html.EscapeString(p.words["which"]),
 			"{go}", html.EscapeString(p.words["go"]),
@@ -112,7 +121,7 @@ func Build(c *Content, s Site) ([]File, error) {
 }
 
 // icon stands in the browser's tab where there is no logo.
-const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%230f766e'/%3E%3Cpath d='M8 4v4l3 2' fill='none' stroke='%23fff' stroke-width='1.6' stroke-linecap='round'/%3E%3C/svg%3E"
+const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%230f766e'/%3E%3Cpath d='M8 4v4l3 2' fill='none' stroke='%23fff' stroke-width='1.6'/%3E%3C/svg%3E"
 
 // placeOf is where the i-th page lies below the site's path: "" for the main page, else "LANG/".
 func placeOf(i int, p page) string {
@@ -227,17 +236,21 @@ func (p page) footer() markup {
 	return fill("<footer>\n%s</footer>\n", out)
 }
 
-// policy is the page's content security policy (CSP level 3): nothing but its own style, its own script,
+// policy is the page's content security policy (CSP level 3): nothing but its own style, its own scripts,
 // pictures in the page itself, and requests to its own origin and that of the application, which it asks whether
 // it is open.
-func policy(app *url.URL, style string) string {
+func policy(app *url.URL, style string, scripts []string) string {
+	allowed := "script-src"
+	for _, s := range scripts {
+		allowed += " " + hash(s)
+	}
 	connect := "connect-src 'self'"
 	if !strings.ContainsAny(app.Host, ";, '\"<>&") { // which would end the source, or the directive
 		connect += " " + app.Scheme + "://" + app.Host
 	}
 	return strings.Join([]string{
 		"default-src 'none'",
-		"script-src " + hash(pageScript),
+		allowed,
 		"style-src " + hash(style),
 		connect,
 		"img-src data:",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -158,6 +159,51 @@ func TestPolicyFitsTheFinalBytes(t *testing.T) {
 	}
 	if at := strings.Index(page, want); at > strings.Index(page, "<style") {
 		t.Error("the policy comes after what it is about")
+	}
+}
+
+// The main page has one script more, which hands over to a translation: before anything is shown, and behind the policy and
+// the languages that it chooses from. No other page has it, so that nobody is sent round in circles.
+func TestHandover(t *testing.T) {
+	built, err := Build(mustLoad(t, "index.en.md", ok, "index.fr.md", ok, "index.pt.md", ok), demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range built {
+		if f.ContentType != htmlType {
+			continue
+		}
+		page, at := string(f.Data), 0
+		want := []string{`script-src ` + hash(pageScript) + `; style-src `, `hreflang="pt" href=`, `<title>`, `<style>`, `<script>` + pageScript}
+		if f.Key == "index.html" {
+			want = []string{`script-src ` + hash(pageScript) + ` ` + hash(languageScript) + `; style-src `, `hreflang="pt" href=`,
+				`<script>` + languageScript + `</script>`, `<title>`, `<style>`, `<script>` + pageScript}
+		}
+		for _, w := range want {
+			i := strings.Index(page[at:], w)
+			if i < 0 {
+				t.Errorf("%s lacks %.60s, or has it too early", f.Key, w)
+				continue
+			}
+			at += i
+		}
+		if got, want := strings.Count(page, "<script"), strings.Count(strings.Join(want, ""), "<script"); got != want {
+			t.Errorf("%s has %d scripts, want %d", f.Key, got, want)
+		}
+	}
+}
+
+// What the script says ends no attribute, whatever it is.
+func TestWordsForScript(t *testing.T) {
+	evil := `'"><script>alert(1)</script>&#39;{policy}` + "\n"
+	all, _ := fallBack(words{"admin": evil, "zone": "last"}, "en")
+	data := all.forScript()
+	if strings.ContainsAny(data, "'<>&\n") {
+		t.Errorf("it holds what ends an attribute: %s", data)
+	}
+	var got []string
+	if err := json.Unmarshal([]byte(data), &got); err != nil || got[0] != evil || got[len(got)-1] != "last" || len(got) != len(slots)-len(built) {
+		t.Errorf("it comes to %q (%v)", got, err)
 	}
 }
 

@@ -87,15 +87,18 @@ func fallBack(own words, lang string) (all words, english []string) {
 	return all, english
 }
 
-// forScript is what the page's script says, as JSON.
+// forScript is what the page's script says, in the order of the names, as JSON for an attribute in single quotes: all that
+// could end it, or be taken for markup, is escaped.
 func (w words) forScript() string {
-	out := maps.Clone(w)
-	for _, name := range built {
-		delete(out, name)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(slots)) {
+		if !slices.Contains(built, name) {
+			out = append(out, w[name])
+		}
 	}
-	data, err := json.Marshal(out)
+	data, err := json.Marshal(out) // which escapes <, > and & itself
 	if err != nil {
 		panic("site: marshal words: " + err.Error()) // strings only
 	}
-	return string(data)
+	return strings.ReplaceAll(string(data), "'", `\u0027`)
 }

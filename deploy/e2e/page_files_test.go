@@ -9,10 +9,10 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// TestPublishedPage compares the style and the script that are built into each page with their sources.
+// TestPublishedPage compares the style and the scripts that are built into each page with their sources.
 func TestPublishedPage(t *testing.T) {
 	const theme = "../../site/theme"
-	for name, kind := range map[string]api.Loader{"page.css": api.LoaderCSS, "page.js": api.LoaderJS} {
+	for name, kind := range map[string]api.Loader{"page.css": api.LoaderCSS, "page.js": api.LoaderJS, "language.js": api.LoaderJS} {
 		want := minify(t, filepath.Join(theme, name), kind, api.FormatDefault)
 		file := filepath.Join(theme, "dist", name)
 		if *update {

@@ -3,13 +3,18 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -50,6 +55,7 @@ func TestPageChoosesTheLanguage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := openTab(t, browser, c.script)
+			polls := m.polled()
 			b.open(m.URL + "/demo/" + c.at + back)
 			want := m.URL + "/demo/" + c.ends + back
 			arrives(b, want)
@@ -65,7 +71,54 @@ func TestPageChoosesTheLanguage(t *testing.T) {
 			if thrown := b.exceptions(); len(thrown) > 0 {
 				t.Errorf("exceptions: %q", thrown)
 			}
+			if got := m.polled() - polls; got != 1 {
+				t.Errorf("the status is asked for %d times: a page that is left asks for nothing", got)
+			}
 		})
+	}
+}
+
+// TestPageStaysWhereNoTranslationIs: in a file, where a folder is answered by a list, and with a server that answers with the main
+// page for everything, which would send a reader on for ever.
+func TestPageStaysWhereNoTranslationIs(t *testing.T) {
+	t.Parallel()
+	built, err := site.Build(pageContent(t), site.Site{Name: "demo", Path: "demo", AppURL: appURL, PageURL: "https://maintenance.example.org/demo/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := rig.Dir(t)
+	var main []byte
+	for _, f := range built {
+		rig.WriteFile(t, filepath.Join(dir, f.Key), string(f.Data))
+		if f.Key == "demo/index.html" {
+			main = f.Data
+		}
+	}
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".json") {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(main)
+	}))
+	t.Cleanup(served.Close)
+	for address, want := range map[string]string{
+		"file://" + dir + "/demo/index.html": "file://" + dir + "/demo/index.html",
+		served.URL + "/demo/":                served.URL + "/demo/fr/fr/",
+	} {
+		b := openTab(t, startBrowser(t), speaks("fr"))
+		b.open(address)
+		seen := ""
+		for range 250 {
+			v, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.readyState + " " + document.querySelector("h1")?.checkVisibility() + " " + location.href`))
+			if seen = v; err == nil && v == "complete true "+want {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if seen != "complete true "+want {
+			t.Errorf("%s: it is at %q", address, seen)
+		}
 	}
 }
 

@@ -5,29 +5,15 @@
   const patience = 10000; // ms to wait for an answer
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
+  if (root.hidden) return; // by language.js, which has left
 
-  // The main page is where everybody is sent: it hands over to the page in the language that the reader has chosen
-  // before, or else that the browser asks for. Where nothing can be remembered it hands nobody over: who came back from a
-  // translation would be sent there again.
-  const tongues = [...document.querySelectorAll("nav a")];
   const base = (tag) => tag.split("-")[0];
   const same = (a, b) => a.toLowerCase() === b.toLowerCase();
-  const memory = "conforma-status language";
-  try {
-    const wanted = [localStorage[memory], ...navigator.languages].filter(Boolean)
-      .map((l) => tongues.find((a) => same(a.hreflang, l)) ?? tongues.find((a) => same(base(a.hreflang), base(l)))).find(Boolean);
-    if (tongues[0]?.ariaCurrent && wanted && !wanted.ariaCurrent) {
-      location.replace(wanted.href + location.hash);
-      return;
-    }
-  } catch {
-    // storage is forbidden
-  }
-  for (const a of tongues) {
+  for (const a of document.querySelectorAll("nav a")) {
     a.hash = location.hash; // the way back goes along
     a.addEventListener("click", () => {
       try {
-        localStorage[memory] = a.hreflang;
+        localStorage["conforma-status language"] = a.hreflang; // language.js goes by it
       } catch {
         // for this time only, then
       }
@@ -36,12 +22,16 @@
 
   const heading = $("title").textContent;
   const tab = document.title;
-  const words = JSON.parse($("now").dataset.words);
+  // What the page says, in the order of its names in the content.
+  const [
+    adminText, askingText, backText, closedText, inText, lateText, laterText, missedText, momentText, nextText, noneText, openText, openedText,
+    overText, plannedText, reopenedText, sinceText, soonText, staleText, tabText, unknownText, welcomeText, zoneText,
+  ] = JSON.parse($("now").dataset.words);
   // Where what is put in ends in a full stop itself, as "a. m." does, there is no second one.
   const put = (text, value) => text.replace(/\{\w+\}(\.?)/, (_, stop) => value.endsWith(".") ? value : value + stop);
 
   // Made here, for a reader that knows nothing of hidden must not have it.
-  const [before, login, after] = words.admin.split(/[[\]]/);
+  const [before, login, after] = adminText.split(/[[\]]/);
   const link = document.createElement("a");
   link.href = $("admin").dataset.login;
   link.textContent = login;
@@ -116,17 +106,16 @@
     e.hidden = !text;
   };
 
-  const time = (t) => {
-    const day = { weekday: "long", day: "numeric", month: "long" };
-    const clock = { hour: "numeric", minute: "2-digit", hourCycle };
-    return format(t, format(t, day) === format(now(), day) ? clock : { ...day, ...clock });
-  };
+  const day = { weekday: "long", day: "numeric", month: "long" };
+  const clock = { hour: "numeric", minute: "2-digit", hourCycle };
+  const dayAndClock = { ...day, ...clock };
+  const time = (t) => format(t, format(t, day) === format(now(), day) ? clock : dayAndClock);
 
   const zone = () => Intl.DateTimeFormat(locale, { timeZoneName: "long" })
     .formatToParts(now()).find((p) => p.type === "timeZoneName").value;
 
   const span = (ms) => {
-    if (ms < 60000) return words.soon;
+    if (ms < 60000) return soonText;
     const n = Math.ceil(ms / 60000);
     const parts = [[Math.floor(n / 1440), "day"], [Math.floor(n / 60) % 24, "hour"], [n % 60, "minute"]]
       .filter(([count]) => count)
@@ -135,12 +124,12 @@
   };
 
   const progress = () => {
-    if (doc.mode === "online") return ["", words.welcome, words.over];
-    if (!doc.expectedUntil) return ["", words.none, words.later];
+    if (doc.mode === "online") return ["", welcomeText, overText];
+    if (!doc.expectedUntil) return ["", noneText, laterText];
     const until = Date.parse(doc.expectedUntil);
     const left = until - now();
-    if (left > 0) return [words.in, span(left), put(words.planned, time(until)), left / (until - Date.parse(doc.since))];
-    return ["", words.late, put(words.missed, time(until)), 0];
+    if (left > 0) return [inText, span(left), put(plannedText, time(until)), left / (until - Date.parse(doc.since))];
+    return ["", lateText, put(missedText, time(until)), 0];
   };
 
   // The message in the reader's language, else that for all, else any: rather a foreign word than none.
@@ -157,25 +146,24 @@
     const from = doc.next && Date.parse(doc.next.from);
     const until = doc.next?.until && Date.parse(doc.next.until);
     if (!from || (until || from) < now()) return "";
-    const options = { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit", hourCycle };
-    return put(words.next, until ? Intl.DateTimeFormat(locale, options).formatRange(from, until) : format(from, options));
+    return put(nextText, until ? Intl.DateTimeFormat(locale, dayAndClock).formatRange(from, until) : format(from, dayAndClock));
   };
 
   const show = () => {
     if (!doc && !failing) return;
     root.dataset.seen = "";
     if (!doc) {
-      say("state", words.unknown);
-      say("detail", words.asking);
+      say("state", unknownText);
+      say("detail", askingText);
       return;
     }
     const open = doc.mode === "online";
     const [label, big, detail, left] = progress();
     root.dataset.mode = doc.mode;
-    document.title = open ? put(words.tab, tab) : tab;
-    say("title", open ? words.opened : heading);
+    document.title = open ? put(tabText, tab) : tab;
+    say("title", open ? openedText : heading);
     if ($("lead")) $("lead").hidden = open;
-    say("state", open ? words.open : words.closed);
+    say("state", open ? openText : closedText);
     say("label", label);
     say("big", big);
     $("progress").hidden = !(left >= 0 && left <= 1);
@@ -183,10 +171,10 @@
     say("detail", detail);
     say("message", open ? "" : message());
     $("admin").hidden = doc.mode !== "admin";
-    say("since", put(open ? words.reopened : words.since, time(Date.parse(doc.since))));
+    say("since", put(open ? reopenedText : sinceText, time(Date.parse(doc.since))));
     say("next", next());
-    say("zone", put(words.zone, zone()));
-    say("news", failing ? put(words.stale, time(heard)) : !open ? words.back : due ? words.moment : "");
+    say("zone", put(zoneText, zone()));
+    say("news", failing ? put(staleText, time(heard)) : !open ? backText : due ? momentText : "");
   };
 
   const isText = (v) => v == null || typeof v === "string";
@@ -203,9 +191,8 @@
       const answer = await fetch($("now").dataset.status, {
         cache: "no-cache", credentials: "omit", signal: AbortSignal.timeout(patience),
       });
-      if (!answer.ok) throw new Error(answer.status);
       const got = await answer.json();
-      if (!readable(got)) throw new Error("unreadable");
+      if (!answer.ok || !readable(got)) throw new Error("unreadable");
       // A cache on the way keeps the Date of when it asked, and says in Age how long ago that was.
       const clock = Date.parse(answer.headers.get("date")) + 1000 * (answer.headers.get("age") ?? 0);
       const ahead = clock - Date.now();
