@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -141,6 +143,46 @@ func TestWebServers(t *testing.T) {
 			}
 			h.files(t)
 			h.nothingElse(t)
+		})
+	}
+}
+
+// TestPublishToAnOrdinaryWebServer: nginx with its own types and nothing said of caches calls a script application/javascript, which
+// is fine; what is missing or too long is said of each file that a front end reads.
+func TestPublishToAnOrdinaryWebServer(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ says, problem string }{
+		"its own types": {"add_header Access-Control-Allow-Origin *;", ""},
+		"no CORS":       {"", "has Access-Control-Allow-Origin"},
+		"kept for a year": {"location ~ /[^/]+[.](js|schema.json)$ { add_header Access-Control-Allow-Origin *; expires 1y; }",
+			`has Cache-Control "max-age=31536000", not "public, max-age=3600"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := rig.NewSingle(t)
+			addr := rig.Loopback(rig.Port(t))
+			h.PageURL = "http://" + addr
+			h.Configure(t, rig.Settings{})
+			n := rig.NewNginx(t)
+			n.Configure(t, fmt.Sprintf("include /etc/nginx/mime.types; server { listen %s; root %s; %s "+
+				"location ~ /status.json$ { add_header Access-Control-Allow-Origin *; add_header Cache-Control no-cache; } }\n", addr, h.Store, row.says))
+			n.Start(t)
+			var doc struct {
+				Sites []struct{ Differs []site.Difference }
+			}
+			r := h.CLI(t, "publish", "--json").Want(t, 0)
+			if err := json.Unmarshal([]byte(r.Stdout), &doc); err != nil || len(doc.Sites) != 1 {
+				t.Fatalf("%v: %s", err, r.Stdout)
+			}
+			var got, want []string
+			for _, d := range doc.Sites[0].Differs {
+				got = append(got, d.Key+" "+d.Problem)
+			}
+			if row.problem != "" {
+				want = []string{"demo/conforma-status-notice.js ", "demo/conforma-status.js ", "demo/status.schema.json "}
+			}
+			if !slices.EqualFunc(got, want, func(got, key string) bool { return strings.HasPrefix(got, key+row.problem) }) {
+				t.Errorf("it says %q, want %q of %q", got, row.problem, want)
+			}
 		})
 	}
 }
