@@ -157,7 +157,8 @@ func TestSoakPackage(t *testing.T) {
 	if strings.Contains(m.do(0, "nginx -T 2>&1 | grep -c 'include /etc/nginx/conforma-status/http' "), "2") {
 		t.Error("http.conf is included twice")
 	}
-	m.do(0, `mkdir /srv/pages && sed -i 's,^store .*,store = "dir:/srv/pages",; s,^page_url .*,page_url = "http://127.0.0.1:50001",' /etc/conforma-status/config.toml`)
+	const configure = `sed -i 's,^store .*,store = "dir:/srv/pages",; s,^page_url .*,page_url = "http://127.0.0.1:50001",' /etc/conforma-status/config.toml`
+	m.do(0, "mkdir /srv/pages && "+configure)
 	m.do(0, "conforma-status secret init", "wrote a new secret to "+envFile)
 	m.want("the env file", m.do(0, "stat -c '%a %U' "+envFile), "600 root\n")
 	m.do(0, "systemctl reload nginx && conforma-status store init && conforma-status publish")
@@ -272,7 +273,13 @@ func TestSoakPackage(t *testing.T) {
 	m.want("the closed site after the purge", m.do(0, answer), closed)
 	m.do(0, "nginx -t && systemctl restart nginx")
 	m.want("the closed site after the restart", m.do(0, answer), closed)
-	m.do(0, "dpkg -i /root/1.1.0.deb </dev/null && cp /root/config.toml /etc/conforma-status && conforma-status get", "offline since")
+	m.do(0, "dpkg -i /root/1.1.0.deb </dev/null && conforma-status init --write", "wrote /etc/conforma-status/config.toml")
+	m.do(0, configure)
+	m.do(0, "conforma-status reconcile && conforma-status get", "offline since")
+	m.want("the closed site", m.visit(""), "503")
+	m.do(0, "conforma-status set online")
+	m.want("a visitor", m.visit(""), "200")
+	m.do(0, "conforma-status set offline")
 	purged := m.do(0, "dpkg -P conforma-status")
 	m.do(0, "nginx -t && systemctl restart nginx")
 	m.want("a visitor", m.visit(""), "503")
