@@ -324,9 +324,14 @@ func TestDemoStays(t *testing.T) {
 	for name, as := range demoUsers(t) {
 		t.Run(name, func(t *testing.T) {
 			d := startDemo(t, as, "/usr/sbin")
-			d.says(t, "Ctrl-C ends it")
-			d.says(t, " set online\n")
-			_, end, _ := strings.Cut(d.out.String(), "Ctrl-C ends it")
+			toTry := regexp.MustCompile(`(?m)^  (/.* --config .*)\n`)
+			var end string
+			var commands [][]string
+			rig.WaitFor(t, "what can be tried", func() bool { // the tour before it has commands of its own
+				_, end, _ = strings.Cut(d.out.String(), "Ctrl-C ends it")
+				commands = toTry.FindAllStringSubmatch(end, -1)
+				return len(commands) == 4
+			})
 			for _, url := range regexp.MustCompile(`http://\S+`).FindAllString(end, -1) {
 				resp, err := http.Get(url)
 				if err != nil {
@@ -336,10 +341,6 @@ func TestDemoStays(t *testing.T) {
 				if resp.StatusCode != http.StatusOK {
 					t.Errorf("%s: %s", url, resp.Status)
 				}
-			}
-			commands := regexp.MustCompile(`(?m)^  (/.* --config .*)$`).FindAllStringSubmatch(end, -1)
-			if len(commands) != 4 {
-				t.Fatalf("%d commands to try, want 4:\n%s", len(commands), end)
 			}
 			for _, command := range commands {
 				cmd := exec.Command("sh", "-c", command[1])
