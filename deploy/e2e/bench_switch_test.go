@@ -114,7 +114,7 @@ func BenchmarkManySites(b *testing.B) {
 	}
 	own, whole := map[int][]float64{}, map[int][]float64{}
 	for b.Loop() {
-		for range 2 * benchRounds {
+		for range 4 * benchRounds {
 			for _, n := range counts {
 				began := time.Now()
 				got := pumpReceiptOf(b, hosts[n].CLI(b, "set", "offline", "--site", "site0", "--json").Want(b, 0))
