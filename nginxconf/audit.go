@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -27,6 +28,8 @@ type Serving struct {
 	Holes []Hole
 	// Early are directives of the rewrite module that stand before the include and may keep its rules from running.
 	Early []Place
+	// Beside are directives that hand requests on whatever the rules say.
+	Beside []Place
 	// Ungated are places of the site's servers that its gate in admin mode doesn't cover.
 	Ungated []Ungated
 	// Shared are other servers on a port of the site: their old connections can't be told from the site's.
@@ -61,6 +64,11 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 				out.Early = append(out.Early, e.At)
 			}
 		}
+		for _, e := range s.Beside {
+			if e.Files <= i {
+				out.Beside = append(out.Beside, e.At)
+			}
+		}
 		out.Ungated = append(out.Ungated, s.Ungated...)
 		for _, l := range s.Listens {
 			if l.Unseen {
@@ -70,9 +78,10 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 			}
 		}
 	}
+	machine := thisMachine()
 	ends := map[string]bool{}
 	lead := func(to string) {
-		ends[canonical(to)] = true
+		ends[machine.canonical(to)] = true
 		if strings.HasPrefix(to, "unix:") {
 			out.Whole = true
 		} else if !slices.Contains(out.Upstreams, to) {
@@ -89,6 +98,8 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 			out.Mute = append(out.Mute, s.At)
 		}
 		for _, p := range s.Passes {
+			// Where to, only the operator can say; where they don't, nobody knows which of the workers' sockets are the site's.
+			out.Whole = out.Whole || strings.Contains(p.To, "$") && len(upstreams) == 0
 			for _, end := range c.ends(p.To) {
 				lead(end)
 			}
@@ -101,8 +112,8 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 				out.Unclear = append(out.Unclear, p.At)
 			}
 			for _, end := range c.ends(p.To) {
-				if ends[canonical(end)] {
-					out.Holes = append(out.Holes, Hole{s.At, p.At, canonical(end)})
+				if end := machine.canonical(end); ends[end] {
+					out.Holes = append(out.Holes, Hole{s.At, p.At, end})
 				}
 			}
 		}
@@ -160,25 +171,63 @@ func (c *Config) ends(to string) []string {
 	if members, ok := c.Upstreams[strings.ToLower(name)]; ok {
 		return members
 	}
+	to = strings.TrimPrefix(to, streamPrefix)
 	if strings.Contains(to, "$") {
 		return nil
 	}
 	return []string{to}
 }
 
-// canonical makes spellings of one address equal: the names of this machine are its loopback address.
-func canonical(addr string) string {
+// machine is what this machine is called: its addresses and names, in lower case.
+type machine map[string]bool
+
+// thisMachine looks for the names in hosts(5) only: whom to ask for others, and whether they answer, must not hold up a closing.
+func thisMachine() machine {
+	m := machine{"localhost": true}
+	if name, err := os.Hostname(); err == nil {
+		m[strings.ToLower(name)] = true
+	}
+	addrs, _ := net.InterfaceAddrs() // without them those are left that stand for loopback
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			m[p.Addr().Unmap().String()] = true
+		}
+	}
+	hosts, _ := os.ReadFile("/etc/hosts")
+	for line := range strings.Lines(string(hosts)) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		if ip, err := netip.ParseAddr(fields[0]); err == nil && (ip.IsLoopback() || m[ip.Unmap().String()]) {
+			for _, name := range fields[1:] {
+				m[strings.ToLower(name)] = true
+			}
+		}
+	}
+	return m
+}
+
+// shortLoopback are spellings like 127.1 (inet_aton(3)).
+var shortLoopback = regexp.MustCompile(`^127[.0-9]*$`)
+
+// canonical makes spellings of one address equal: this machine's are its loopback address.
+func (m machine) canonical(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr
 	}
-	switch ip, err := netip.ParseAddr(host); {
-	case strings.EqualFold(host, "localhost"), err == nil && (ip.IsUnspecified() || ip.IsLoopback()):
-		host = "127.0.0.1"
-	case err == nil:
+	host = strings.ToLower(host)
+	ip, err := netip.ParseAddr(host)
+	if err == nil {
+		ip = ip.Unmap()
 		host = ip.String()
 	}
-	return net.JoinHostPort(strings.ToLower(host), port)
+	if m[host] || err == nil && (ip.IsUnspecified() || ip.IsLoopback()) || shortLoopback.MatchString(host) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // targets are the places to ask for a server's rules: each address with each of its names.

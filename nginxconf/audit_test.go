@@ -3,6 +3,8 @@ package nginxconf
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -126,22 +128,31 @@ func TestServingFindsOtherWaysToTheApplication(t *testing.T) {
 
 func TestServingFindsWhatStandsInTheWay(t *testing.T) {
 	for server, want := range map[string]string{
-		"include cs/sites/demo.conf; rewrite ^ /x break;":                                    "",
-		"set $a 1; root /x; location /a { rewrite ^ /x break; } include cs/sites/demo.conf;": "",
-		"rewrite ^ /x break; include cs/sites/demo.conf;":                                    "early 1",
-		"\nif ($host = a) { return 301 /; }\n include cs/sites/demo.conf;":                   "early 2",
-		"include cs/sites/demo.conf; location /a { auth_request off; }":                      `"auth_request off" in /a`,
-		"include cs/sites/demo.conf; location ~ ^/a { satisfy any; }":                        `"satisfy any" in ~ ^/a`,
-		"include cs/sites/demo.conf; location /a { satisfy all; }":                           "",
-		"include cs/sites/demo.conf; location = /a { return 200 ok; }":                       `"return 200 ok" in = /a`,
-		"include cs/sites/demo.conf; location /a { location /a/b { error_page 401 /x; } }":   `"error_page 401 /x" in /a /a/b`,
-		"include cs/sites/demo.conf; location /a { if ($x) { return 403; } }":                `"return 403" in /a ($x)`,
-		"include cs/sites/demo.conf; auth_request /mine;":                                    `"auth_request /mine" in `,
-		"include cs/sites/demo.conf; return 200 ok;":                                         `"return 200 ok" in `,
-		"return 200 ok; include cs/sites/demo.conf;":                                         `early 1"return 200 ok" in `,
-		"include cs/sites/demo.conf; satisfy any;":                                           `"satisfy any" in `,
-		"include cs/sites/demo.conf; location /a { location /b { auth_request /b; } }":       `"auth_request /b" in /a /b`,
-		"include cs/sites/demo.conf; error_page 497 301 =307 https://$host$request_uri;":     "",
+		"include cs/sites/demo.conf; rewrite ^ /x break;":                                          "",
+		"set $a 1; root /x; location /a { rewrite ^ /x break; } include cs/sites/demo.conf;":       "",
+		"rewrite ^ /x break; include cs/sites/demo.conf;":                                          "early 1",
+		"\nif ($host = a) { return 301 /; }\n include cs/sites/demo.conf;":                         "early 2",
+		"include cs/sites/demo.conf; location /a { auth_request off; }":                            `"auth_request off" in /a`,
+		"include cs/sites/demo.conf; location ~ ^/a { satisfy any; }":                              `"satisfy any" in ~ ^/a`,
+		"include cs/sites/demo.conf; location /a { satisfy all; }":                                 "",
+		"include cs/sites/demo.conf; location = /a { return 200 ok; }":                             `"return 200" in = /a`,
+		"include cs/sites/demo.conf; location /a { location /a/b { error_page 401 /x; } }":         `"error_page 401" in /a /a/b`,
+		`include cs/sites/demo.conf; location /a { if ($x != "a secret") { return 403 secret; } }`: `"return 403" in /a if`,
+		"include cs/sites/demo.conf; auth_request /mine;":                                          `"auth_request /mine" in `,
+		"include cs/sites/demo.conf; return 200 ok;":                                               `"return 200" in `,
+		"return 200 ok; include cs/sites/demo.conf;":                                               `early 1"return 200" in `,
+		"include cs/sites/demo.conf; satisfy any;":                                                 `"satisfy any" in `,
+		"include cs/sites/demo.conf; location /a { location /b { auth_request /b; } }":             `"auth_request /b" in /a /b`,
+		"include cs/sites/demo.conf; error_page 404 500 /x;":                                       "",
+		"include cs/sites/demo.conf; error_page 404 = @app;":                                       "",
+		"include cs/sites/demo.conf; error_page 404 405 = @app;":                                   `"error_page 404" in `,
+		"\nerror_page 400 @app; include cs/sites/demo.conf;":                                       `beside 2"error_page 400" in `,
+		"include cs/sites/demo.conf;\n error_page 497 @app;":                                       "beside 2",
+		"include cs/sites/demo.conf;\n mirror /m; mirror_request_body off;":                        "beside 2",
+		"include cs/sites/demo.conf; mirror off; post_action off;":                                 "",
+		"include cs/sites/demo.conf; post_action @done;":                                           "beside 1",
+		"include cs/sites/demo.conf; location /a { mirror /m; }":                                   "",
+		"include cs/sites/demo.conf; error_page 497 301 =307 https://$host$request_uri;":           "",
 	} {
 		got := serving(t, nil, "/etc/nginx/nginx.conf", "http { server {"+server+" } }",
 			ours, "auth_request /.conforma-status/auth; location = /.conforma-status/nav { return 302 /; } location @conforma_503 { return 503; }")
@@ -149,11 +160,96 @@ func TestServingFindsWhatStandsInTheWay(t *testing.T) {
 		for _, e := range got.Early {
 			text += fmt.Sprintf("early %d", e.Line)
 		}
+		for _, e := range got.Beside {
+			text += fmt.Sprintf("beside %d", e.Line)
+		}
 		for _, u := range got.Ungated {
 			text += fmt.Sprintf("%q in %s", u.Directive, u.Location)
 		}
 		if text != want {
 			t.Errorf("%s\nfinds %q, want %q", server, text, want)
+		}
+	}
+}
+
+// TestWhatServersInherit: what stands in http {} holds for a server that has none of its own.
+func TestWhatServersInherit(t *testing.T) {
+	for server, beside := range map[string]int{"": 2, "mirror off;": 1, "mirror off; post_action off;": 0, "error_page 405 @x;": 2} {
+		got := serving(t, nil, "/n.conf", "http { mirror /m; post_action /p; error_page 405 @app; server { include "+ours+"; "+server+" } }", ours, "")
+		if len(got.Beside) != beside || (len(got.Ungated) > 0) != strings.Contains(server, "error_page") { // the rules have an error_page
+			t.Errorf("%q: beside %v, ungated %v", server, got.Beside, got.Ungated)
+		}
+	}
+}
+
+// TestWhereVariablesLead: what a variable may be is known where a set or a map says so; elsewhere the operator has to say.
+func TestWhereVariablesLead(t *testing.T) {
+	const maps = "map $host $be { default 127.0.0.1:8001; hostnames; a http://127.0.0.1:8002; b $other; }"
+	for _, tt := range []struct {
+		server, named string
+		leads         []string
+		whole         bool
+	}{
+		{"location / { proxy_pass http://127.0.0.1:8000$request_uri; }", "", []string{"127.0.0.1:8000"}, false},
+		{"location / { proxy_pass http://app${uri}$is_args$args; }", "", []string{"127.0.0.1:8009"}, false},
+		{"location / { proxy_pass http://127.0.0.1:8000?x=$arg_y; }", "", []string{"127.0.0.1:8000"}, false},
+		{`set $be ""; location / { set $be 127.0.0.1:8003; proxy_pass http://$be$request_uri; }`, "", []string{"127.0.0.1:8001", "127.0.0.1:8002", "127.0.0.1:8003"}, true},
+		{"set $mine https://app; location / { proxy_pass $mine/x; }", "", []string{"127.0.0.1:8009"}, false},
+		{"set $mine unix:/run/a.sock; location / { proxy_pass http://$mine; }", "", nil, true},
+		{"location / { proxy_pass http://$arg_x; }", "", nil, true},
+		{"location / { proxy_pass http://$arg_x; }", "127.0.0.1:8000", []string{"127.0.0.1:8000"}, false},
+	} {
+		var named []string
+		if tt.named != "" {
+			named = []string{tt.named}
+		}
+		got := serving(t, named, "/n.conf", "http { "+maps+" upstream app { server 127.0.0.1:8009; }\n server { include "+ours+"; "+tt.server+" } }", ours, "")
+		if !reflect.DeepEqual(got.Upstreams, tt.leads) || got.Whole != tt.whole {
+			t.Errorf("%s: leads to %q, whole %v; want %q, %v", tt.server, got.Upstreams, got.Whole, tt.leads, tt.whole)
+		}
+	}
+}
+
+// TestUpstreamsOfStreamAreOthers than those of http, also where they have their names.
+func TestUpstreamsOfStreamAreOthers(t *testing.T) {
+	const http = "http { upstream app { server 127.0.0.1:8000; } server { listen 50000; include " + ours + "; location / { proxy_pass http://app; } } }\n"
+	for stream, holes := range map[string]int{
+		"upstream app { server 127.0.0.1:9000; } server { listen 81; proxy_pass app; }":     0,
+		"upstream other { server 127.0.0.1:8000; } server { listen 81; proxy_pass other; }": 1,
+		"server { listen 81; proxy_pass 127.0.0.1:8000; }":                                  1,
+		"upstream app { server 127.0.0.1:9000; } server { listen 81; proxy_pass $x; }":      0,
+	} {
+		if got := serving(t, nil, "/n.conf", http+"stream { "+stream+" }", ours, ""); len(got.Holes) != holes || len(got.Upstreams) != 1 {
+			t.Errorf("%s: holes %v, leads to %q", stream, got.Holes, got.Upstreams)
+		}
+	}
+}
+
+// TestThisMachine: an address of this machine is its loopback address under another name.
+func TestThisMachine(t *testing.T) {
+	m := thisMachine()
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]string{
+		"127.0.0.1:80": "127.0.0.1:80", "127.9.9.9:80": "127.0.0.1:80", "127.1:80": "127.0.0.1:80", "LocalHost:80": "127.0.0.1:80", "[::1]:80": "127.0.0.1:80",
+		"0.0.0.0:80": "127.0.0.1:80", "[::ffff:127.0.0.1]:80": "127.0.0.1:80", strings.ToUpper(name) + ":80": "127.0.0.1:80",
+		"192.0.2.1:80": "192.0.2.1:80", "[2001:DB8::1]:80": "[2001:db8::1]:80", "App.example.org:80": "app.example.org:80", "127.example.org:80": "127.example.org:80",
+		"unix:/run/a": "unix:/run/a",
+	} {
+		if got := m.canonical(addr); got != want {
+			t.Errorf("%s: %s, want %s", addr, got, want)
+		}
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		host := a.(*net.IPNet).IP.String()
+		if got := m.canonical(net.JoinHostPort(host, "80")); got != "127.0.0.1:80" {
+			t.Errorf("%s: %s", host, got)
 		}
 	}
 }
@@ -174,6 +270,7 @@ func TestDumpsThatAreNone(t *testing.T) {
 	for _, text := range []string{
 		"", "http {}", "# configuration file /a:\nhttp {", "# configuration file /a:\nhttp }", "# configuration file /a:\nroot \"/a",
 		"# configuration file /a:\nroot", "# configuration file /a:\n;", "# configuration file /a:\ninclude /a;",
+		"# configuration file /a:\nhttp { }\n# configuration file /b:\nserver { }", "# configuration file /a:\ninclude [[:digit:]].conf;\n# configuration file /1.conf:\nuser a;",
 		"# configuration file /a:\n" + strings.Repeat("a {", 100), "# configuration file /a:\nx ${y;",
 	} {
 		if _, err := ReadConfig([]byte(text)); !errors.Is(err, ErrSyntax) {

@@ -56,7 +56,7 @@ func (n Nginx) remember(argv []string, dump []byte) {
 	if m.Includes, ok = c.patterns(); !ok {
 		return
 	}
-	ds, err := c.whole(c.names[0])
+	ds, err := c.all()
 	if err != nil {
 		return
 	}

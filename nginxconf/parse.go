@@ -60,7 +60,22 @@ func parseDump(dump []byte) ([]*directive, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.whole(c.names[0])
+	return c.all()
+}
+
+// all are the directives of the main file with those that it includes. It is an error for a file to be left: nginx has read it, so
+// somewhere is an include that means something else to nginx than to us.
+func (c *conf) all() ([]*directive, error) {
+	ds, err := c.whole(c.names[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.names {
+		if !c.files[name].done {
+			return nil, fmt.Errorf("%w: nginx reads %s, and which directive includes it can't be told", ErrSyntax, name)
+		}
+	}
+	return ds, nil
 }
 
 // parseFiles reads the files of a dump, each by itself.

@@ -171,7 +171,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	if s.Remember {
 		remember = rememberAuth
 	}
-	text = strings.NewReplacer("{REMEMBER}", remember, "{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
+	text = strings.NewReplacer("{REMEMBER}", remember, "{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{EARLY}", strings.Join(earlyErrors, " "), "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
 	v := s.values(mode)
 	v.plain("REVISION", revision)
 	out, err := v.fill(text)

@@ -2,7 +2,9 @@ package nginxconf
 
 import (
 	"fmt"
+	"maps"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,9 +13,13 @@ import (
 // Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for encoding/json.
 type Config struct {
 	Servers []*server `json:"servers"`
-	// Upstreams maps the name of an upstream {} to its servers, as "host:port" or "unix:/path".
+	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers, as "host:port" or
+	// "unix:/path".
 	Upstreams map[string][]string `json:"upstreams"`
 }
+
+// streamPrefix keeps the names of stream {} from those of http {}, which are others.
+const streamPrefix = "stream "
 
 // server is one server {}, of http or of stream.
 type server struct {
@@ -22,6 +28,7 @@ type server struct {
 	Names   []string
 	Files   []string // included at its top level, in their order
 	Early   []early
+	Beside  []early
 	Passes  []pass
 	Ungated []Ungated
 	// WantsCertificate is set where TLS is for visitors with a certificate of their own only.
@@ -36,14 +43,16 @@ type listen struct {
 	Unseen bool
 }
 
-// early is a directive that may keep the rules of a file included after it from running.
+// early is a directive that may keep the rules of a file included after it from running, or hand requests on beside them.
 type early struct {
 	At    Place
-	Files int // how many files had been included before it
+	Files int // how many files had been included before it; always where that doesn't matter
 }
 
+const always = -1
+
 type pass struct {
-	To string // "host:port", "unix:/path" or the name of an upstream
+	To string // "host:port", "unix:/path" or the name of an upstream, likewise after streamPrefix
 	At Place
 }
 
@@ -68,33 +77,87 @@ func configOf(ds []*directive) *Config {
 	c := &Config{Upstreams: map[string][]string{}}
 	for _, d := range ds {
 		if d.name == "http" || d.name == "stream" {
-			wantsCertificate := false // inherited
+			o := outer{stream: d.name == "stream", values: map[string][]string{}}
 			for _, in := range d.block {
-				if in.name == "ssl_verify_client" {
-					wantsCertificate = slices.Contains(in.args, "on")
+				switch in.name {
+				case "ssl_verify_client":
+					o.wantsCertificate = slices.Contains(in.args, "on")
+				case "mirror", "post_action":
+					o.beside = append(o.beside, in)
+				case "map":
+					if len(in.args) == 2 {
+						for _, entry := range in.block {
+							o.values[in.args[1]] = append(o.values[in.args[1]], entry.args...)
+						}
+					}
 				}
 			}
 			for _, in := range d.block {
-				c.read(in, d.name == "stream", wantsCertificate)
+				c.read(in, o)
 			}
 		}
 	}
 	return c
 }
 
-func (c *Config) read(d *directive, stream, wantsCertificate bool) {
+// outer is what of an http {} or stream {} holds for its servers.
+type outer struct {
+	stream           bool
+	wantsCertificate bool
+	beside           []*directive
+	values           map[string][]string // of variables, by name with the dollar sign: what a map or set may make of them
+}
+
+// earlyErrors are what nginx may answer before it comes to the rules of a server: an error_page that leads such an answer to a named
+// location leads past them, since only that doesn't begin again with the server's rules (ngx_http_named_location).
+var earlyErrors = []string{"400", "405", "408", "411", "413", "414", "421", "494", "495", "496", "500", "501", "505"}
+
+// plainToTLS is another: it is often led to https, which is left to do so.
+const plainToTLS = "497"
+
+// readBeside notes a directive that hands requests on beside the rules.
+func (s *server) readBeside(d *directive) {
+	switch d.name {
+	case "mirror", "post_action":
+		if !slices.Contains(d.args, "off") {
+			s.Beside = append(s.Beside, early{Place{d.file, d.line}, always})
+		}
+	case "error_page":
+		if n := len(d.args); n == 0 || !strings.HasPrefix(d.args[n-1], "@") {
+			return
+		}
+		if slices.Contains(d.args, plainToTLS) {
+			s.Beside = append(s.Beside, early{Place{d.file, d.line}, always})
+		} else if slices.ContainsFunc(d.args, func(code string) bool { return slices.Contains(earlyErrors, code) }) {
+			s.Beside = append(s.Beside, early{Place{d.file, d.line}, len(s.Files)})
+			s.ungate(d, "")
+		}
+	}
+}
+
+func (c *Config) read(d *directive, o outer) {
 	switch {
 	case d.name == "upstream" && len(d.args) == 1:
 		for _, in := range d.block {
 			if in.name == "server" && len(in.args) > 0 {
 				name := strings.ToLower(d.args[0]) // nginx compares names without case
+				if o.stream {
+					name = streamPrefix + name
+				}
 				c.Upstreams[name] = append(c.Upstreams[name], withPort(in.args[0], "80"))
 			}
 		}
 	case d.name == "server" && d.block != nil:
-		s := &server{At: Place{d.file, d.line}, WantsCertificate: wantsCertificate}
+		s := &server{At: Place{d.file, d.line}, WantsCertificate: o.wantsCertificate}
+		for _, in := range o.beside {
+			if !slices.ContainsFunc(d.block, func(own *directive) bool { return own.name == in.name }) {
+				s.readBeside(in)
+			}
+		}
 		for _, in := range d.block {
 			switch in.name {
+			case "mirror", "post_action", "error_page":
+				s.readBeside(in)
 			case "listen":
 				s.Listens = append(s.Listens, readListen(in.args)...)
 			case "ssl_verify_client":
@@ -116,10 +179,12 @@ func (c *Config) read(d *directive, stream, wantsCertificate bool) {
 				s.Early = append(s.Early, early{Place{in.file, in.line}, len(s.Files)})
 			}
 		}
-		if len(s.Listens) == 0 && !stream {
+		if len(s.Listens) == 0 && !o.stream {
 			s.Listens = []listen{{Addr: "*:80"}} // nginx's default, for root
 		}
-		s.collectPasses(d.block, stream)
+		o.values = maps.Clone(o.values)
+		collectValues(o.values, d.block)
+		s.collectPasses(d.block, o)
 		c.Servers = append(c.Servers, s)
 	}
 }
@@ -127,12 +192,12 @@ func (c *Config) read(d *directive, stream, wantsCertificate bool) {
 // Ungated is a directive that keeps the gate of admin mode out of a part of a site.
 type Ungated struct {
 	At        Place
-	Directive string // as it stands there: "auth_request off"
+	Directive string // its name and first argument: "auth_request off", "return 403"; what follows may be a secret
 	Location  string // the location's arguments, "" for the server as a whole
 }
 
 func (s *server) ungate(d *directive, location string) {
-	text := strings.Join(append([]string{d.name}, d.args...), " ")
+	text := strings.Join(append([]string{d.name}, d.args[:min(1, len(d.args))]...), " ")
 	s.Ungated = append(s.Ungated, Ungated{Place{d.file, d.line}, text, location})
 }
 
@@ -153,8 +218,10 @@ func (s *server) ungateLocation(location *directive) {
 			if slices.Contains(d.args, "any") {
 				s.ungate(d, name)
 			}
-		case "location", "if", "limit_except":
+		case "location":
 			s.ungateLocation(&directive{name: d.name, args: append([]string{name}, d.args...), block: d.block})
+		case "if", "limit_except": // what it asks for may be a secret
+			s.ungateLocation(&directive{name: d.name, args: []string{name, d.name}, block: d.block})
 		}
 	}
 }
@@ -170,27 +237,73 @@ const authPath = "/.conforma-status/auth"
 // gatePass is what our own rules ask: it leads to no application.
 const gatePass = "http://conforma_status_gate/"
 
-func (s *server) collectPasses(ds []*directive, stream bool) {
+// collectValues adds what "set" makes of variables.
+func collectValues(values map[string][]string, ds []*directive) {
+	for _, d := range ds {
+		if d.name == "set" && len(d.args) == 2 {
+			values[d.args[0]] = append(slices.Clip(values[d.args[0]]), d.args[1])
+		}
+		collectValues(values, d.block)
+	}
+}
+
+// leadingVariable is a variable that says where a pass leads.
+var leadingVariable = regexp.MustCompile(`^([a-z]+://)?\$\{?(\w+)\}?(.*)$`)
+
+// resolved are the addresses that a pass may mean, with the values that its first variable may have.
+func (o outer) resolved(to string) []string {
+	m := leadingVariable.FindStringSubmatch(to)
+	if m == nil {
+		return []string{to}
+	}
+	var out []string
+	for _, value := range o.values["$"+m[2]] {
+		if value == "" { // until another is set
+			continue
+		}
+		if !strings.Contains(value, "://") {
+			value = m[1] + value
+		}
+		out = append(out, value+m[3])
+	}
+	if len(out) == 0 {
+		return []string{to}
+	}
+	return out
+}
+
+// addressOfPass is where the address ends in what a pass leads to: before a path, a query, or a variable that holds these.
+var addressOfPass = regexp.MustCompile(`^([^/?$]+)(?:[/?]|\$\{?(?:request_uri|document_uri|uri|is_args|args)\b)`)
+
+func (s *server) collectPasses(ds []*directive, o outer) {
 	for _, d := range ds {
 		if port, ok := passDirectives[d.name]; ok && len(d.args) > 0 && !strings.HasPrefix(d.args[0], gatePass) {
-			to := d.args[0]
-			if scheme, rest, ok := strings.Cut(to, "://"); ok && !stream {
-				if scheme == "https" || scheme == "grpcs" {
-					port = "443"
-				}
-				to = rest
+			for _, to := range o.resolved(d.args[0]) {
+				s.Passes = append(s.Passes, pass{readPass(to, port, o.stream), Place{d.file, d.line}})
 			}
-			if strings.HasPrefix(to, "unix:") {
-				to, _, _ = strings.Cut(to[len("unix:"):], ":")
-				to = "unix:" + to
-			} else {
-				to, _, _ = strings.Cut(to, "/")
-				to = withPort(to, port)
-			}
-			s.Passes = append(s.Passes, pass{to, Place{d.file, d.line}})
 		}
-		s.collectPasses(d.block, stream)
+		s.collectPasses(d.block, o)
 	}
+}
+
+func readPass(to, port string, stream bool) string {
+	if scheme, rest, ok := strings.Cut(to, "://"); ok && !stream {
+		if scheme == "https" || scheme == "grpcs" {
+			port = "443"
+		}
+		to = rest
+	}
+	if strings.HasPrefix(to, "unix:") {
+		to, _, _ = strings.Cut(to[len("unix:"):], ":")
+		return "unix:" + to
+	}
+	if m := addressOfPass.FindStringSubmatch(to); m != nil {
+		to = m[1]
+	}
+	if to = withPort(to, port); stream {
+		to = streamPrefix + to
+	}
+	return to
 }
 
 // withPort adds a port to an address that has none; a name that could be an upstream's stays recognisable by it.

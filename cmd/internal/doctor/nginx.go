@@ -138,7 +138,7 @@ func (e *examination) ways(s config.Site, serving nginxconf.Serving, file string
 	first := fmt.Sprintf("put \"include %s;\" first in that server {}", file)
 	all := maintenance.Holes(serving, file, status.Offline)
 	own := serving
-	own.Holes = nil
+	own.Holes, own.Beside = nil, nil
 	missing := maintenance.Holes(own, file, status.Offline)
 	for _, hole := range missing {
 		e.fault(Include, hole, first)

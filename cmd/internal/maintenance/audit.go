@@ -82,6 +82,9 @@ func (c *change) holes(file string) []string {
 	for _, p := range c.serving.Early {
 		out = append(out, fmt.Sprintf("%s stands before the include of %s and may end the rules before they begin", p, file))
 	}
+	for _, p := range c.serving.Beside {
+		out = append(out, fmt.Sprintf("%s hands requests on beside the rules of %s", p, file))
+	}
 	for _, p := range c.serving.Mute {
 		out = append(out, fmt.Sprintf("the server at %s talks to nobody without a certificate (ssl_verify_client), so that nginx can't be asked whether it is closed: "+
 			"give it an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen", p))

@@ -175,6 +175,15 @@ func TestAdminStaysShutWhileSomethingIsLeft(t *testing.T) {
 	if r.SafeSince != nil || r.Left != 1 || w.effective() != status.Offline {
 		t.Errorf("safe since %v, left %d, nginx is %s", r.SafeSince, r.Left, w.effective())
 	}
+	if err := w.open("demo"); err != nil { // by hand
+		t.Fatal(err)
+	}
+	if w.reconcile(t); w.effective() != status.Offline {
+		t.Errorf("reconcile leaves open what was held shut: nginx is %s", w.effective())
+	}
+	if rs := w.reconcile(t); len(rs) > 0 || w.left.Connections == nil {
+		t.Errorf("reconcile did something about what is as it was left: %+v", rs)
+	}
 	w.left.Connections = nil
 	if r := w.set(t, status.Admin); r.SafeSince == nil || r.Err != nil {
 		t.Errorf("safe since %v, %v", r.SafeSince, r.Err)

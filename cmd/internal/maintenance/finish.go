@@ -213,6 +213,7 @@ func (r *run) recordChange(c *change) error {
 	rec.Document = c.to
 	if c.receipt.Err == nil && c.reapply {
 		rec.Revision, rec.Changes, rec.Door = c.rev, c.ordered, c.door
+		rec.Held = c.to.Mode == status.Admin && r.isShut(c.site.Name)
 	}
 	switch {
 	case c.to.Mode == status.Online:

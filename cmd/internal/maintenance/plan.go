@@ -143,7 +143,7 @@ func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
 		return false, err
 	}
 	httpDisk, _ := os.ReadFile(nginxconf.HTTPFile(h.Config.Nginx.ConfDir))
-	shut := r.Document.Mode == status.Offline || r.held() && f.shut
+	shut := r.Document.Mode == status.Offline || r.held()
 	return bytes.Equal(rules, f.disk) && bytes.Equal(http, httpDisk) && f.liveErr == nil &&
 		f.live.Mode == r.Document.Mode && f.live.Revision == r.Revision &&
 		f.shut == shut && f.live.Closed == shut, nil

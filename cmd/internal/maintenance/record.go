@@ -39,6 +39,8 @@ type Record struct {
 	Cut int `json:"cut"`
 	// NoCut is set when the operator asked for what was left to be left alone: nothing but another set may cut it.
 	NoCut bool `json:"noCut,omitempty"`
+	// Held is set where a site in admin mode was left shut by its closed file, because of what was let in before.
+	Held bool `json:"held,omitempty"`
 	// Waits is set where a site that visitors were told is offline is to be in admin mode and could not be opened, because of what
 	// was let in before: they are told so still while it is shut.
 	Waits bool `json:"waits,omitempty"`
@@ -51,9 +53,8 @@ type Record struct {
 // safe reports whether nothing that was let in before the site closed is left.
 func (r Record) safe() bool { return !r.Document.Mode.Closed() || r.SafeSince != nil }
 
-// held reports whether a site in admin mode may still be shut by its closed file, because what was let in before is
-// left alone.
-func (r Record) held() bool { return r.Document.Mode == status.Admin && r.NoCut && !r.safe() }
+// held reports whether a site in admin mode is to stay shut by its closed file, because what was let in before is left alone.
+func (r Record) held() bool { return r.Document.Mode == status.Admin && r.NoCut && r.Held && !r.safe() }
 
 // announced is what visitors are told of a document, given whether its site waits.
 func (h *Host) announced(d status.Document, waits bool) status.Document {
