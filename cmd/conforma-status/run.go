@@ -54,6 +54,11 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 	if err != nil && !(errors.As(err, &set) && set.code == exitUnpublished) {
 		return err
 	}
+	for _, r := range closed {
+		if r.Previous.Closed() {
+			a.ui.warn(fmt.Sprintf(wordWasClosed, r.Site, r.Previous))
+		}
+	}
 	code, err := runCommand(program, argv)
 	if err != nil {
 		return failed(fmt.Errorf("run %s: %w", argv[0], err), fmt.Sprintf(hintStaysClosed, mode))

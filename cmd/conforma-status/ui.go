@@ -35,6 +35,7 @@ const (
 	wordSamePlace         = "build the maintenance site: %s:%d: site.path: the page of site %s would lie at %s, where one of site %s lies already"
 	wordNothingToGuard    = "%s: no site has a [site.jwt]: there is nothing to guard"
 	wordRunMode           = "run needs --mode offline or --mode admin"
+	wordWasClosed         = "%s was %s already: it opens when the command has succeeded, whoever closed it"
 	wordCommandFailed     = "%s ended with exit code %d: the site stays %s"
 	wordOpenedUnanswered  = "%s is open, but its application does not answer"
 	wordGateListens       = "the gate answers"

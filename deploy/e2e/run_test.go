@@ -32,7 +32,7 @@ func TestRun(t *testing.T) {
 		{"it fails again", "offline", "", "exit 1", 1, "", []string{"the site stays offline"}, "offline"},
 		{"it is killed", "admin", "", "kill -9 $$", 137, "", []string{"sh ended with exit code 137: the site stays admin", "hint:"}, "admin"},
 		{"it ends itself by a signal", "offline", "", "kill -TERM $$", 143, "", []string{"the site stays offline"}, "offline"},
-		{"it succeeds after all", "offline", "", "true", 0, "", []string{"demo is online"}, "online"},
+		{"it succeeds after all", "offline", "", "true", 0, "", []string{"warning: demo was offline already: it opens when the command has succeeded", "demo is online"}, "online"},
 		{"the application answers", "offline", `smoke = "/healthz"`, "true", 0, "", []string{"try the application", "demo is online"}, "online"},
 		{"the application answers otherwise", "offline", `smoke = "/slow"`, "true", 1, "",
 			[]string{"the application does not answer as it must: /slow answers 400", "hint: see why the application does not answer, then open the site with: conforma-status set online"}, "offline"},
