@@ -282,6 +282,7 @@ func TestDumpsThatAreNone(t *testing.T) {
 func FuzzReadConfig(f *testing.F) {
 	f.Add("http { server { listen 80; location / { proxy_pass http://a; } } }")
 	f.Add("a \"b\\\"c\" 'd' ${e}f; # g\n h_by_lua_block { {} }")
+	f.Add("c_by_lua_block { '\\'}' [=[ } ]=] --[[ } ]] -- }\n \"}\" }")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := ReadConfig(dump("/etc/nginx/nginx.conf", text, ours, ""))
 		if err != nil {
