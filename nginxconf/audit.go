@@ -236,16 +236,7 @@ func (s *server) targets(known Target) []Target {
 	if err != nil {
 		return nil
 	}
-	var hosts []string
-	for _, name := range s.Names {
-		// A wildcard or pattern has no one name to ask for; what it matches is served by the same rules.
-		if name != "" && name != "_" && !strings.ContainsAny(name, "*~$") && !strings.HasPrefix(name, ".") {
-			hosts = append(hosts, name)
-		}
-	}
-	if len(hosts) == 0 {
-		hosts = []string{u.Hostname()}
-	}
+	hosts := s.hosts(strings.ToLower(u.Hostname()))
 	var out []Target
 	for _, l := range s.Listens {
 		if l.Proxy || l.Unseen || l.TLS && s.WantsCertificate {
@@ -267,4 +258,35 @@ func (s *server) targets(known Target) []Target {
 		}
 	}
 	return out
+}
+
+// hosts are the names to ask a server under: those without a wildcard. Where all have one
+// (https://nginx.org/en/docs/http/server_names.html) and none matches the host of app_url, which another server may answer then,
+// they are names made for the wildcards. What a pattern matches is not known: such a server is asked under the host of app_url.
+func (s *server) hosts(app string) []string {
+	var plain, made []string
+	matches := false
+	for _, name := range s.Names {
+		first, base, _ := strings.Cut(strings.ToLower(name), ".")
+		switch {
+		case name == "" || name == "_" || strings.ContainsAny(name, "~$"): // a pattern has no one name to ask for
+		case first == "*": // *.example.org
+			matches = matches || strings.HasSuffix(app, "."+base)
+			made = append(made, "conforma-status."+base)
+		case first == "": // .example.org, with and without more before it
+			matches = matches || app == base || strings.HasSuffix(app, "."+base)
+			made = append(made, base)
+		case strings.HasSuffix(name, ".*"): // example.*
+			matches = matches || strings.HasPrefix(app, strings.ToLower(strings.TrimSuffix(name, "*")))
+		default:
+			plain = append(plain, name)
+		}
+	}
+	switch {
+	case len(plain) > 0:
+		return plain
+	case len(made) > 0 && !matches:
+		return made
+	}
+	return []string{app}
 }

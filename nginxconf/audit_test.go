@@ -91,6 +91,44 @@ func TestServingAsksWhereItCanBeAsked(t *testing.T) {
 	}
 }
 
+func TestServingAsksUnderANameOfTheServer(t *testing.T) {
+	const app = "demo.example.org" // the host of app_url
+	for _, tt := range []struct {
+		names string
+		asks  []string
+	}{
+		{"", []string{app}},
+		{"server_name _;", []string{app}},
+		{`server_name "" $hostname ~^x;`, []string{app}},
+		{"server_name WWW.demo.test *.demo.test .example.org;", []string{"WWW.demo.test"}},
+		{"server_name a.test b.test; server_name c.test;", []string{"a.test", "b.test", "c.test"}},
+		{"server_name *.demo.test;", []string{"conforma-status.demo.test"}},
+		{"server_name .demo.test;", []string{"demo.test"}},
+		{"server_name _ *.Demo.Test ~^x .other.test;", []string{"conforma-status.demo.test", "other.test"}},
+		{"server_name *.demo.example.org;", []string{"conforma-status.demo.example.org"}},
+		{"server_name *.ample.org;", []string{"conforma-status.ample.org"}},
+		{"server_name .ample.org;", []string{"ample.org"}},
+		{"server_name *.demo.test *.example.org;", []string{app}},
+		{"server_name *.ORG;", []string{app}},
+		{"server_name .example.org;", []string{app}},
+		{"server_name .Demo.Example.org *.demo.test;", []string{app}},
+		{"server_name Demo.* *.demo.test;", []string{app}},
+		{"server_name demo.example.* *.demo.test;", []string{app}},
+		{"server_name de.* *.demo.test;", []string{"conforma-status.demo.test"}},
+		{"server_name other.*;", []string{app}}, // no name is made for it
+		{"server_name www.other.*;", []string{app}},
+	} {
+		got := serving(t, nil, "/etc/nginx/nginx.conf", "http { server { include "+ours+"; listen 127.0.0.1:81; "+tt.names+" } }", ours, "")
+		var asks []string
+		for _, target := range got.Targets {
+			asks = append(asks, strings.TrimSuffix(strings.TrimPrefix(target.URL, "http://"), ":81"))
+		}
+		if !reflect.DeepEqual(asks, tt.asks) {
+			t.Errorf("%s\nis asked under %q, want %q", tt.names, asks, tt.asks)
+		}
+	}
+}
+
 func TestServingFindsOtherWaysToTheApplication(t *testing.T) {
 	const site = "server { listen 50000; include " + ours + "; location / { proxy_pass http://127.0.0.1:8000; } }\n"
 	for other, want := range map[string]string{

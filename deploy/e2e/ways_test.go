@@ -150,6 +150,27 @@ func TestAHoleThatWasAddedSince(t *testing.T) {
 	}
 }
 
+func TestAServerIsAskedUnderANameOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for names, host := range map[string]string{"*.demo.test": "north.demo.test", ".demo.test": "demo.test", "_ other.* *.Demo.Test": "a.b.demo.test"} {
+		t.Run(names, func(t *testing.T) {
+			t.Parallel()
+			s := rig.NewSingle(t)
+			s.Server = "server_name " + names + ";"
+			s.Install(t)
+			addr := rig.Loopback(s.Blocks[0].Port)
+			rig.WriteFile(t, s.Enabled("other.conf"), "server { listen "+addr+" default_server; return 200 other; }\n")
+			s.CLI(t, "set", "offline").Want(t, 0)
+			if r := (rig.Client{Addr: addr, Host: host}).Do(t, post()); r.Status != 503 {
+				t.Errorf("the site is not shut: %d", r.Status)
+			}
+			if r := s.Client().Get(t, "/"); r.Body != "other" { // under the host of app_url
+				t.Errorf("the host of app_url is not answered by the other server: %d %q", r.Status, r.Body)
+			}
+		})
+	}
+}
+
 func TestAConfigurationThatCantBeLookedThroughIsNotSafe(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
