@@ -51,14 +51,14 @@
 
   const now = () => Date.now() + offset;
 
-  // Where the visitor was, as the client wrote it into the fragment, which reaches no log. Nothing but the site's own
-  // origin, written in at build time, is believed.
+  // Where the visitor was, as the client wrote it into the fragment, which reaches no log. Nothing but what begins with the
+  // site's own origin, written in at build time, is believed: a blob: URL has that origin too, and leads nowhere.
   const site = document.querySelector(".go a");
   const home = new URL(site.href);
   let from;
   try {
     const there = new URL(decodeURIComponent(/^#from=(.+)/.exec(location.hash)[1]));
-    if (there.origin === home.origin) from = site.href = there.href;
+    if (there.href.startsWith(home.origin + "/")) from = site.href = there.href;
   } catch {
     // no such thing in the fragment
   }
