@@ -77,7 +77,7 @@ export interface Surroundings {
 
 export interface Watch {
   /**
-   * Asks for the status afresh, once for failures that come together. Takes whatever failed: a Response, an error of
+   * Asks for the status afresh, once for all failures that come before it is answered. Takes whatever failed: a Response, an error of
    * `fetch`, Apollo Client or axios, a CloseEvent, a GraphQL result. Never rejects. While `leaving`, do nothing about the verdict.
    */
   failedQuery(failure: unknown): Promise<Verdict>;
@@ -92,7 +92,7 @@ export interface Watch {
   readonly leaving?: boolean;
   /** Milliseconds since 1970 by the server's clock, where its Date header can be read, else by this machine's. */
   now(): number;
-  /** Ends the watch. */
+  /** Ends the watch: the page isn't left any more, and a verdict goes by the failure alone, never "maintenance". */
   stop(): void;
 }
 

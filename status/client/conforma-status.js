@@ -27,7 +27,7 @@ export const watchStatus = ({
     notice = notice.abort();
     location.replace(self.status.pageUrl + "#from=" + encodeURIComponent(location.href));
     // Whoever is still here by then was asked by the application's beforeunload, and wouldn't go.
-    setTimeout(() => plan(.8, over = self.leaving = listening.signal.aborted), 30000);
+    setTimeout(() => plan(.8, over = over > 1, self.leaving = false), 30000);
   };
 
   const hear = (got, ahead, failed) => {
@@ -49,12 +49,10 @@ export const watchStatus = ({
     try {
       const answer = await fetch(statusUrl, { cache: "no-cache", signal: AbortSignal.timeout(8000) });
       const got = answer.ok && await answer.json();
-      if (got.version !== 1 || !/^https?:/.test(got.pageUrl)) throw 0;
+      if (got.version !== 1 || !/^http/.test(got.pageUrl)) throw 0;
       const ahead = Date.parse(answer.headers.get("date")) + 1000 * answer.headers.get("age") - Date.now() || 0;
-      if (fresh = got.seq >= seq) {
-        channel.postMessage([got, ahead]);
-        hear(got, ahead, failed);
-      }
+      // Set last: after stop the closed channel throws, and nothing is made of what came.
+      fresh = got.seq >= seq && (channel.postMessage([got, ahead]), hear(got, ahead, failed), true);
     } catch {
       failures += failures < 4;
     }
@@ -83,7 +81,7 @@ export const watchStatus = ({
       const answer = fetch(...request);
       const failure = await answer.then(
         (a) => /^(0|404|5..),|html/.test([a.status, a.headers.get("content-type")]) && a,
-        (e) => e.name !== "AbortError" && e,
+        (e) => e?.name !== "AbortError" && e,
       );
       if (failure) await failedQuery(failure);
       // An application might sign out on it.
@@ -92,9 +90,10 @@ export const watchStatus = ({
     },
     now: () => Date.now() + offset,
     stop() {
-      plan(over = true);
+      plan(over = 2);
       channel.close();
       listening.abort();
+      notice?.abort();
     },
   };
 

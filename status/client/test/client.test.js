@@ -452,6 +452,7 @@ test("fetch", async (t) => {
     "opaque redirect": [() => ({ type: "opaqueredirect", status: 0, headers: new Headers() }), true],
     "network error": [() => { throw networkError; }, true],
     "given up by the application": [() => { throw new DOMException("", "AbortError"); }, false],
+    "given up for no reason": [() => { throw null; }, false],
   };
   for (const [name, [answer, asks]] of Object.entries(rows)) {
     for (const store of [document1({ seq: 2 }), offline, "down"]) {
@@ -465,14 +466,14 @@ test("fetch", async (t) => {
         world.store = store;
         const before = world.polls.length;
         let outcome = "withheld";
-        watch.fetch("/server/api").then((r) => outcome = r.status, (e) => outcome = e.name);
+        watch.fetch("/server/api").then((r) => outcome = r.status, (e) => outcome = e && e.name);
         await world.pass(1000);
         assert.equal(world.polls.length > before, asks, "asks for the status");
         let want;
         try {
           want = answer().status;
         } catch (e) {
-          want = e.name;
+          want = e && e.name;
         }
         assert.equal(outcome, asks && store === offline ? "withheld" : want);
       });
@@ -492,6 +493,67 @@ test("after stop nothing happens any more", async () => {
   await world.pass(10 * every);
   assert.equal(world.polls.length, before);
   assert.equal(tab.gone, undefined);
+});
+
+test("a watch that was stopped judges by the failure alone, and passes answers on", async (t) => {
+  const rows = {
+    // What came before it was stopped.
+    "before the first status": async () => {},
+    "on an open site": (world) => world.pass(100),
+    "on a closed site, by a veto": async (world) => {
+      world.store = offline;
+      await world.pass(every);
+    },
+    "while the status is asked for": async (world, tab) => {
+      await world.pass(100);
+      world.store = () => new Promise((done) => setImmediate(done, offline));
+      tab.fire("online");
+    },
+  };
+  for (const [name, before] of Object.entries(rows)) {
+    for (const store of [document1({ seq: 3 }), { ...offline, seq: 3 }, "down"]) {
+      await t.test(`${name}, then ${store.mode ?? store}`, async () => {
+        const world = new World();
+        const tab = world.tab();
+        const { fetch } = tab.window;
+        tab.window.fetch = async (url, options) => url === statusUrl ? fetch(url, options) : new Response("", { status: 404 });
+        const watch = watchStatus({ statusUrl, window: tab.window, onLeave: () => false });
+        await before(world, tab);
+        watch.stop();
+        world.store = store;
+        assert.equal((await watch.fetch("/404")).status, 404);
+        assert.equal(await watch.failedQuery(new Response("", { status: 404 })), "trouble");
+        assert.equal(await watch.failedQuery(networkError), "connection");
+        watch.stop(); // once more does no harm
+        await world.pass(10 * every);
+        assert.equal(tab.gone, undefined);
+      });
+    }
+  }
+  await t.test("takes its notice along", async () => {
+    const world = new World();
+    let shown;
+    world.store = offline;
+    const tab = open(world, { onLeave: (doc, failed, signal) => new Promise(() => shown = signal) });
+    await world.pass(100);
+    assert.equal(shown.aborted, false);
+    tab.watch.stop();
+    assert.equal(shown.aborted, true);
+  });
+  await t.test("while the page was being left, and the visitor stays", async () => {
+    const world = new World();
+    world.store = offline;
+    const tab = open(world);
+    await world.pass(100);
+    assert.equal(tab.watch.leaving, true);
+    tab.watch.stop();
+    await world.pass(30000);
+    assert.equal(tab.watch.leaving, false);
+    const before = world.polls.length;
+    await world.pass(10 * every);
+    assert.equal(world.polls.length, before);
+    assert.equal(tab.gone.length, 1);
+  });
 });
 
 test("the status is asked for as a bucket serves it best: revalidated, in bounded time", async () => {

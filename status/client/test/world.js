@@ -102,6 +102,7 @@ export class World {
           tab.channel = this;
         }
         postMessage(data) {
+          if (tab.channel !== this) throw new DOMException("Channel is closed", "InvalidStateError");
           for (const other of world.tabs) {
             if (other !== tab && !other.frozen && other.channel?.name === this.name) other.channel.onmessage?.({ data: structuredClone(data) });
           }
