@@ -2,7 +2,7 @@ import type { ApolloLink } from "@apollo/client/core";
 import type { Watch } from "./conforma-status.js";
 
 /**
- * A link for Apollo Client 3 and 4, to stand first, that asks for the status when an operation fails. It hands results
- * and errors on, except that nothing comes any more once the page is being left.
+ * A link for Apollo Client 3 and 4, to stand first, that asks for the status when an operation fails, unless
+ * the application gave it up (AbortError). It hands results and errors on, except that nothing comes any more once the page is being left.
  */
 export function maintenanceLink(status: Pick<Watch, "failedQuery" | "leaving">): ApolloLink;

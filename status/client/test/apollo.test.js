@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+// load has the link and Apollo Client of that version as an application would ("make need-web" installs it).
+const load = async (t, version) => {
+  const dir = mkdtempSync(join(tmpdir(), "apollo-"));
+  t.after(() => rmSync(dir, { recursive: true }));
+  symlinkSync(here(`../../../deploy/e2e/web/${version}/node_modules`), join(dir, "node_modules"));
+  writeFileSync(join(dir, "package.json"), '{"type":"module"}');
+  // Node needs the file's name where a bundler finds it: version 3 exports nothing under shorter ones.
+  const core = version === "apollo3" ? "@apollo/client/core/index.js" : "@apollo/client/core";
+  const link = readFileSync(here("../apollo.js"), "utf8").replace("@apollo/client/core", core);
+  writeFileSync(join(dir, "all.js"), `${link}\nexport * from "${core}";\n`);
+  return import(pathToFileURL(join(dir, "all.js")));
+};
+
+const says = (body, status = 200) => async () => new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
+const refuses = (code) => says({ errors: [{ message: code, extensions: { code } }] });
+// As long as nobody gives it up.
+const hangs = (url, { signal }) => new Promise((_, fail) => signal.addEventListener("abort", () => fail(signal.reason)));
+
+const rows = {
+  // What the server answers, what comes of it while nothing is left, and how often the status is asked for.
+  "data": [says({ data: { app: "demo" } }), "data", 0],
+  "UNAUTHENTICATED": [refuses("UNAUTHENTICATED"), "UNAUTHENTICATED", 0],
+  "MAINTENANCE": [refuses("MAINTENANCE"), "MAINTENANCE", 1],
+  "503": [says({}, 503), "ServerError", 1],
+  "network error": [async () => { throw new TypeError("Failed to fetch"); }, "TypeError", 1],
+  "given up by the application": [hangs, "AbortError", 0],
+};
+
+for (const version of ["apollo3", "apollo4"]) {
+  test(`the link in ${version}`, async (t) => {
+    const { maintenanceLink, ApolloClient, HttpLink, InMemoryCache, gql } = await load(t, version);
+    for (const [name, [answer, outcome, asks]] of Object.entries(rows)) {
+      for (const when of ["nothing is left", "the page is being left", "it turns out to be left"]) {
+        await t.test(`${name}, while ${when}`, async () => {
+          let asked = 0;
+          const status = {
+            leaving: when === "the page is being left",
+            failedQuery: async () => {
+              asked++;
+              status.leaving ||= when === "it turns out to be left";
+            },
+          };
+          const client = new ApolloClient({
+            cache: new InMemoryCache(),
+            link: maintenanceLink(status).concat(new HttpLink({ uri: "https://demo.example.org/graphql", fetch: answer })),
+          });
+          const stop = new AbortController();
+          let got = "nothing";
+          client.query({
+            query: gql("{ app }"), fetchPolicy: "no-cache", errorPolicy: "all", context: { fetchOptions: { signal: stop.signal } },
+          }).then((result) => {
+            const errors = result.errors ?? result.error?.errors;
+            got = errors ? errors[0].extensions.code : result.error ? result.error.name : "data";
+          }, (e) => got = (e.networkError ?? e).name);
+          await new Promise((done) => setTimeout(done, 5));
+          if (answer === hangs) stop.abort();
+          await new Promise((done) => setTimeout(done, 5));
+          assert.equal(got, status.leaving ? "nothing" : outcome);
+          if (when === "nothing is left") assert.equal(asked, asks);
+        });
+      }
+    }
+  });
+}
