@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,38 @@ func TestFrontEndWithoutBundler(t *testing.T) {
 		window.violations = [];
 		addEventListener("securitypolicyviolation", (e) => violations.push(e.effectiveDirective + " " + e.blockedURI));`})
 	p.has(`window.watch?.status`)
+	// Under a modal dialog nothing else can be pressed. When the innermost closes, the notice stays.
+	places := eval[[]string](p.tab, `(async () => {
+		const { notice } = await import("`+s.PageURL+`/demo/conforma-status-notice.js");
+		const dialogs = ["outer", "inner"].map((id) => {
+			const dialog = document.createElement("dialog");
+			dialog.id = id;
+			document.body.append(dialog);
+			dialog.showModal();
+			return dialog;
+		});
+		notice().onWait();
+		const button = document.querySelector("[role=alert] button");
+		const places = [];
+		const look = () => {
+			const { x, y } = button.getBoundingClientRect();
+			places.push(button.closest("[role=alert]").parentElement.id + (document.elementFromPoint(x + 5, y + 5) === button ? "" : ", out of reach"));
+		};
+		document.body.id = "body";
+		look();
+		for (const dialog of dialogs.reverse()) {
+			const closed = new Promise((done) => dialog.addEventListener("close", done));
+			dialog.close();
+			await closed;
+			look();
+		}
+		button.click();
+		places.push(document.querySelectorAll("[role=alert]").length + " left");
+		return places;
+	})()`)
+	if want := []string{"inner", "outer", "body", "0 left"}; !slices.Equal(places, want) {
+		t.Errorf("the notice was in %q, want %q", places, want)
+	}
 	s.set(t, "offline")
 	p.has(`document.querySelector("[role=alert]")`)
 	if got := eval[[]string](p.tab, `violations`); len(got) > 0 {

@@ -36,9 +36,21 @@ export const notice = ({
   let timer, shown, announced, warning;
 
   const speak = () => {
-    const tag = lang();
-    const known = words[tag.slice(0, 2).toLowerCase()];
-    return { ...known ?? words.en, tag: known ? tag.replace("_", "-") : "en" };
+    const [tag] = String(lang()).replaceAll("_", "-").split(/[.@]/); // of a POSIX locale, such as pt_BR.UTF-8, too
+    const base = tag.slice(0, 2).toLowerCase();
+    if (!words[base]) return { ...words.en, tag: "en" };
+    try {
+      return { ...words[base], tag: Intl.DateTimeFormat.supportedLocalesOf(tag)[0] ?? base };
+    } catch {
+      return { ...words[base], tag: base };
+    }
+  };
+
+  // Under a modal dialog nothing can be reached but what is in it. A browser that knows nothing of :modal finds none.
+  const place = (box) => {
+    const dialog = [...document.querySelectorAll("dialog:is(:modal)")].at(-1);
+    (dialog ?? document.body).append(box);
+    dialog?.addEventListener("close", () => box.isConnected && place(box), { once: true });
   };
 
   // Styles are set one by one, which a strict content security policy allows; an attribute it would refuse.
@@ -58,7 +70,7 @@ export const notice = ({
     Object.assign(button.style, { marginInlineStart: "1rem", padding: ".25rem .75rem", font: "inherit", cursor: "pointer" });
     button.onclick = press;
     box.append(button);
-    document.body.append(box);
+    place(box);
     return box;
   };
 

@@ -10,7 +10,7 @@ const page = () => {
     append(e) { this.children.push(e); },
     remove() { body.splice(body.indexOf(this), body.includes(this) ? 1 : 0); },
   });
-  return { body: { append: (e) => body.push(e) }, createElement: element, documentElement: { lang: "" }, shown: () => body.map((e) => e.textContent), press: () => body[0].children[0].onclick() };
+  return { body: { append: (e) => body.push(e) }, createElement: element, querySelectorAll: () => [], documentElement: { lang: "" }, boxes: body, shown: () => body.map((e) => e.textContent), press: () => body[0].children[0].onclick() };
 };
 
 const closing = { en: "closes", fr: "ferme", pt: "fecha", es: "cierra" };
@@ -20,6 +20,19 @@ test("the notice is in the page's language, English where there is none", () => 
     const document = page();
     notice({ document, lang: () => lang, seconds: 0 }).onLeave({}, false, new AbortController().signal);
     assert.match(document.shown()[0], new RegExp(word), lang);
+  }
+});
+
+test("the notice's language is a tag, whatever it is asked for in", () => {
+  const rows = {
+    "en_US.UTF-8": "en-US", "en_US_POSIX": "en-US-u-va-posix", "pt_BR@euro": "pt-BR", "es_419": "es-419", "zh_Hant_TW": "en", "fr-": "fr", "fr--CA": "fr",
+    "en US": "en", "english": "en", "french": "fr", "C.UTF-8": "en", "en-u-hc-h23": "en-u-hc-h23", "PT_br": "pt-BR",
+  };
+  for (const [lang, want] of [...Object.entries(rows), [null, "en"], [undefined, "en"]]) {
+    const document = page();
+    const { onChange } = notice({ document, lang: () => lang });
+    onChange({ next: { from: new Date(Date.now() + 60000).toISOString(), until: null } });
+    assert.deepEqual(document.boxes.map((box) => box.lang), [want], String(lang));
   }
 });
 
