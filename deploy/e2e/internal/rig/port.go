@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"syscall"
 	"testing"
 )
 
@@ -23,17 +24,27 @@ func Port(tb testing.TB) int {
 		if err != nil {
 			continue
 		}
-		l, err := net.Listen("tcp4", addr)
-		if err != nil {
+		if !free(port) {
 			mark.Close()
 			continue
 		}
-		l.Close()
 		tb.Cleanup(func() { mark.Close() })
 		return port
 	}
 	tb.Fatal("rig: no free port found")
 	return 0
+}
+
+// free reports whether nobody listens on the port. It only binds: a process that is being started at this moment has a copy of every
+// socket of ours until it becomes another program, and one that listened would keep the port from who takes it next.
+func free(port int) bool {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(fd)
+	return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) == nil &&
+		syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}) == nil
 }
 
 // Loopback returns "127.0.0.1:port".
