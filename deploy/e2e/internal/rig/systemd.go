@@ -1,8 +1,8 @@
 package rig
 
 import (
-	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,8 +32,8 @@ func (h *Host) SocketActivateAt(tb testing.TB, socket string, env ...string) *Ac
 		if a.proc.hasExited() {
 			tb.Fatalf("rig: systemd-socket-activate ended:\n%s", a.Output(tb))
 		}
-		info, err := os.Stat(socket) // to connect would start it
-		return err == nil && info.Mode().Type() == os.ModeSocket
+		// To connect would start it, and the socket is in its place a moment before it listens.
+		return strings.Contains(a.Output(tb), "Listening on "+socket)
 	})
 	return a
 }
