@@ -134,8 +134,14 @@ func TestGateFailsClosed(t *testing.T) {
 	})
 	t.Run("out of file descriptors", func(t *testing.T) {
 		few := s.Start(t, rig.Call{Before: []string{"sh", "-c", `ulimit -n 20; exec "$@"`, "sh"}, Args: []string{"gate"}})
-		rig.WaitFor(t, "the gate to listen", func() bool { _, err := os.Stat(s.Socket()); return err == nil })
 		var held []net.Conn
+		rig.WaitFor(t, "the gate to listen", func() bool { // which its socket does a moment after it is there
+			conn, err := net.Dial("unix", s.Socket())
+			if err == nil {
+				held = append(held, conn)
+			}
+			return err == nil
+		})
 		for range 60 { // the first of these take what it has, the others wait
 			conn, err := net.DialTimeout("unix", s.Socket(), time.Second)
 			if err != nil {
