@@ -161,6 +161,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add("BenchmarkA|b-2 1 1e300 a|b(<2) -5 <b>\n")
 	f.Add("BenchmarkA 1 NaN x(0) +Inf y(>=1)\nBenchmarkA 1 1 x(0) 1 y(>=1)\n")
+	f.Add("BenchmarkA 1 1e308 x\nBenchmarkA 1 1.7e308 x\n")
 	f.Fuzz(func(t *testing.T, printed string) {
 		var all figures
 		_ = all.read(strings.NewReader(printed)) // what is readable beside a fault has to be right all the same

@@ -96,7 +96,7 @@ func (f *figures) add(pkg, benchmark, metric string, value float64) {
 	fig.Values = append(fig.Values, value)
 	sorted := slices.Sorted(slices.Values(fig.Values))
 	n := len(sorted)
-	fig.Median, fig.Min, fig.Max = (sorted[(n-1)/2]+sorted[n/2])/2, sorted[0], sorted[n-1]
+	fig.Median, fig.Min, fig.Max = sorted[(n-1)/2]/2+sorted[n/2]/2, sorted[0], sorted[n-1]
 	fig.Met = met(fig)
 }
 
