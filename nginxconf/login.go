@@ -15,19 +15,25 @@ const segment = `[A-Za-z0-9_@~-][A-Za-z0-9._@~-]*`
 // query is what may follow a path that is open to everyone.
 const query = `(?:[?].*)?$`
 
-// presets holds, for each known application, what its login page needs in admin mode: patterns over the
-// method and the raw request line, as in "GET /login?next=/". Everything here must be harmless without a
-// token.
-var presets = map[string][]string{
+// open are the requests that one rule lets through without a token.
+type open struct {
+	requests string // a pattern over the method and the raw request line, as in "GET /login?next=/"
+	begins   string // a short one that whatever follows the first slash of their paths begins with: not all that it takes in is open
+}
+
+// presets holds, for each known application, what its login page needs in admin mode. Everything here must be harmless without
+// a token.
+var presets = map[string]open{
 	// Conforma: a single-page app whose static files lie beside index.html; of its API only what the
 	// login page calls. GET /server/api/public/verify writes, so it is not here.
 	"conforma": {
 		// One pattern, because nginx takes its time for each.
-		`^(?:(?:GET|HEAD) /(?:login(?:/` + segment + `)*` +
+		requests: `^(?:(?:GET|HEAD) /(?:login(?:/` + segment + `)*` +
 			`|(?:assets|fonts|images|static)/(?:` + segment + `/)*` + segment +
 			`|` + segment + `[.](?:css|gif|ico|jpg|js|json|map|png|svg|txt|webmanifest|webp|woff2?)` +
 			`|server/api/public/(?:get-prefs|file|language/` + segment + `))` +
 			`|POST /server/api/(?:public/login|login-org))` + query,
+		begins: `login|assets/|fonts/|images/|static/|server/api/|[^/.]*[.]`,
 	},
 }
 
@@ -75,24 +81,27 @@ func CheckLoginPath(p string) error {
 	return nil
 }
 
-// openPatterns returns patterns over "METHOD REQUEST-URI" of the requests that admin mode lets through
-// without a token. nginx matches them on the raw request line, so that "..", "%2f" or "//" can't ride on
-// a path that is open.
-func openPatterns(preset string, paths []string) ([]string, error) {
-	patterns, ok := presets[preset]
-	if preset != "" && !ok {
-		return nil, fmt.Errorf("unknown preset %q", preset)
+// openRequests returns what admin mode lets through without a token. nginx matches it on the raw request line, so that "..",
+// "%2f" or "//" can't ride on a path that is open.
+func openRequests(preset string, paths []string) ([]open, error) {
+	var all []open
+	if preset != "" {
+		known, ok := presets[preset]
+		if !ok {
+			return nil, fmt.Errorf("unknown preset %q", preset)
+		}
+		all = append(all, known)
 	}
-	patterns = slices.Clone(patterns)
 	for _, p := range paths {
 		if err := CheckLoginPath(p); err != nil {
 			return nil, err
 		}
-		pattern := `^[A-Z]+ ` + strings.ReplaceAll(p, ".", "[.]")
+		path := strings.ReplaceAll(p, ".", "[.]")
+		pattern := `^[A-Z]+ ` + path
 		if strings.HasSuffix(p, "/") {
 			pattern += `((` + segment + `/)*` + segment + `/?)?`
 		}
-		patterns = append(patterns, pattern+query)
+		all = append(all, open{requests: pattern + query, begins: path[1:]})
 	}
-	return patterns, nil
+	return all, nil
 }

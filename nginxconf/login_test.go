@@ -31,8 +31,8 @@ func TestCheckLoginPath(t *testing.T) {
 		if err := CheckLoginPath(p); err == nil {
 			t.Errorf("%q is accepted", p)
 		}
-		if patterns, err := openPatterns("", []string{"/login", p}); err == nil || patterns != nil {
-			t.Errorf("patterns are made from %q: %q", p, patterns)
+		if all, err := openRequests("", []string{"/login", p}); err == nil || all != nil {
+			t.Errorf("patterns are made from %q: %q", p, all)
 		}
 	}
 }
@@ -41,23 +41,19 @@ func TestPresets(t *testing.T) {
 	if got := Presets(); !slices.Equal(got, []string{"conforma"}) {
 		t.Errorf("presets are %q", got)
 	}
-	if patterns, err := openPatterns("", nil); err != nil || len(patterns) != 0 {
-		t.Errorf("without a preset and paths all is shut: %q, %v", patterns, err)
+	if all, err := openRequests("", nil); err != nil || len(all) != 0 {
+		t.Errorf("without a preset and paths all is shut: %q, %v", all, err)
 	}
-	if _, err := openPatterns("grafana", nil); err == nil {
+	if _, err := openRequests("grafana", nil); err == nil {
 		t.Error("an unknown preset is accepted")
 	}
-	before := len(presets["conforma"])
-	if patterns, err := openPatterns("conforma", []string{"/a", "/b/"}); err != nil || len(patterns) != before+2 {
-		t.Errorf("a preset with further paths: %q, %v", patterns, err)
+	if all, err := openRequests("conforma", []string{"/a", "/b/"}); err != nil || len(all) != 3 {
+		t.Errorf("a preset with further paths: %q, %v", all, err)
 	}
-	if len(presets["conforma"]) != before {
-		t.Error("a site's own paths end up in the preset")
-	}
-	for _, p := range presets["conforma"] {
+	for name, p := range presets {
 		// They stand between quotes in nginx's configuration, and a match must be of the whole line.
-		if strings.ContainsAny(p, `"'\{}`) || p[0] != '^' || p[len(p)-1] != '$' || strings.Count(p, "$") != 1 {
-			t.Errorf("pattern %s", p)
+		if strings.ContainsAny(p.requests+p.begins, `"'\{}`) || p.requests[0] != '^' || !strings.HasSuffix(p.requests, "$") || strings.Count(p.requests+p.begins, "$") != 1 {
+			t.Errorf("%s: %+v", name, p)
 		}
 	}
 }
@@ -157,19 +153,28 @@ func TestTraversals(t *testing.T) {
 	}
 }
 
-// letsThrough reports of a method and a raw request target whether admin mode lets them through without a token.
+// letsThrough reports of a method and a raw request target whether admin mode lets them through without a token. What it does, no
+// visitor's shortcut may take.
 func letsThrough(t testing.TB, preset string, paths []string) func(line string) bool {
 	t.Helper()
-	patterns, err := openPatterns(preset, paths)
+	all, err := openRequests(preset, paths)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var compiled []*regexp.Regexp
-	for _, p := range patterns {
-		compiled = append(compiled, regexp.MustCompile(p))
+	var requests, begins []*regexp.Regexp
+	for _, r := range all {
+		requests = append(requests, regexp.MustCompile(r.requests))
+		begins = append(begins, regexp.MustCompile("^/(?:"+r.begins+")"))
 	}
 	return func(line string) bool {
-		return slices.ContainsFunc(compiled, func(r *regexp.Regexp) bool { return r.MatchString(line) })
+		i := slices.IndexFunc(requests, func(r *regexp.Regexp) bool { return r.MatchString(line) })
+		if i < 0 {
+			return false
+		}
+		if _, target, _ := strings.Cut(line, " "); !begins[i].MatchString(target) {
+			t.Errorf("%q is open, but a navigation to it would be redirected", line)
+		}
+		return true
 	}
 }
 

@@ -199,13 +199,20 @@ func (s Site) values(mode status.Mode) *values {
 	shut := fallback
 	shut.Mode = shown
 	v := &values{}
-	open, err := openPatterns(s.Preset, s.LoginPaths)
+	open, err := openRequests(s.Preset, s.LoginPaths)
 	v.err = err
 	v.plain("NAME", s.Name)
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
 	v.plain("COOKIE", gate.CookieName(s.Name))
-	v.plain("VISITOR", visitorLines(open, s.Door != ""))
+	switch {
+	case mode == status.Offline:
+		v.plain("NAVIGATION", navigationLines(nil, ""))
+	case s.Door != "": // who knocks is let in
+		v.plain("NAVIGATION", navigationLines(open, "$http_authorization$http_cookie$http_x_conforma_door"))
+	default:
+		v.plain("NAVIGATION", navigationLines(open, "$http_authorization$http_cookie"))
+	}
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
@@ -216,38 +223,27 @@ func (s Site) values(mode status.Mode) *values {
 }
 
 // openLines are the rules that let requests through without a token; patterns hold no quote and no backslash.
-func openLines(patterns []string) string {
+func openLines(requests []open) string {
 	var b strings.Builder
-	for _, p := range patterns {
-		fmt.Fprintf(&b, "if ($conforma_line ~ \"%s\") { set $conforma_gate pass; }\n", p)
+	for _, r := range requests {
+		fmt.Fprintf(&b, "if ($conforma_line ~ \"%s\") { set $conforma_gate pass; }\n", r.requests)
 	}
 	return b.String()
 }
 
-// visitorLines are the rules that send a browser's navigation without a token or a cookie, of which there are most while visitors
-// come, to the page at once: to go through the others takes nginx as long as the answer. They let nothing through. "" where the
-// patterns are too long for one parameter. Whoever knocks at a door is none of them.
-func visitorLines(patterns []string, door bool) string {
-	var open []string
-	for _, p := range patterns {
-		open = append(open, strings.TrimPrefix(p, "^"))
+// navigationLines are the rules that send a browser's navigation to the page at once, if it brought nothing in the variables that could
+// let it in. They let nothing through, and leave to the rules that follow whatever could be open. "" where that is too much for one
+// parameter.
+func navigationLines(requests []open, brought string) string {
+	pattern := "^/(?![.]"
+	for _, r := range requests {
+		pattern += "|" + r.begins
 	}
-	pattern := `^navigate[|][|][|](?!` + strings.Join(open, "|") + `)[A-Z]+ /(?![.])`
-	if len(open) == 0 {
-		pattern = `^navigate[|][|][|][A-Z]+ /(?![.])`
-	}
+	pattern += ")"
 	if len(pattern) > maxParameter {
 		return ""
 	}
-	knocks := ""
-	if door {
-		knocks = "$http_x_conforma_door"
-	}
-	return fmt.Sprintf(`# A visitor's navigation, without a token or a cookie.
-set $conforma_asked "$http_sec_fetch_mode|$http_authorization|$http_cookie%s|$request_method $request_uri";
-if ($conforma_asked ~ "%s") { rewrite ^ /.conforma-status/nav last; }
-
-`, knocks, pattern)
+	return strings.NewReplacer("{BROUGHT}", brought, "{SHUT}", pattern).Replace(rule("navigation"))
 }
 
 // Revision names one rendering of a site's rules: n, which grows with each change on this host, and a

@@ -116,6 +116,7 @@ func modeRows(h *rig.Host, b *rig.Block) []modeRow {
 		// What logging in needs, and what only looks like it.
 		{name: "login page", message: rig.Navigation("/login"), outcomes: aLoginPage},
 		{name: "login page with a query", message: rig.Navigation("/login?next=/../server/graphql"), outcomes: aLoginPage},
+		{name: "login page without Sec-Fetch-Mode", message: rig.OldNavigation("/login?next=/"), outcomes: aLoginPage},
 		{name: "asset", message: rig.Fetch("/assets/app.js", origin), outcomes: aLoginCall},
 		{name: "preferences", message: rig.Fetch("/server/api/public/get-prefs", origin), outcomes: aLoginCall},
 		{name: "login", message: post("/server/api/public/login"), outcomes: aLoginCall},
@@ -143,6 +144,7 @@ func modeRows(h *rig.Host, b *rig.Block) []modeRow {
 		// Certificates are renewed in every mode, and nothing rides on that.
 		{name: "ACME challenge", message: rig.ACME(), outcomes: everywhere(normal)},
 		{name: "ACME challenge by navigation", message: rig.Navigation(acme), outcomes: everywhere(normal)},
+		{name: "ACME challenge by navigation without Sec-Fetch-Mode", message: rig.OldNavigation(acme), outcomes: everywhere(normal)},
 		{name: "ACME challenge over HTTP/1.0", message: rig.HTTP10(rig.ACME()), outcomes: everywhere(normal)},
 		{name: "ACME challenge in absolute form", message: rig.Absolute(rig.ACME(), "https", rig.Hostname), outcomes: everywhere(normal)},
 		{name: "HEAD of the ACME challenge", message: method("HEAD", rig.ACME()), outcomes: everywhere(normal)},
