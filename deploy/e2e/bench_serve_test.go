@@ -29,6 +29,7 @@ func BenchmarkServing(b *testing.B) {
 	_, without, _ := strings.Cut(y.nginxConf(false), "    server {\n")
 	y.Nginx.Configure(b, with+"    keepalive_requests 1000000000;\n    server {\n"+without+fmt.Sprintf(
 		"    server { listen 127.0.0.1:%d; location / { return 200 ok; } }\n    server { listen 127.0.0.1:%d; return 302 %s/closed/; }\n", upstream, redirect, y.PageURL))
+	oneWorker(b, y.Nginx.Conf)
 	y.Nginx.Start(b)
 	// Behind both sites is the same application, so that each looks like a hole of the other.
 	y.CLI(b, "set", "offline", "--site", "closed", "--force").Want(b, 0)
@@ -74,6 +75,12 @@ const (
 )
 
 var navigation = strings.Replace(oldNavigation, "Accept-Encoding", secHeaders+"Accept-Encoding", 1)
+
+// oneWorker leaves the client a core of its own, so that what is compared is nginx's work and not who gets the processor.
+func oneWorker(b *testing.B, conf string) {
+	b.Helper()
+	edit(b, conf, "worker_processes 2;", "worker_processes 1;")
+}
 
 // rate is how many requests per second are answered on some connections, each with several requests under way: the
 // client is to cost little beside nginx.
