@@ -1,5 +1,6 @@
 // A browser with tabs in a time of its own, for the client's tests, and for those of the maintenance page's way back.
 import { readFileSync } from "node:fs";
+import { watchStatus } from "../conforma-status.js";
 
 const flush = () => new Promise(setImmediate);
 
@@ -178,3 +179,19 @@ export class World {
 }
 
 export { flush };
+
+// What the tests share: one site's addresses and statuses, the failures of a query, and a tab that watches.
+export const statusUrl = "https://maintenance.example.org/demo/status.json";
+export const every = 15000;
+export const page = "https://maintenance.example.org/demo/#from=" + encodeURIComponent("https://demo.example.org/applications/7?tab=2#part");
+export const offline = document1({ mode: "offline", seq: 2 });
+export const admin = document1({ mode: "admin", seq: 2 });
+
+export const networkError = new TypeError("Failed to fetch");
+export const apollo3 = { name: "ApolloError", networkError: { name: "ServerError", statusCode: 503 } };
+
+export const open = (world, options, tabOptions) => {
+  const tab = world.tab(tabOptions);
+  tab.watch = watchStatus({ statusUrl, window: tab.window, ...options });
+  return tab;
+};
