@@ -80,6 +80,7 @@ func modeRows(h *rig.Host, b *rig.Block) []modeRow {
 		{name: "navigation", message: rig.Navigation("/application/new"), outcomes: aPage},
 		{name: "navigation to the first page", message: rig.Navigation("/"), outcomes: aPage},
 		{name: "navigation without Sec-Fetch-Mode", message: rig.OldNavigation("/application/new?x=1"), outcomes: aPage},
+		{name: "navigation that accepts HTML and nothing else", message: rig.Message{Target: "/application/new", Header: []string{"Accept: text/html"}}, outcomes: aPage},
 		{name: "HEAD of a page", message: method("HEAD", rig.OldNavigation("/application/new")), outcomes: aPage},
 		{name: "navigation over HTTP/1.0", message: rig.HTTP10(rig.OldNavigation("/")), outcomes: aPage},
 		{name: "navigation over HTTP/2", message: rig.Navigation("/application/new"), outcomes: aPage, over: "HTTP/2"},
