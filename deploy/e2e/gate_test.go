@@ -103,3 +103,27 @@ func TestAdminModeTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestGateIsAskedWhateverTheServerHas: what an operator has for the application is not for the question to the gate.
+func TestGateIsAskedWhateverTheServerHas(t *testing.T) {
+	t.Parallel()
+	s := rig.NewSingle(t)
+	s.Server = "proxy_bind 127.0.0.1;\nlocation /server/ { client_max_body_size 1000M; proxy_pass http://" + rig.Loopback(s.App.Port) + "; }"
+	s.Install(t)
+	s.StartGate(t)
+	s.CLI(t, "set", "admin").Want(t, 0)
+	c, admin := s.Client(), "Authorization: Bearer "+rig.AdminToken(s.Blocks[0].Secret)
+	for _, size := range []int{1 << 10, 3 << 20} { // nginx takes a megabyte where nothing is said
+		if r := c.Do(t, rig.Program(rig.Upload(s.URL, size)).With(admin)); r.Status != 200 {
+			t.Errorf("an administrator's upload of %d bytes: %d", size, r.Status)
+		}
+	}
+	large := rig.Program(rig.Upload(s.URL, 3<<20)).With(admin)
+	large.Target = "/upload" // outside the location
+	if r := c.Do(t, large); r.Status != 413 {
+		t.Errorf("an upload that is too large for the application: %d", r.Status)
+	}
+	if r := c.Do(t, rig.Navigation(passTarget)); r.Status != 200 {
+		t.Errorf("the pass page: %d", r.Status)
+	}
+}
