@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -63,7 +64,30 @@ func listen(path string) (net.Listener, error) {
 	if err := os.Chmod(path, 0o666); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return l, nil
+	own, err := os.Lstat(path)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	return &listener{Listener: l, path: path, own: own}, nil
+}
+
+// listener removes its socket when it is closed, and no other: where somebody has removed it before, another gate may have put its own
+// in its place.
+type listener struct {
+	net.Listener
+	path string
+	own  fs.FileInfo
+	once sync.Once
+}
+
+func (l *listener) Close() error {
+	l.once.Do(func() {
+		if info, err := os.Lstat(l.path); err == nil && os.SameFile(info, l.own) {
+			_ = os.Remove(l.path) // one that is left is stale, and replaced
+		}
+	})
+	return l.Listener.Close()
 }
 
 // openDir opens the directory at path for reading, and makes it first where it is missing.

@@ -113,6 +113,33 @@ func TestTwoGates(t *testing.T) {
 	}
 }
 
+// One whose socket was removed leaves that of the gate that was started after it in its place.
+func TestGateWhoseSocketWasRemoved(t *testing.T) {
+	path := filepath.Join(shortDir(t), "gate.sock")
+	first, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the second one can't be reached: %v", err)
+	}
+	_ = conn.Close()
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Of gates that start at once, on a stale socket, one gets it, and it is the one that can be reached.
 func TestGatesThatStartAtOnce(t *testing.T) {
 	dir := shortDir(t)
