@@ -198,7 +198,7 @@ func CachedFile[T any](path string, read func(path string) (T, error), now func(
 			return e.value, nil
 		}
 		value, err := read(path)
-		if err == nil && now().Sub(info.ModTime()) >= settled {
+		if err == nil && now().Sub(changed(info)) >= settled {
 			last.Store(&entry{info, value})
 		}
 		return value, err
@@ -206,5 +206,10 @@ func CachedFile[T any](path string, read func(path string) (T, error), now func(
 }
 
 func sameFile(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode() && changed(a).Equal(changed(b))
+}
+
+// changed is when anything of the file last changed (ctime in inode(7)): tar and cp -p set the time of its content, nobody this one.
+func changed(info fs.FileInfo) time.Time {
+	return time.Unix(info.Sys().(*syscall.Stat_t).Ctim.Unix())
 }
