@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Serving is how nginx's configuration serves one site.
@@ -22,6 +23,8 @@ type Serving struct {
 	Listens []string
 	// Whole is set where requests come in or go out by sockets that can't be told from another site's, see Scope.
 	Whole bool
+	// ShutdownTimeout is after how long nginx ends what an old worker still has, see Config.
+	ShutdownTimeout time.Duration
 	// Unclear are passes of other servers that lead to a variable: where to, nobody can say.
 	Unclear []Place
 	// Holes are places that lead to the site's upstreams past its rules.
@@ -50,7 +53,7 @@ type Hole struct {
 // Serving finds out how the site of that name is served. file is the path of its rules; known are its target
 // and the upstreams that the operator's configuration of conforma-status names.
 func (c *Config) Serving(file string, known Target, upstreams []string) Serving {
-	var out Serving
+	out := Serving{ShutdownTimeout: c.ShutdownTimeout}
 	var own, others []*server
 	for _, s := range c.Servers {
 		i := slices.IndexFunc(s.Files, func(name string) bool { return sameFile(name, file) })

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // dump is what nginx -T prints for a main file and others, by name, in this order.
@@ -331,4 +332,15 @@ func FuzzReadConfig(f *testing.F) {
 		}
 		c.Serving(ours, known, []string{"127.0.0.1:8000"})
 	})
+}
+
+func TestServingSaysWhenNginxEndsOldWorkers(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": 0, "worker_shutdown_timeout 10s;": 10 * time.Second, "worker_shutdown_timeout 240;": 4 * time.Minute, "worker_shutdown_timeout 500ms;": 500 * time.Millisecond,
+		`worker_shutdown_timeout "1m 30s";`: 90 * time.Second, "worker_shutdown_timeout 0;": 0, "worker_shutdown_timeout 1d;": 0, "worker_shutdown_timeout;": 0,
+	} {
+		if got := serving(t, nil, "/etc/nginx/nginx.conf", text+" http { }").ShutdownTimeout; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
 }

@@ -105,9 +105,9 @@ func (s Sockets) Snapshot(comm string) (Before, error) {
 	if err != nil {
 		return Before{}, err
 	}
-	b := Before{processes: map[Process]bool{}}
+	b := Before{processes: map[Process]process{}}
 	for _, p := range there {
-		b.processes[p.Process] = true
+		b.processes[p.Process] = p
 	}
 	b.tick, err = s.now()
 	return b, err
@@ -231,5 +231,9 @@ func (b Before) since(ps processes, master int) uint64 {
 
 // old reports whether a worker is from before the reload that followed b, see since.
 func (b Before) old(w process, since uint64) bool {
-	return w.leaving || b.processes[w.Process] || w.Start <= since
+	_, was := b.processes[w.Process]
+	return w.leaving || was || w.Start <= since
 }
+
+// Leaving reports whether the worker was shutting down before the reload that followed b.
+func (b Before) Leaving(p Process) bool { return b.processes[p].leaving }

@@ -8,7 +8,7 @@ import (
 
 func TestOldWorkersAreToldFromNewOnes(t *testing.T) {
 	const master = 1000
-	b := Before{processes: map[Process]bool{{PID: 10, Start: 50}: true}, tick: 100}
+	b := Before{processes: map[Process]process{{PID: 10, Start: 50}: {}}, tick: 100}
 	worker := func(pid int, start uint64, more ...func(*process)) process {
 		p := process{Process: Process{PID: pid, Start: start}, parent: master}
 		for _, f := range more {

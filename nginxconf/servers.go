@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for encoding/json.
@@ -16,6 +17,8 @@ type Config struct {
 	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers, as "host:port" or
 	// "unix:/path".
 	Upstreams map[string][]string `json:"upstreams"`
+	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as long as they take.
+	ShutdownTimeout time.Duration `json:"shutdownTimeout"`
 }
 
 // streamPrefix keeps the names of stream {} from those of http {}, which are others.
@@ -76,6 +79,9 @@ func ReadConfig(dump []byte) (*Config, error) {
 func configOf(ds []*directive) *Config {
 	c := &Config{Upstreams: map[string][]string{}}
 	for _, d := range ds {
+		if d.name == "worker_shutdown_timeout" && len(d.args) == 1 {
+			c.ShutdownTimeout = readTime(d.args[0])
+		}
 		if d.name == "http" || d.name == "stream" {
 			o := outer{stream: d.name == "stream", values: map[string][]string{}}
 			for _, in := range d.block {
@@ -98,6 +104,19 @@ func configOf(ds []*directive) *Config {
 		}
 	}
 	return c
+}
+
+// readTime reads a time as nginx does (https://nginx.org/en/docs/syntax.html): seconds where there is no unit. It is 0 where there are days
+// or more in it: nothing here waits that long.
+func readTime(text string) time.Duration {
+	if strings.Trim(text, "0123456789") == "" {
+		text += "s"
+	}
+	d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
+	if err != nil {
+		return 0
+	}
+	return d
 }
 
 // outer is what of an http {} or stream {} holds for its servers.

@@ -31,7 +31,7 @@ type Process struct {
 
 // Before is which workers of nginx there were before a reload.
 type Before struct {
-	processes map[Process]bool
+	processes map[Process]process
 	tick      uint64
 	answered  map[int]bool // by process id
 }

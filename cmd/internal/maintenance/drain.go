@@ -55,6 +55,9 @@ func (r *run) drain(ctx context.Context, changes []*change, in intent) {
 	watched := map[*change]*seen{}
 	for _, c := range changes {
 		watched[c] = &seen{all: map[nginxconf.Connection]bool{}, cut: map[nginxconf.Connection]bool{}}
+		if r.shutdownIsOver(c) {
+			c.record.Cut++ // what was left was ended unseen
+		}
 	}
 	err := r.step(StepDrain, changes, func() error { return r.await(ctx, watched, changes, in.Drain) })
 	var rest []*change
@@ -70,6 +73,12 @@ func (r *run) drain(ctx context.Context, changes []*change, in intent) {
 		w := watched[c]
 		w.tally(c.receipt)
 		c.record.Cut += c.receipt.Cut
+		if timeout := c.serving.ShutdownTimeout; timeout > 0 {
+			c.record.Cut += len(w.left.Connections) // it is when we are gone
+			if c.record.Cut > 0 && (r.shutdownIsOver(c) || len(w.left.Connections) > 0) {
+				c.receipt.warn(fmt.Sprintf("nginx itself ends what its old workers still have after %v (worker_shutdown_timeout): only with a longer one is it waited for", timeout))
+			}
+		}
 		c.record.SafeSince = nil
 		if w.quiet >= quiet {
 			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
@@ -119,6 +128,7 @@ func (r *run) lookOnce(watched map[*change]*seen, changes []*change) (bool, erro
 		if err != nil {
 			return false, err
 		}
+		r.endedByNginx(c, w)
 		for _, conn := range left.Connections {
 			w.all[conn] = true
 		}
@@ -131,6 +141,24 @@ func (r *run) lookOnce(watched map[*change]*seen, changes []*change) (bool, erro
 		done = done && w.quiet >= quiet
 	}
 	return done, nil
+}
+
+// endedByNginx counts as cut what may have been ended by nginx itself, should it be gone at the look that has just been taken: its old
+// workers end what they have when worker_shutdown_timeout is over (https://nginx.org/en/docs/ngx_core_module.html), and how long
+// those have been at it that were leaving before is not known.
+func (r *run) endedByNginx(c *change, w *seen) {
+	over := r.shutdownIsOver(c)
+	for _, conn := range w.left.Connections {
+		if over || c.serving.ShutdownTimeout > 0 && r.before.Leaving(conn.Process) {
+			w.cut[conn] = true
+		}
+	}
+}
+
+// shutdownIsOver reports whether old workers may have ended what they had because of nginx's worker_shutdown_timeout.
+func (r *run) shutdownIsOver(c *change) bool {
+	timeout := c.serving.ShutdownTimeout
+	return timeout > 0 && r.Clock.Now().Sub(r.before.at) >= timeout
 }
 
 // await looks until nothing is left, for at most the given time.
