@@ -117,6 +117,7 @@ func TestOffer(t *testing.T) {
 		offered                              bool
 	}{
 		{"a script of the site", bearer, "", sameOriginGet, 401, true},
+		{"a script of the site over HTTP/3, of which nginx doesn't tell the host", bearer, "", "GET|https||||same-origin||https://demo/login", 401, true},
 		{"HEAD", bearer, "", strings.Replace(sameOriginGet, "GET", "HEAD", 1), 401, true},
 		{"over plain HTTP, where browsers say less", bearer, "", oldBrowserGet, 401, true},
 		{"with cookies of others", bearer, "a=1; conforma-status-north=x", sameOriginGet, 401, true},
@@ -148,6 +149,7 @@ func TestOffer(t *testing.T) {
 		{"a script of another origin", bearer, "", "GET|https||||cross-site|demo|", 204, false},
 		{"a script of another port", bearer, "", "GET|https||||same-site|demo|https://demo/", 204, false},
 		{"an old browser from elsewhere", bearer, "", "GET|http|||||demo:1|http://demo:10/", 204, false},
+		{"an old browser that doesn't tell the host", bearer, "", "GET|http||||||http:///", 204, false},
 		{"nothing said of the request", bearer, "", "", 204, false},
 		{"another's token", user, "", sameOriginGet, 401, false},
 		{"another's token beside a good cookie", user, cookie(20 * time.Minute), sameOriginGet, 401, false},

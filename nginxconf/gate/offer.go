@@ -55,15 +55,16 @@ func (r request) canFollow() bool {
 	default:
 		return false
 	}
-	if r.upgrade != "" || r.encoding != "" || r.host == "" {
+	if r.upgrade != "" || r.encoding != "" {
 		return false
 	}
 	if r.site != "" {
 		return r.site == "same-origin"
 	}
 	// Over plain HTTP browsers don't send Sec-Fetch-Site (Fetch Metadata, 2.5: only to trustworthy addresses). Over TLS only old ones
-	// don't, and of these Safari before 16.1 follows without the token: what is written would arrive as nobody's.
-	return (r.scheme == "http" || !r.writes()) && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
+	// don't, and of these Safari before 16.1 follows without the token: what is written would arrive as nobody's. (Over HTTP/3, which
+	// browsers that say nothing don't speak, many an nginx tells no host: https://github.com/nginx/nginx/issues/455.)
+	return r.host != "" && (r.scheme == "http" || !r.writes()) && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
 }
 
 // writes reports whether the request is one that has a body, or may have one.
