@@ -34,12 +34,13 @@ type app struct {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{ui: &ui{out: stdout, err: stderr, terminal: isTerminal(stderr)}, args: args}
+	a := &app{ui: &ui{out: stdout, err: stderr, terminal: isTerminal(stderr) && os.Getenv("TERM") != "dumb"}, args: args}
 	// A pipe that nobody reads, or a terminal that is closed, must not end a change halfway. Not ignored but caught, so that
 	// the commands we run get the default back.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 	a.ui.json = asksForJSON(args)
 	root := a.root()
+	strict(root)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -72,6 +73,37 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// strict has the commands that cobra brings refuse what they don't know: they show help instead, and that they succeeded.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return misused(fmt.Errorf(wordUnknownCommand, strings.Join(args, " ")), hintHelp)
+				}
+				return nil
+			}
+		case "completion":
+			c.Args, c.RunE = cobra.ArbitraryArgs, wantsMore
+		}
+	}
+}
+
+// wantsMore is what a command does that only holds others.
+func wantsMore(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return misused(fmt.Errorf(wordUnknownCommand, c.Name()+" "+args[0]), hintHelp)
+	}
+	var calls []string
+	for _, sub := range c.Commands() {
+		calls = append(calls, sub.CommandPath())
+	}
+	return misused(fmt.Errorf(wordWantsMore, c.Name()), fmt.Sprintf(hintUsage, strings.Join(calls, ", or ")))
+}
+
 // completeSites has the shell complete --site of every command by the sites of the configuration.
 func (a *app) completeSites(c *cobra.Command) {
 	if c.Flags().Lookup("site") != nil {
@@ -80,7 +112,7 @@ func (a *app) completeSites(c *cobra.Command) {
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp // whoever presses the tab key reads no errors
 			}
-			return strings.Split(siteNames(cfg), ", "), cobra.ShellCompDirectiveNoFileComp
+			return siteNames(cfg), cobra.ShellCompDirectiveNoFileComp
 		})
 	}
 	for _, sub := range c.Commands() {
@@ -98,14 +130,15 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings.
+// load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings. With an error
+// the configuration is nil, or what could be read of it.
 func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	c, faults, err := config.Load(a.configurationFile())
 	if err != nil {
-		return nil, unreadable(err)
+		return c, unreadable(err)
 	}
 	if stopping := faults.Of(stops...); len(stopping) > 0 {
-		return nil, fmt.Errorf("read the configuration: %w", stopping)
+		return c, unreadable(stopping)
 	}
 	for _, f := range faults {
 		a.ui.warn(f.String())
@@ -124,8 +157,26 @@ func (a *app) configurationFile() string {
 	return config.DefaultFile
 }
 
-// unreadable is the error of a configuration that can't be used at all.
-func unreadable(err error) error { return usage(fmt.Errorf("read the configuration: %w", err)) }
+// loadSites reads the configuration and picks the sites that a command is about. What is wrong with either is said in one run.
+func (a *app) loadSites(names []string, all bool, stops ...config.Scope) (*config.Config, []config.Site, error) {
+	c, err := a.load(stops...)
+	var faults config.Faults
+	if c != nil && errors.As(err, &faults) {
+		if unknown := unknownSites(c, names); len(unknown) > 0 {
+			err = usage(fmt.Errorf("read the configuration: %w", append(faults, unknown...)), knownSites(c))
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := sites(c, names, all)
+	return c, chosen, err
+}
+
+// unreadable is the error of a configuration that can't be used.
+func unreadable(err error) error {
+	return usage(fmt.Errorf("read the configuration: %w", err), fileHint(err))
+}
 
 // host wires up this machine.
 func (a *app) host(c *config.Config) (*maintenance.Host, error) {
@@ -162,32 +213,48 @@ func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
 		if len(c.Sites) == 1 {
 			return c.Sites, nil
 		}
-		return nil, misused(errors.New(wordWhichSite), fmt.Sprintf(hintSites, siteNames(c)))
+		return nil, misused(errors.New(wordWhichSite), knownSites(c))
+	}
+	if unknown := unknownSites(c, names); len(unknown) > 0 {
+		return nil, usage(fmt.Errorf("read --site: %w", unknown), knownSites(c))
 	}
 	var out []config.Site
-	var unknown config.Faults
 	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			continue
-		}
-		if s, ok := c.Site(name); ok {
+		if s, ok := c.Site(name); ok && !slices.Contains(names[:i], name) {
 			out = append(out, s)
-			continue
 		}
-		unknown = append(unknown, config.Fault{File: c.File, Line: c.Sites[0].Line, Key: "site.name", Problem: fmt.Sprintf(wordUnknownSite, name)})
-	}
-	if len(unknown) > 0 {
-		return nil, usage(fmt.Errorf("read --site: %w", unknown), fmt.Sprintf(hintSites, siteNames(c)))
 	}
 	return out, nil
 }
 
-func siteNames(c *config.Config) string {
-	var names []string
+// unknownSites returns a fault, at the first site, for each name that no site of the configuration has.
+func unknownSites(c *config.Config, names []string) config.Faults {
+	line := 1
+	if len(c.Sites) > 0 {
+		line = c.Sites[0].Line
+	}
+	var unknown config.Faults
+	for i, name := range names {
+		if _, ok := c.Site(name); !ok && !slices.Contains(names[:i], name) {
+			unknown = append(unknown, config.Fault{File: c.File, Line: line, Key: "site.name", Problem: fmt.Sprintf(wordUnknownSite, name)})
+		}
+	}
+	return unknown
+}
+
+func siteNames(c *config.Config) (names []string) {
 	for _, s := range c.Sites {
 		names = append(names, s.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
+}
+
+// knownSites is the hint that names the sites, "" where there is none.
+func knownSites(c *config.Config) string {
+	if len(c.Sites) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(hintSites, strings.Join(siteNames(c), ", "))
 }
 
 // asksForJSON reports whether the command line asks for JSON, also where it can't be understood otherwise.

@@ -21,15 +21,11 @@ func (a *app) extendCommand() *cobra.Command {
 			if err != nil {
 				return usage(fmt.Errorf("read the time: %w", err), hintWhen)
 			}
-			c, err := a.load()
+			c, chosen, err := a.loadSites(names, false)
 			if err != nil {
 				return err
 			}
-			req := maintenance.Request{ETA: &eta, WordsOnly: true}
-			if req.Sites, err = sites(c, names, false); err != nil {
-				return err
-			}
-			_, err = a.change(cmd.Context(), c, req)
+			_, err = a.change(cmd.Context(), c, maintenance.Request{Sites: chosen, ETA: &eta, WordsOnly: true})
 			if errors.Is(err, maintenance.ErrOnline) {
 				return failed(err, hintOnlineSaysNothing)
 			}

@@ -13,11 +13,7 @@ func (a *app) getCommand() *cobra.Command {
 		Use: "get", Short: helpGet, Long: helpGetLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.ui.json = asJSON
-			c, err := a.load()
-			if err != nil {
-				return err
-			}
-			chosen, err := sites(c, names, len(names) == 0)
+			c, chosen, err := a.loadSites(names, len(names) == 0)
 			if err != nil {
 				return err
 			}

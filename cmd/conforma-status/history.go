@@ -22,11 +22,8 @@ func (a *app) historyCommand() *cobra.Command {
 		Use: "history", Short: helpHistory, Long: helpHistoryLong, Args: arguments(cobra.NoArgs),
 		RunE: func(_ *cobra.Command, _ []string) error {
 			a.ui.json = asJSON
-			c, err := a.load()
+			c, _, err := a.loadSites(names, len(names) == 0)
 			if err != nil {
-				return err
-			}
-			if _, err := sites(c, names, len(names) == 0); err != nil {
 				return err
 			}
 			h, err := a.host(c)

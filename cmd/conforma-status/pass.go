@@ -46,15 +46,11 @@ func (a *app) passCommand() *cobra.Command {
 			if !revoke {
 				scopes = append(scopes, config.Tokens)
 			}
-			c, err := a.load(scopes...)
-			if err != nil {
-				return err
-			}
 			var names []string
 			if cmd.Flags().Changed("site") {
 				names = []string{name}
 			}
-			chosen, err := sites(c, names, false)
+			c, chosen, err := a.loadSites(names, false, scopes...)
 			if err != nil {
 				return err
 			}

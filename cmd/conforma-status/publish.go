@@ -62,11 +62,7 @@ func (a *app) publishCommand() *cobra.Command {
 		Use: "publish", Short: helpPublish, Long: helpPublishLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.ui.json = asJSON
-			c, err := a.load(config.Tokens, config.Pages)
-			if err != nil {
-				return err
-			}
-			chosen, err := sites(c, names, len(names) == 0)
+			c, chosen, err := a.loadSites(names, len(names) == 0, config.Tokens, config.Pages)
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ func (a *app) runCommand() *cobra.Command {
 	f := setFlags{drain: defaultDrain}
 	var modeName string
 	cmd := &cobra.Command{
-		Use: "run --mode MODE -- COMMAND...", Short: helpRun, Long: helpRunLong, Args: arguments(cobra.MinimumNArgs(1)),
+		Use: "run --mode MODE [flags] -- COMMAND...", Short: helpRun, Long: helpRunLong, Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runClosed(cmd.Context(), modeName, f, cmd.Flags().Changed, args)
 		},
@@ -72,11 +72,7 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 // openAfter opens the sites after a command that succeeded, if their applications answer and nobody else has closed them
 // meanwhile.
 func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.Receipt) error {
-	c, err := a.load()
-	if err != nil {
-		return err
-	}
-	chosen, err := sites(c, f.sites, f.all)
+	c, chosen, err := a.loadSites(f.sites, f.all)
 	if err != nil {
 		return err
 	}

@@ -13,15 +13,11 @@ import (
 
 func (a *app) secretCommand() *cobra.Command {
 	var names []string
-	cmd := &cobra.Command{Use: "secret", Short: helpSecret, Args: arguments(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	cmd := &cobra.Command{Use: "secret", Short: helpSecret, Args: cobra.ArbitraryArgs, RunE: wantsMore}
 	initialize := &cobra.Command{
 		Use: "init", Short: helpSecretInit, Long: helpSecretInitLong, Args: arguments(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			c, err := a.load(config.Tokens)
-			if err != nil {
-				return err
-			}
-			chosen, err := sites(c, names, false)
+			c, chosen, err := a.loadSites(names, false, config.Tokens)
 			if err != nil {
 				return err
 			}

@@ -70,13 +70,11 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(s
 	if mode == status.Admin {
 		stops = []config.Scope{config.Tokens, config.Pages}
 	}
-	c, err := a.load(stops...)
+	c, chosen, err := a.loadSites(f.sites, f.all, stops...)
 	if err != nil {
 		return nil, err
 	}
-	if req.Sites, err = sites(c, f.sites, f.all); err != nil {
-		return nil, err
-	}
+	req.Sites = chosen
 	if mode == status.Admin {
 		if err := a.readyForAdmin(ctx, c, req.Sites); err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,15 +10,7 @@ import (
 )
 
 func (a *app) storeCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "store", Short: helpStore, Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return misused(fmt.Errorf(wordUnknownCommand, "store "+args[0]), hintHelp)
-			}
-			return misused(errors.New(wordStoreWhat), fmt.Sprintf(hintUsage, "conforma-status store init"))
-		},
-	}
+	cmd := &cobra.Command{Use: "store", Short: helpStore, Args: cobra.ArbitraryArgs, RunE: wantsMore}
 	cmd.AddCommand(a.storeInitCommand())
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 const (
 	wordVersion           = "%s (commit %s, %s, %s/%s)"
 	wordUnknownCommand    = "there is no command %q"
+	wordWantsMore         = "%s alone does nothing"
 	wordUnknownSite       = "there is no site %q"
 	wordWhichSite         = "there are several sites: say which with --site, or --all"
 	wordSiteAndAll        = "--site and --all exclude each other"
@@ -122,7 +124,7 @@ func (u *ui) fail(err error) {
 	var c *coded
 	var hints []string
 	if errors.As(err, &c) {
-		hints = c.hints
+		hints = slices.DeleteFunc(slices.Clone(c.hints), func(hint string) bool { return hint == "" })
 	}
 	var faults config.Faults
 	if errors.As(err, &faults) {
@@ -218,6 +220,9 @@ func (u *ui) Draining(site string, left nginxconf.Left, after, atMost time.Durat
 	}
 	if n := len(left.Listening) + len(left.Unreadable); n > 0 && len(left.Connections) == 0 {
 		what = fmt.Sprintf("%d old workers", n)
+		if n == 1 {
+			what = "1 old worker"
+		}
 	}
 	u.live(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
 }
@@ -233,14 +238,14 @@ func (u *ui) SetAside(path string, why error) {
 }
 
 // live shows a line that takes the place of the one before it on a terminal; elsewhere one that says something
-// new stands below it.
+// new stands below it. It isn't wrapped (DECAWM, see console_codes(4)): what stood on a narrow terminal's further rows would stay.
 func (u *ui) live(line string) {
 	if line == u.last {
 		return
 	}
 	u.last = line
 	if u.terminal {
-		fmt.Fprintf(u.err, "\r\x1b[K  %s", line)
+		fmt.Fprintf(u.err, "\r\x1b[K\x1b[?7l  %s\x1b[?7h", line)
 		return
 	}
 	fmt.Fprintf(u.err, "  %s\n", line)

@@ -13,8 +13,6 @@ const (
 then get what is below the store's prefix and list nothing, and pages of any origin may read it. What others have put
 into the bucket's policy and CORS rules stays. A directory is made where there is none. It is safe to run again.`
 	helpStorePrivate = "let nobody in: a CDN reads the bucket by a right of its own"
-
-	wordStoreWhat = "say what to do with the store"
 )
 
 var preparedWords = map[store.Part][2]string{ // as it was, and changed

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,5 +47,13 @@ func TestOrdinaryUser(t *testing.T) {
 	}
 	if r := y.dialer(site).Do(t, rig.GraphQL(site.url())); r.Status != 503 {
 		t.Errorf("the site answers %d", r.Status)
+	}
+
+	// Who may not even read the configuration is told what would help.
+	if err := os.Chmod(y.Config, 0); err != nil {
+		t.Fatal(err)
+	}
+	if r := y.asNobody(t, "set", "online").Want(t, 2); !strings.Contains(r.Stderr, "permission denied\nhint: run it as root (sudo)") {
+		t.Errorf("it says %s", r.Stderr)
 	}
 }

@@ -159,7 +159,8 @@ var ErrNoFile = errors.New("there is no configuration")
 
 // Load reads the configuration at path. The faults are those that leave the rest of the configuration
 // usable (scopes Tokens and Pages): the caller decides whether what it is about to do depends on them.
-// The error is ErrNoFile, an error of reading the file, or Faults with at least one of scope Core.
+// The error is ErrNoFile, an error of reading the file, or Faults with at least one of scope Core; the configuration is nil
+// then, or with Faults what could be read of it, which is good for nothing but naming further ones.
 func Load(path string) (*Config, Faults, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -170,7 +171,7 @@ func Load(path string) (*Config, Faults, error) {
 	}
 	c, faults := Parse(path, data)
 	if len(faults.Of(Core)) > 0 {
-		return nil, nil, faults
+		return c, nil, faults
 	}
 	return c, faults, nil
 }

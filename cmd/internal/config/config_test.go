@@ -254,10 +254,10 @@ func TestLoad(t *testing.T) {
 		t.Errorf("its faults: %v", faults)
 	}
 
-	// What stops every command comes with what would stop some.
+	// What stops every command comes with what would stop some, and with the names that were read.
 	c, faults, err = Load(file("core.toml", "content = \"x\"\nzzz = 1\n"+weak))
 	var all Faults
-	if c != nil || faults != nil || !errors.As(err, &all) || len(all) != 4 || len(all.Of(Core)) != 1 {
+	if c == nil || len(c.Sites) != 1 || c.Sites[0].Name != "demo" || faults != nil || !errors.As(err, &all) || len(all) != 4 || len(all.Of(Core)) != 1 {
 		t.Errorf("a file with a fault of every kind: %v, %v, %v", c, faults, err)
 	}
 	text := fmt.Sprintf("%[1]s:1: content: is not an absolute path\n%[1]s:2: zzz: unknown key\n"+
