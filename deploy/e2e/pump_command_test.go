@@ -98,11 +98,12 @@ func (y *yard) asNobody(tb testing.TB, args ...string) rig.Result {
 	return c.end()
 }
 
-// onTerminal runs conforma-status on a terminal and returns all that it writes there, with its exit code.
-func (y *yard) onTerminal(tb testing.TB, args ...string) (string, int) {
+// onTerminal runs conforma-status on a terminal of the kind (as in TERM) and returns all that it writes there, with its exit code.
+func (y *yard) onTerminal(tb testing.TB, kind string, args ...string) (string, int) {
 	tb.Helper()
 	master, slave := openTerminal(tb)
 	c := y.command(tb, args...)
+	c.cmd.Env = append(c.cmd.Env, "TERM="+kind)
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = slave, slave, slave
 	if err := c.cmd.Start(); err != nil {
 		tb.Fatal(err)

@@ -217,17 +217,23 @@ func TestDrainingIsShown(t *testing.T) {
 		}
 	})
 	t.Run("in one line on a terminal", func(t *testing.T) {
-		text, code := y.onTerminal(t, "set", "offline", "--no-cut", "--drain", "1100ms")
+		text, code := y.onTerminal(t, "xterm", "set", "offline", "--no-cut", "--drain", "1100ms")
 		if code != 4 {
 			t.Errorf("exit code %d", code)
 		}
-		for _, live := range []string{"\r\x1b[K  draining: 2 connections, 0 s of 1 s", "\r\x1b[K  draining: 2 connections, 1 s of 1 s\r\x1b[K  wait for what was let in"} {
+		for _, live := range []string{"\r\x1b[K\x1b[?7l  draining: 2 connections, 0 s of 1 s\x1b[?7h", "  draining: 2 connections, 1 s of 1 s\x1b[?7h\r\x1b[K  wait for what was let in"} {
 			if !strings.Contains(text, live) {
 				t.Errorf("no %q in %q", live, text)
 			}
 		}
 		if strings.Contains(text, "\n  draining") {
 			t.Errorf("the live line scrolls: %q", text)
+		}
+	})
+	t.Run("in lines on a terminal that knows no more", func(t *testing.T) {
+		text, _ := y.onTerminal(t, "dumb", "set", "offline", "--no-cut", "--drain", "100ms")
+		if !strings.Contains(text, "\n  draining: 2 connections") || strings.Contains(text, "\x1b") {
+			t.Errorf("it shows %q", text)
 		}
 	})
 }

@@ -204,7 +204,7 @@ func (e *examination) processes(listens []string) {
 	case len(left.Foreign) > 0:
 		e.warn(NginxProcesses, fmt.Sprintf("a second nginx listens for the site too (its worker is process %d): an upgrade of its program that was not finished", left.Foreign[0].PID), "finish it (kill -QUIT the old master) before the next window: what it has let in is not called gone")
 	default:
-		e.ok(NginxProcesses, fmt.Sprintf("the %d workers that listen for the site are those of nginx.pid_file, and can be looked at", len(left.Listening)))
+		e.ok(NginxProcesses, fmt.Sprintf("all that listen for the site (%d) are workers of nginx.pid_file, and can be looked at", len(left.Listening)))
 	}
 }
 
