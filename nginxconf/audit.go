@@ -242,7 +242,7 @@ func (s *server) targets(known Target) []Target {
 	hosts := s.hosts(strings.ToLower(u.Hostname()))
 	var out []Target
 	for _, l := range s.Listens {
-		if l.Proxy || l.Unseen || l.TLS && s.WantsCertificate {
+		if l.Unseen || l.TLS && s.WantsCertificate {
 			continue // we can't ask there
 		}
 		for _, host := range hosts {

@@ -54,6 +54,7 @@ server {
 	want := []Target{
 		{"demo", "127.0.0.1:50000", "https://demo.example.org:50000"}, {"demo", "127.0.0.1:50000", "https://www.example.org:50000"},
 		{"demo", "[::]:50000", "https://demo.example.org:50000"}, {"demo", "[::]:50000", "https://www.example.org:50000"},
+		{"demo", "127.0.0.1:81", "http://demo.example.org:81"}, {"demo", "127.0.0.1:81", "http://www.example.org:81"},
 	}
 	if !reflect.DeepEqual(got.Targets, want) {
 		t.Errorf("asks at %q, want %q", got.Targets, want)

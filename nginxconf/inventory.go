@@ -49,7 +49,7 @@ func ReadInventory(dump []byte) (Inventory, error) {
 		}
 	}
 	for _, s := range c.Servers {
-		i := slices.IndexFunc(s.Listens, func(l listen) bool { return !l.Unseen && !l.Proxy })
+		i := slices.IndexFunc(s.Listens, func(l listen) bool { return !l.Unseen })
 		if len(s.Passes) == 0 || i < 0 {
 			continue
 		}

@@ -101,20 +101,34 @@ type reply struct {
 	body   []byte
 }
 
+// way is how a question is put.
+type way struct {
+	scheme string
+	proxy  bool // behind a header of the PROXY protocol
+}
+
+// unknownProxy says that whoever connects has nothing to say of where it comes from: nginx takes it to come from this machine, as it does
+// (https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt, 2.1).
+const unknownProxy = "PROXY UNKNOWN\r\n"
+
 // ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't
-// accept the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without.
+// accept the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without. Where the connection is
+// just ended, nginx may be waiting for the PROXY protocol.
 func ask(ctx context.Context, t Target, path string, header http.Header, check func(*reply) error) (*reply, error) {
 	u, err := url.Parse(t.URL)
 	if err != nil {
 		return nil, err
 	}
-	schemes := []string{"http", "https"}
+	ways := []way{{"http", false}, {"https", false}, {"http", true}, {"https", true}}
 	if u.Scheme == "https" {
-		schemes = []string{"https", "http"}
+		ways = []way{{"https", false}, {"http", false}, {"https", true}, {"http", true}}
 	}
 	var first error
-	for _, scheme := range schemes {
-		resp, err := askOnce(ctx, t.Addr, scheme, u, path, header)
+	for _, w := range ways {
+		if w.proxy && !errors.Is(first, io.EOF) && !errors.Is(first, syscall.ECONNRESET) {
+			break
+		}
+		resp, err := askOnce(ctx, t.Addr, w, u, path, header)
 		if err == nil {
 			err = check(resp)
 		}
@@ -129,13 +143,21 @@ func ask(ctx context.Context, t Target, path string, header http.Header, check f
 	return nil, first
 }
 
-func askOnce(ctx context.Context, addr, scheme string, u *url.URL, path string, header http.Header) (*reply, error) {
+func askOnce(ctx context.Context, addr string, w way, u *url.URL, path string, header http.Header) (*reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	client := http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "tcp", dialable(addr))
+				conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", dialable(addr))
+				if err != nil || !w.proxy {
+					return conn, err
+				}
+				if _, err := io.WriteString(conn, unknownProxy); err != nil {
+					conn.Close()
+					return nil, err
+				}
+				return conn, nil
 			},
 			// The question stays on this machine, and the answer is no secret.
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, ServerName: u.Hostname()},
@@ -143,7 +165,7 @@ func askOnce(ctx context.Context, addr, scheme string, u *url.URL, path string, 
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+u.Host+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.scheme+"://"+u.Host+path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ const (
 // open site doesn't pay for it.
 const (
 	knockLine    = "set $conforma_knock \"\";\n"
-	knockingLine = "set $conforma_knock \"$http_x_conforma_door|$remote_addr|$server_addr|$http_x_forwarded_for$http_x_real_ip$http_forwarded\"; "
+	knockingLine = "set $conforma_knock \"$http_x_conforma_door|$remote_addr|$server_addr|$http_x_forwarded_for$http_x_real_ip$http_forwarded$proxy_protocol_addr\"; "
 	doorLines    = "if ($conforma_knock ~ \"^%s[|](127[.][0-9.]+[|][^|]*|::1[|][^|]*|([^|]+)[|]\\2)[|]$\") { set $conforma_shut \"\"; set $conforma_gate pass; }\n"
 )
 

@@ -39,9 +39,8 @@ type server struct {
 }
 
 type listen struct {
-	Addr  string // host:port
-	TLS   bool
-	Proxy bool // wants the PROXY protocol, which the probe doesn't speak
+	Addr string // host:port
+	TLS  bool
 	// Unseen is set where clients come by other sockets than TCP's, which can't be told from another site's.
 	Unseen bool
 }
@@ -344,7 +343,7 @@ func readListen(args []string) []listen {
 	if strings.HasPrefix(args[0], "unix:") {
 		return []listen{{Addr: args[0], Unseen: true}}
 	}
-	l := listen{Addr: args[0], Unseen: slices.Contains(args[1:], "quic"), Proxy: slices.Contains(args[1:], "proxy_protocol"), TLS: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
+	l := listen{Addr: args[0], Unseen: slices.Contains(args[1:], "quic"), TLS: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
 	switch _, _, err := net.SplitHostPort(l.Addr); {
 	case err == nil:
 	case strings.Trim(l.Addr, "0123456789-") == "":
