@@ -130,6 +130,7 @@ proxy_cache_path {REMEMBER_IN} keys_zone=conforma_status:1m max_size=16m inactiv
 func HTTP(gateSocket, remember string) ([]byte, error) {
 	var v values
 	v.quoted("SOCKET", "unix:"+gateSocket)
+	v.plain("COOKIES", gate.CookieName(""))
 	lines := ""
 	if remember != "" {
 		lines = rememberHTTP
@@ -204,7 +205,6 @@ func (s Site) values(mode status.Mode) *values {
 	v.plain("NAME", s.Name)
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
-	v.plain("COOKIE", gate.CookieName(s.Name))
 	switch {
 	case mode == status.Offline:
 		v.plain("NAVIGATION", navigationLines(nil, ""))

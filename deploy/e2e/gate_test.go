@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/base64"
 	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +126,38 @@ func TestGateIsAskedWhateverTheServerHas(t *testing.T) {
 	}
 	if r := c.Do(t, rig.Navigation(passTarget)); r.Status != 200 {
 		t.Errorf("the pass page: %d", r.Status)
+	}
+}
+
+// TestRewriteLogTellsNoSecrets: an operator who is after a rewrite rule has nginx log what is held against each pattern.
+func TestRewriteLogTellsNoSecrets(t *testing.T) {
+	t.Parallel()
+	s := rig.NewSingle(t)
+	s.CLI(t, "render").Want(t, 0)
+	s.WriteNginx(t)
+	edit(t, filepath.Join(s.Nginx.Dir, "nginx.conf"), "    access_log off;\n", "    access_log off;\n    rewrite_log on;\n")
+	s.Nginx.Start(t)
+	s.StartGate(t)
+	s.CLI(t, "set", "admin").Want(t, 0)
+	c, token := s.Client(), rig.AdminToken(s.Blocks[0].Secret)
+	offer := c.Do(t, rig.Program(rig.Fetch("/server/api/user-info", s.URL)).With("Authorization: Bearer "+token, "Referer: "+s.URL+"/login"))
+	cookie, _, _ := strings.Cut(offer.Header.Get("Set-Cookie"), ";")
+	if offer.Status != 307 || cookie == "" {
+		t.Fatalf("no cookie: %d %v", offer.Status, offer.Header)
+	}
+	for _, m := range []rig.Message{rig.OldNavigation("/application/1"), rig.Navigation("/application/1"), rig.GraphQL(s.URL).With("Authorization: Bearer " + token)} {
+		if r := c.Do(t, m.With("Cookie: "+cookie)); r.Status != 200 {
+			t.Errorf("%s %s: %d", m.Method, m.Target, r.Status)
+		}
+	}
+	log := s.Nginx.ErrorLog(t)
+	if !strings.Contains(log, `matches "GET /application/1"`) && !strings.Contains(log, `does not match "GET /application/1"`) {
+		t.Error("nginx doesn't log what is held against a pattern")
+	}
+	_, value, _ := strings.Cut(cookie, "=")
+	for _, secret := range []string{token, value} {
+		if strings.Contains(log, secret) {
+			t.Errorf("nginx logged a token or cookie:\n%s", lineWith(log, secret))
+		}
 	}
 }
