@@ -68,8 +68,13 @@ func (a *app) gate(ctx context.Context) error {
 	log.Info(wordGateListens, "socket", c.Gate.Socket, "sites", len(sources))
 	notify(daemon.SdNotifyReady)
 	go watchdog(ctx, c.Gate.Socket)
-	context.AfterFunc(ctx, func() { notify(daemon.SdNotifyStopping) })
-	return gate.Serve(ctx, l, gate.Count(gate.NewHandler(sources, time.Now, log), names))
+	told := make(chan struct{})
+	context.AfterFunc(ctx, func() { defer close(told); notify(daemon.SdNotifyStopping) })
+	err = gate.Serve(ctx, l, gate.Count(gate.NewHandler(sources, time.Now, log), names))
+	if ctx.Err() != nil {
+		<-told // it may be done sooner than systemd knows of it
+	}
+	return err
 }
 
 // gateListener is the socket that systemd has opened for the gate, or else one of its own.
