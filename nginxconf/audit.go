@@ -23,6 +23,8 @@ type Serving struct {
 	Listens []string
 	// Whole is set where requests come in or go out by sockets that can't be told from another site's, see Scope.
 	Whole bool
+	// Hidden is set where they come in and go out by such sockets: not even whether the application is at work on one can be seen then.
+	Hidden bool
 	// ShutdownTimeout is after how long nginx ends what an old worker still has, see Config.
 	ShutdownTimeout time.Duration
 	// Unclear are passes of other servers that lead to a variable: where to, nobody can say.
@@ -55,6 +57,7 @@ type Hole struct {
 func (c *Config) Serving(file string, known Target, upstreams []string) Serving {
 	out := Serving{ShutdownTimeout: c.ShutdownTimeout}
 	var own, others []*server
+	unseenIn, unseenOut := false, false
 	for _, s := range c.Servers {
 		i := slices.IndexFunc(s.Files, func(name string) bool { return sameFile(name, file) })
 		if i < 0 {
@@ -75,7 +78,7 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		out.Ungated = append(out.Ungated, s.Ungated...)
 		for _, l := range s.Listens {
 			if l.Unseen {
-				out.Whole = true
+				unseenIn = true
 			} else {
 				out.Listens = append(out.Listens, l.Addr)
 			}
@@ -86,7 +89,7 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 	lead := func(to string) {
 		ends[machine.canonical(to)] = true
 		if strings.HasPrefix(to, "unix:") {
-			out.Whole = true
+			unseenOut = true
 		} else if !slices.Contains(out.Upstreams, to) {
 			out.Upstreams = append(out.Upstreams, to)
 		}
@@ -102,12 +105,13 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		}
 		for _, p := range s.Passes {
 			// Where to, only the operator can say; where they don't, nobody knows which of the workers' sockets are the site's.
-			out.Whole = out.Whole || strings.Contains(p.To, "$") && len(upstreams) == 0
+			unseenOut = unseenOut || strings.Contains(p.To, "$") && len(upstreams) == 0
 			for _, end := range c.ends(p.To) {
 				lead(end)
 			}
 		}
 	}
+	out.Whole, out.Hidden = unseenIn || unseenOut, unseenIn && unseenOut
 	slices.Sort(out.Upstreams)
 	for _, s := range others {
 		for _, p := range s.Passes {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,6 +134,39 @@ func TestClientsOfAUnixSocketAreWaitedFor(t *testing.T) {
 	if s.App.Count() != before {
 		t.Error("an upload over the unix socket reached the application")
 	}
+}
+
+// TestNothingIsSeenOfUnixSocketsOnBothSides has a request that came by one unix socket and went to the application by another: when the worker
+// that holds it is ended, nobody knows what the application makes of it.
+func TestNothingIsSeenOfUnixSocketsOnBothSides(t *testing.T) {
+	t.Parallel()
+	s := rig.NewSingle(t)
+	in, out := filepath.Join(s.Nginx.Dir, "site.sock"), filepath.Join(s.Nginx.Dir, "app.sock")
+	app, err := net.Listen("unix", out) // it takes a request and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	if err := os.Chmod(out, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	s.EditConfig(t, `upstreams = ["`+rig.Loopback(s.App.Port)+`"]`, `upstreams = ["unix:`+out+`"]`)
+	s.Server = "listen unix:" + in + ";"
+	s.CLI(t, "render").Want(t, 0)
+	s.WriteNginx(t)
+	edit(t, s.Nginx.Conf, "proxy_pass http://"+rig.Loopback(s.App.Port)+";", "proxy_pass http://unix:"+out+":;")
+	s.Nginx.Start(t)
+	s.CLI(t, "set", "offline").Want(t, 0) // nothing is there
+	s.CLI(t, "set", "online").Want(t, 0)
+	conn := rig.DialUnix(t, in)
+	defer conn.Close()
+	if _, err := conn.Write([]byte("POST /server/graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	says(t, s.CLI(t, "set", "offline", "--drain", "300ms").Want(t, 4), "NOT SAFE to take a snapshot: something was cut")
 }
 
 func TestAHoleThatWasAddedSince(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,6 +90,12 @@ func (r *run) drain(ctx context.Context, changes []*change, in intent) {
 	}
 }
 
+// ended counts the end of an old worker whose requests can't be seen as a connection that was cut.
+func (w *seen) ended(p nginxconf.Process) {
+	unseen := nginxconf.Connection{Process: p}
+	w.all[unseen], w.cut[unseen] = true, true
+}
+
 // tally counts: what was seen and is gone has drained, unless it was cut.
 func (w *seen) tally(receipt *Receipt) {
 	left := map[nginxconf.Connection]bool{}
@@ -128,7 +135,7 @@ func (r *run) lookOnce(watched map[*change]*seen, changes []*change) (bool, erro
 		if err != nil {
 			return false, err
 		}
-		r.endedByNginx(c, w)
+		r.endedByNginx(c, w, left)
 		for _, conn := range left.Connections {
 			w.all[conn] = true
 		}
@@ -146,11 +153,16 @@ func (r *run) lookOnce(watched map[*change]*seen, changes []*change) (bool, erro
 // endedByNginx counts as cut what may have been ended by nginx itself, should it be gone at the look that has just been taken: its old
 // workers end what they have when worker_shutdown_timeout is over (https://nginx.org/en/docs/ngx_core_module.html), and how long
 // those have been at it that were leaving before is not known.
-func (r *run) endedByNginx(c *change, w *seen) {
+func (r *run) endedByNginx(c *change, w *seen, left nginxconf.Left) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range w.left.Connections {
 		if over || c.serving.ShutdownTimeout > 0 && r.before.Leaving(conn.Process) {
 			w.cut[conn] = true
+		}
+	}
+	for _, p := range w.left.Listening {
+		if over && c.serving.Hidden && !slices.Contains(left.Listening, p) {
+			w.ended(p)
 		}
 	}
 }
@@ -189,6 +201,11 @@ func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*cha
 		for _, c := range changes {
 			w := watched[c]
 			doomed := append([]nginxconf.Process{}, w.left.Listening...)
+			if c.serving.Hidden {
+				for _, p := range w.left.Listening {
+					w.ended(p)
+				}
+			}
 			for _, conn := range w.left.Connections {
 				w.cut[conn] = true
 				err := r.Sockets.Destroy(conn)
