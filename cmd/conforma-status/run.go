@@ -54,6 +54,9 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 	if err != nil && !(errors.As(err, &set) && set.code == exitUnpublished) {
 		return err
 	}
+	if ctx.Err() != nil { // there was no command yet to hand the signal on to
+		return failed(fmt.Errorf(wordNotStarted, argv[0]), fmt.Sprintf(hintStaysClosed, mode))
+	}
 	for _, r := range closed {
 		if r.Previous.Closed() {
 			a.ui.warn(fmt.Sprintf(wordWasClosed, r.Site, r.Previous))

@@ -38,6 +38,7 @@ const (
 	wordNothingToGuard    = "%s: no site has a [site.jwt]: there is nothing to guard"
 	wordRunMode           = "run needs --mode offline or --mode admin"
 	wordWasClosed         = "%s was %s already: it opens when the command has succeeded, whoever closed it"
+	wordNotStarted        = "run %s: interrupted before it was started"
 	wordCommandFailed     = "%s ended with exit code %d: the site stays %s"
 	wordOpenedUnanswered  = "%s is open, but its application does not answer"
 	wordGateListens       = "the gate answers"

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,6 +145,31 @@ func TestRunPassesSignals(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d\n%q\n%s", c.signal, res.Code, c.code, res.Stdout, res.Stderr)
 		}
 		agreed(t, h, c.ends)
+	}
+}
+
+// TestRunIsInterruptedBeforeItsCommand: what is stopped while the site is only just being closed starts nothing.
+func TestRunIsInterruptedBeforeItsCommand(t *testing.T) {
+	t.Parallel()
+	h := newSingle(t)
+	mute, err := net.Listen("tcp", rig.Loopback(rig.Port(t))) // a store that never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	h.CLI(t, "set", "offline").Want(t, 0)
+	h.Configure(t, rig.Settings{Store: "s3://bucket", S3: fmt.Sprintf("endpoint = \"http://%s\"\npath_style = true\n", mute.Addr())})
+	mark := filepath.Join(h.Nginx.Dir, "started")
+	r := h.Start(t, rig.Call{Args: []string{"run", "--mode", "admin", "--", "touch", mark}, Env: []string{"AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}})
+	conn, err := mute.Accept() // the site is in admin mode, which is to be told
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r.Signal(syscall.SIGINT)
+	says(t, r.Wait(t).Want(t, 1), "run touch: interrupted before it was started", "hint: the site stays admin")
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("the command was started")
 	}
 }
 
