@@ -188,8 +188,16 @@ func TestLock(t *testing.T) {
 	if w.effective() != status.Online || len(w.docs) != 0 {
 		t.Error("something was done without the lock")
 	}
+	// One who has only just got it has yet to write who they are.
+	w.heard.waiting = nil
+	if err := os.WriteFile(filepath.Join(w.Config.StateDir, "lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w.sleeps = unlock
 	w.set(t, status.Offline)
+	if len(w.heard.waiting) != 0 {
+		t.Errorf("told to wait for %+v", w.heard.waiting)
+	}
 	w.agrees(t, status.Offline)
 }
 

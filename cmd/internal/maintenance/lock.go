@@ -49,7 +49,7 @@ func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
 			break
 		}
 		holder := readHolder(path)
-		if !told {
+		if !told && holder.PID != 0 { // who has only just got it has yet to write who they are
 			h.Progress.Waiting(holder)
 			told = true
 		}
