@@ -38,6 +38,9 @@ func TestReconcileMends(t *testing.T) {
 					args := h.Nginx.Args("-s", "reload")
 					return exec.Command(args[0], args[1:]...).Run()
 				}, "edited by hand"},
+				{"http.conf edited by hand", func() error {
+					return write(filepath.Join(h.ConfDir, "http.conf"), "map $uri $nothing { default 0; }\n")
+				}, "http.conf is not that of this configuration"},
 				{"rules replaced by hand", func() error { return write(h.SiteFile(rig.SingleSite), "# nothing\n") }, "is not a file of conforma-status"},
 				{"rules lost", func() error { return os.Remove(h.SiteFile(rig.SingleSite)) }, "there are no rules"},
 				{"the closed file lost, or there", func() error {

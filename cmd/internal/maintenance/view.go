@@ -157,6 +157,11 @@ func (h *Host) compareDisk(s config.Site, r Record, known bool, f facts, drift f
 			drift("the rules on disk are not those of this configuration: edited by hand, or the configuration changed since")
 		}
 	}
+	file := nginxconf.HTTPFile(h.Config.Nginx.ConfDir)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
+	if disk, _ := os.ReadFile(file); err != nil || !bytes.Equal(http, disk) {
+		drift("%s is not that of this configuration: edited by hand, or the configuration changed since", file)
+	}
 	if closed := r.Document.Mode == status.Offline; closed != f.shut {
 		if closed {
 			drift("the closed file is missing")
