@@ -78,8 +78,8 @@ func (a *app) passCommand() *cobra.Command {
 
 // pass makes a pass and prints its link.
 func (a *app) pass(cmd *cobra.Command, h *maintenance.Host, s config.Site, lasts time.Duration) error {
-	if s.JWT == nil {
-		return usage(fmt.Errorf("%s:%d: site %s has no [site.jwt]", h.Config.File, s.Line, s.Name), hintNoJWT)
+	if err := withoutJWT(h.Config, []config.Site{s}); err != nil {
+		return err
 	}
 	secrets, err := secretSource(s)()
 	if err != nil {

@@ -21,10 +21,10 @@ func (a *app) secretCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := withoutJWT(c, chosen); err != nil {
+				return err
+			}
 			for _, s := range chosen {
-				if s.JWT == nil {
-					return usage(fmt.Errorf("%s:%d: site %s has no [site.jwt]", c.File, s.Line, s.Name), hintNoJWT)
-				}
 				path := s.JWT.SecretEnvFile
 				if path == "" {
 					path = s.JWT.SecretFile

@@ -206,9 +206,9 @@ func (a *app) stateError(err error) error {
 	case fileHint(err) != "":
 		return failed(err, fileHint(err))
 	case errors.Is(err, maintenance.ErrHoles):
-		return failed(err, hintHoles)
+		return failed(fmt.Errorf("change the mode: %w", err), hintHoles)
 	case errors.Is(err, maintenance.ErrWaits):
-		return &coded{exitUnsafe, err, []string{hintWaits}}
+		return &coded{exitUnsafe, fmt.Errorf("finish the interrupted change: %w", err), []string{hintWaits}}
 	case errors.Is(err, maintenance.ErrClaimed):
 		return failed(err, hintClaimed)
 	case errors.Is(err, maintenance.ErrInterrupted):
@@ -222,10 +222,10 @@ func (a *app) stateError(err error) error {
 // readyForAdmin finds out whether administrators could get in at all: it is an error where nobody could be told from
 // anybody, and a warning where the gate merely doesn't answer at the moment.
 func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []config.Site) error {
+	if err := withoutJWT(c, sites); err != nil {
+		return err
+	}
 	for _, s := range sites {
-		if s.JWT == nil {
-			return usage(fmt.Errorf("%s:%d: site %s has no [site.jwt]", c.File, s.Line, s.Name), hintNoJWT)
-		}
 		if _, err := secretSource(s)(); err != nil {
 			return usage(fmt.Errorf("read the secret of %s: %w", s.Name, err), gate.Hint(err))
 		}
@@ -240,6 +240,20 @@ func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []confi
 		a.ui.warn(fmt.Sprintf(wordNoGate, c.Gate.Socket))
 	}
 	return nil
+}
+
+// withoutJWT is the error that names each of the sites that has no [site.jwt], nil where all have one.
+func withoutJWT(c *config.Config, sites []config.Site) error {
+	var faults config.Faults
+	for _, s := range sites {
+		if s.JWT == nil {
+			faults = append(faults, config.Fault{File: c.File, Line: s.Line, Key: "site.jwt", Problem: fmt.Sprintf(wordNoJWT, s.Name)})
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return usage(fmt.Errorf("read the configuration: %w", faults), hintNoJWT)
 }
 
 // gateTimeout bounds the question whether a gate is there.

@@ -14,8 +14,8 @@ with nginx -t; where that fails, everything is left as it was. nginx is not relo
 	helpInitWrite    = "put the configuration and the include lines in place"
 	helpInitEnvFiles = "where Conforma's env files are"
 
-	wordInitNoSites = "nginx serves nothing here that it hands on to an application"
-	wordInitThere   = "there is a configuration at %s already"
+	wordInitNoSites = "read nginx's configuration: nginx serves nothing here that it hands on to an application"
+	wordInitThere   = "write the configuration: there is a configuration at %s already"
 
 	hintInitNginx   = "nginx -T has to print its configuration: mend what it says, or run it as root (sudo)"
 	hintInitNoSites = "put the application behind nginx first (proxy_pass), then repeat this command"

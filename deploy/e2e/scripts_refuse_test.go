@@ -21,7 +21,7 @@ import (
 // The commands of the scripts about what conforma-status doesn't do:
 //
 //	refuses CODE PATTERN ARG...     runs conforma-status, which has to exit with exactly this code and print on standard
-//	                                error a line "conforma-status: …" that matches the pattern, and a hint; on standard
+//	                                error a line "conforma-status: doing what: why" that matches the pattern, and a hint; on standard
 //	                                output one document with --json, and nothing without it where the code is 2.
 //	                                Nothing secret is printed. What nginx serves, its configuration, what it reads at
 //	                                each request and the store have to be as they were.
@@ -39,6 +39,9 @@ func scriptRefuses(ts *testscript.TestScript, neg bool, args []string) {
 	line := regexp.MustCompile(`(?m)^conforma-status: (.|\n)*` + args[1])
 	if !line.MatchString(stderr) {
 		ts.Fatalf("standard error has nothing like %s:\n%s", line, stderr)
+	}
+	if !regexp.MustCompile(`(?m)^conforma-status: [a-z][^:]*: .`).MatchString(stderr) {
+		ts.Fatalf("standard error doesn't say doing what:\n%s", stderr)
 	}
 	h, err := readHandbook()
 	ts.Check(err)

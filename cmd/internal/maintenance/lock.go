@@ -54,7 +54,7 @@ func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
 			told = true
 		}
 		if !h.Clock.Now().Before(deadline) {
-			return nil, fmt.Errorf("%w: %s (process %d) since %s", ErrBusy, holder.Command, holder.PID, holder.Since.Format(time.RFC3339))
+			return nil, fmt.Errorf("lock the state directory: %w: %s (process %d) since %s", ErrBusy, holder.Command, holder.PID, holder.Since.Format(time.RFC3339))
 		}
 		if err := h.Clock.Sleep(ctx, lockRetry); err != nil {
 			return nil, fmt.Errorf("wait for another change to end: %w", err)
