@@ -211,7 +211,15 @@ func (u *ui) End(step maintenance.Step, took time.Duration, err error) {
 	if err != nil {
 		mark = "FAILED"
 	}
-	fmt.Fprintf(u.err, "  %-28s %8s  %s\n", stepWords[step], took.Round(100*time.Microsecond), mark)
+	fmt.Fprintf(u.err, "  %-28s %8s  %s\n", stepWords[step], lasted(took), mark)
+}
+
+// lasted is how long a step took. It has no µ, which not every terminal can show.
+func lasted(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%.1fms", d.Seconds()*1000)
+	}
+	return d.Round(100 * time.Millisecond).String()
 }
 
 // Draining is part of maintenance.Progress.

@@ -31,3 +31,15 @@ func TestReceiptLine(t *testing.T) {
 		}
 	}
 }
+
+// What is said of a step's time can be read on any terminal.
+func TestLasted(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0.0ms", 40 * time.Microsecond: "0.0ms", 700 * time.Microsecond: "0.7ms", 12 * time.Millisecond: "12.0ms",
+		113700 * time.Microsecond: "113.7ms", 999 * time.Millisecond: "999.0ms", 2024300 * time.Microsecond: "2s", 90 * time.Second: "1m30s",
+	} {
+		if got := lasted(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
