@@ -41,6 +41,8 @@ type Serving struct {
 	Shared []Place
 	// Mute are the site's servers where there is nowhere to ask: they talk to nobody without a certificate.
 	Mute []Place
+	// Unheard are the site's servers where none of them listens at an address of TCP: there is nowhere to ask either.
+	Unheard []Place
 	// Strangers are those of Shared that include the rules of no site at all.
 	Strangers []Place
 }
@@ -112,6 +114,11 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		}
 	}
 	out.Whole, out.Hidden = unseenIn || unseenOut, unseenIn && unseenOut
+	if len(out.Listens) == 0 {
+		for _, s := range own {
+			out.Unheard = append(out.Unheard, s.At)
+		}
+	}
 	slices.Sort(out.Upstreams)
 	for _, s := range others {
 		for _, p := range s.Passes {

@@ -73,7 +73,11 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 // holes says in words how the site could be reached past its rules.
 func (c *change) holes(file string) []string {
 	var out []string
-	if len(c.serving.Listens) == 0 {
+	for _, p := range c.serving.Unheard {
+		out = append(out, fmt.Sprintf("the server at %s listens at no address of TCP, so that nginx can't be asked whether it is closed: "+
+			"give it one that only this machine has (listen 127.0.0.1:PORT;), and name it in the site's listen", p))
+	}
+	if len(c.serving.Listens)+len(c.serving.Unheard) == 0 {
 		out = append(out, fmt.Sprintf("no server {} includes %s", file))
 	}
 	for _, hole := range c.serving.Holes {
