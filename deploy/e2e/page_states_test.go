@@ -186,6 +186,9 @@ func TestPageInLargeType(t *testing.T) {
 				if len(wide) > 0 {
 					t.Errorf("%s %s %s: wider than the screen: %q", s.name, lang, size, wide)
 				}
+				if room := eval[float64](b, `document.getElementById("detail").clientWidth`); room < 240 {
+					t.Errorf("%s %s %s: %v of 320 px are left for words", s.name, lang, size, room)
+				}
 				// A short word in a table stays whole beside a long text.
 				if lang == "de/" && eval[int](b, `(() => { const r = document.createRange(); r.selectNodeContents(document.querySelector("td + td")); return r.getClientRects().length })()`) != 1 {
 					t.Errorf("%s %s: a word in the table is broken", s.name, size)
