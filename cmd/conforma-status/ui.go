@@ -271,5 +271,5 @@ func (u *ui) endLive() {
 
 // Waiting is part of maintenance.Progress.
 func (u *ui) Waiting(h maintenance.Holder) {
-	fmt.Fprintf(u.err, "waiting for %s (process %d, \"%s\", since %s)\n", h.Operator, h.PID, h.Command, clock(h.Since))
+	fmt.Fprintf(u.err, "waiting for %s (process %d, \"%s\", since %s)\n", oneLine(h.Operator), h.PID, oneLine(h.Command), clock(h.Since))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 )
@@ -42,7 +43,7 @@ func (u *ui) history(all []siteHistory) {
 
 func eventWords(e maintenance.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s: %s -> %s", clock(e.At), e.Operator, e.From, e.To)
+	fmt.Fprintf(&b, "%s  %s: %s -> %s", clock(e.At), oneLine(e.Operator), e.From, e.To)
 	switch e.Outcome {
 	case maintenance.Done:
 	case maintenance.Failed:
@@ -86,5 +87,5 @@ func windowWords(w maintenance.Window) string {
 
 // oneLine keeps what somebody typed, or what a program said, from taking over the terminal.
 func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	return strings.Join(strings.FieldsFunc(text, unicode.IsControl), " ")
 }

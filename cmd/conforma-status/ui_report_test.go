@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -41,5 +42,18 @@ func TestLasted(t *testing.T) {
 		if got := lasted(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
+	}
+}
+
+// What somebody typed, or has in their environment, doesn't take over the terminal of whoever reads it later: neither by ESC nor by
+// the control sequence introducer in one character (ECMA-48).
+func TestTypedWords(t *testing.T) {
+	typed := "a\n\x1b[31mb\u009b31mc\x7f"
+	var out strings.Builder
+	u := &ui{out: &out, err: &out}
+	u.Waiting(maintenance.Holder{Operator: typed, Command: typed})
+	out.WriteString(eventWords(maintenance.Event{Operator: typed, Reason: typed, Outcome: maintenance.Failed, Error: typed}))
+	if lines := strings.Split(out.String(), "\n"); len(lines) != 2 || strings.ContainsFunc(lines[0]+lines[1], unicode.IsControl) {
+		t.Errorf("it shows %q", lines)
 	}
 }
