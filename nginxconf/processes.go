@@ -209,6 +209,19 @@ func (b *Before) Answered(pid int) {
 	b.answered[pid] = true
 }
 
+// AnyAnswered reports whether any process was noted by Answered.
+func (b Before) AnyAnswered() bool { return len(b.answered) > 0 }
+
+// There reports whether a process with this id was there before the reload that followed b.
+func (b Before) There(pid int) bool {
+	for p := range b.processes {
+		if p.PID == pid {
+			return true
+		}
+	}
+	return false
+}
+
 // generation is the time, in ticks, that nginx lets pass between two generations of workers at least (100 ms: ngx_msleep
 // in ngx_master_process_cycle).
 const generation = 10

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // inARow is how many answers on connections of their own must be the new ones: until the old workers have
@@ -167,7 +168,7 @@ func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
 		return len(left.Listening) == 0, err
 	})
 	if !gone || err != nil {
-		c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by the previous rules", c.site.Name))
+		c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by other rules", c.site.Name))
 	}
 }
 
@@ -175,6 +176,12 @@ func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
 // it take up the previous ones. Both errors are reported.
 func (r *run) rollBack(ctx context.Context, changes []*change, failure error, reload bool) error {
 	ctx = context.WithoutCancel(ctx)
+	for _, c := range changes {
+		if reload && c.from == status.Admin && c.to.Mode == status.Online && !r.isShut(c.site.Name) {
+			c.record.SafeSince = nil
+			c.receipt.warn(fmt.Sprintf("visitors may have been let in to %s meanwhile, and may be there still: conforma-status set admin sees to them", c.site.Name))
+		}
+	}
 	err := r.step(StepRollback, changes, func() error {
 		if err := r.undo(); err != nil {
 			return fmt.Errorf("put the previous rules back: %w", err)
@@ -185,13 +192,17 @@ func (r *run) rollBack(ctx context.Context, changes []*change, failure error, re
 		if err := r.Nginx.Test(ctx); err != nil {
 			return err
 		}
+		taken := r.before.AnyAnswered()
+		_ = r.remember() // of an nginx that can't be looked at, its answers are all that there is
+		if err := r.Clock.Sleep(ctx, tick); err != nil {
+			return err
+		}
 		if err := r.Nginx.Reload(ctx); err != nil {
 			return err
 		}
 		deadline := r.Clock.Now().Add(takeUpTimeout)
 		for _, c := range changes {
-			was := func(a nginxconf.Answer) bool { return a.Revision != c.rev }
-			if err := r.awaitAnswers(ctx, c, was, deadline); err != nil {
+			if err := r.awaitBack(ctx, c, taken, deadline); err != nil {
 				return fmt.Errorf("nginx did not go back from revision %s of %s within %v: %w", c.rev, c.site.Name, takeUpTimeout, err)
 			}
 		}
@@ -201,6 +212,34 @@ func (r *run) rollBack(ctx context.Context, changes []*change, failure error, re
 		return fmt.Errorf("%w; and rolling back: %w", failure, err)
 	}
 	return failure
+}
+
+// backTimeout bounds the wait for workers that are newer than the rollback, where none has answered by the rules that are given up:
+// nginx may have taken up neither.
+const backTimeout = time.Second
+
+// awaitBack waits until nginx no longer answers by the rules that are given up. That workers from before the rollback don't, proves nothing:
+// nginx may only just be starting others, which do, by the reload that came first. taken is set where some have answered by those rules.
+func (r *run) awaitBack(ctx context.Context, c *change, taken bool, deadline time.Time) error {
+	newer := func(a nginxconf.Answer) bool {
+		taken = taken || a.Revision == c.rev
+		if a.Revision == c.rev || r.before.There(a.PID) {
+			return false
+		}
+		r.before.Answered(a.PID)
+		return true
+	}
+	err := r.awaitAnswers(ctx, c, newer, r.Clock.Now().Add(backTimeout))
+	switch {
+	case err != nil && taken:
+		err = r.awaitAnswers(ctx, c, newer, deadline)
+	case err != nil:
+		return r.awaitAnswers(ctx, c, func(a nginxconf.Answer) bool { return a.Revision != c.rev }, deadline)
+	}
+	if err == nil {
+		r.awaitNewWorkers(ctx, c)
+	}
+	return err
 }
 
 // awaitRevision waits until nginx answers with the new rules.
