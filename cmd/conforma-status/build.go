@@ -65,7 +65,7 @@ func contents(c *config.Config) (map[string]*site.Content, error) {
 			err = fmt.Errorf(wordNotADirectory, c.Content)
 		}
 		if err != nil {
-			return nil, usage(fmt.Errorf("read the content: %w", err), hintContent)
+			return nil, usage(fmt.Errorf("read the content: %s:%d: content: %w", c.File, c.ContentLine, err), hintContent)
 		}
 		from, where = os.DirFS(c.Content), c.Content
 	}

@@ -22,6 +22,7 @@ type Config struct {
 	PageURL     string   // where the store's root is served, without a trailing slash
 	StateDir    string   // absolute
 	Content     string   // directory of Markdown, absolute; "" means the built-in content
+	ContentLine int      // of content in the file, 0 where it isn't there
 	AuditLog    string   // file that gets a line of JSON for each change, absolute; "" for none
 	MetricsFile string   // for the node exporter's textfile collector, absolute; "" for none
 	OnChange    []string // a command that is started at each change, or empty

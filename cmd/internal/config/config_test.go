@@ -87,7 +87,7 @@ func TestGoodFiles(t *testing.T) {
 	}{
 		"full": {full, Config{
 			File: "full", Store: "s3://conforma-maintenance", PageURL: "https://maintenance.example.org",
-			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content",
+			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content", ContentLine: 5,
 			S3: S3{Region: "ap-southeast-2", Endpoint: "http://127.0.0.1:7070", PathStyle: true},
 			Nginx: Nginx{
 				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",

@@ -74,6 +74,7 @@ func (r *reader) config(tree map[string]any) *Config {
 	if c.Content = t.text("content", ""); c.Content != "" && !filepath.IsAbs(c.Content) {
 		t.fault("content", "is not an absolute path", "")
 	}
+	c.ContentLine = r.lines["content"]
 	t.scope = Core
 	s3 := t.sub("s3")
 	c.S3 = S3{Region: s3.text("region", ""), PathStyle: s3.flag("path_style")}
