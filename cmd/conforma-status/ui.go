@@ -255,7 +255,7 @@ func (u *ui) live(line string) {
 	}
 	u.last = line
 	if u.terminal {
-		fmt.Fprintf(u.err, "\r\x1b[K\x1b[?7l  %s\x1b[?7h", line)
+		fmt.Fprint(u.err, "\r\x1b[K\x1b[?7l  ", line, "\x1b[?7h")
 		return
 	}
 	fmt.Fprintf(u.err, "  %s\n", line)
