@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -145,11 +146,9 @@ func (d *doctored) found(t *testing.T, r rig.Result) []finding {
 }
 
 func ofLevel(fs []finding, level string) []finding {
-	var out []finding
-	for _, f := range fs {
-		if f.Level == level {
-			out = append(out, f)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(fs), func(f finding) bool { return f.Level != level })
+}
+
+func ofCheck(fs []finding, check string) []finding {
+	return slices.DeleteFunc(slices.Clone(fs), func(f finding) bool { return f.Check != check })
 }

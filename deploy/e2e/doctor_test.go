@@ -250,16 +250,6 @@ func (d *doctored) findings(t *testing.T) []finding {
 	return d.found(t, r)
 }
 
-func ofCheck(fs []finding, check string) []finding {
-	var out []finding
-	for _, f := range fs {
-		if f.Check == check {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
 func notFound(suffix string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, suffix) {
