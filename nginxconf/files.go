@@ -9,35 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
-
-// WriteFile replaces the file at path with data so that a reader, or a machine that loses power, sees
-// either the old file or the new one, whole. The file has mode perm, whatever the umask and the mode of the old file.
-func WriteFile(path string, data []byte, perm os.FileMode) error {
-	// Not renameio.WriteFile, which gives the new file the mode of the old one.
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Cleanup() }() // does nothing once the file is in place
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return err
-	}
-	return SyncDir(filepath.Dir(path))
-}
-
-// SyncDir makes the entries of the directory durable: a rename or a removal in it survives a crash.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
 
 // HTTPFile is the path of http.conf below nginx's conf_dir.
 func HTTPFile(confDir string) string { return filepath.Join(confDir, "http.conf") }
@@ -66,7 +39,7 @@ func Install(files map[string][]byte) (rollback func() error, err error) {
 				}
 				continue
 			}
-			errs = append(errs, WriteFile(c.path, c.was, 0o644))
+			errs = append(errs, durable.WriteFile(c.path, c.was, 0o644))
 		}
 		done = nil
 		return errors.Join(errs...)
@@ -88,12 +61,12 @@ func Install(files map[string][]byte) (rollback func() error, err error) {
 			return nil, errors.Join(err, rollback())
 		}
 		if was != nil {
-			if err := WriteFile(path+previousSuffix, was, 0o644); err != nil {
+			if err := durable.WriteFile(path+previousSuffix, was, 0o644); err != nil {
 				return nil, errors.Join(fmt.Errorf("keep the rules in place: %w", err), rollback())
 			}
 		}
 		done = append(done, change{path, was})
-		if err := WriteFile(path, files[path], 0o644); err != nil {
+		if err := durable.WriteFile(path, files[path], 0o644); err != nil {
 			return nil, errors.Join(err, rollback())
 		}
 	}

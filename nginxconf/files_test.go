@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,29 +208,5 @@ func TestRollbackFails(t *testing.T) {
 	}
 	if data, err := os.ReadFile(a); err != nil || string(data) != "1" {
 		t.Errorf("the other file holds %q, %v", data, err)
-	}
-}
-
-func TestWriteFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "f")
-	for _, data := range []string{"one", "", "three\x00"} {
-		if err := WriteFile(path, []byte(data), 0o640); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(path)
-		info, errStat := os.Stat(path)
-		if err != nil || errStat != nil || string(got) != data || info.Mode() != 0o640 {
-			t.Errorf("wrote %q, read %q, %v, %v", data, got, err, errStat)
-		}
-	}
-	if err := WriteFile(filepath.Join(dir, "no", "f"), nil, 0o644); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("into a directory that isn't there: %v", err)
-	}
-	if err := SyncDir(filepath.Join(dir, "no")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("sync a directory that isn't there: %v", err)
-	}
-	if got := slices.Collect(maps.Keys(tree(t, dir))); len(got) != 1 {
-		t.Errorf("left behind: %q", got)
 	}
 }

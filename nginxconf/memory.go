@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
 // memory is what it takes to know, without asking, that nginx -T would print again what it printed once: the program and its
@@ -66,7 +68,7 @@ func (n Nginx) remember(argv []string, dump []byte) {
 		return
 	}
 	// Not for others to read: what somebody guesses of a file could be checked against its hash.
-	_ = WriteFile(n.Memory, data, 0o600)
+	_ = durable.WriteFile(n.Memory, data, 0o600)
 }
 
 // recall returns what nginx's configuration is if nginx -T would print what it printed when it was last remembered: the same program,

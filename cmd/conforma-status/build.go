@@ -14,6 +14,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/content"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/site"
 )
 
@@ -42,7 +43,7 @@ func (a *app) buildCommand() *cobra.Command {
 				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 					return failed(fmt.Errorf("build the maintenance site: %w", err))
 				}
-				if err := nginxconf.WriteFile(path, f.Data, 0o644); err != nil {
+				if err := durable.WriteFile(path, f.Data, 0o644); err != nil {
 					return failed(fmt.Errorf("build the maintenance site: %w", err))
 				}
 				a.ui.built(path, len(f.Data))

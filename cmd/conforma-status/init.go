@@ -14,6 +14,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
 // defaultEnvFiles is where Conforma's demo server keeps the env files of its sites.
@@ -129,7 +130,7 @@ func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.L
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return failed(err, fileHint(err))
 	}
-	if err := nginxconf.WriteFile(file, []byte(text), 0o644); err != nil {
+	if err := durable.WriteFile(file, []byte(text), 0o644); err != nil {
 		return failed(err, fileHint(err))
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
 // unitsCommand is what systemd calls whenever it reads its units, by deploy/systemd/conforma-status-generator: what the units
@@ -75,7 +75,7 @@ func writeUnits(dir, file string, c *config.Config) error {
 			return failed(err, fileHint(err))
 		}
 		text := "# Made from " + file + " whenever systemd reads its units.\n" + strings.Join(lines, "\n") + "\n"
-		if err := nginxconf.WriteFile(path, []byte(text), 0o644); err != nil {
+		if err := durable.WriteFile(path, []byte(text), 0o644); err != nil {
 			return failed(err, fileHint(err))
 		}
 	}

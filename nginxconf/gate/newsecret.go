@@ -10,8 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
 // InitSecret writes a new secret of 32 random bytes, in hexadecimal, to the file at path where there is none: as the last
@@ -41,8 +42,7 @@ func InitSecret(path string, envFile bool) (made bool, err error) {
 		return false, err
 	}
 	data, err := os.ReadFile(path)
-	info, errInfo := os.Stat(path)
-	if err = errors.Join(err, errInfo); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fail(err)
 	}
 	random := make([]byte, MinSecret)
@@ -51,27 +51,10 @@ func InitSecret(path string, envFile bool) (made bool, err error) {
 	if envFile {
 		text = string(withoutSecret(data)) + envKey + "='" + text + "'"
 	}
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o600))
-	if err != nil {
+	if err := durable.ReplaceFile(path, []byte(text+"\n"), 0o600); err != nil {
 		return fail(err)
 	}
-	defer func() { _ = f.Cleanup() }() // does nothing once the file is in place
-	if _, err := f.WriteString(text + "\n"); err != nil {
-		return fail(err)
-	}
-	if info != nil {
-		var st unix.Stat_t
-		if err := unix.Stat(path, &st); err != nil {
-			return fail(err)
-		}
-		if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
-			return fail(err)
-		}
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return fail(err)
-	}
-	return true, dir.Sync()
+	return true, nil
 }
 
 // withoutSecret is the text of an env file without the line of an empty secret, ending in a line end unless it is empty.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
 // MaxPass is how long a pass holds, at most.
@@ -132,5 +132,5 @@ func ReadEpoch(path string) (string, error) {
 // NewEpoch puts a new epoch into the file at path, whose directory exists, and returns it: every pass of before is worthless.
 func NewEpoch(path string) (string, error) {
 	epoch := rand.Text()
-	return epoch, renameio.WriteFile(path, []byte(epoch+"\n"), 0o644, renameio.WithStaticPermissions(0o644))
+	return epoch, durable.WriteFile(path, []byte(epoch+"\n"), 0o644)
 }

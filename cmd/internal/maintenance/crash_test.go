@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -79,7 +80,7 @@ func TestKilledWhenAllWasRecorded(t *testing.T) {
 	}
 	w.left.Connections = []nginxconf.Connection{one}
 	w.set(t, status.Admin)
-	if err := nginxconf.WriteFile(w.journalFile(), append(journal, '\n'), 0o644); err != nil {
+	if err := durable.WriteFile(w.journalFile(), append(journal, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	w.Config.Sites[0].Settled = nil

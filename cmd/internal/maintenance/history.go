@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -162,5 +162,5 @@ func appendLines(path string, lines []byte, perm os.FileMode) error {
 		}
 	}
 	_, err = f.Write(lines)
-	return errors.Join(err, f.Sync(), f.Close(), nginxconf.SyncDir(filepath.Dir(path)))
+	return errors.Join(err, f.Sync(), f.Close(), durable.SyncDir(filepath.Dir(path)))
 }

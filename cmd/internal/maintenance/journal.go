@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -89,7 +89,7 @@ func (h *Host) begin(in intent) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the journal: %w", err)
 	}
-	if err := nginxconf.WriteFile(h.journalFile(), append(line, '\n'), 0o644); err != nil {
+	if err := durable.WriteFile(h.journalFile(), append(line, '\n'), 0o644); err != nil {
 		return nil, fmt.Errorf("write the journal: %w", err)
 	}
 	f, err := os.OpenFile(h.journalFile(), os.O_APPEND|os.O_WRONLY, 0)
@@ -125,7 +125,7 @@ func (j *journal) end() error {
 	if err := os.Remove(j.path); err != nil {
 		return fmt.Errorf("end the journal: %w", err)
 	}
-	if err := nginxconf.SyncDir(filepath.Dir(j.path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(j.path)); err != nil {
 		return fmt.Errorf("end the journal: %w", err)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -115,7 +115,7 @@ func TestDamagedState(t *testing.T) {
 					w := newWorld(t)
 					w.set(t, from)
 					file := filepath.Join(w.Config.StateDir, damaged)
-					if err := nginxconf.WriteFile(file, []byte(garbage), 0o644); err != nil {
+					if err := durable.WriteFile(file, []byte(garbage), 0o644); err != nil {
 						t.Fatal(err)
 					}
 					if v, err := w.View(t.Context(), w.site); err == nil && len(v.Drift) == 0 {
@@ -157,7 +157,7 @@ func TestGarbledState(t *testing.T) {
 				continue
 			}
 			data = garble(chance, data)
-			if err := nginxconf.WriteFile(file, data, 0o644); err != nil {
+			if err := durable.WriteFile(file, data, 0o644); err != nil {
 				t.Fatal(err)
 			}
 			_, err = parseRecord("demo", data)

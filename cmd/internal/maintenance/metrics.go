@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -55,7 +55,7 @@ func (h *Host) WriteMetrics(gate []byte) error {
 		}
 	}
 	b.Write(gate)
-	if err := nginxconf.WriteFile(h.Config.MetricsFile, []byte(b.String()), 0o644); err != nil {
+	if err := durable.WriteFile(h.Config.MetricsFile, []byte(b.String()), 0o644); err != nil {
 		errs = append(errs, fmt.Errorf("write the metrics: %w", err))
 	}
 	return errors.Join(errs...)

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 )
@@ -62,5 +62,5 @@ func (h *Host) RevokePasses(s config.Site) (had bool, err error) {
 	} else if err != nil {
 		return false, err
 	}
-	return true, nginxconf.SyncDir(filepath.Dir(file))
+	return true, durable.SyncDir(filepath.Dir(file))
 }

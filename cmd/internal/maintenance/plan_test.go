@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -34,7 +35,7 @@ func (w *world) plan(t *testing.T, s situation) *change {
 	file := nginxconf.SiteFile(w.Config.Nginx.ConfDir, w.site.Name)
 	if s.disk == "" {
 		os.Remove(file)
-	} else if err := nginxconf.WriteFile(file, rules(s.disk), 0o644); err != nil {
+	} else if err := durable.WriteFile(file, rules(s.disk), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	os.Remove(w.recordFile(w.site.Name))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -115,7 +116,7 @@ func (h *Host) writeState(path string, data []byte) error {
 	if err := makeDirs(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return nginxconf.WriteFile(path, data, 0o644)
+	return durable.WriteFile(path, data, 0o644)
 }
 
 // makeDirs makes dir and its parents so that nginx's workers can enter them, whatever the umask.
@@ -163,7 +164,7 @@ func (h *Host) shut(name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close(), nginxconf.SyncDir(h.siteDir(name)))
+	return errors.Join(f.Sync(), f.Close(), durable.SyncDir(h.siteDir(name)))
 }
 
 func (h *Host) isShut(name string) bool {
@@ -176,7 +177,7 @@ func (h *Host) open(name string) error {
 	if err := os.Remove(h.closedFile(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := nginxconf.SyncDir(h.siteDir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.SyncDir(h.siteDir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -258,7 +259,7 @@ func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
 		if err := makeDirs(filepath.Dir(path)); err != nil {
 			return paths, err
 		}
-		if err := nginxconf.WriteFile(path, data, 0o644); err != nil {
+		if err := durable.WriteFile(path, data, 0o644); err != nil {
 			return paths, err
 		}
 		paths = append(paths, path)

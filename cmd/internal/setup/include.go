@@ -8,11 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
 // Line is an include line that is to be added.
@@ -76,7 +74,7 @@ func Add(lines []Line, backups string) (undo func() error, err error) {
 	undo = func() error {
 		var errs []error
 		for _, e := range slices.Backward(done) {
-			errs = append(errs, replace(e.path, e.was, e.info), os.Remove(e.copied))
+			errs = append(errs, durable.ReplaceFile(e.path, e.was, e.info.Mode().Perm()), os.Remove(e.copied))
 		}
 		_ = os.Remove(backups) // unless there is more in it
 		return errors.Join(errs...)
@@ -111,7 +109,7 @@ func Add(lines []Line, backups string) (undo func() error, err error) {
 			return undo, fmt.Errorf("keep nginx's files: %w", err)
 		}
 		done = append(done, edited{path, copied, data, info})
-		if err := replace(path, []byte(text), info); err != nil {
+		if err := durable.ReplaceFile(path, []byte(text), info.Mode().Perm()); err != nil {
 			return undo, fmt.Errorf("add the include lines: %w", err)
 		}
 	}
@@ -128,29 +126,8 @@ func keep(path string, data []byte, info os.FileInfo, backups string) (copied st
 	copied = base
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(copied); errors.Is(err, fs.ErrNotExist) {
-			return copied, nginxconf.WriteFile(copied, data, info.Mode().Perm())
+			return copied, durable.WriteFile(copied, data, info.Mode().Perm())
 		}
 		copied = fmt.Sprintf("%s.%d", base, n)
 	}
-}
-
-// replace replaces a file by one with the same owner and mode.
-func replace(path string, data []byte, info os.FileInfo) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(info.Mode().Perm()))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Cleanup() }() // does nothing once the file is in place
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && (int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid()) {
-		if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
-			return err
-		}
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return err
-	}
-	return nginxconf.SyncDir(filepath.Dir(path))
 }
