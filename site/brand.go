@@ -12,6 +12,8 @@ import (
 	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // brandFile is the file beside the Markdown that says what all pages share.
@@ -45,7 +47,7 @@ const (
 )
 
 // read takes what the layers say of the brand, each over the one before it; found reports whether any does.
-func (b *brand) read(layers []layer) (found bool, faults Faults, err error) {
+func (b *brand) read(layers []layer) (found bool, faults fault.List, err error) {
 	for _, l := range layers {
 		data, err := fs.ReadFile(l, brandFile)
 		if errors.Is(err, fs.ErrNotExist) {

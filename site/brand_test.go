@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1"/></svg>`
@@ -35,7 +37,7 @@ func TestBrandNamesEveryFault(t *testing.T) {
 	} {
 		fsys := files("index.en.md", ok, "brand.yaml", text, "logo.svg", svg, "notes.txt", "x", "huge.svg", "<svg"+strings.Repeat(" ", 19996))
 		_, err := LoadContent(fsys)
-		var faults Faults
+		var faults fault.List
 		if !errors.As(err, &faults) || err.Error() != want && !(strings.HasSuffix(want, "YAML: ") && strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%q: got\n%v\nwant\n%s", text, err, want)
 		}

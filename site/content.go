@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/msupply-foundation/conforma-status/content"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // maxFile is the size, in bytes, up to which a Markdown file is read. The page must be small: many
@@ -23,12 +24,12 @@ const maxFile = 1 << 20
 type Content struct {
 	pages   []page // the main page first, then its translations by language
 	brand   brand
-	remarks Faults
+	remarks fault.List
 }
 
 // Remarks is what a page of c has otherwise than its author may think: what is not translated, or was left out. It is
 // empty where there is nothing to say, and in the order of files and lines.
-func (c *Content) Remarks() Faults { return slices.Clone(c.remarks) }
+func (c *Content) Remarks() fault.List { return slices.Clone(c.remarks) }
 
 // Languages returns the languages of c's pages as BCP 47 tags, that of the main page first.
 func (c *Content) Languages() []string {
@@ -82,7 +83,7 @@ type layer struct {
 //
 // A folder in fsys that is named in folders lies over fsys: its files take the place of those of the same name, for one site.
 //
-// What is wrong with the files comes back as Faults, all of them at once (errors.As). Any other error is one
+// What is wrong with the files comes back as a fault.List, all of it at once (errors.As). Any other error is one
 // of reading; where the folder isn't there, errors.Is(err, fs.ErrNotExist).
 func LoadContent(fsys fs.FS, folders ...string) (*Content, error) {
 	layers := []layer{{FS: fsys}}
@@ -114,7 +115,7 @@ func LoadContent(fsys fs.FS, folders ...string) (*Content, error) {
 		faults = append(faults, *fault)
 	}
 	if len(faults) > 0 {
-		faults.sort()
+		faults.Sort()
 		return nil, faults
 	}
 	for _, s := range append([]source{main}, translations(sources, main)...) {
@@ -124,14 +125,14 @@ func LoadContent(fsys fs.FS, folders ...string) (*Content, error) {
 		}
 		c.pages = append(c.pages, p)
 	}
-	c.remarks.sort()
+	c.remarks.Sort()
 	c.remarks = slices.Compact(c.remarks) // a section stands on several pages
 	return c, nil
 }
 
 // readSources reads every Markdown file, those with faults too, so that a file with a fault isn't
 // reported as missing as well.
-func readSources(layers []layer) (sources []source, faults Faults, err error) {
+func readSources(layers []layer) (sources []source, faults fault.List, err error) {
 	from := map[string]layer{}
 	for _, l := range layers {
 		entries, err := fs.ReadDir(l, ".")
@@ -155,7 +156,7 @@ func readSources(layers []layer) (sources []source, faults Faults, err error) {
 		if name, lang, ok := cutLast(base, "."); ok && language.MatchString(lang) {
 			s.name, s.lang = name, lang
 		} else if ok && name == "index" {
-			faults = append(faults, Fault{File: s.file, Problem: fmt.Sprintf("%q is not a language tag", lang), Hint: "name it as in index.pt.md or index.pt-BR.md"})
+			faults = append(faults, fault.Fault{File: s.file, Problem: fmt.Sprintf("%q is not a language tag", lang), Hint: "name it as in index.pt.md or index.pt-BR.md"})
 		}
 		body, fault := s.read(data)
 		faults = append(faults, fault...)
@@ -166,7 +167,7 @@ func readSources(layers []layer) (sources []source, faults Faults, err error) {
 }
 
 // read takes the file apart and returns its Markdown.
-func (s *source) read(data []byte) (body string, faults Faults) {
+func (s *source) read(data []byte) (body string, faults fault.List) {
 	text, faults := decode(s.file, data)
 	if len(faults) > 0 {
 		return "", faults
@@ -177,9 +178,9 @@ func (s *source) read(data []byte) (body string, faults Faults) {
 }
 
 // decode returns the text of a file with lines that end in \n alone.
-func decode(file string, data []byte) (string, Faults) {
+func decode(file string, data []byte) (string, fault.List) {
 	if len(data) > maxFile {
-		return "", Faults{{File: file, Problem: fmt.Sprintf("is larger than %d bytes", maxFile), Hint: "shorten it, and leave large pictures out"}}
+		return "", fault.List{{File: file, Problem: fmt.Sprintf("is larger than %d bytes", maxFile), Hint: "shorten it, and leave large pictures out"}}
 	}
 	if !utf8.Valid(data) {
 		line := 1
@@ -193,20 +194,20 @@ func decode(file string, data []byte) (string, Faults) {
 			}
 			rest = rest[size:]
 		}
-		return "", Faults{{File: file, Line: line, Problem: "is not UTF-8 text", Hint: "save it as UTF-8"}}
+		return "", fault.List{{File: file, Line: line, Problem: "is not UTF-8 text", Hint: "save it as UTF-8"}}
 	}
 	return strings.ReplaceAll(strings.TrimPrefix(string(data), "\ufeff"), "\r\n", "\n"), nil
 }
 
 // mainSource picks the main page, or says why it can't.
-func mainSource(sources []source) (source, *Fault) {
+func mainSource(sources []source) (source, *fault.Fault) {
 	find := func(lang string) int {
 		return slices.IndexFunc(sources, func(s source) bool { return s.name == "index" && s.lang == lang })
 	}
 	en, bare := find("en"), find("")
 	switch {
 	case en >= 0 && bare >= 0:
-		return source{}, &Fault{File: sources[bare].file, Problem: "there is an index.en.md too, and both are the main page", Hint: "remove one of the two"}
+		return source{}, &fault.Fault{File: sources[bare].file, Problem: "there is an index.en.md too, and both are the main page", Hint: "remove one of the two"}
 	case en >= 0:
 		return sources[en], nil
 	case bare >= 0 || len(sources) == 1:
@@ -214,7 +215,7 @@ func mainSource(sources []source) (source, *Fault) {
 		s.lang = cmp.Or(s.lang, "en")
 		return s, nil
 	}
-	return source{}, &Fault{File: "index.en.md", Problem: "is missing", Hint: "it is the main page; index.md does as well, or any name where there is one Markdown file only"}
+	return source{}, &fault.Fault{File: "index.en.md", Problem: "is missing", Hint: "it is the main page; index.md does as well, or any name where there is one Markdown file only"}
 }
 
 // translations returns the main page in its other languages, by language.
@@ -293,7 +294,7 @@ func (c *Content) render(s source, top int, prefix string) (markup, error) {
 }
 
 func (c *Content) remark(file string, line int, key, problem, hint string) {
-	c.remarks = append(c.remarks, Fault{File: file, Line: line, Key: key, Problem: problem, Hint: hint})
+	c.remarks = append(c.remarks, fault.Fault{File: file, Line: line, Key: key, Problem: problem, Hint: hint})
 }
 
 // cutLast slices s around the last sep.

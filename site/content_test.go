@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // files makes a content folder.
@@ -25,7 +27,7 @@ func TestLoadContentNamesEveryFault(t *testing.T) {
 	matter := func(lines string) fs.FS { return files("index.en.md", "---\ntitle: T\n"+lines+"---\nText.\n") }
 	tests := map[string]struct {
 		fsys fs.FS
-		want string // as Faults.Error writes it
+		want string // as fault.List writes it
 	}{
 		"no front matter":        {files("index.en.md", "# Hello\n"), `index.en.md:1: there is no front matter`},
 		"empty file":             {files("index.en.md", ""), `index.en.md:1: there is no front matter`},
@@ -80,9 +82,9 @@ func TestLoadContentNamesEveryFault(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadContent(tt.fsys)
-			var faults Faults
+			var faults fault.List
 			if !errors.As(err, &faults) {
-				t.Fatalf("got %v, want Faults", err)
+				t.Fatalf("got %v, want fault.List", err)
 			}
 			// What the YAML library says of a syntax error is its own affair.
 			if got := err.Error(); got != tt.want && !(strings.HasSuffix(tt.want, "YAML: ") && strings.HasPrefix(got, tt.want)) {

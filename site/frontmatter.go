@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 const example = "begin the file with a line ---, a line such as title: Site maintenance, and another line ---"
@@ -61,11 +63,11 @@ func isFence(line string) bool { return strings.TrimRight(line, " \t") == "---" 
 type matterReader struct {
 	file   string
 	above  int // lines of the file above the YAML
-	faults Faults
+	faults fault.List
 }
 
 func (r *matterReader) fault(line int, key, problem, hint string) {
-	r.faults = append(r.faults, Fault{File: r.file, Line: line, Key: key, Problem: problem, Hint: hint})
+	r.faults = append(r.faults, fault.Fault{File: r.file, Line: line, Key: key, Problem: problem, Hint: hint})
 }
 
 // lineOf returns the line of n in the file.
@@ -77,7 +79,7 @@ func (r *matterReader) lineOf(n ast.Node) int {
 }
 
 // readFrontMatter reads the text of one file. What it returns is of use only where there are no faults.
-func readFrontMatter(file, text string) (m frontMatter, body string, faults Faults) {
+func readFrontMatter(file, text string) (m frontMatter, body string, faults fault.List) {
 	r := &matterReader{file: file, above: 1} // the first fence
 	matter, body, err := splitFrontMatter(text)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/content"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // The languages that are shipped say everything, and nothing that another one doesn't.
@@ -84,7 +85,7 @@ func TestFaultsInWords(t *testing.T) {
 		"  late: 1\n  soon: {a: b}": "index.en.md:4: words.late: want text, found 1\nindex.en.md:5: words.soon: want text",
 	} {
 		_, err := LoadContent(files("index.en.md", "---\ntitle: T\nwords:\n"+words+"\n---\n"))
-		var faults Faults
+		var faults fault.List
 		if !errors.As(err, &faults) || err.Error() != want {
 			t.Errorf("%s: got\n%v\nwant\n%s", words, err, want)
 		}

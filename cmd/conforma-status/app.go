@@ -20,6 +20,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
@@ -137,7 +138,7 @@ func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	if err != nil {
 		return c, unreadable(err)
 	}
-	if stopping := faults.Of(stops...); len(stopping) > 0 {
+	if stopping := config.Of(faults, stops...); len(stopping) > 0 {
 		return c, unreadable(stopping)
 	}
 	for _, f := range faults {
@@ -160,7 +161,7 @@ func (a *app) configurationFile() string {
 // loadSites reads the configuration and picks the sites that a command is about. What is wrong with either is said in one run.
 func (a *app) loadSites(names []string, all bool, stops ...config.Scope) (*config.Config, []config.Site, error) {
 	c, err := a.load(stops...)
-	var faults config.Faults
+	var faults fault.List
 	if c != nil && errors.As(err, &faults) {
 		if unknown := unknownSites(c, names); len(unknown) > 0 {
 			err = usage(fmt.Errorf("read the configuration: %w", append(faults, unknown...)), knownSites(c))
@@ -228,15 +229,15 @@ func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
 }
 
 // unknownSites returns a fault, at the first site, for each name that no site of the configuration has.
-func unknownSites(c *config.Config, names []string) config.Faults {
+func unknownSites(c *config.Config, names []string) fault.List {
 	line := 1
 	if len(c.Sites) > 0 {
 		line = c.Sites[0].Line
 	}
-	var unknown config.Faults
+	var unknown fault.List
 	for i, name := range names {
 		if _, ok := c.Site(name); !ok && !slices.Contains(names[:i], name) {
-			unknown = append(unknown, config.Fault{File: c.File, Line: line, Key: "site.name", Problem: fmt.Sprintf(wordUnknownSite, name)})
+			unknown = append(unknown, fault.Fault{File: c.File, Line: line, Key: "site.name", Problem: fmt.Sprintf(wordUnknownSite, name)})
 		}
 	}
 	return unknown

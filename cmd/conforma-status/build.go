@@ -16,6 +16,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/site"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 func (a *app) buildCommand() *cobra.Command {
@@ -72,7 +73,7 @@ func contents(c *config.Config) (map[string]*site.Content, error) {
 	}
 	out := map[string]*site.Content{}
 	var shared *site.Content // of the sites that have no folder of their own
-	var wrong site.Faults
+	var wrong fault.List
 	for _, s := range c.Sites {
 		info, err := fs.Stat(from, s.Name)
 		own := err == nil && info.IsDir()
@@ -81,7 +82,7 @@ func contents(c *config.Config) (map[string]*site.Content, error) {
 			continue
 		}
 		loaded, err := site.LoadContent(from, s.Name)
-		var faults site.Faults
+		var faults fault.List
 		if errors.As(err, &faults) {
 			wrong = append(wrong, faults...)
 			continue
@@ -103,7 +104,8 @@ func contents(c *config.Config) (map[string]*site.Content, error) {
 			hints = append(hints, f.Hint)
 		}
 	}
-	return nil, usage(fmt.Errorf("read the content: %w", wrong), hints...)
+	// Not wrapped: what to do stands here, and is not said of each fault.
+	return nil, usage(fmt.Errorf("read the content: %v", wrong), hints...)
 }
 
 func pageOf(s config.Site) site.Site {
@@ -129,7 +131,7 @@ func (a *app) buildAll(c *config.Config) ([]pages, error) {
 	return all, err
 }
 
-func buildPages(c *config.Config) (all []pages, remarks site.Faults, err error) {
+func buildPages(c *config.Config) (all []pages, remarks fault.List, err error) {
 	loaded, err := contents(c)
 	if err != nil {
 		return nil, nil, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // The exit codes, which scripts rely on.
@@ -40,7 +41,7 @@ func failed(err error, hints ...string) error { return &coded{exitFailed, err, h
 // exitCode is the exit code for an error that ended a command.
 func exitCode(err error) int {
 	var c *coded
-	var faults config.Faults
+	var faults fault.List
 	switch {
 	case err == nil:
 		return exitDone

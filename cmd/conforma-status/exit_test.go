@@ -10,6 +10,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // The codes are part of the contract with scripts: they are written out here.
@@ -24,14 +25,14 @@ func TestExitCode(t *testing.T) {
 		"failed":                  {failed(why, "do this"), 1},
 		"an error of usage":       {usage(why, "do that"), 2},
 		"wrapped":                 {fmt.Errorf("set: %w", usage(why)), 2},
-		"faults":                  {config.Faults{{Problem: "x"}}, 2},
-		"faults, wrapped":         {fmt.Errorf("read the configuration: %w", config.Faults{{Problem: "x"}}), 2},
+		"faults":                  {fault.List{{Problem: "x"}}, 2},
+		"faults, wrapped":         {fmt.Errorf("read the configuration: %w", fault.List{{Problem: "x"}}), 2},
 		"no configuration":        {fmt.Errorf("%w at /x", config.ErrNoFile), 2},
 		"not published":           {&coded{code: exitUnpublished, err: errSaid}, 3},
 		"not safe":                {&coded{code: exitUnsafe, err: errSaid}, 4},
 		"drift":                   {&coded{code: exitDrift, err: errSaid}, 5},
 		"given up":                {context.Canceled, 1},
-		"the code given counts":   {failed(config.Faults{{Problem: "x"}}), 1},
+		"the code given counts":   {failed(fault.List{{Problem: "x"}}), 1},
 		"a code within a message": {errors.Join(why, usage(why)), 2},
 	} {
 		if got := exitCode(c.err); got != c.want {

@@ -84,7 +84,7 @@ func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.L
 		return failed(err, fileHint(err))
 	}
 	c, faults := config.Parse(file, []byte(text))
-	if core := faults.Of(config.Core); len(core) > 0 {
+	if core := config.Of(faults, config.Core); len(core) > 0 {
 		return unreadable(core)
 	}
 	h, err := a.host(c)

@@ -16,6 +16,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 //go:embed preview
@@ -43,7 +44,7 @@ type preview struct {
 	mu        sync.Mutex
 	files     map[string]site.File
 	wrong     string // why files are not of the content as it is now, "" when they are
-	remarks   site.Faults
+	remarks   fault.List
 	languages map[string][]string // by site
 	state     previewState
 	seq       uint64
@@ -88,7 +89,7 @@ func (p *preview) build() error {
 }
 
 // said is what the last build came to.
-func (p *preview) said() (wrong string, remarks site.Faults) {
+func (p *preview) said() (wrong string, remarks fault.List) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.wrong, p.remarks

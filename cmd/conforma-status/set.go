@@ -18,6 +18,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // setFlags are the flags of set.
@@ -244,10 +245,10 @@ func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []confi
 
 // withoutJWT is the error that names each of the sites that has no [site.jwt], nil where all have one.
 func withoutJWT(c *config.Config, sites []config.Site) error {
-	var faults config.Faults
+	var faults fault.List
 	for _, s := range sites {
 		if s.JWT == nil {
-			faults = append(faults, config.Fault{File: c.File, Line: s.Line, Key: "site.jwt", Problem: fmt.Sprintf(wordNoJWT, s.Name)})
+			faults = append(faults, fault.Fault{File: c.File, Line: s.Line, Key: "site.jwt", Problem: fmt.Sprintf(wordNoJWT, s.Name)})
 		}
 	}
 	if len(faults) == 0 {

@@ -20,6 +20,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // What is said when something is asked for that can't be.
@@ -128,7 +129,7 @@ func (u *ui) fail(err error) {
 	if errors.As(err, &c) {
 		hints = slices.DeleteFunc(slices.Clone(c.hints), func(hint string) bool { return hint == "" })
 	}
-	var faults config.Faults
+	var faults fault.List
 	if errors.As(err, &faults) {
 		for _, f := range faults {
 			if f.Hint != "" {

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // DefaultFile is where the configuration is looked for when neither --config nor
@@ -104,49 +108,25 @@ const (
 	Pages
 )
 
-// Fault is one thing that is wrong with the configuration.
-type Fault struct {
-	File    string
-	Line    int    // 1-based; of the table where a missing key belongs
-	Key     string // dotted, as in "site.jwt.max_age"; empty where the file isn't TOML at all
-	Problem string
-	Hint    string // what to do about it, or ""
-	Scope   Scope
-}
-
-func (f Fault) String() string {
-	if f.Key == "" {
-		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Problem)
-	}
-	return fmt.Sprintf("%s:%d: %s: %s", f.File, f.Line, f.Key, f.Problem)
-}
-
-// Faults is every fault of a configuration, in the order of its lines. Use errors.As to get at it.
-type Faults []Fault
-
-// Error names every fault, one a line.
-func (fs Faults) Error() string {
-	var text string
-	for i, f := range fs {
-		if i > 0 {
-			text += "\n"
-		}
-		text += f.String()
-	}
-	return text
-}
-
-// Of returns the faults of the given scopes.
-func (fs Faults) Of(scopes ...Scope) Faults {
-	var out Faults
-	for _, f := range fs {
-		for _, s := range scopes {
-			if f.Scope == s {
-				out = append(out, f)
-			}
+// Of returns the faults of the given scopes, nil where there are none.
+func Of(faults fault.List, scopes ...Scope) fault.List {
+	var out fault.List
+	for _, f := range faults {
+		if slices.Contains(scopes, scopeOf(f)) {
+			out = append(out, f)
 		}
 	}
 	return out
+}
+
+func scopeOf(f fault.Fault) Scope {
+	switch {
+	case f.Key == "content":
+		return Pages
+	case f.Key == "site.jwt", strings.HasPrefix(f.Key, "site.jwt."):
+		return Tokens
+	}
+	return Core
 }
 
 // Empty reports whether a configuration says nothing yet: it has comments only, like the one that the package brings.
@@ -160,9 +140,9 @@ var ErrNoFile = errors.New("there is no configuration")
 
 // Load reads the configuration at path. The faults are those that leave the rest of the configuration
 // usable (scopes Tokens and Pages): the caller decides whether what it is about to do depends on them.
-// The error is ErrNoFile, an error of reading the file, or Faults with at least one of scope Core; the configuration is nil
-// then, or with Faults what could be read of it, which is good for nothing but naming further ones.
-func Load(path string) (*Config, Faults, error) {
+// The error is ErrNoFile, an error of reading the file, or a fault.List with at least one of scope Core; the configuration is nil
+// then, or with faults what could be read of it, which is good for nothing but naming further ones.
+func Load(path string) (*Config, fault.List, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("%w at %s", ErrNoFile, path)
@@ -171,7 +151,7 @@ func Load(path string) (*Config, Faults, error) {
 		return nil, nil, err
 	}
 	c, faults := Parse(path, data)
-	if len(faults.Of(Core)) > 0 {
+	if len(Of(faults, Core)) > 0 {
 		return c, nil, faults
 	}
 	return c, faults, nil

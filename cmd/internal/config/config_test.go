@@ -12,6 +12,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // full sets every key there is.
@@ -250,14 +251,14 @@ func TestLoad(t *testing.T) {
 	if err != nil || c == nil || c.Sites[0].Name != "demo" {
 		t.Fatalf("a file with faults in [site.jwt] alone is usable: %+v, %v", c, err)
 	}
-	if len(faults.Of(Tokens)) != 2 || len(faults.Of(Core, Pages)) != 0 || len(faults.Of()) != 0 {
+	if len(Of(faults, Tokens)) != 2 || len(Of(faults, Core, Pages)) != 0 || len(Of(faults)) != 0 {
 		t.Errorf("its faults: %v", faults)
 	}
 
 	// What stops every command comes with what would stop some, and with the names that were read.
 	c, faults, err = Load(file("core.toml", "content = \"x\"\nzzz = 1\n"+weak))
-	var all Faults
-	if c == nil || len(c.Sites) != 1 || c.Sites[0].Name != "demo" || faults != nil || !errors.As(err, &all) || len(all) != 4 || len(all.Of(Core)) != 1 {
+	var all fault.List
+	if c == nil || len(c.Sites) != 1 || c.Sites[0].Name != "demo" || faults != nil || !errors.As(err, &all) || len(all) != 4 || len(Of(all, Core)) != 1 {
 		t.Errorf("a file with a fault of every kind: %v, %v, %v", c, faults, err)
 	}
 	text := fmt.Sprintf("%[1]s:1: content: is not an absolute path\n%[1]s:2: zzz: unknown key\n"+
@@ -297,12 +298,12 @@ func FuzzParse(f *testing.F) {
 		if !reflect.DeepEqual(faults, again) {
 			t.Fatalf("first\n%v\nthen\n%v", faults, again)
 		}
-		for i, fault := range faults {
-			if fault.Line < 1 || i > 0 && fault.Line < faults[i-1].Line {
+		for i, f := range faults {
+			if f.Line < 1 || i > 0 && f.Line < faults[i-1].Line {
 				t.Fatalf("not in the order of lines: %v", faults)
 			}
 		}
-		if len(faults.Of(Core)) > 0 {
+		if len(Of(faults, Core)) > 0 {
 			return
 		}
 		if len(c.Sites) == 0 {
@@ -312,7 +313,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, s := range c.Sites {
-			if s.JWT != nil && s.JWT.MaxAge <= 0 && len(faults.Of(Tokens)) == 0 {
+			if s.JWT != nil && s.JWT.MaxAge <= 0 && len(Of(faults, Tokens)) == 0 {
 				t.Fatalf("tokens are good for %v, and that is no fault", s.JWT.MaxAge)
 			}
 			rules := nginxconf.Site{

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -50,7 +52,7 @@ func TestBadFiles(t *testing.T) {
 		if strings.Contains(said, "hunter2") {
 			t.Errorf("%s: a secret is repeated:\n%s", file, said)
 		}
-		if !slices.IsSortedFunc(faults, func(a, b Fault) int { return a.Line - b.Line }) {
+		if !slices.IsSortedFunc(faults, func(a, b fault.Fault) int { return a.Line - b.Line }) {
 			t.Errorf("%s: not in the order of lines:\n%s", file, said)
 		}
 		lines := bytes.Count(data, []byte("\n")) + 1
@@ -58,7 +60,7 @@ func TestBadFiles(t *testing.T) {
 			if f.Line < 1 || f.Line > lines {
 				t.Errorf("%s: the file has no line %d", file, f.Line)
 			}
-			if f.Scope != Core && f.Key != "content" && !strings.HasPrefix(f.Key, "site.jwt") {
+			if scopeOf(f) != Core && f.Key != "content" && !strings.HasPrefix(f.Key, "site.jwt") {
 				t.Errorf("%s: %s stops only what needs the gate or the page", file, f)
 			}
 		}
@@ -66,10 +68,10 @@ func TestBadFiles(t *testing.T) {
 }
 
 // report is what the golden files hold.
-func report(faults Faults) string {
+func report(faults fault.List) string {
 	var b strings.Builder
 	for _, f := range faults {
-		fmt.Fprintf(&b, "[%s] %s\n", scopes[f.Scope], f)
+		fmt.Fprintf(&b, "[%s] %s\n", scopes[scopeOf(f)], f)
 		if f.Hint != "" {
 			fmt.Fprintf(&b, "    hint: %s\n", f.Hint)
 		}

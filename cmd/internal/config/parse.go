@@ -15,6 +15,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
@@ -35,7 +36,7 @@ const (
 
 // Parse reads and validates a configuration; file is used in faults only. It touches nothing outside its
 // arguments. Where there are faults of scope Core the configuration is not usable.
-func Parse(file string, data []byte) (*Config, Faults) {
+func Parse(file string, data []byte) (*Config, fault.List) {
 	r := &reader{file: file, names: map[string]Site{}, paths: map[string]Site{}}
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
@@ -44,13 +45,13 @@ func Parse(file string, data []byte) (*Config, Faults) {
 		if errors.As(err, &de) {
 			line, _ = de.Position()
 		}
-		r.faults = append(r.faults, Fault{File: file, Line: line, Problem: "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")})
+		r.faults = append(r.faults, fault.Fault{File: file, Line: line, Problem: "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")})
 		return nil, r.faults
 	}
 	r.lines = keyLines(data)
 	c := r.config(tree)
 	c.File = file
-	slices.SortStableFunc(r.faults, func(a, b Fault) int { return a.Line - b.Line })
+	r.faults.Sort()
 	return c, r.faults
 }
 
@@ -70,12 +71,10 @@ func (r *reader) config(tree map[string]any) *Config {
 			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
 		}
 	}
-	t.scope = Pages
 	if c.Content = t.text("content", ""); c.Content != "" && !filepath.IsAbs(c.Content) {
 		t.fault("content", "is not an absolute path", "")
 	}
 	c.ContentLine = r.lines["content"]
-	t.scope = Core
 	s3 := t.sub("s3")
 	c.S3 = S3{Region: s3.text("region", ""), PathStyle: s3.flag("path_style")}
 	if c.S3.Endpoint = s3.text("endpoint", ""); c.S3.Endpoint != "" {
@@ -153,14 +152,12 @@ func (r *reader) site(t *table, c *Config) Site {
 		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
 	}
 	if t.has("jwt") {
-		t.scope = Tokens
 		s.JWT = jwtOf(t.sub("jwt"))
-		t.scope = Core
 	} else {
 		t.known = append(t.known, "jwt")
 	}
 	t.done()
-	if len(r.faults.Of(Core)) == 0 {
+	if len(Of(r.faults, Core)) == 0 {
 		r.checkLength(t, s, c)
 	}
 	return s
@@ -194,7 +191,6 @@ func (r *reader) checkLength(t *table, s Site, c *Config) {
 }
 
 func jwtOf(t *table) *JWT {
-	t.scope = Tokens
 	j := &JWT{
 		SecretEnvFile: t.text("secret_env_file", ""),
 		SecretFile:    t.text("secret_file", ""),

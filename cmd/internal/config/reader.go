@@ -16,6 +16,7 @@ import (
 	"github.com/xhit/go-str2duration/v2"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // required stands for "no default" in table.text; it can't be written in TOML.
@@ -29,7 +30,7 @@ const maxURL = 2000
 type reader struct {
 	file   string
 	lines  map[string]int
-	faults Faults
+	faults fault.List
 	names  map[string]Site // the first site of each name
 	paths  map[string]Site // the first site at each place in the store
 }
@@ -41,7 +42,6 @@ type table struct {
 	at    string // path with indices, the key into reader.lines: "site[1].jwt."
 	name  string // path for people: "site.jwt."
 	line  int
-	scope Scope
 	known []string
 	mute  bool // it isn't a table at all, which is on report already
 }
@@ -58,7 +58,7 @@ func (t *table) fault(key, problem, hint string) {
 	if l, ok := t.r.lines[t.at+key]; ok {
 		line = l
 	}
-	t.r.faults = append(t.r.faults, Fault{File: t.r.file, Line: line, Key: t.name + key, Problem: problem, Hint: hint, Scope: t.scope})
+	t.r.faults = append(t.r.faults, fault.Fault{File: t.r.file, Line: line, Key: t.name + key, Problem: problem, Hint: hint})
 }
 
 func (t *table) get(key string) (any, bool) {

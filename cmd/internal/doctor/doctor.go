@@ -15,6 +15,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
 // AtMost is what an examination should take at most.
@@ -82,7 +83,7 @@ type Finding struct {
 // Doctor looks at one host. All fields are needed.
 type Doctor struct {
 	Host   *maintenance.Host
-	Faults config.Faults // of the configuration, those that leave it usable
+	Faults fault.List // of the configuration, those that leave it usable
 	Nginx  nginxconf.Nginx
 	// Listening returns what this machine listens at. nginxconf.Sockets has the real one.
 	Listening func() ([]netip.AddrPort, error)
