@@ -1,5 +1,4 @@
-// Package nginxconf writes the nginx configuration of a site for each mode, makes nginx take it up, and
-// asks nginx what it really serves.
+// Package nginxconf renders the nginx rules of a site for each mode, and puts them in place.
 package nginxconf
 
 import (
@@ -172,7 +171,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	if s.Remember {
 		remember = rememberAuth
 	}
-	text = strings.NewReplacer("{REMEMBER}", remember, "{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{EARLY}", strings.Join(earlyErrors, " "), "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
+	text = strings.NewReplacer("{REMEMBER}", remember, "{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{EARLY}", strings.Join(EarlyErrors, " "), "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
 	v := s.values(mode)
 	v.plain("REVISION", revision)
 	out, err := v.fill(text)
@@ -221,6 +220,10 @@ func (s Site) values(mode status.Mode) *values {
 	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))
 	return v
 }
+
+// EarlyErrors are what nginx may answer before it comes to the rules of a server: an error_page that leads such an answer to a named
+// location leads past them, since only that doesn't begin again with the server's rules (ngx_http_named_location).
+var EarlyErrors = []string{"400", "405", "408", "411", "413", "414", "421", "494", "495", "496", "500", "501", "505"}
 
 // openLines are the rules that let requests through without a token; patterns hold no quote and no backslash.
 func openLines(requests []open) string {

@@ -19,7 +19,9 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/memory"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -187,17 +189,17 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 	}
 	return &maintenance.Host{
 		Config: c, Store: st,
-		Nginx: nginxconf.Nginx{
-			TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile,
-			Memory: filepath.Join(c.StateDir, "nginx.json"),
+		Nginx: memory.Nginx{
+			Nginx: control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
+			File:  filepath.Join(c.StateDir, "nginx.json"),
 		},
-		Sockets:  nginxconf.Sockets{},
-		Settled:  nginxconf.Run,
-		Probe:    nginxconf.Probe,
-		See:      nginxconf.See,
+		Sockets:  workers.Sockets{},
+		Settled:  control.Run,
+		Probe:    control.Probe,
+		See:      control.See,
 		Clock:    wallClock{},
 		Progress: a.ui,
-		Operator: operator(),
+		Operator: whoRuns(),
 		Command:  strings.Join(a.args, " "),
 	}, nil
 }
@@ -280,8 +282,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// operator is who is at the keyboard, as far as the environment tells.
-func operator() string {
+// whoRuns is who is at the keyboard, as far as the environment tells.
+func whoRuns() string {
 	if name := os.Getenv("SUDO_USER"); name != "" {
 		return name
 	}

@@ -10,8 +10,9 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/doctor"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -30,8 +31,8 @@ func (a *app) doctorCommand() *cobra.Command {
 			}
 			findings := doctor.Doctor{
 				Host: h, Faults: faults,
-				Nginx:     nginxconf.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
-				Listening: nginxconf.Sockets{}.Listening,
+				Nginx:     control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
+				Listening: workers.Sockets{}.Listening,
 				Free:      doctor.Free,
 				Secret:    func(s config.Site) ([]gate.Secret, error) { return secretSource(s)() },
 				Ask: func(ctx context.Context, site, token string) (int, error) {

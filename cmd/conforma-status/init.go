@@ -14,7 +14,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
 // defaultEnvFiles is where Conforma's demo server keeps the env files of its sites.
@@ -33,12 +35,12 @@ func (a *app) initCommand() *cobra.Command {
 }
 
 func (a *app) init(ctx context.Context, write bool, envFiles string) error {
-	dump, err := nginxconf.Nginx{TestCommand: []string{"nginx", "-t"}}.Dump(ctx)
-	var inv nginxconf.Inventory
+	dump, err := control.Nginx{TestCommand: []string{"nginx", "-t"}}.Dump(ctx)
+	var inv operator.Inventory
 	if err == nil {
-		inv, err = nginxconf.ReadInventory(dump)
+		inv, err = operator.ReadInventory(dump)
 	}
-	if errors.Is(err, nginxconf.ErrNotInstalled) {
+	if errors.Is(err, control.ErrNotInstalled) {
 		return failed(err, hintNotInstalled)
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
@@ -224,7 +224,7 @@ func lasted(d time.Duration) string {
 }
 
 // Draining is part of maintenance.Progress.
-func (u *ui) Draining(site string, left nginxconf.Left, after, atMost time.Duration) {
+func (u *ui) Draining(site string, left workers.Left, after, atMost time.Duration) {
 	what := fmt.Sprintf("%d connections", len(left.Connections))
 	if len(left.Connections) == 1 {
 		what = "1 connection"

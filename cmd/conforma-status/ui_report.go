@@ -14,7 +14,8 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
 )
@@ -98,24 +99,24 @@ func receiptHints(r *maintenance.Receipt) []string {
 	switch {
 	case fileHint(r.Err) != "":
 		hints = append(hints, fileHint(r.Err))
-	case errors.Is(r.Err, nginxconf.ErrNotInstalled):
+	case errors.Is(r.Err, control.ErrNotInstalled):
 		hints = append(hints, hintNotInstalled)
-	case errors.Is(r.Err, nginxconf.ErrNotRunning):
+	case errors.Is(r.Err, workers.ErrNotRunning):
 		hints = append(hints, hintNotRunning)
-		if errors.Is(r.Err, nginxconf.ErrRefused) {
+		if errors.Is(r.Err, control.ErrRefused) {
 			hints = append(hints, hintBroken)
 		}
-	case errors.Is(r.Err, nginxconf.ErrHidden):
+	case errors.Is(r.Err, workers.ErrHidden):
 		hints = append(hints, hintHidden)
-	case errors.Is(r.Err, nginxconf.ErrNotMaster), errors.Is(r.Err, maintenance.ErrElsewhere):
+	case errors.Is(r.Err, workers.ErrNotMaster), errors.Is(r.Err, maintenance.ErrElsewhere):
 		hints = append(hints, hintPIDFile)
-	case errors.Is(r.Err, nginxconf.ErrWantsCertificate):
+	case errors.Is(r.Err, control.ErrWantsCertificate):
 		hints = append(hints, hintCertificate)
-	case errors.Is(r.Err, nginxconf.ErrNotOurs):
+	case errors.Is(r.Err, control.ErrNotOurs):
 		hints = append(hints, fmt.Sprintf(hintNotOurs, filepath.Join("CONF_DIR/sites", r.Site+".conf")))
 	case errors.Is(r.Err, maintenance.ErrSmoke):
 		hints = append(hints, hintUnanswered)
-	case errors.Is(r.Err, nginxconf.ErrRefused):
+	case errors.Is(r.Err, control.ErrRefused):
 		hints = append(hints, hintBroken)
 	default:
 		hints = append(hints, hintNotTakenUp)

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/memory"
 )
 
 // A configuration that nginx has read once isn't read again before a closing. It makes no difference to what is found.
@@ -142,7 +143,7 @@ func TestMemory(t *testing.T) {
 	n.Configure(t, fmt.Sprintf("    include sites-enabled/*.conf;\n    include sites-enabled/none/*.conf;\n"+
 		"    server { listen 127.0.0.1:%d ssl; ssl_certificate tls/fullchain.pem; ssl_certificate_key tls/privkey.pem; }\n", rig.Port(t)))
 	n.Start(t)
-	host := nginxconf.Nginx{TestCommand: n.Args("-t"), PIDFile: n.PIDFile(), Memory: filepath.Join(n.Dir, "nginx.json")}
+	host := memory.Nginx{Nginx: control.Nginx{TestCommand: n.Args("-t"), PIDFile: n.PIDFile()}, File: filepath.Join(n.Dir, "nginx.json")}
 	remember := func() {
 		t.Helper()
 		if err := host.Test(ctx); err != nil {
@@ -150,10 +151,10 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	// asked reports whether nginx is asked for its configuration, and looks whether what is known instead is what it says.
-	asked := func(host nginxconf.Nginx) bool {
+	asked := func(host memory.Nginx) bool {
 		t.Helper()
 		plain := host
-		plain.Memory = ""
+		plain.File = ""
 		want, err := plain.Config(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -173,11 +174,11 @@ func TestMemory(t *testing.T) {
 		return err != nil
 	}
 	remember()
-	data, err := os.ReadFile(host.Memory)
+	data, err := os.ReadFile(host.File)
 	if err != nil || strings.Contains(string(data), secret) {
 		t.Errorf("it holds what stands in the configuration (%v):\n%s", err, data)
 	}
-	if info, err := os.Stat(host.Memory); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(host.File); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("others can read it: %v, %v", info.Mode(), err)
 	}
 	edit := func(path, content string) func() {
@@ -197,13 +198,13 @@ func TestMemory(t *testing.T) {
 		{"an empty file more", edit(filepath.Join(n.Dir, "sites-enabled", "two.conf"), ""), true},
 		{"a file in a directory that wasn't there", edit(filepath.Join(n.Dir, "sites-enabled", "none", "a.conf"), ""), true},
 		{"a file less", func() { _ = os.Remove(filepath.Join(n.Dir, "sites-enabled", "two.conf")) }, true},
-		{"a memory that is cut off", func() { edit(host.Memory, memory[:len(memory)/2])() }, true},
-		{"an empty memory", edit(host.Memory, ""), true},
-		{"a memory of nothing", edit(host.Memory, "{}"), true},
-		{"a memory of the future", edit(host.Memory, strings.Replace(memory, `"version":2`, `"version":3`, 1)), true},
-		{"a memory of no files", edit(host.Memory, memory[:strings.Index(memory, `"files"`)]+`"files":[],"includes":[],"config":{}}`), true},
-		{"a memory of no configuration", edit(host.Memory, memory[:strings.Index(memory, `,"config"`)]+"}"), true},
-		{"a memory of another conforma-status", edit(host.Memory, strings.Replace(memory, `"reader":"`, `"reader":"/other`, 1)), true},
+		{"a memory that is cut off", func() { edit(host.File, memory[:len(memory)/2])() }, true},
+		{"an empty memory", edit(host.File, ""), true},
+		{"a memory of nothing", edit(host.File, "{}"), true},
+		{"a memory of the future", edit(host.File, strings.Replace(memory, `"version":2`, `"version":3`, 1)), true},
+		{"a memory of no files", edit(host.File, memory[:strings.Index(memory, `"files"`)]+`"files":[],"includes":[],"config":{}}`), true},
+		{"a memory of no configuration", edit(host.File, memory[:strings.Index(memory, `,"config"`)]+"}"), true},
+		{"a memory of another conforma-status", edit(host.File, strings.Replace(memory, `"reader":"`, `"reader":"/other`, 1)), true},
 		{"another program, not running yet", install, true},
 	} {
 		remember()

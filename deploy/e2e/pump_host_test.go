@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // yard is a host for trying the write barrier: sites behind one nginx, each with an application that writes down all that
@@ -251,7 +251,7 @@ func canDestroy(tb testing.TB) bool {
 		tb.Fatal(err)
 	}
 	defer conn.Close()
-	err = nginxconf.Sockets{}.Destroy(nginxconf.Connection{
+	err = workers.Sockets{}.Destroy(workers.Connection{
 		Local:  conn.LocalAddr().(*net.TCPAddr).AddrPort(),
 		Remote: conn.RemoteAddr().(*net.TCPAddr).AddrPort(),
 	})

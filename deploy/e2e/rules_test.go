@@ -11,6 +11,8 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -106,15 +108,15 @@ func TestOddRulesWork(t *testing.T) {
 		}
 		nginx.Start(t)
 		for i, s := range sites {
-			target := nginxconf.Target{Site: s.Name, Addr: ports[i], URL: "http://demo.example.org"}
+			target := operator.Target{Site: s.Name, Addr: ports[i], URL: "http://demo.example.org"}
 			client := rig.Client{Addr: ports[i], Host: "demo.example.org"}
 			closed := filepath.Join(s.Dir, nginxconf.ClosedFile)
 			for _, shut := range []bool{false, true} {
 				if shut {
 					rig.WriteFile(t, closed, "")
 				}
-				want := nginxconf.Answer{Site: s.Name, Mode: mode, Revision: "1-00000000", Closed: shut}
-				got, err := nginxconf.Probe(t.Context(), target)
+				want := control.Answer{Site: s.Name, Mode: mode, Revision: "1-00000000", Closed: shut}
+				got, err := control.Probe(t.Context(), target)
 				if want.PID = got.PID; err != nil || got != want || got.PID == 0 {
 					t.Errorf("%s, %s, shut %v: the probe says %+v, %v", s.Name, mode, shut, got, err)
 				}

@@ -54,7 +54,7 @@ func TestWordsDoNotTouchNginx(t *testing.T) {
 			m := rig.GraphQL("")
 			want{host: h, site: "demo", mode: mode, page: h.PageURL + "/demo/", eta: d.ExpectedUntil, message: m}.
 				check(t, refused, modeRow{message: m}.put(t, h, "demo", anyone))
-			if now := workers(t, h); !slices.Equal(now, settled) {
+			if now := workersOfHost(t, h); !slices.Equal(now, settled) {
 				t.Errorf("%s: nginx's workers were %v and are %v", name, settled, now)
 			}
 			if now := get(t, h, "demo").Live.Revision; now != revision {
@@ -128,12 +128,12 @@ func sameTime(a, b *time.Time) bool {
 // settledWorkers returns nginx's workers once those of before the last reload are gone.
 func settledWorkers(t *testing.T, h *rig.Host) []int {
 	t.Helper()
-	rig.WaitFor(t, "old workers to end", func() bool { return len(workers(t, h)) == 2 })
-	return workers(t, h)
+	rig.WaitFor(t, "old workers to end", func() bool { return len(workersOfHost(t, h)) == 2 })
+	return workersOfHost(t, h)
 }
 
-// workers returns the process ids of the children of nginx's master.
-func workers(t *testing.T, h *rig.Host) []int {
+// workersOfHost returns the process ids of the children of nginx's master.
+func workersOfHost(t *testing.T, h *rig.Host) []int {
 	t.Helper()
 	master := h.Nginx.PID(t)
 	all, err := procfs.AllProcs()

@@ -13,8 +13,9 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
@@ -84,8 +85,8 @@ type Finding struct {
 type Doctor struct {
 	Host   *maintenance.Host
 	Faults fault.List // of the configuration, those that leave it usable
-	Nginx  nginxconf.Nginx
-	// Listening returns what this machine listens at. nginxconf.Sockets has the real one.
+	Nginx  control.Nginx
+	// Listening returns what this machine listens at. workers.Sockets has the real one.
 	Listening func() ([]netip.AddrPort, error)
 	// Free returns the bytes and files that a file system has room for, see statfs(2).
 	Free func(dir string) (Space, error)
@@ -119,7 +120,7 @@ func (d Doctor) Examine(ctx context.Context) []Finding {
 	defer forget()
 	ctx, cancel := context.WithTimeout(ctx, d.AtMost)
 	defer cancel()
-	var conf *nginxconf.Config
+	var conf *operator.Config
 	read := make(chan struct{}) // closed once conf is what it will be
 	var parts []*part
 	add := func(what, site string, look func(*examination)) {

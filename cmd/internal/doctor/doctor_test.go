@@ -16,7 +16,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -210,7 +210,7 @@ func TestHang(t *testing.T) {
 	}
 	d := Doctor{
 		Host:   &maintenance.Host{Config: &config.Config{StateDir: dir, Nginx: config.Nginx{ConfDir: dir}, Store: "dir:" + dir}, Store: st},
-		Nginx:  nginxconf.Nginx{TestCommand: []string{"sleep", "60"}, PIDFile: "/nowhere"},
+		Nginx:  control.Nginx{TestCommand: []string{"sleep", "60"}, PIDFile: "/nowhere"},
 		Free:   Free,
 		AtMost: 100 * time.Millisecond,
 	}

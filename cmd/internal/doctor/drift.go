@@ -9,6 +9,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -69,9 +70,9 @@ func (e *examination) remedy(s config.Site, v maintenance.View, d maintenance.Dr
 	case maintenance.ByNginx:
 		dir := e.barred(e.Host.Config.StateDir)
 		switch {
-		case errors.Is(d.Err, nginxconf.ErrWantsCertificate):
+		case errors.Is(d.Err, control.ErrWantsCertificate):
 			return hintCertificate
-		case errors.Is(d.Err, nginxconf.ErrNotOurs):
+		case errors.Is(d.Err, control.ErrNotOurs):
 			return fmt.Sprintf(hintInclude, nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name))
 		case d.Err != nil:
 			return hintStart

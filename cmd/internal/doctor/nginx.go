@@ -13,12 +13,15 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
 func (e *examination) nginxItself(ctx context.Context) {
 	switch b, err := e.Nginx.Build(ctx); {
-	case errors.Is(err, nginxconf.ErrNoDump):
+	case errors.Is(err, control.ErrNoDump):
 		e.warn(NginxItself, "its version can't be told: nginx.test has no -t", `write the command that tests nginx with its "-t" as a word of its own`)
 	case err != nil && e.refused(NginxItself, err):
 	case err != nil:
@@ -37,9 +40,9 @@ func (e *examination) nginxItself(ctx context.Context) {
 	switch {
 	case err == nil:
 		e.ok(NginxRunning, fmt.Sprintf("its master is process %d", pid))
-	case errors.Is(err, nginxconf.ErrNotMaster):
+	case errors.Is(err, workers.ErrNotMaster):
 		e.fault(NginxRunning, err.Error(), "nginx.pid_file is stale, or another program's: name the one that this nginx writes (its pid directive)")
-	case errors.Is(err, nginxconf.ErrNotRunning):
+	case errors.Is(err, workers.ErrNotRunning):
 		e.fault(NginxRunning, err.Error(), "start nginx, or see that nginx.pid_file is the one that it writes")
 	case e.refused(NginxRunning, err):
 	case e.UID != 0:
@@ -65,7 +68,7 @@ func olderThan(version string, major, minor int) bool {
 const clash = `"open_file_cache" directive is duplicate`
 
 // nginxConfiguration returns the operator's configuration, nil where it can't be read.
-func (e *examination) nginxConfiguration(ctx context.Context) *nginxconf.Config {
+func (e *examination) nginxConfiguration(ctx context.Context) *operator.Config {
 	err := e.Nginx.Test(ctx)
 	switch {
 	case err == nil:
@@ -82,17 +85,17 @@ func (e *examination) nginxConfiguration(ctx context.Context) *nginxconf.Config 
 		return nil
 	}
 	dump, err := e.Nginx.Dump(ctx)
-	if errors.Is(err, nginxconf.ErrNoDump) {
+	if errors.Is(err, control.ErrNoDump) {
 		e.warn(NginxConfiguration, err.Error(), `write nginx.test with its "-t" as a word of its own, so that other ways to the application are found`)
 		return nil
 	}
-	var survey nginxconf.Survey
-	var conf *nginxconf.Config
+	var survey operator.Survey
+	var conf *operator.Config
 	if err == nil {
-		survey, err = nginxconf.ReadSurvey(dump)
+		survey, err = operator.ReadSurvey(dump)
 	}
 	if err == nil {
-		conf, err = nginxconf.ReadConfig(dump)
+		conf, err = operator.ReadConfig(dump)
 	}
 	if err != nil {
 		e.fault(NginxConfiguration, err.Error(), "see what nginx -T prints")
@@ -111,8 +114,8 @@ func (e *examination) nginxConfiguration(ctx context.Context) *nginxconf.Config 
 
 // serving sees whether the rules of a site are included, come first and are in effect, what leads past them, and whose
 // processes serve it.
-func (e *examination) serving(ctx context.Context, s config.Site, conf *nginxconf.Config) {
-	targets := []nginxconf.Target{{Site: s.Name, Addr: s.Listen, URL: s.AppURL}}
+func (e *examination) serving(ctx context.Context, s config.Site, conf *operator.Config) {
+	targets := []operator.Target{{Site: s.Name, Addr: s.Listen, URL: s.AppURL}}
 	listens := []string{s.Listen}
 	if conf == nil {
 		e.warn(Include, "can't be told while nginx's configuration can't be read", "mend what is said of it above")
@@ -134,7 +137,7 @@ func (e *examination) serving(ctx context.Context, s config.Site, conf *nginxcon
 }
 
 // ways says how the site can be reached, and whether that is by its rules.
-func (e *examination) ways(s config.Site, serving nginxconf.Serving, file string) {
+func (e *examination) ways(s config.Site, serving operator.Serving, file string) {
 	first := fmt.Sprintf("put \"include %s;\" first in that server {}", file)
 	all := maintenance.Holes(serving, file, status.Offline)
 	own := serving
@@ -187,9 +190,9 @@ func (e *examination) processes(listens []string) {
 		return
 	}
 	before, err := e.Host.Sockets.Snapshot(program)
-	var left nginxconf.Left
+	var left workers.Left
 	if err == nil {
-		left, err = e.Host.Sockets.Left(before, nginxconf.Scope{Listens: listens}, program, pid)
+		left, err = e.Host.Sockets.Left(before, workers.Scope{Listens: listens}, program, pid)
 	}
 	switch {
 	case err != nil && e.refused(NginxProcesses, err):

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -22,7 +24,7 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		return nil
 	}
 	conf, err := h.Nginx.Config(ctx)
-	if errors.Is(err, nginxconf.ErrNoDump) {
+	if errors.Is(err, control.ErrNoDump) {
 		for _, c := range changes {
 			c.receipt.warn(err.Error() + ": other ways to the application are not looked for")
 		}
@@ -122,7 +124,7 @@ func (c *change) reachable() bool {
 	return false
 }
 
-func join(places []nginxconf.Place) string {
+func join(places []operator.Place) string {
 	var out []string
 	for _, p := range places {
 		out = append(out, p.String())

@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // TestFaultsOfNginx: what a change comes to, and that it ends in agreement once the fault is gone.
 func TestFaultsOfNginx(t *testing.T) {
-	broken := errors.Join(nginxconf.ErrRefused, errors.New("unknown directive"))
+	broken := errors.Join(control.ErrRefused, errors.New("unknown directive"))
 	for name, c := range map[string]struct {
 		from, to status.Mode
 		fault    func(*world)
@@ -24,17 +25,17 @@ func TestFaultsOfNginx(t *testing.T) {
 		now      status.Mode // "" when nginx doesn't run
 		ends     status.Mode // after reconcile
 	}{
-		"closing, not running":         {status.Online, status.Offline, func(w *world) { w.running = false }, Shut, nginxconf.ErrNotRunning, "", status.Offline},
-		"closing, broken":              {status.Online, status.Offline, func(w *world) { w.testErr = broken }, Shut, nginxconf.ErrRefused, status.Offline, status.Offline},
+		"closing, not running":         {status.Online, status.Offline, func(w *world) { w.running = false }, Shut, workers.ErrNotRunning, "", status.Offline},
+		"closing, broken":              {status.Online, status.Offline, func(w *world) { w.testErr = broken }, Shut, control.ErrRefused, status.Offline, status.Offline},
 		"closing, not taken up":        {status.Online, status.Offline, func(w *world) { w.deaf = true }, Shut, nil, status.Offline, status.Offline},
 		"closing, not taken up, blind": {status.Online, status.Offline, func(w *world) { w.deaf, w.blind = true, true }, Failed, ErrNotShut, status.Online, status.Offline},
 		"closing, blind":               {status.Online, status.Offline, func(w *world) { w.blind = true }, Done, nil, status.Offline, status.Offline},
-		"to admin, broken":             {status.Online, status.Admin, func(w *world) { w.testErr = broken }, Shut, nginxconf.ErrRefused, status.Offline, status.Admin},
-		"admin to offline, broken":     {status.Admin, status.Offline, func(w *world) { w.testErr = broken }, Shut, nginxconf.ErrRefused, status.Offline, status.Offline},
-		"opening, not running":         {status.Offline, status.Online, func(w *world) { w.running = false }, Failed, nginxconf.ErrNotRunning, "", status.Offline},
-		"opening, broken":              {status.Offline, status.Online, func(w *world) { w.testErr = broken }, Failed, nginxconf.ErrRefused, status.Offline, status.Offline},
+		"to admin, broken":             {status.Online, status.Admin, func(w *world) { w.testErr = broken }, Shut, control.ErrRefused, status.Offline, status.Admin},
+		"admin to offline, broken":     {status.Admin, status.Offline, func(w *world) { w.testErr = broken }, Shut, control.ErrRefused, status.Offline, status.Offline},
+		"opening, not running":         {status.Offline, status.Online, func(w *world) { w.running = false }, Failed, workers.ErrNotRunning, "", status.Offline},
+		"opening, broken":              {status.Offline, status.Online, func(w *world) { w.testErr = broken }, Failed, control.ErrRefused, status.Offline, status.Offline},
 		"opening, not taken up":        {status.Offline, status.Admin, func(w *world) { w.deaf = true }, Failed, nil, status.Offline, status.Offline},
-		"admin to online, broken":      {status.Admin, status.Online, func(w *world) { w.testErr = broken }, Failed, nginxconf.ErrRefused, status.Admin, status.Admin},
+		"admin to online, broken":      {status.Admin, status.Online, func(w *world) { w.testErr = broken }, Failed, control.ErrRefused, status.Admin, status.Admin},
 		"opening, the application is down": {status.Offline, status.Online, func(w *world) { w.app = 502 }, Done, nil,
 			status.Online, status.Online},
 	} {
@@ -146,7 +147,7 @@ func TestClockJumps(t *testing.T) {
 	for _, by := range []time.Duration{time.Hour, -time.Hour} {
 		for n := 1; n <= 12; n++ {
 			w := newWorld(t)
-			w.left.Connections, w.drainAfter = []nginxconf.Connection{one}, 8
+			w.left.Connections, w.drainAfter = []workers.Connection{one}, 8
 			sleeps := 0
 			w.sleeps = func() {
 				if sleeps++; sleeps == n {

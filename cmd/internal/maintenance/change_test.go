@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -82,13 +83,13 @@ func TestDryRunForeseesTheSteps(t *testing.T) {
 }
 
 var (
-	one = nginxconf.Connection{Process: nginxconf.Process{PID: 11, Start: 1}}
-	two = nginxconf.Connection{Process: nginxconf.Process{PID: 12, Start: 1}}
+	one = workers.Connection{Process: workers.Process{PID: 11, Start: 1}}
+	two = workers.Connection{Process: workers.Process{PID: 12, Start: 1}}
 )
 
 // TestReceiptCounts: what was let in before, and what became of it.
 func TestReceiptCounts(t *testing.T) {
-	held := func(w *world) { w.left.Connections = []nginxconf.Connection{one, two} }
+	held := func(w *world) { w.left.Connections = []workers.Connection{one, two} }
 	for name, c := range map[string]struct {
 		setup              func(*world)
 		noCut              bool
@@ -103,9 +104,9 @@ func TestReceiptCounts(t *testing.T) {
 		"it is not to be cut":        {held, true, 0, 0, 2, false, "", 32 * time.Second},
 		"it can't be cut one by one": {func(w *world) { held(w); w.cantCut = true }, false, 0, 2, 0, false, "old worker 11 was ended", 32 * time.Second},
 		"it can't be cut at all":     {func(w *world) { held(w); w.cutStays = true }, false, 0, 0, 2, false, "", 37 * time.Second},
-		"an old worker still listens": {func(w *world) { w.left.Listening = []nginxconf.Process{one.Process} }, false, 0, 0, 0, true, "old worker 11 was ended",
+		"an old worker still listens": {func(w *world) { w.left.Listening = []workers.Process{one.Process} }, false, 0, 0, 0, true, "old worker 11 was ended",
 			32 * time.Second},
-		"an old worker can't be looked at": {func(w *world) { w.left.Unreadable = []nginxconf.Process{one.Process} }, false, 0, 0, 1, false, "", 37 * time.Second},
+		"an old worker can't be looked at": {func(w *world) { w.left.Unreadable = []workers.Process{one.Process} }, false, 0, 0, 1, false, "", 37 * time.Second},
 		"cut, and vouched for":             {func(w *world) { held(w); w.Config.Sites[0].Settled = []string{"true"} }, false, 0, 2, 0, true, "", 32 * time.Second},
 		"drained, and not vouched for": {func(w *world) {
 			w.Config.Sites[0].Settled, w.settledErr = []string{"false"}, errors.New("3 transactions")
@@ -139,7 +140,7 @@ func TestReceiptCounts(t *testing.T) {
 // TestSafety: once something was cut, only the site's own command, or opening it, makes up for it.
 func TestSafety(t *testing.T) {
 	w := newWorld(t)
-	w.left.Connections = []nginxconf.Connection{one}
+	w.left.Connections = []workers.Connection{one}
 	if r := w.set(t, status.Offline); r.Cut != 1 || r.SafeSince != nil {
 		t.Fatalf("cut %d, safe since %v", r.Cut, r.SafeSince)
 	}
@@ -169,7 +170,7 @@ func TestSafety(t *testing.T) {
 // TestAdminStaysShutWhileSomethingIsLeft: with --no-cut a site on its way from online doesn't open to administrators.
 func TestAdminStaysShutWhileSomethingIsLeft(t *testing.T) {
 	w := newWorld(t)
-	w.left.Connections = []nginxconf.Connection{one}
+	w.left.Connections = []workers.Connection{one}
 	r := w.set(t, status.Admin, func(r *Request) { r.NoCut = true })
 	if r.SafeSince != nil || r.Left != 1 || w.effective() != status.Offline {
 		t.Errorf("safe since %v, left %d, nginx is %s", r.SafeSince, r.Left, w.effective())
@@ -205,7 +206,7 @@ func TestNobodyIsToldOfAdminBeforeItIsOpen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.left.Connections = []nginxconf.Connection{one}
+			w.left.Connections = []workers.Connection{one}
 			w.set(t, status.Offline, noCut)
 			p := w.promise(t, name)
 			message := "Longer."

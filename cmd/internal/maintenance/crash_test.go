@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -44,7 +45,7 @@ func TestKilledWhileCutting(t *testing.T) {
 	for _, settled := range [][]string{nil, {"true"}} {
 		w := newWorld(t)
 		w.Config.Sites[0].Settled = settled
-		w.left.Connections = []nginxconf.Connection{one}
+		w.left.Connections = []workers.Connection{one}
 		n := 0
 		w.moment = func(what string) {
 			if n++; what == "destroy" {
@@ -71,14 +72,14 @@ func TestKilledWhileCutting(t *testing.T) {
 func TestKilledWhenAllWasRecorded(t *testing.T) {
 	w := newWorld(t)
 	w.Config.Sites[0].Settled = []string{"true"}
-	w.left.Connections = []nginxconf.Connection{one}
+	w.left.Connections = []workers.Connection{one}
 	w.set(t, status.Offline)
 	w.set(t, status.Online)
 	journal, err := json.Marshal(intent{Version: journalVersion, Cut: true, Changes: []intendedOne{{Site: "demo", From: status.Online, To: w.next(t, status.Admin)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.left.Connections = []nginxconf.Connection{one}
+	w.left.Connections = []workers.Connection{one}
 	w.set(t, status.Admin)
 	if err := durable.WriteFile(w.journalFile(), append(journal, '\n'), 0o644); err != nil {
 		t.Fatal(err)
@@ -105,7 +106,7 @@ func (w *world) next(t *testing.T, mode status.Mode) status.Document {
 // TestKilledWhileCuttingAndOverruled: the change that follows doesn't finish the one that has cut, and knows of it all the same.
 func TestKilledWhileCuttingAndOverruled(t *testing.T) {
 	w := newWorld(t)
-	w.left.Connections = []nginxconf.Connection{one}
+	w.left.Connections = []workers.Connection{one}
 	w.moment = func(what string) {
 		if what == "destroy" {
 			w.left.Connections = nil
@@ -158,7 +159,7 @@ func TestKilledClosingIsNotUndone(t *testing.T) {
 			w := newWorld(t)
 			w.set(t, c.recorded)
 			p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", c.recorded, c.wanted, n))
-			w.testErr = nginxconf.ErrRefused
+			w.testErr = control.ErrRefused
 			if !w.killAt(n, func() { w.set(t, c.wanted) }) {
 				break
 			}
@@ -273,7 +274,7 @@ func TestTheAnnouncementNeverRunsAhead(t *testing.T) {
 
 // mend takes every fault away, and starts nginx where it doesn't run.
 func (w *world) mend() {
-	w.testErr, w.deaf, w.storeErr, w.app, w.left = nil, false, nil, 200, nginxconf.Left{}
+	w.testErr, w.deaf, w.storeErr, w.app, w.left = nil, false, nil, 200, workers.Left{}
 	if !w.running {
 		w.running = true
 		w.load()
@@ -289,7 +290,7 @@ func (w *world) happen(t *testing.T, chance *rand.Rand, mode status.Mode, faults
 	switch kind := chance.IntN(11); {
 	case kind == 10:
 		if w.left.Connections == nil {
-			w.left.Connections = []nginxconf.Connection{one}
+			w.left.Connections = []workers.Connection{one}
 			return "somebody stays"
 		}
 		w.left.Connections = nil
@@ -320,7 +321,7 @@ func (w *world) happen(t *testing.T, chance *rand.Rand, mode status.Mode, faults
 		w.storeErr = errDown
 		return "store down"
 	case 1:
-		w.testErr = nginxconf.ErrRefused
+		w.testErr = control.ErrRefused
 		return "broken"
 	case 2:
 		w.deaf = true

@@ -3,7 +3,7 @@ package maintenance
 import (
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -18,7 +18,7 @@ func (h *Host) Interrupted() (began time.Time, err error) {
 }
 
 // Holes says in words how a site could be reached past its rules in that mode, as Set would refuse it.
-func Holes(serving nginxconf.Serving, file string, mode status.Mode) []string {
+func Holes(serving operator.Serving, file string, mode status.Mode) []string {
 	c := change{serving: serving}
 	c.to.Mode = mode
 	return c.holes(file)

@@ -8,18 +8,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // before is what there was of nginx before the reload.
 type before struct {
-	nginxconf.Before
+	workers.Before
 	program string
 	master  int
 	at      time.Time // when it was noted
 }
 
-// tick is how finely the kernel tells the starts of processes apart; see nginxconf.Sockets.Snapshot.
+// tick is how finely the kernel tells the starts of processes apart; see workers.Sockets.Snapshot.
 const tick = 11 * time.Millisecond
 
 // quiet is how many looks in a row must find nothing: the kernel's table of sockets is not read in one piece.
@@ -41,9 +42,9 @@ func (r *run) remember() (err error) {
 
 // seen is what has been seen of the connections of one site.
 type seen struct {
-	all   map[nginxconf.Connection]bool
-	cut   map[nginxconf.Connection]bool
-	left  nginxconf.Left
+	all   map[workers.Connection]bool
+	cut   map[workers.Connection]bool
+	left  workers.Left
 	quiet int
 }
 
@@ -55,7 +56,7 @@ func (r *run) drain(ctx context.Context, changes []*change, in intent) {
 	}
 	watched := map[*change]*seen{}
 	for _, c := range changes {
-		watched[c] = &seen{all: map[nginxconf.Connection]bool{}, cut: map[nginxconf.Connection]bool{}}
+		watched[c] = &seen{all: map[workers.Connection]bool{}, cut: map[workers.Connection]bool{}}
 		if r.shutdownIsOver(c) {
 			c.record.Cut++ // what was left was ended unseen
 		}
@@ -91,14 +92,14 @@ func (r *run) drain(ctx context.Context, changes []*change, in intent) {
 }
 
 // ended counts the end of an old worker whose requests can't be seen as a connection that was cut.
-func (w *seen) ended(p nginxconf.Process) {
-	unseen := nginxconf.Connection{Process: p}
+func (w *seen) ended(p workers.Process) {
+	unseen := workers.Connection{Process: p}
 	w.all[unseen], w.cut[unseen] = true, true
 }
 
 // tally counts: what was seen and is gone has drained, unless it was cut.
 func (w *seen) tally(receipt *Receipt) {
-	left := map[nginxconf.Connection]bool{}
+	left := map[workers.Connection]bool{}
 	for _, c := range w.left.Connections {
 		left[c] = true
 	}
@@ -153,7 +154,7 @@ func (r *run) lookOnce(watched map[*change]*seen, changes []*change) (bool, erro
 // endedByNginx counts as cut what may have been ended by nginx itself, should it be gone at the look that has just been taken: its old
 // workers end what they have when worker_shutdown_timeout is over (https://nginx.org/en/docs/ngx_core_module.html), and how long
 // those have been at it that were leaving before is not known.
-func (r *run) endedByNginx(c *change, w *seen, left nginxconf.Left) {
+func (r *run) endedByNginx(c *change, w *seen, left workers.Left) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range w.left.Connections {
 		if over || c.serving.ShutdownTimeout > 0 && r.before.Leaving(conn.Process) {
@@ -195,12 +196,12 @@ func (r *run) await(ctx context.Context, watched map[*change]*seen, changes []*c
 // that hold them, which touches other sites and is said.
 func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*change) error {
 	began := r.Clock.Now()
-	ended := map[nginxconf.Process]bool{}
+	ended := map[workers.Process]bool{}
 	_, err := r.until(ctx, began.Add(cutTimeout), func() (bool, error) {
 		hard := r.Clock.Now().Sub(began) >= softTimeout
 		for _, c := range changes {
 			w := watched[c]
-			doomed := append([]nginxconf.Process{}, w.left.Listening...)
+			doomed := append([]workers.Process{}, w.left.Listening...)
 			if c.serving.Hidden {
 				for _, p := range w.left.Listening {
 					w.ended(p)
@@ -209,7 +210,7 @@ func (r *run) cut(ctx context.Context, watched map[*change]*seen, changes []*cha
 			for _, conn := range w.left.Connections {
 				w.cut[conn] = true
 				err := r.Sockets.Destroy(conn)
-				if errors.Is(err, nginxconf.ErrCantDestroy) {
+				if errors.Is(err, workers.ErrCantDestroy) {
 					doomed = append(doomed, conn.Process)
 				} else if err != nil {
 					return false, err
@@ -295,8 +296,8 @@ func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) e
 }
 
 // scope is which sockets are the site's.
-func (c *change) scope() nginxconf.Scope {
-	s := nginxconf.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams, Whole: c.serving.Whole}
+func (c *change) scope() workers.Scope {
+	s := workers.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams, Whole: c.serving.Whole}
 	if len(s.Listens) == 0 {
 		s.Listens = []string{c.site.Listen}
 	}
@@ -314,9 +315,9 @@ func (c *change) scope() nginxconf.Scope {
 }
 
 // targets are the places where nginx is asked which rules it follows for the site.
-func (c *change) targets() []nginxconf.Target {
+func (c *change) targets() []operator.Target {
 	if len(c.serving.Targets) > 0 {
 		return c.serving.Targets
 	}
-	return []nginxconf.Target{target(c.site)}
+	return []operator.Target{target(c.site)}
 }

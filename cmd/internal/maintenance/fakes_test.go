@@ -13,6 +13,9 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -36,10 +39,10 @@ type world struct {
 	lostPuts int               // so many puts are done and not answered
 	between  func()            // runs once between a get and a put
 
-	left       nginxconf.Left // what old workers hold
-	drainAfter int            // looks until it is gone, if it goes by itself
-	cantCut    bool           // the kernel doesn't destroy sockets
-	cutStays   bool           // what is cut doesn't go
+	left       workers.Left // what old workers hold
+	drainAfter int          // looks until it is gone, if it goes by itself
+	cantCut    bool         // the kernel doesn't destroy sockets
+	cutStays   bool         // what is cut doesn't go
 	settledErr error
 
 	// moment is called wherever the host asks its surroundings for something: whatever has to hold always is looked
@@ -70,10 +73,10 @@ func (h *heard) End(s Step, _ time.Duration, err error) {
 		h.failed = append(h.failed, s)
 	}
 }
-func (h *heard) Draining(string, nginxconf.Left, time.Duration, time.Duration) {}
-func (h *heard) Resuming([]string)                                             { h.resumed++ }
-func (h *heard) SetAside(path string, _ error)                                 { h.aside = append(h.aside, path) }
-func (h *heard) Waiting(holder Holder)                                         { h.waiting = append(h.waiting, holder) }
+func (h *heard) Draining(string, workers.Left, time.Duration, time.Duration) {}
+func (h *heard) Resuming([]string)                                           { h.resumed++ }
+func (h *heard) SetAside(path string, _ error)                               { h.aside = append(h.aside, path) }
+func (h *heard) Waiting(holder Holder)                                       { h.waiting = append(h.waiting, holder) }
 
 var errDown = fmt.Errorf("made up: %w", store.ErrUnavailable)
 
@@ -148,25 +151,25 @@ func (w *world) published() status.Mode {
 	return d.Mode
 }
 
-func (w *world) probe(context.Context, nginxconf.Target) (nginxconf.Answer, error) {
+func (w *world) probe(context.Context, operator.Target) (control.Answer, error) {
 	w.moment("probe")
 	if !w.running {
-		return nginxconf.Answer{}, nginxconf.ErrUnreachable
+		return control.Answer{}, control.ErrUnreachable
 	}
-	return nginxconf.Answer{
+	return control.Answer{
 		Site: w.site.Name, Mode: w.loaded.mode, Revision: w.loaded.revision, Closed: w.isShut(w.site.Name) && !w.blind,
 	}, nil
 }
 
-func (w *world) see(_ context.Context, _ nginxconf.Target, _ string, door string) (nginxconf.Sight, error) {
+func (w *world) see(_ context.Context, _ operator.Target, _ string, door string) (control.Sight, error) {
 	w.moment("see")
 	switch mode := w.effective(); {
 	case mode == "":
-		return nginxconf.Sight{}, nginxconf.ErrUnreachable
+		return control.Sight{}, control.ErrUnreachable
 	case mode == status.Online, door != "" && door == w.loaded.door && w.loaded.mode != status.Offline:
-		return nginxconf.Sight{Status: w.app}, nil
+		return control.Sight{Status: w.app}, nil
 	default:
-		return nginxconf.Sight{Status: 302, Maintenance: string(mode)}, nil
+		return control.Sight{Status: 302, Maintenance: string(mode)}, nil
 	}
 }
 
@@ -189,7 +192,7 @@ func (n fakeNginx) Reload(context.Context) error {
 	n.w.moment("reload")
 	switch {
 	case !n.w.running:
-		return nginxconf.ErrNotRunning
+		return workers.ErrNotRunning
 	case n.w.reloadErr != nil:
 		return n.w.reloadErr
 	}
@@ -199,13 +202,13 @@ func (n fakeNginx) Reload(context.Context) error {
 	return nil
 }
 
-func (n fakeNginx) Config(context.Context) (*nginxconf.Config, error) {
-	return nil, nginxconf.ErrNoDump
+func (n fakeNginx) Config(context.Context) (*operator.Config, error) {
+	return nil, control.ErrNoDump
 }
 
 func (n fakeNginx) Master() (int, error) {
 	if !n.w.running {
-		return 0, nginxconf.ErrNotRunning
+		return 0, workers.ErrNotRunning
 	}
 	return 100, nil
 }
@@ -214,34 +217,34 @@ type fakeSockets struct{ w *world }
 
 func (s fakeSockets) Program(int) (string, error) { return "nginx", nil }
 
-func (s fakeSockets) Snapshot(string) (nginxconf.Before, error) { return nginxconf.Before{}, nil }
+func (s fakeSockets) Snapshot(string) (workers.Before, error) { return workers.Before{}, nil }
 
-func (s fakeSockets) Left(nginxconf.Before, nginxconf.Scope, string, int) (nginxconf.Left, error) {
+func (s fakeSockets) Left(workers.Before, workers.Scope, string, int) (workers.Left, error) {
 	s.w.moment("left")
 	if s.w.drainAfter > 0 {
 		if s.w.drainAfter--; s.w.drainAfter == 0 {
-			s.w.left = nginxconf.Left{}
+			s.w.left = workers.Left{}
 		}
 	}
 	return s.w.left, nil
 }
 
-func (s fakeSockets) Destroy(c nginxconf.Connection) error {
+func (s fakeSockets) Destroy(c workers.Connection) error {
 	s.w.moment("destroy")
 	if s.w.cantCut {
-		return nginxconf.ErrCantDestroy
+		return workers.ErrCantDestroy
 	}
 	if !s.w.cutStays {
-		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o nginxconf.Connection) bool { return o == c })
+		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o workers.Connection) bool { return o == c })
 	}
 	return nil
 }
 
-func (s fakeSockets) End(p nginxconf.Process, _ bool) error {
+func (s fakeSockets) End(p workers.Process, _ bool) error {
 	s.w.moment("end")
 	if !s.w.cutStays {
-		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o nginxconf.Connection) bool { return o.Process == p })
-		s.w.left.Listening = slices.DeleteFunc(s.w.left.Listening, func(o nginxconf.Process) bool { return o == p })
+		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o workers.Connection) bool { return o.Process == p })
+		s.w.left.Listening = slices.DeleteFunc(s.w.left.Listening, func(o workers.Process) bool { return o == p })
 	}
 	return nil
 }

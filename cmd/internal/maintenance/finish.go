@@ -9,7 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -92,7 +93,7 @@ func (r *run) openAll(ctx context.Context, changes []*change) error {
 
 // awaitOpen waits until nginx no longer sees the site's closed file.
 func (r *run) awaitOpen(ctx context.Context, c *change, deadline time.Time) error {
-	isOpen := func(a nginxconf.Answer) bool { return !a.Closed && a.Revision == c.rev }
+	isOpen := func(a control.Answer) bool { return !a.Closed && a.Revision == c.rev }
 	why := errors.New("it still is, says nginx")
 	open, err := r.until(ctx, deadline, func() (bool, error) {
 		a, err := r.probeAll(ctx, c, isOpen)
@@ -110,7 +111,7 @@ func (r *run) awaitOpen(ctx context.Context, c *change, deadline time.Time) erro
 // awaitAnswer waits until the site answers otherwise than with our own refusal. What an application that has not come up
 // yet answers is a warning: opening nginx is all that was asked.
 func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) error {
-	var seen nginxconf.Sight
+	var seen control.Sight
 	answers, err := r.until(ctx, deadline, func() (answers bool, err error) {
 		seen, err = r.See(ctx, c.targets()[0], "/", "")
 		return seen.Maintenance == "", err
@@ -172,7 +173,7 @@ func (r *run) isClosedNow(ctx context.Context, c *change) bool {
 	}
 	// Refused by a nginx that runs, the address may be the wrong one to ask.
 	_, gone := r.Nginx.Master()
-	return errors.Is(err, nginxconf.ErrUnreachable) && errors.Is(gone, nginxconf.ErrNotRunning)
+	return errors.Is(err, control.ErrUnreachable) && errors.Is(gone, workers.ErrNotRunning)
 }
 
 func without(changes, others []*change) []*change {

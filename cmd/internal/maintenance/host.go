@@ -9,6 +9,9 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -23,21 +26,21 @@ const (
 	softTimeout     = time.Second      // for a worker that was told to end to do so, before it is made to
 )
 
-// Nginx is the nginx of this host. nginxconf.Nginx is the real one.
+// Nginx is the nginx of this host. control.Nginx is the real one.
 type Nginx interface {
 	Test(ctx context.Context) error
 	Reload(ctx context.Context) error
-	Config(ctx context.Context) (*nginxconf.Config, error)
+	Config(ctx context.Context) (*operator.Config, error)
 	Master() (int, error)
 }
 
-// Sockets looks at, and ends, what nginx's workers hold. nginxconf.Sockets is the real one.
+// Sockets looks at, and ends, what nginx's workers hold. workers.Sockets is the real one.
 type Sockets interface {
 	Program(pid int) (string, error)
-	Snapshot(program string) (nginxconf.Before, error)
-	Left(b nginxconf.Before, scope nginxconf.Scope, program string, master int) (nginxconf.Left, error)
-	Destroy(c nginxconf.Connection) error
-	End(p nginxconf.Process, hard bool) error
+	Snapshot(program string) (workers.Before, error)
+	Left(b workers.Before, scope workers.Scope, program string, master int) (workers.Left, error)
+	Destroy(c workers.Connection) error
+	End(p workers.Process, hard bool) error
 }
 
 // Clock tells the time. The real one is made in the command.
@@ -55,8 +58,8 @@ type Host struct {
 	Sockets Sockets
 	// Settled runs a site's own command that exits 0 once its application is idle.
 	Settled  func(ctx context.Context, argv []string) error
-	Probe    func(context.Context, nginxconf.Target) (nginxconf.Answer, error)
-	See      func(ctx context.Context, t nginxconf.Target, path, door string) (nginxconf.Sight, error)
+	Probe    func(context.Context, operator.Target) (control.Answer, error)
+	See      func(ctx context.Context, t operator.Target, path, door string) (control.Sight, error)
 	Clock    Clock
 	Progress Progress
 	Operator string // who is at work, for the record; a user name
@@ -70,7 +73,7 @@ type Progress interface {
 	// End says that it ended, after how long, and why it failed, nil if it didn't.
 	End(step Step, took time.Duration, err error)
 	// Draining says what there still is of a site, after how long, and how long it may take.
-	Draining(site string, left nginxconf.Left, after, atMost time.Duration)
+	Draining(site string, left workers.Left, after, atMost time.Duration)
 	// Resuming says that an interrupted change of these sites is finished first.
 	Resuming(sites []string)
 	// SetAside says that a file that can't be understood was moved, and why.
@@ -96,8 +99,8 @@ func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	}
 }
 
-func target(s config.Site) nginxconf.Target {
-	return nginxconf.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
+func target(s config.Site) operator.Target {
+	return operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
 }
 
 // StatusKey is where a site's status document lies in the store.

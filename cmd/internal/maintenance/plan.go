@@ -13,6 +13,8 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -62,7 +64,7 @@ type change struct {
 	// why is why nginx's configuration could not be looked through for other ways to the application, nil where it was.
 	why error
 	// serving is what nginx's configuration says of the site; without one it is what ours says.
-	serving nginxconf.Serving
+	serving operator.Serving
 	drained *time.Time // when nothing of before was left, nil before
 	// seenShut is when nginx was first seen to be shut by this change, nil before.
 	seenShut *time.Time
@@ -84,7 +86,7 @@ type facts struct {
 	diskMode status.Mode // of the rules in place, "" when there are none or they are not ours
 	diskRev  string
 	disk     []byte
-	live     nginxconf.Answer
+	live     control.Answer
 	liveErr  error
 	shut     bool // whether the closed file is there
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -21,7 +21,7 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 		return nil, err
 	}
 	defer unlock()
-	if _, err := h.Nginx.Master(); errors.Is(err, nginxconf.ErrNotRunning) {
+	if _, err := h.Nginx.Master(); errors.Is(err, workers.ErrNotRunning) {
 		return nil, h.standBy(ctx)
 	}
 	finished, err := h.finishInterrupted(ctx, func(intendedOne) bool { return false })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -64,7 +65,7 @@ func (h *Host) standBy(ctx context.Context) error {
 		}
 	}
 	if len(errs) == 0 && len(under) > 0 {
-		return fmt.Errorf("%w: %w", nginxconf.ErrNotRunning, ErrWaits)
+		return fmt.Errorf("%w: %w", workers.ErrNotRunning, ErrWaits)
 	}
 	return errors.Join(errs...)
 }

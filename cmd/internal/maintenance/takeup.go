@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -38,7 +40,7 @@ func (r *run) shutAll(ctx context.Context, changes []*change) {
 // awaitShut waits until nginx says that it sees the site's closed file.
 func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) error {
 	shut, err := r.until(ctx, deadline, func() (bool, error) {
-		a, err := r.probeAll(ctx, c, func(a nginxconf.Answer) bool { return a.Closed })
+		a, err := r.probeAll(ctx, c, func(a control.Answer) bool { return a.Closed })
 		return a.Closed, err
 	})
 	switch {
@@ -53,8 +55,8 @@ func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) erro
 
 // probeAll asks nginx at every address, port and name of the site and returns the first answer that isn't good, or the
 // last that is.
-func (r *run) probeAll(ctx context.Context, c *change, good func(nginxconf.Answer) bool) (nginxconf.Answer, error) {
-	var a nginxconf.Answer
+func (r *run) probeAll(ctx context.Context, c *change, good func(control.Answer) bool) (control.Answer, error) {
+	var a control.Answer
 	var err error
 	for _, t := range c.targets() {
 		if a, err = r.Probe(ctx, t); err != nil || !good(a) {
@@ -97,7 +99,7 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 	noted := r.remember()
 	err = r.step(StepTest, changes, func() error {
 		switch err := r.Nginx.Test(ctx); {
-		case errors.Is(noted, nginxconf.ErrNotRunning) && err != nil: // a container that is stopped can't test anything
+		case errors.Is(noted, workers.ErrNotRunning) && err != nil: // a container that is stopped can't test anything
 			return fmt.Errorf("%w (%w)", err, noted)
 		case err != nil:
 			return err
@@ -221,7 +223,7 @@ const backTimeout = time.Second
 // awaitBack waits until nginx no longer answers by the rules that are given up. That workers from before the rollback don't, proves nothing:
 // nginx may only just be starting others, which do, by the reload that came first. taken is set where some have answered by those rules.
 func (r *run) awaitBack(ctx context.Context, c *change, taken bool, deadline time.Time) error {
-	newer := func(a nginxconf.Answer) bool {
+	newer := func(a control.Answer) bool {
 		taken = taken || a.Revision == c.rev
 		if a.Revision == c.rev || r.before.There(a.PID) {
 			return false
@@ -234,7 +236,7 @@ func (r *run) awaitBack(ctx context.Context, c *change, taken bool, deadline tim
 	case err != nil && taken:
 		err = r.awaitAnswers(ctx, c, newer, deadline)
 	case err != nil:
-		return r.awaitAnswers(ctx, c, func(a nginxconf.Answer) bool { return a.Revision != c.rev }, deadline)
+		return r.awaitAnswers(ctx, c, func(a control.Answer) bool { return a.Revision != c.rev }, deadline)
 	}
 	if err == nil {
 		r.awaitNewWorkers(ctx, c)
@@ -244,7 +246,7 @@ func (r *run) awaitBack(ctx context.Context, c *change, taken bool, deadline tim
 
 // awaitRevision waits until nginx answers with the new rules.
 func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) error {
-	err := r.awaitAnswers(ctx, c, func(a nginxconf.Answer) bool {
+	err := r.awaitAnswers(ctx, c, func(a control.Answer) bool {
 		if a.Revision == c.rev {
 			r.before.Answered(a.PID)
 		}
@@ -257,7 +259,7 @@ func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) 
 }
 
 // awaitAnswers waits until nginx's answers are good, several times in a row.
-func (r *run) awaitAnswers(ctx context.Context, c *change, good func(nginxconf.Answer) bool, deadline time.Time) error {
+func (r *run) awaitAnswers(ctx context.Context, c *change, good func(control.Answer) bool, deadline time.Time) error {
 	var why error
 	all, err := r.until(ctx, deadline, func() (bool, error) {
 		for range inARow {

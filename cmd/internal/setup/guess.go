@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
 // EnvFile is an env file of Conforma's launch script. Its secret is not read.
@@ -31,17 +31,17 @@ func ReadPort(text string) string {
 
 // Site is what a server {} is taken for, or several that lead to the same application.
 type Site struct {
-	nginxconf.Found                   // the first of them, or the first with TLS
-	Servers         []nginxconf.Found // all of them
-	Name            string
-	AppURL          string
-	EnvFile         string // "" where none has the port of its upstream: it may be no Conforma
-	Chosen          bool   // whether it is to be a site; the others are written out as comments
+	operator.Found                  // the first of them, or the first with TLS
+	Servers        []operator.Found // all of them
+	Name           string
+	AppURL         string
+	EnvFile        string // "" where none has the port of its upstream: it may be no Conforma
+	Chosen         bool   // whether it is to be a site; the others are written out as comments
 }
 
 // Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env files, only those
 // that belong to one are chosen; otherwise all but what looks like a Grafana.
-func Guess(inv nginxconf.Inventory, envs []EnvFile) []Site {
+func Guess(inv operator.Inventory, envs []EnvFile) []Site {
 	var sites []Site
 	for _, f := range inv.Servers {
 		if _, _, err := net.SplitHostPort(f.Listen); err != nil {
@@ -51,7 +51,7 @@ func Guess(inv nginxconf.Inventory, envs []EnvFile) []Site {
 			return slices.ContainsFunc(s.Upstreams, func(up string) bool { return slices.Contains(f.Upstreams, up) })
 		})
 		if i < 0 {
-			sites = append(sites, Site{Found: f, Servers: []nginxconf.Found{f}})
+			sites = append(sites, Site{Found: f, Servers: []operator.Found{f}})
 			continue
 		}
 		s := &sites[i]
@@ -132,12 +132,12 @@ func siteName(word string) string {
 }
 
 // ConfDir is where the rules go: beside nginx's main configuration.
-func ConfDir(inv nginxconf.Inventory) string {
+func ConfDir(inv operator.Inventory) string {
 	return filepath.Join(filepath.Dir(inv.Main), "conforma-status")
 }
 
 // Configuration writes the configuration for the sites, with what was guessed marked as guessed.
-func Configuration(inv nginxconf.Inventory, sites []Site) string {
+func Configuration(inv operator.Inventory, sites []Site) string {
 	var b strings.Builder
 	b.WriteString(`# The configuration of conforma-status, made by "conforma-status init" from what nginx serves here.
 # Look at each line that says GUESSED or CHANGE before the first maintenance window.

@@ -11,16 +11,17 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
 // Line is an include line that is to be added.
 type Line struct {
-	At   nginxconf.Place // of the block that it comes first in
+	At   operator.Place // of the block that it comes first in
 	Text string
 }
 
 // Lines are the include lines that the sites need and that aren't there.
-func Lines(inv nginxconf.Inventory, sites []Site) []Line {
+func Lines(inv operator.Inventory, sites []Site) []Line {
 	dir := ConfDir(inv)
 	var out []Line
 	if http := nginxconf.HTTPFile(dir); !inv.Survey.Includes(http) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
 const dump = `# configuration file /etc/nginx/nginx.conf:
@@ -25,7 +25,7 @@ server { listen 127.0.0.1:3000; server_name _; location / { proxy_pass $where; }
 `
 
 func TestGuess(t *testing.T) {
-	inv, err := nginxconf.ReadInventory([]byte(dump))
+	inv, err := operator.ReadInventory([]byte(dump))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestGuess(t *testing.T) {
 }
 
 func TestInsert(t *testing.T) {
-	at := func(line int) nginxconf.Place { return nginxconf.Place{File: "f", Line: line} }
+	at := func(line int) operator.Place { return operator.Place{File: "f", Line: line} }
 	got, err := insert("a;\nserver # not { here\n{ listen 80; }\nserver {\n}\n", []Line{{at(2), "include x;"}, {at(4), "include y;"}})
 	if want := "a;\nserver # not { here\n{\n    include x; listen 80; }\nserver {\n    include y;\n}\n"; err != nil || got != want {
 		t.Errorf("got %q (%v)\nwant %q", got, err, want)

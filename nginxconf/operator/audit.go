@@ -1,4 +1,4 @@
-package nginxconf
+package operator
 
 import (
 	"net"
@@ -45,6 +45,15 @@ type Serving struct {
 	Unheard []Place
 	// Strangers are those of Shared that include the rules of no site at all.
 	Strangers []Place
+}
+
+// Target is one place where nginx serves a site.
+type Target struct {
+	Site string // its name
+	Addr string // host:port to connect to; a host that means "every address" stands for loopback
+	// URL is the site's address as visitors type it: it gives the Host header, the TLS server name, and
+	// whether TLS is tried first.
+	URL string
 }
 
 // Hole is a server that leads to an upstream of a site without including its rules.

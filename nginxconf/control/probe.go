@@ -1,4 +1,4 @@
-package nginxconf
+package control
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -33,15 +35,6 @@ var (
 	ErrWantsCertificate = errors.New("it wants a certificate of its visitors (ssl_verify_client), and there is none to show")
 )
 
-// Target is one place where nginx serves a site.
-type Target struct {
-	Site string // its name
-	Addr string // host:port to connect to; a host that means "every address" stands for loopback
-	// URL is the site's address as visitors type it: it gives the Host header, the TLS server name, and
-	// whether TLS is tried first.
-	URL string
-}
-
 // Answer is what nginx says of a site.
 type Answer struct {
 	Site     string      `json:"site"`
@@ -53,8 +46,8 @@ type Answer struct {
 
 // Probe asks nginx, on a connection of its own, which rules it follows for the site. The error wraps
 // ErrUnreachable, ErrNoAnswer or ErrNotOurs.
-func Probe(ctx context.Context, t Target) (Answer, error) {
-	resp, err := ask(ctx, t, ProbePath, nil, func(resp *reply) error {
+func Probe(ctx context.Context, t operator.Target) (Answer, error) {
+	resp, err := ask(ctx, t, nginxconf.ProbePath, nil, func(resp *reply) error {
 		var a Answer
 		if resp.code == http.StatusBadRequest && bytes.Contains(resp.body, []byte("No required SSL certificate was sent")) {
 			return fmt.Errorf("%w: %w", ErrNotOurs, ErrWantsCertificate)
@@ -82,10 +75,10 @@ type Sight struct {
 
 // See asks for a page of the site as a visitor's browser would, through the door where door isn't "". The error wraps
 // ErrUnreachable or ErrNoAnswer.
-func See(ctx context.Context, t Target, path, door string) (Sight, error) {
+func See(ctx context.Context, t operator.Target, path, door string) (Sight, error) {
 	header := http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}
 	if door != "" {
-		header.Set(DoorHeader, door)
+		header.Set(nginxconf.DoorHeader, door)
 	}
 	resp, err := ask(ctx, t, path, header, func(*reply) error { return nil })
 	if err != nil {
@@ -114,7 +107,7 @@ const unknownProxy = "PROXY UNKNOWN\r\n"
 // ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't
 // accept the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without. Where the connection is
 // just ended, nginx may be waiting for the PROXY protocol.
-func ask(ctx context.Context, t Target, path string, header http.Header, check func(*reply) error) (*reply, error) {
+func ask(ctx context.Context, t operator.Target, path string, header http.Header, check func(*reply) error) (*reply, error) {
 	u, err := url.Parse(t.URL)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,5 @@
-package nginxconf
+// Package workers finds nginx's processes and the sockets that they hold, and cuts connections.
+package workers
 
 import (
 	"errors"
@@ -211,6 +212,21 @@ func (s Sockets) list(pid int) ([]diagSocket, error) {
 		out = append(out, diagSocket{inode: l.Inode, tcpSocket: tcpSocket{
 			addrPort(l.LocalAddr, l.LocalPort), addrPort(l.RemAddr, l.RemPort), l.St == tcpListen,
 		}})
+	}
+	return out, nil
+}
+
+// Listening returns the TCP addresses that this machine's processes listen at, in this network namespace.
+func (s Sockets) Listening() ([]netip.AddrPort, error) {
+	all, err := s.list(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
+	}
+	var out []netip.AddrPort
+	for _, sock := range all {
+		if sock.listening {
+			out = append(out, sock.local)
+		}
 	}
 	return out, nil
 }

@@ -1,4 +1,5 @@
-package nginxconf
+// Package operator reads the operator's nginx configuration: its servers, where they lead, and what keeps our rules from holding.
+package operator
 
 import (
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
 )
 
 // Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for encoding/json.
@@ -126,10 +129,6 @@ type outer struct {
 	values           map[string][]string // of variables, by name with the dollar sign: what a map or set may make of them
 }
 
-// earlyErrors are what nginx may answer before it comes to the rules of a server: an error_page that leads such an answer to a named
-// location leads past them, since only that doesn't begin again with the server's rules (ngx_http_named_location).
-var earlyErrors = []string{"400", "405", "408", "411", "413", "414", "421", "494", "495", "496", "500", "501", "505"}
-
 // plainToTLS is another: it is often led to https, which is left to do so.
 const plainToTLS = "497"
 
@@ -146,7 +145,7 @@ func (s *server) readBeside(d *directive) {
 		}
 		if slices.Contains(d.args, plainToTLS) {
 			s.Beside = append(s.Beside, early{Place{d.file, d.line}, always})
-		} else if slices.ContainsFunc(d.args, func(code string) bool { return slices.Contains(earlyErrors, code) }) {
+		} else if slices.ContainsFunc(d.args, func(code string) bool { return slices.Contains(nginxconf.EarlyErrors, code) }) {
 			s.Beside = append(s.Beside, early{Place{d.file, d.line}, len(s.Files)})
 			s.ungate(d, "")
 		}

@@ -1,6 +1,8 @@
-package nginxconf
+// Package memory spares nginx the reading of a configuration that it has read before.
+package memory
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,20 +14,63 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
+
+// Nginx is an nginx whose configuration is remembered.
+type Nginx struct {
+	control.Nginx
+	// File is the path of a file in which Test notes what it takes to know that nginx would read the same configuration again, so
+	// that Config needn't ask; "" for none.
+	File string
+}
+
+// Test asks nginx whether its configuration is in order. The error carries what nginx said.
+func (n Nginx) Test(ctx context.Context) error {
+	argv, err := n.DumpCommand()
+	remembers := err == nil && n.File != ""
+	if remembers {
+		_, remembers = n.program(argv)
+	}
+	if !remembers {
+		return n.Nginx.Test(ctx)
+	}
+	out, err := control.Output(ctx, argv) // -T tests as -t does, and prints what it has tested
+	if err != nil {
+		return fmt.Errorf("test nginx's configuration: %w", err)
+	}
+	n.remember(argv, out)
+	return nil
+}
+
+// Config returns nginx's configuration. nginx is not asked where that is known: see File. The error wraps control.ErrNoDump like
+// Dump's, or operator.ErrSyntax.
+func (n Nginx) Config(ctx context.Context) (*operator.Config, error) {
+	if argv, err := n.DumpCommand(); err == nil && n.File != "" {
+		if c, ok := n.recall(argv); ok {
+			return c, nil
+		}
+	}
+	dump, err := n.Dump(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return operator.ReadConfig(dump)
+}
 
 // memory is what it takes to know, without asking, that nginx -T would print again what it printed once: the program and its
 // arguments, the files that it read, with a hash of each, and where it looked for more; and what we made of that. Of what stands in
 // the files it holds no more than Config does.
 type memory struct {
-	Version  int          `json:"version"`
-	Reader   string       `json:"reader"` // which conforma-status has read it, see identity
-	Command  []string     `json:"command"`
-	Program  string       `json:"program"`  // which nginx, likewise
-	Files    []remembered `json:"files"`    // in the order of the dump
-	Includes []string     `json:"includes"` // absolute patterns
-	Config   *Config      `json:"config"`
+	Version  int              `json:"version"`
+	Reader   string           `json:"reader"` // which conforma-status has read it, see identity
+	Command  []string         `json:"command"`
+	Program  string           `json:"program"`  // which nginx, likewise
+	Files    []remembered     `json:"files"`    // in the order of the dump
+	Includes []string         `json:"includes"` // absolute patterns
+	Config   *operator.Config `json:"config"`
 }
 
 type remembered struct {
@@ -43,38 +88,30 @@ func (n Nginx) remember(argv []string, dump []byte) {
 	if m.Program, ok = n.program(argv); !ok || m.Reader == "" {
 		return
 	}
-	files := splitDump(string(dump))
+	c, files, includes, ok := operator.ReadFiles(dump)
+	if !ok {
+		return
+	}
 	for _, f := range files {
-		content, ok := strings.CutSuffix(f.text, "\n") // nginx ends each file with one of its own
-		if !ok || !filepath.IsAbs(f.name) {
+		content, ok := strings.CutSuffix(f.Content, "\n") // nginx ends each file with one of its own
+		if !ok || !filepath.IsAbs(f.Name) {
 			return
 		}
-		m.Files = append(m.Files, remembered{f.name, hash([]byte(content))})
+		m.Files = append(m.Files, remembered{f.Name, hash([]byte(content))})
 	}
-	c, err := parseFiles(files)
-	if err != nil {
-		return
-	}
-	if m.Includes, ok = c.patterns(); !ok {
-		return
-	}
-	ds, err := c.all()
-	if err != nil {
-		return
-	}
-	m.Config = configOf(ds)
+	m.Includes, m.Config = includes, c
 	data, err := json.Marshal(m)
 	if err != nil {
 		return
 	}
 	// Not for others to read: what somebody guesses of a file could be checked against its hash.
-	_ = durable.WriteFile(n.Memory, data, 0o600)
+	_ = durable.WriteFile(n.File, data, 0o600)
 }
 
 // recall returns what nginx's configuration is if nginx -T would print what it printed when it was last remembered: the same program,
 // and word for word the same files, no more and no less. Their times are not relied on.
-func (n Nginx) recall(argv []string) (*Config, bool) {
-	data, err := os.ReadFile(n.Memory)
+func (n Nginx) recall(argv []string) (*operator.Config, bool) {
+	data, err := os.ReadFile(n.File)
 	var m memory
 	if err != nil || json.Unmarshal(data, &m) != nil || m.Version != memoryVersion || !slices.Equal(m.Command, argv) || m.Config == nil {
 		return nil, false
@@ -121,7 +158,7 @@ func (n Nginx) program(argv []string) (which string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	path, err := exec.LookPath(program(argv[0]))
+	path, err := exec.LookPath(control.Program(argv[0]))
 	if err != nil {
 		return "", false
 	}
@@ -152,29 +189,4 @@ func reader() string {
 func identity(path string, info os.FileInfo) string {
 	stat := info.Sys().(*syscall.Stat_t)
 	return fmt.Sprintf("%s %d:%d, %d bytes, %d", path, stat.Dev, stat.Ino, info.Size(), info.ModTime().UnixNano())
-}
-
-// patterns are those by which the files, whose includes aren't resolved yet, include others; ok only if they mean the same to us as
-// to nginx.
-func (c *conf) patterns() (patterns []string, ok bool) {
-	for _, name := range c.names {
-		patterns = addPatterns(patterns, c.files[name].ds, c.prefix)
-	}
-	return patterns, !slices.ContainsFunc(patterns, func(p string) bool { return strings.ContainsAny(p, `[\`) })
-}
-
-func addPatterns(patterns []string, ds []*directive, prefix string) []string {
-	for _, d := range ds {
-		if d.includes() && strings.ContainsAny(d.args[0], "*?[") {
-			pattern := d.args[0]
-			if !filepath.IsAbs(pattern) {
-				pattern = filepath.Join(prefix, pattern)
-			}
-			if !slices.Contains(patterns, pattern) {
-				patterns = append(patterns, pattern)
-			}
-		}
-		patterns = addPatterns(patterns, d.block, prefix)
-	}
-	return patterns
 }

@@ -1,4 +1,5 @@
-package nginxconf
+// Package control runs nginx's commands (test, reload, dump), and asks nginx itself what it serves.
+package control
 
 import (
 	"bytes"
@@ -8,17 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // commandTimeout bounds each command that is given to nginx.
 const commandTimeout = 20 * time.Second
-
-// ErrNotRunning is returned (wrapped) when no nginx runs under the pid file.
-var ErrNotRunning = errors.New("nginx is not running")
 
 // ErrNotInstalled is returned (wrapped) when the command to be run doesn't exist.
 var ErrNotInstalled = errors.New("no such command")
@@ -31,27 +29,12 @@ type Nginx struct {
 	TestCommand   []string // a command and its arguments, as in "nginx -t"
 	ReloadCommand []string
 	PIDFile       string
-	// Memory is the path of a file in which Test notes what it takes to know that nginx would read the same configuration again, so
-	// that Config needn't ask; "" for none.
-	Memory string
 }
 
 // Test asks nginx whether its configuration is in order. The error carries what nginx said.
 func (n Nginx) Test(ctx context.Context) error {
-	argv, err := n.dumpCommand()
-	remembers := err == nil && n.Memory != ""
-	if remembers {
-		_, remembers = n.program(argv)
-	}
-	if !remembers {
-		argv = n.TestCommand
-	}
-	out, err := run(ctx, argv) // -T tests as -t does, and prints what it has tested
-	if err != nil {
+	if _, err := Output(ctx, n.TestCommand); err != nil {
 		return fmt.Errorf("test nginx's configuration: %w", err)
-	}
-	if remembers {
-		n.remember(argv, out)
 	}
 	return nil
 }
@@ -61,7 +44,7 @@ func (n Nginx) Reload(ctx context.Context) error {
 	if _, err := n.Master(); err != nil {
 		return fmt.Errorf("reload nginx: %w", err)
 	}
-	if _, err := run(ctx, n.ReloadCommand); err != nil {
+	if _, err := Output(ctx, n.ReloadCommand); err != nil {
 		return fmt.Errorf("reload nginx: %w", err)
 	}
 	return nil
@@ -70,36 +53,21 @@ func (n Nginx) Reload(ctx context.Context) error {
 // ErrNoDump is returned (wrapped) by Dump when TestCommand has no -t that could become -T.
 var ErrNoDump = errors.New("can't tell how to dump the configuration: the test command has no -t")
 
-// Config returns nginx's configuration. nginx is not asked where that is known: see Memory. The error wraps ErrNoDump like Dump's, or
-// ErrSyntax.
-func (n Nginx) Config(ctx context.Context) (*Config, error) {
-	if argv, err := n.dumpCommand(); err == nil && n.Memory != "" {
-		if c, ok := n.recall(argv); ok {
-			return c, nil
-		}
-	}
-	dump, err := n.Dump(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return ReadConfig(dump)
-}
-
 // Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it.
 func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
-	argv, err := n.dumpCommand()
+	argv, err := n.DumpCommand()
 	if err != nil {
 		return nil, err
 	}
-	out, err := run(ctx, argv)
+	out, err := Output(ctx, argv)
 	if err != nil {
 		return nil, fmt.Errorf("read nginx's configuration: %w", err)
 	}
 	return out, nil
 }
 
-// dumpCommand is TestCommand with -T in place of -t. The error wraps ErrNoDump.
-func (n Nginx) dumpCommand() ([]string, error) {
+// DumpCommand is TestCommand with -T in place of -t. The error wraps ErrNoDump.
+func (n Nginx) DumpCommand() ([]string, error) {
 	argv := slices.Clone(n.TestCommand)
 	slices.Reverse(argv)
 	i := slices.Index(argv, "-t") // the last one: a command that runs nginx elsewhere may have a -t of its own
@@ -111,40 +79,17 @@ func (n Nginx) dumpCommand() ([]string, error) {
 	return argv, nil
 }
 
-// Master returns the process id of nginx's master process, as this machine counts where nginx runs in a container. The
-// error wraps ErrNotRunning when the pid file is missing or names no living process.
-func (n Nginx) Master() (int, error) {
-	data, err := os.ReadFile(n.PIDFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("%w: there is no %s", ErrNotRunning, n.PIDFile)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read nginx's pid file: %w", err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || pid < 1 {
-		return 0, fmt.Errorf("%w: %s holds no process id", ErrNotRunning, n.PIDFile)
-	}
-	if _, err := (Sockets{}).Program(pid); err != nil {
-		if master := contained(pid, n.PIDFile); master != 0 {
-			return master, nil
-		}
-	}
-	// Signal 0 checks for existence only (kill(2)); EPERM means that it is there and not ours.
-	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
-		return 0, fmt.Errorf("%w: process %d of %s is gone", ErrNotRunning, pid, n.PIDFile)
-	}
-	return pid, nil
-}
+// Master returns the process id of nginx's master process, see workers.Master.
+func (n Nginx) Master() (int, error) { return workers.Master(n.PIDFile) }
 
 // Run runs a command of the operator's to its end. The error wraps ErrNotInstalled, or ErrRefused with what it said.
 func Run(ctx context.Context, argv []string) error {
-	_, err := run(ctx, argv)
+	_, err := Output(ctx, argv)
 	return err
 }
 
-// program finds a program also where an ordinary user's PATH doesn't look: nginx lies in /usr/sbin.
-func program(name string) string {
+// Program finds a program also where an ordinary user's PATH doesn't look: nginx lies in /usr/sbin.
+func Program(name string) string {
 	if _, err := exec.LookPath(name); err == nil {
 		return name
 	}
@@ -156,12 +101,12 @@ func program(name string) string {
 	return name
 }
 
-// run runs a command to its end, at most commandTimeout, and returns its standard output. The error ends
+// Output runs a command to its end, at most commandTimeout, and returns its standard output. The error ends
 // in what the command said.
-func run(ctx context.Context, argv []string) ([]byte, error) {
+func Output(ctx context.Context, argv []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program(argv[0]), argv[1:]...)
+	cmd := exec.CommandContext(ctx, Program(argv[0]), argv[1:]...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	cmd.WaitDelay = time.Second // a child that keeps the pipe open must not hold us

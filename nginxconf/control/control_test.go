@@ -1,4 +1,4 @@
-package nginxconf
+package control
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 func TestRunCommands(t *testing.T) {
@@ -42,7 +44,7 @@ func TestRunCommands(t *testing.T) {
 
 // A command that leaves a child behind, with its output still open, has ended all the same.
 func TestRunDoesNotWaitForChildren(t *testing.T) {
-	out, err := run(t.Context(), []string{"sh", "-c", "sleep 600 & echo $!"})
+	out, err := Output(t.Context(), []string{"sh", "-c", "sleep 600 & echo $!"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,14 +78,14 @@ func TestMaster(t *testing.T) {
 			t.Fatal(err)
 		}
 		pid, err := Nginx{PIDFile: file}.Master()
-		if pid != want || (want == 0) != errors.Is(err, ErrNotRunning) || (want != 0 && err != nil) {
+		if pid != want || (want == 0) != errors.Is(err, workers.ErrNotRunning) || (want != 0 && err != nil) {
 			t.Errorf("a pid file of %q: %d, %v; want %d", content, pid, err, want)
 		}
 	}
-	if _, err := (Nginx{PIDFile: filepath.Join(dir, "none")}).Master(); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("no pid file: %v, want ErrNotRunning", err)
+	if _, err := (Nginx{PIDFile: filepath.Join(dir, "none")}).Master(); !errors.Is(err, workers.ErrNotRunning) {
+		t.Errorf("no pid file: %v, want workers.ErrNotRunning", err)
 	}
-	if _, err := (Nginx{PIDFile: dir}).Master(); err == nil || errors.Is(err, ErrNotRunning) {
+	if _, err := (Nginx{PIDFile: dir}).Master(); err == nil || errors.Is(err, workers.ErrNotRunning) {
 		t.Errorf("a pid file that can't be read: %v, which says nothing of whether nginx runs", err)
 	}
 }
@@ -105,7 +107,7 @@ func TestTestReloadDump(t *testing.T) {
 		t.Errorf("Dump changed the test command to %q", n.TestCommand)
 	}
 
-	if err := n.Reload(t.Context()); !errors.Is(err, ErrNotRunning) || !strings.HasPrefix(err.Error(), "reload nginx: nginx is not running: ") {
+	if err := n.Reload(t.Context()); !errors.Is(err, workers.ErrNotRunning) || !strings.HasPrefix(err.Error(), "reload nginx: nginx is not running: ") {
 		t.Errorf("reload without an nginx: %v", err)
 	}
 	if _, err := os.Stat(mark); err == nil {

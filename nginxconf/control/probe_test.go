@@ -1,4 +1,4 @@
-package nginxconf
+package control
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -105,7 +107,7 @@ func TestProbe(t *testing.T) {
 		"other JSON":               {serve(t, false, text(200, `{"site":"demo"}`)), "http://demo.example.org", ErrNotOurs, "there: the answer is 200 OK"},
 		"JSON without an end":      {serve(t, false, text(200, strings.Repeat(" ", 5000)+answer)), "http://demo.example.org", ErrNotOurs, "there: the answer is 200 OK"},
 		"a redirect": {serve(t, false, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == ProbePath {
+			if r.URL.Path == nginxconf.ProbePath {
 				http.Redirect(w, r, "/elsewhere", http.StatusFound)
 				return
 			}
@@ -119,7 +121,7 @@ func TestProbe(t *testing.T) {
 		"cut off":             {say(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"), "http://demo.example.org", ErrNoAnswer, "unexpected EOF"},
 		"no port":             {"127.0.0.1", "http://demo.example.org", ErrNoAnswer, "missing port in address"},
 	} {
-		got, err := Probe(t.Context(), Target{Site: "demo", Addr: c.addr, URL: c.url})
+		got, err := Probe(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url})
 		switch {
 		case c.want == nil && (err != nil || got != want):
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -145,7 +147,7 @@ func TestProbeOfSomebodyWhoHangs(t *testing.T) {
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler) // a return would answer, and the asker may still be there to hear it
 		})
-		_, err := Probe(ctx, Target{Site: "demo", Addr: addr, URL: map[bool]string{true: "https", false: "http"}[tls] + "://demo.example.org"})
+		_, err := Probe(ctx, operator.Target{Site: "demo", Addr: addr, URL: map[bool]string{true: "https", false: "http"}[tls] + "://demo.example.org"})
 		if !errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrUnreachable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("TLS %v: %v, want ErrNoAnswer", tls, err)
 		}
@@ -174,12 +176,12 @@ func TestWhatIsAsked(t *testing.T) {
 		{"0.0.0.0:" + port, "http://demo.example.org/app/", "/", "", "demo.example.org", ""},
 		{encrypted, "https://demo.example.org:50000", "/", "", "demo.example.org:50000", "demo.example.org"},
 	} {
-		seen, err := See(t.Context(), Target{Site: "demo", Addr: c.addr, URL: c.url}, c.path, c.door)
+		seen, err := See(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url}, c.path, c.door)
 		if err != nil || seen != want {
 			t.Errorf("%s: saw %+v, %v", c.url, seen, err)
 			continue
 		}
-		if got.Method != "GET" || got.RequestURI != c.path || got.Host != c.host || got.Header.Get(DoorHeader) != c.door ||
+		if got.Method != "GET" || got.RequestURI != c.path || got.Host != c.host || got.Header.Get(nginxconf.DoorHeader) != c.door ||
 			got.Header.Get("Accept") != "text/html" || got.Header.Get("Sec-Fetch-Mode") != "navigate" {
 			t.Errorf("%s: asked %s %s of %s with %v", c.url, got.Method, got.RequestURI, got.Host, got.Header)
 		}
@@ -188,10 +190,10 @@ func TestWhatIsAsked(t *testing.T) {
 		}
 	}
 
-	if _, err := See(t.Context(), Target{Site: "demo", Addr: nobody(t), URL: "http://demo.example.org"}, "/", ""); !errors.Is(err, ErrUnreachable) {
+	if _, err := See(t.Context(), operator.Target{Site: "demo", Addr: nobody(t), URL: "http://demo.example.org"}, "/", ""); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("nobody: %v, want ErrUnreachable", err)
 	}
-	if _, err := Probe(t.Context(), Target{Site: "demo", Addr: plain, URL: "http://a b"}); err == nil {
+	if _, err := Probe(t.Context(), operator.Target{Site: "demo", Addr: plain, URL: "http://a b"}); err == nil {
 		t.Error("a URL that is none is asked")
 	}
 }

@@ -1,4 +1,4 @@
-package nginxconf
+package workers
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package nginxconf
+package workers
 
 import (
 	"errors"
@@ -24,6 +24,9 @@ type process struct {
 
 // processes are those of one program, by their ids.
 type processes map[int]process
+
+// ErrNotRunning is returned (wrapped) when no nginx runs under the pid file.
+var ErrNotRunning = errors.New("nginx is not running")
 
 // ErrNotMaster is returned (wrapped) when the pid file doesn't name nginx's master process: it is stale, or its number
 // counts in another namespace than ours.
@@ -60,6 +63,32 @@ func (s Sockets) Program(pid int) (string, error) {
 		return "", fmt.Errorf("look at process %d (%s): %w", pid, stat.Comm, ErrNotMaster)
 	}
 	return stat.Comm, nil
+}
+
+// Master returns the process id of nginx's master process, as this machine counts where nginx runs in a container. The
+// error wraps ErrNotRunning when the pid file is missing or names no living process.
+func Master(pidFile string) (int, error) {
+	data, err := os.ReadFile(pidFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, fmt.Errorf("%w: there is no %s", ErrNotRunning, pidFile)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read nginx's pid file: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || pid < 1 {
+		return 0, fmt.Errorf("%w: %s holds no process id", ErrNotRunning, pidFile)
+	}
+	if _, err := (Sockets{}).Program(pid); err != nil {
+		if master := contained(pid, pidFile); master != 0 {
+			return master, nil
+		}
+	}
+	// Signal 0 checks for existence only (kill(2)); EPERM means that it is there and not ours.
+	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return 0, fmt.Errorf("%w: process %d of %s is gone", ErrNotRunning, pid, pidFile)
+	}
+	return pid, nil
 }
 
 // contained returns the process id, as this machine counts, of the nginx that calls itself pid inside a container and has
