@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/msupply-foundation/conforma-status/content"
+	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
@@ -153,7 +154,7 @@ func readSources(layers []layer) (sources []source, faults fault.List, err error
 		}
 		base := strings.TrimSuffix(file, ".md")
 		s := source{file: path.Join(l.name, file), name: base}
-		if name, lang, ok := cutLast(base, "."); ok && language.MatchString(lang) {
+		if name, lang, ok := cutLast(base, "."); ok && status.IsLanguage(lang) {
 			s.name, s.lang = name, lang
 		} else if ok && name == "index" {
 			faults = append(faults, fault.Fault{File: s.file, Problem: fmt.Sprintf("%q is not a language tag", lang), Hint: "name it as in index.pt.md or index.pt-BR.md"})

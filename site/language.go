@@ -1,13 +1,9 @@
 package site
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
-
-// language is a BCP 47 tag as it may stand in a file's name: pt, pt-BR, zh-Hant.
-var language = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
 // ownNames are languages as they call themselves (CLDR), for content that doesn't say.
 var ownNames = map[string]string{

@@ -65,7 +65,7 @@ func (s Site) owns(key string, existing map[string]string) bool {
 	if dir == path.Clean(s.Path) {
 		return base == indexName || base == status.SchemaFileName
 	}
-	if path.Dir(dir) != path.Clean(s.Path) || base != indexName || !language.MatchString(path.Base(dir)) {
+	if path.Dir(dir) != path.Clean(s.Path) || base != indexName || !status.IsLanguage(path.Base(dir)) {
 		return false
 	}
 	for _, own := range []string{status.FileName, status.SchemaFileName} {

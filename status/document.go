@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -194,9 +193,6 @@ func ValidateMessage(text string) error {
 	}
 	return nil
 }
-
-// languageTag is the shape of a BCP 47 tag, as the schema has it.
-var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`)
 
 // validateURL accepts absolute http and https URLs without credentials, their scheme in lower case as the
 // schema has it.

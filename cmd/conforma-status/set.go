@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -132,21 +131,16 @@ func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) b
 	return nil
 }
 
-// messageLanguage is how a message begins that is in one language: pt=…, pt-BR=…. Any other text, as in "mode=safe",
-// has a longer word before its "=", or none.
-var messageLanguage = regexp.MustCompile(`^([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)=`)
-
 // parseMessages reads the values of --message: the text for everybody, nil where there is none, and those for readers of
 // one language, nil where there are none. What begins like a message in one language can be said to everybody behind a "=" of its own.
 func parseMessages(values []string) (all *string, of map[string]string, err error) {
 	of = map[string]string{}
 	for _, text := range values {
-		lang := ""
-		if m := messageLanguage.FindStringSubmatch(text); m != nil {
-			lang = m[1]
-			text = strings.TrimPrefix(text, m[0])
+		lang, rest, found := strings.Cut(text, "=")
+		if found && status.IsLanguage(lang) {
+			text = rest
 		} else {
-			text = strings.TrimPrefix(text, "=")
+			lang, text = "", strings.TrimPrefix(text, "=")
 		}
 		if err := status.ValidateMessage(text); err != nil {
 			if lang != "" {

@@ -17,6 +17,7 @@ func TestMessages(t *testing.T) {
 		"for everybody":         {[]string{"Hello."}, all("Hello."), nil, ""},
 		"in one language":       {[]string{"pt=Olá."}, nil, map[string]string{"pt": "Olá."}, ""},
 		"in several":            {[]string{"pt-BR=Oi.", "Hello.", "fr=Salut = bonjour."}, all("Hello."), map[string]string{"pt-BR": "Oi.", "fr": "Salut = bonjour."}, ""},
+		"a short word":          {[]string{"so"}, all("so"), nil, ""},
 		"an equals sign":        {[]string{"mode=safe"}, all("mode=safe"), nil, ""},
 		"like a language":       {[]string{"=id=5 moves"}, all("id=5 moves"), nil, ""},
 		"capitals":              {[]string{"A=B"}, all("A=B"), nil, ""},
