@@ -96,46 +96,13 @@ func (v *values) fill(text string) ([]byte, error) {
 	return []byte(strings.NewReplacer(v.pairs...).Replace(text)), nil
 }
 
-// What nginx remembers of the gate's answers, and for how long, the gate says: admissions only, until the second is over.
-// (proxy_cache_valid would round up to two seconds; that there is one keeps the operator's away.) All that the gate judges by is in the key, with line ends between, which no
-// header can hold, so that what was said of one request is never said of another. A key that doesn't fit into proxy_buffer_size
-// is not remembered. Method and Sec-Fetch-Site are in it because who may be offered a cookie is to be asked about, also right after a
-// query that may not.
-const (
-	rememberHTTP = `
-proxy_cache_path {REMEMBER_IN} keys_zone=conforma_status:1m max_size=16m inactive=10s use_temp_path=off;
-`
-	rememberAuth = `proxy_cache conforma_status;
-  proxy_cache_key "{NAME}\n{REVISION}\n$http_authorization\n$http_cookie\n$conforma_method\n$http_sec_fetch_site";
-  proxy_cache_valid 418 1s;
-  proxy_cache_methods GET;
-  proxy_cache_min_uses 1;
-  proxy_cache_use_stale off;
-  proxy_cache_lock off;
-  proxy_cache_background_update off;
-  proxy_cache_revalidate off;
-  proxy_cache_bypass 0;
-  proxy_no_cache 0;
-  proxy_ignore_headers Vary;
-  proxy_buffer_size 16k;
-  proxy_buffers 4 16k;
-  proxy_busy_buffers_size 32k;`
-	rememberNothing = `proxy_cache off;`
-)
-
-// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. remember is the directory in
-// which nginx keeps what the gate said, "" for none (see Site.Remember). It returns an error when a path has no safe spelling in
-// nginx's configuration (see Quote).
-func HTTP(gateSocket, remember string) ([]byte, error) {
+// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. It returns an error when
+// the path has no safe spelling in nginx's configuration (see Quote).
+func HTTP(gateSocket string) ([]byte, error) {
 	var v values
 	v.quoted("SOCKET", "unix:"+gateSocket)
 	v.plain("COOKIES", gate.CookieName(""))
-	lines := ""
-	if remember != "" {
-		lines = rememberHTTP
-		v.quoted("REMEMBER_IN", remember)
-	}
-	return v.fill(strings.Replace(rule("http"), "{REMEMBER}", lines, 1))
+	return v.fill(rule("http"))
 }
 
 // Site is what the rules of one site are made of.
@@ -146,8 +113,6 @@ type Site struct {
 	PageURL    string // where navigations are sent
 	Preset     string // of the login page, "" for none
 	LoginPaths []string
-	// Remember is set where nginx remembers the gate's admissions until the second is over; see HTTP.
-	Remember bool
 	// Door is a word that lets a request of this machine through while the closed file is there, when it stands
 	// in the header X-Conforma-Door: letters and digits, "" for no door.
 	Door string
@@ -167,11 +132,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	if s.Door != "" {
 		knock, knocking, door = knockLine, knockingLine, fmt.Sprintf(doorLines, s.Door)
 	}
-	remember := rememberNothing
-	if s.Remember {
-		remember = rememberAuth
-	}
-	text = strings.NewReplacer("{REMEMBER}", remember, "{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{EARLY}", strings.Join(EarlyErrors, " "), "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
+	text = strings.NewReplacer("{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{EARLY}", strings.Join(EarlyErrors, " "), "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
 	v := s.values(mode)
 	v.plain("REVISION", revision)
 	out, err := v.fill(text)

@@ -137,14 +137,16 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 // the configuration is nil, or what could be read of it.
 func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	c, faults, err := config.Load(a.configurationFile())
+	for _, f := range faults {
+		if !slices.Contains(stops, config.ScopeOf(f)) {
+			a.ui.warn(f.String())
+		}
+	}
 	if err != nil {
 		return c, unreadable(err)
 	}
 	if stopping := config.Of(faults, stops...); len(stopping) > 0 {
 		return c, unreadable(stopping)
-	}
-	for _, f := range faults {
-		a.ui.warn(f.String())
 	}
 	return c, nil
 }

@@ -54,7 +54,7 @@ func writeUnits(dir, file string, c *config.Config) error {
 		return usage(fmt.Errorf("name the gate's socket: %w", err), hintUnitPath)
 	}
 	mounts, writes := []string{"[Unit]"}, []string{"[Service]"}
-	for _, needed := range []string{c.StateDir, c.Nginx.ConfDir, filepath.Dir(c.AuditLog), filepath.Dir(c.MetricsFile), strings.TrimPrefix(c.Store, "dir:")} {
+	for _, needed := range []string{c.StateDir, c.Nginx.ConfDir, filepath.Dir(c.AuditLog), filepath.Dir(c.MetricsFile), c.Gate.Verdicts, strings.TrimPrefix(c.Store, "dir:")} {
 		path, err := unitPath(needed)
 		if err != nil || !filepath.IsAbs(path) {
 			continue // it isn't set, or one that systemd can't take: what it is needed for says so

@@ -6,5 +6,5 @@ import "testing"
 
 func TestSoakAttacks(t *testing.T) {
 	t.Parallel()
-	attack(t, true)
+	attack(t, !sampled)
 }

@@ -39,8 +39,8 @@ export default { check };
 `
 
 // BenchmarkGate compares how many requests per second nginx serves in admin mode and without any rules, in turns within one run:
-// an administrator's with the gate asked each time, with its verdict remembered, and with the same check in njs; and a
-// visitor's, who brings no token, beside a bare redirect.
+// an administrator's with the gate asked each time, and with the same check in njs; and a visitor's, who brings no token, beside a bare
+// redirect.
 func BenchmarkGate(b *testing.B) {
 	if _, err := os.Stat(njsModule); err != nil {
 		b.Fatalf("%v: make bench installs libnginx-mod-http-js", err)
@@ -49,42 +49,35 @@ func BenchmarkGate(b *testing.B) {
 		addr, request string
 	}
 	places := map[string]place{}
-	for _, kind := range []string{"asked", "remembered"} {
-		s := rig.NewSingle(b)
-		if kind == "remembered" {
-			remembering(b, s.Host)
-		}
-		block := s.Blocks[0]
-		s.CLI(b, "render").Want(b, 0)
-		s.WriteNginx(b)
-		plain, redirect, js, upstream := rig.Loopback(rig.Port(b)), rig.Loopback(rig.Port(b)), rig.Loopback(rig.Port(b)), rig.Loopback(rig.Port(b))
-		conf := filepath.Join(s.Nginx.Dir, "nginx.conf")
-		oneWorker(b, conf)
-		edit(b, conf, rig.Loopback(s.App.Port), upstream) // nginx itself, which is quicker than any application
-		edit(b, conf, "    access_log off;\n", "    access_log off;\n    keepalive_requests 1000000000;\n    js_import gate from gate.js;\n")
-		edit(b, conf, "events {", "load_module "+njsModule+";\nevents {")
-		rig.WriteFile(b, filepath.Join(s.Nginx.Dir, "gate.js"), fmt.Sprintf(njsGate, block.Secret))
-		pass := "location / { proxy_pass http://" + upstream + "; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; }"
-		rig.WriteFile(b, s.Enabled("bench.conf"), fmt.Sprintf(`
+	s := rig.NewSingle(b)
+	block := s.Blocks[0]
+	s.CLI(b, "render").Want(b, 0)
+	s.WriteNginx(b)
+	plain, redirect, js, upstream := rig.Loopback(rig.Port(b)), rig.Loopback(rig.Port(b)), rig.Loopback(rig.Port(b)), rig.Loopback(rig.Port(b))
+	conf := filepath.Join(s.Nginx.Dir, "nginx.conf")
+	oneWorker(b, conf)
+	edit(b, conf, rig.Loopback(s.App.Port), upstream) // nginx itself, which is quicker than any application
+	edit(b, conf, "    access_log off;\n", "    access_log off;\n    keepalive_requests 1000000000;\n    js_import gate from gate.js;\n")
+	edit(b, conf, "events {", "load_module "+njsModule+";\nevents {")
+	rig.WriteFile(b, filepath.Join(s.Nginx.Dir, "gate.js"), fmt.Sprintf(njsGate, block.Secret))
+	pass := "location / { proxy_pass http://" + upstream + "; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; }"
+	rig.WriteFile(b, s.Enabled("bench.conf"), fmt.Sprintf(`
 server { listen %s; %s }
 server { listen %s; return 302 %s/demo/; }
 server { listen %s; auth_request /auth; location = /auth { internal; js_content gate.check; } %s }
 server { listen %s; location / { return 200 ok; } }
 `, plain, pass, redirect, s.PageURL, js, pass, upstream))
-		s.Nginx.Start(b)
-		s.StartGate(b)
-		s.CLI(b, "set", "admin", "--force").Want(b, 0) // the others lead to the same upstream
-		token := strings.Replace(navigation, "\r\n\r\n", "\r\nAuthorization: Bearer "+rig.AdminToken(block.Secret)+"\r\n\r\n", 1)
-		places[kind] = place{rig.Loopback(block.Port), token}
-		places["plain-"+kind] = place{plain, token}
-		if kind == "asked" {
-			places["njs"] = place{js, token}
-			places["visitor"], places["redirect"] = place{rig.Loopback(block.Port), navigation}, place{redirect, navigation}
-			places["visitor, no Sec-Fetch-Mode"], places["redirect, no Sec-Fetch-Mode"] = place{rig.Loopback(block.Port), oldNavigation}, place{redirect, oldNavigation}
-		}
-	}
+	s.Nginx.Start(b)
+	s.StartGate(b)
+	s.CLI(b, "set", "admin", "--force").Want(b, 0) // the others lead to the same upstream
+	token := strings.Replace(navigation, "\r\n\r\n", "\r\nAuthorization: Bearer "+rig.AdminToken(block.Secret)+"\r\n\r\n", 1)
+	places["asked"] = place{rig.Loopback(block.Port), token}
+	places["plain-asked"] = place{plain, token}
+	places["njs"] = place{js, token}
+	places["visitor"], places["redirect"] = place{rig.Loopback(block.Port), navigation}, place{redirect, navigation}
+	places["visitor, no Sec-Fetch-Mode"], places["redirect, no Sec-Fetch-Mode"] = place{rig.Loopback(block.Port), oldNavigation}, place{redirect, oldNavigation}
 	pairs := []struct{ name, these, those string }{
-		{"asked/ungated(>=0.35)", "asked", "plain-asked"}, {"remembered/ungated(>=0.60)", "remembered", "plain-remembered"},
+		{"asked/ungated(>=0.35)", "asked", "plain-asked"},
 		{"njs/ungated", "njs", "plain-asked"}, {"visitor/302(>=0.85)", "visitor", "redirect"},
 		{"visitor/302-no-Sec-Fetch-Mode", "visitor, no Sec-Fetch-Mode", "redirect, no Sec-Fetch-Mode"},
 	}

@@ -254,7 +254,6 @@ func newConformaFlow(t *testing.T, chromium context.Context, scheme string) *con
 		f.h, f.origin = s.Host, s.URL
 	} else {
 		f.h = rig.NewHost(t)
-		remembering(t, f.h) // the flow is the same
 		b := f.h.Block(t, "demo")
 		b.App.Handle = newConforma(t, b.Secret).handle
 		f.h.Install(t)

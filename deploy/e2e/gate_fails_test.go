@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,4 +162,32 @@ func TestGateFailsClosed(t *testing.T) {
 		}
 		back("it has some again")
 	})
+}
+
+// checks is how often the gate was asked about a site.
+func checks(tb testing.TB, socket, site string) int {
+	tb.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	r, err := client.Get("http://gate/metrics")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	sum := 0
+	for line := range strings.Lines(string(text)) {
+		var n int
+		if _, value, ok := strings.Cut(line, fmt.Sprintf("_total{site=%q} ", site)); ok {
+			if _, err := fmt.Sscan(value, &n); err != nil {
+				tb.Fatal(err)
+			}
+			sum += n
+		}
+	}
+	return sum
 }

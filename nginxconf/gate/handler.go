@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -84,8 +83,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodGet && h.admits(w, r) {
-		// Where nginx is to remember it: until this second is over.
-		w.Header().Set("X-Accel-Expires", "@"+strconv.FormatInt(h.now().Unix(), 10))
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -54,8 +54,9 @@ type Nginx struct {
 // Gate is the service that checks tokens in admin mode.
 type Gate struct {
 	Socket string // absolute path of a unix socket
-	// Remember is the directory in which nginx keeps what the gate said, for a second at most; "" has the gate asked each time.
-	Remember string
+	// Verdicts is the directory that gate.remember names, absolute; "" for none. The key is one of the removed ones: an nginx that
+	// was told by an earlier release to keep the gate's answers there may have left tokens in it.
+	Verdicts string
 }
 
 // Site is one web application behind nginx.
@@ -106,21 +107,26 @@ const (
 	Tokens
 	// Pages faults, in the content, stop what publishes the page, and never a closing.
 	Pages
+	// Removed is the scope of keys that an earlier release had. They are warnings: they stop nothing.
+	Removed
 )
 
 // Of returns the faults of the given scopes, nil where there are none.
 func Of(faults fault.List, scopes ...Scope) fault.List {
 	var out fault.List
 	for _, f := range faults {
-		if slices.Contains(scopes, scopeOf(f)) {
+		if slices.Contains(scopes, ScopeOf(f)) {
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
-func scopeOf(f fault.Fault) Scope {
+// ScopeOf returns the scope of a fault of Load or Parse.
+func ScopeOf(f fault.Fault) Scope {
 	switch {
+	case removed[f.Key] != "":
+		return Removed
 	case f.Key == "content":
 		return Pages
 	case f.Key == "site.jwt", strings.HasPrefix(f.Key, "site.jwt."):
@@ -139,9 +145,10 @@ func Empty(data []byte) bool {
 var ErrNoFile = errors.New("there is no configuration")
 
 // Load reads the configuration at path. The faults are those that leave the rest of the configuration
-// usable (scopes Tokens and Pages): the caller decides whether what it is about to do depends on them.
-// The error is ErrNoFile, an error of reading the file, or a fault.List with at least one of scope Core; the configuration is nil
-// then, or with faults what could be read of it, which is good for nothing but naming further ones.
+// usable (scopes Tokens, Pages and Removed): the caller decides whether what it is about to do depends on them.
+// The error is ErrNoFile, an error of reading the file, or a fault.List with at least one of scope Core and none of scope Removed,
+// which are returned beside it; the configuration is nil then, or with faults what could be read of it, which is good for nothing
+// but naming further ones.
 func Load(path string) (*Config, fault.List, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -152,7 +159,7 @@ func Load(path string) (*Config, fault.List, error) {
 	}
 	c, faults := Parse(path, data)
 	if len(Of(faults, Core)) > 0 {
-		return c, nil, faults
+		return c, Of(faults, Removed), Of(faults, Core, Tokens, Pages)
 	}
 	return c, faults, nil
 }

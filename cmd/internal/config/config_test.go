@@ -207,7 +207,7 @@ func TestOddButLegal(t *testing.T) {
 	for _, line := range []string{
 		`state_dir = "/var/lib/a b"`, `state_dir = '/var/lib/"a\b'`, `state_dir = "/var/lib/ü;{}#'"`, `state_dir = "/a/../b/"`,
 		`gate.socket = "/` + strings.Repeat("a", 106) + `"`, `gate.socket = "/run/a b:c"`,
-		`nginx.test = ["sudo", "-n", "nginx", "-t", ""]`, `gate.remember = "/run/conforma verdicts"`, `s3.endpoint = "https://[::1]:7070"`, `content = ""`,
+		`nginx.test = ["sudo", "-n", "nginx", "-t", ""]`, `s3.endpoint = "https://[::1]:7070"`, `content = ""`,
 	} {
 		if _, faults := Parse("f", []byte(line+"\n"+minimal)); len(faults) > 0 {
 			t.Errorf("%s: %v", line, faults)
@@ -216,6 +216,46 @@ func TestOddButLegal(t *testing.T) {
 	c, _ := Parse("f", []byte("state_dir = \"/a/../b//c/\"\n"+minimal))
 	if c.StateDir != "/b/c" {
 		t.Errorf("the state directory is %q, want it clean", c.StateDir)
+	}
+}
+
+// A key that is gone is said once, and changes nothing else: the configuration is what it is without it.
+func TestRemovedKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	load := func(data string) (*Config, fault.List, error) {
+		if err := os.WriteFile(file, []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return Load(file)
+	}
+	want, _, err := load(minimal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, became := range removed {
+		for _, value := range []string{`"/run/x"`, `"x"`, "1", "true", "[]", "{}"} {
+			line := key + " = " + value
+			got, faults, err := load(minimal[:1] + line + minimal)
+			if err != nil || len(faults) != 1 || faults[0] != (fault.Fault{File: file, Line: 2, Key: key, Problem: became, Hint: hintRemoved}) {
+				t.Errorf("%s: %+v, %v", line, faults, err)
+				continue
+			}
+			got.Gate.Verdicts = ""
+			got.Sites[0].Line = want.Sites[0].Line
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v, want %+v", line, got, want)
+			}
+		}
+		_, faults, err := load("nosuch = 1\n" + key + " = 1\n" + minimal)
+		var wrong fault.List
+		if !errors.As(err, &wrong) || len(wrong) != 1 || wrong[0].Key != "nosuch" || len(faults) != 1 || ScopeOf(faults[0]) != Removed {
+			t.Errorf("%s beside a key that isn't known: %v, %v", key, faults, err)
+		}
+	}
+	for value, want := range map[string]string{`"/run/verdicts/"`: "/run/verdicts", `"verdicts"`: "", `""`: "", "1": ""} {
+		if c, _, err := load("gate.remember = " + value + "\n" + minimal); err != nil || c.Gate.Verdicts != want {
+			t.Errorf("gate.remember = %s: %q, %v, want %q", value, c.Gate.Verdicts, err, want)
+		}
 	}
 }
 
@@ -309,7 +349,7 @@ func FuzzParse(f *testing.F) {
 		if len(c.Sites) == 0 {
 			t.Fatal("no sites and no fault")
 		}
-		if _, err := nginxconf.HTTP(c.Gate.Socket, c.Gate.Remember); err != nil {
+		if _, err := nginxconf.HTTP(c.Gate.Socket); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range c.Sites {

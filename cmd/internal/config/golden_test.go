@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-var scopes = map[Scope]string{Core: "core", Tokens: "tokens", Pages: "pages"}
+var scopes = map[Scope]string{Core: "core", Tokens: "tokens", Pages: "pages", Removed: "removed"}
 
 // Each file in testdata/bad has one mistake, which its name tells, or shows how several are told apart. The file
 // beside it holds what is said about it.
@@ -60,7 +60,7 @@ func TestBadFiles(t *testing.T) {
 			if f.Line < 1 || f.Line > lines {
 				t.Errorf("%s: the file has no line %d", file, f.Line)
 			}
-			if scopeOf(f) != Core && f.Key != "content" && !strings.HasPrefix(f.Key, "site.jwt") {
+			if ScopeOf(f) != Core && ScopeOf(f) != Removed && f.Key != "content" && !strings.HasPrefix(f.Key, "site.jwt") {
 				t.Errorf("%s: %s stops only what needs the gate or the page", file, f)
 			}
 		}
@@ -71,7 +71,7 @@ func TestBadFiles(t *testing.T) {
 func report(faults fault.List) string {
 	var b strings.Builder
 	for _, f := range faults {
-		fmt.Fprintf(&b, "[%s] %s\n", scopes[scopeOf(f)], f)
+		fmt.Fprintf(&b, "[%s] %s\n", scopes[ScopeOf(f)], f)
 		if f.Hint != "" {
 			fmt.Fprintf(&b, "    hint: %s\n", f.Hint)
 		}

@@ -94,10 +94,8 @@ func (r *reader) config(tree map[string]any) *Config {
 	if len(c.Gate.Socket) > maxSocketPath {
 		g.fault("socket", fmt.Sprintf("is %d bytes long, a unix socket's path has at most %d", len(c.Gate.Socket), maxSocketPath), "")
 	}
-	if g.has("remember") {
-		c.Gate.Remember = g.nginxPath("remember", "")
-	} else {
-		g.known = append(g.known, "remember")
+	if dir, _ := g.tree["remember"].(string); filepath.IsAbs(dir) {
+		c.Gate.Verdicts = filepath.Clean(dir)
 	}
 	g.done()
 	for _, st := range t.subs("site") {

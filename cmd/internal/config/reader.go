@@ -72,7 +72,9 @@ func (t *table) has(key string) bool { _, ok := t.tree[key]; return ok }
 // done reports the keys that nobody asked for.
 func (t *table) done() {
 	for _, key := range slices.Sorted(maps.Keys(t.tree)) {
-		if !slices.Contains(t.known, key) {
+		if became, ok := removed[t.name+key]; ok {
+			t.fault(key, became, hintRemoved)
+		} else if !slices.Contains(t.known, key) {
 			t.fault(key, "unknown key", "known here: "+strings.Join(t.known, ", "))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 )
 
@@ -42,7 +43,11 @@ func (e *examination) configuration() {
 		if hint == "" {
 			hint = "mend that line of the configuration"
 		}
-		e.fault(Configuration, f.String(), hint)
+		if config.ScopeOf(f) == config.Removed {
+			e.warn(Configuration, f.String(), hint)
+		} else {
+			e.fault(Configuration, f.String(), hint)
+		}
 	}
 	if len(e.Faults) == 0 {
 		e.ok(Configuration, e.Host.Config.File)

@@ -95,7 +95,7 @@ func (h *Host) closedFile(name string) string {
 func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
 		Name: s.Name, Dir: h.siteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
-		Preset: s.Preset, LoginPaths: s.LoginPaths, Remember: h.Config.Gate.Remember != "", Door: door,
+		Preset: s.Preset, LoginPaths: s.LoginPaths, Door: door,
 	}
 }
 

@@ -140,7 +140,7 @@ func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
 	if err != nil {
 		return false, err
 	}

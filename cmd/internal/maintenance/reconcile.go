@@ -21,15 +21,16 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 		return nil, err
 	}
 	defer unlock()
+	forgotten := h.forgetVerdicts()
 	if _, err := h.Nginx.Master(); errors.Is(err, workers.ErrNotRunning) {
-		return nil, h.standBy(ctx)
+		return nil, errors.Join(h.standBy(ctx), forgotten)
 	}
 	finished, err := h.finishInterrupted(ctx, func(intendedOne) bool { return false })
 	if err != nil {
 		return nil, err
 	}
 	var changes, reapply []*change
-	var damaged []error
+	damaged := []error{forgotten}
 	for _, s := range h.Config.Sites {
 		r, known, err := h.record(s.Name)
 		if err != nil {

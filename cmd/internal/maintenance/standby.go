@@ -32,7 +32,7 @@ func (h *Host) standBy(ctx context.Context) error {
 			under[one.Site] = one
 		}
 	}
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
 	if err != nil {
 		return err
 	}

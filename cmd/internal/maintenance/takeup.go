@@ -77,7 +77,7 @@ func (r *run) takeUp(ctx context.Context, changes []*change, in intent) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	http, err := nginxconf.HTTP(r.Config.Gate.Socket, r.Config.Gate.Remember)
+	http, err := nginxconf.HTTP(r.Config.Gate.Socket)
 	if err != nil {
 		return err
 	}

@@ -159,7 +159,7 @@ func (h *Host) compareDisk(s config.Site, r Record, known bool, f facts, drift f
 		}
 	}
 	file := nginxconf.HTTPFile(h.Config.Nginx.ConfDir)
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
 	if disk, _ := os.ReadFile(file); err != nil || !bytes.Equal(http, disk) {
 		drift("%s is not that of this configuration: edited by hand, or the configuration changed since", file)
 	}
@@ -200,7 +200,7 @@ func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, kn
 
 // Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
 func (h *Host) Rendered() (map[string][]byte, error) {
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket, h.Config.Gate.Remember)
+	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,43 @@
+package maintenance
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+)
+
+// verdict is how nginx names a file of its cache, and one that it is still writing (ngx_http_file_cache_name).
+var verdict = regexp.MustCompile(`^[0-9a-f]{32}([.][0-9]{10})?$`)
+
+// forgetVerdicts deletes what an nginx that followed the rules of an earlier release has left in the directory of gate.remember: the
+// names of those files are hashes, but tokens are in them. The directory stays, because nginx may use it until its next reload, which
+// takes a file that is gone for one that it has yet to write.
+func (h *Host) forgetVerdicts() error {
+	if h.Config.Gate.Verdicts == "" {
+		return nil
+	}
+	dir, err := os.OpenRoot(h.Config.Gate.Verdicts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete the tokens in %s: %w", h.Config.Gate.Verdicts, err)
+	}
+	defer dir.Close()
+	files, err := fs.ReadDir(dir.FS(), ".")
+	errs := []error{err}
+	for _, f := range files {
+		if !f.Type().IsRegular() || !verdict.MatchString(f.Name()) {
+			continue
+		}
+		if err := dir.Remove(f.Name()); !errors.Is(err, fs.ErrNotExist) { // nginx itself deletes them, too
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("delete the tokens in %s: %w", h.Config.Gate.Verdicts, err)
+	}
+	return nil
+}
