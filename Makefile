@@ -4,9 +4,10 @@
 .ONESHELL:
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: build demo test soak lint publish bench deb release clean help need-go need-demo need-test need-web need-soak need-bench need-lint
+.PHONY: build demo test soak lint publish bench deb release clean help tested need-go need-demo need-test need-web need-soak need-bench need-lint
 
 BIN         := bin/conforma-status
+CRASH_BIN   := bin/conforma-status-crash
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT      ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -24,6 +25,7 @@ FUZZ_TIME_ONE := 20
 # nginx lives in /usr/sbin, which is not on an ordinary user's PATH, and PostgreSQL's server in a directory of its own.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin
 export CONFORMA_STATUS_BIN := $(CURDIR)/$(BIN)
+export CONFORMA_STATUS_CRASH_BIN := $(CURDIR)/$(CRASH_BIN)
 
 ## build: bin/conforma-status
 build: need-go
@@ -33,10 +35,14 @@ build: need-go
 demo: need-demo build
 	@$(BIN) demo
 
+# What the end-to-end tests run: the program, and one that ends itself at each step of a change.
+tested: build
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags crashpoints -o $(CRASH_BIN) ./cmd/conforma-status
+
 # The race detector watches the product; the end-to-end tests run the built binary, and building all that they need
 # with the detector takes longer than running them. "make soak" does it for what takes long.
 ## test: all tests, against a real nginx, S3 server, PostgreSQL and browser
-test: need-web build
+test: need-web tested
 	@out=$$(node --test status/client/test/*.test.js) || { echo "$$out"; exit 1; }
 	go test -race -vet=off ./...
 	cd deploy/e2e
@@ -44,7 +50,7 @@ test: need-web build
 	echo "make test: all tests passed"
 
 ## soak: what takes longer: the soak tests and a while of every fuzz target
-soak: need-soak build
+soak: need-soak tested
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
 	(cd deploy/e2e && go test -v -race -count=1 -timeout 22m -tags soak -run '^TestSoak' ./...) >"$$log" 2>&1 || { cat "$$log"; exit 1; }
 	grep -E '^(ok|TestSoak[A-Za-z]+:|--- PASS)' "$$log"

@@ -73,7 +73,7 @@ var variants = []variant{
 	{name: "something to cut, vouched for", changes: closings[:2], settings: rig.Settings{Site: `settled = ["true"]`},
 		args: []string{"--drain", "0"}, held: true},
 	{name: "smoke", changes: openings, settings: rig.Settings{Site: `smoke = "/healthz"`}},
-	{name: "smoke fails", changes: openings[:2], settings: rig.Settings{Site: `smoke = "/slow"`}, undone: []status.Mode{status.Online, status.Admin}},
+	{name: "smoke fails", changes: openings[:2], settings: rig.Settings{Site: `smoke = "` + rig.BadPath + `"`}, undone: []status.Mode{status.Online, status.Admin}},
 	{name: "broken configuration", broken: true},
 	{name: "configuration stays broken", broken: true, mendLate: true, undone: []status.Mode{status.Online, status.Admin}},
 }

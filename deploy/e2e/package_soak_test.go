@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
@@ -87,13 +86,12 @@ func (m *packaged) want(what, got, want string) {
 // eventually waits until a script exits with 0.
 func (m *packaged) eventually(what, script string) {
 	m.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for m.Run(m.t, script).Code != 0 {
-		if time.Now().After(deadline) {
-			m.t.Fatalf("waited for %s: %s\n%s", what, script, m.Run(m.t, "journalctl --no-pager -n 60").Stdout)
+	defer func() {
+		if m.t.Failed() {
+			m.t.Log(m.Run(m.t, "journalctl --no-pager -n 60").Stdout)
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	}()
+	m.Await(m.t, what, script)
 }
 
 // noneFailed fails the test where a unit of ours has.

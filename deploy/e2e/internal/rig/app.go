@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -36,18 +35,32 @@ type App struct {
 
 	mu       sync.Mutex
 	requests []*Request
+
+	release sync.Once
+	held    chan struct{} // closed by Release
 }
 
 // Token that an App serves below /.well-known/acme-challenge/, as certbot's web root would.
 const ACMEToken = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ"
 
+// HeldPath is where an App works on a request until Release, and BadPath where it answers with 400.
+const (
+	HeldPath = "/held"
+	BadPath  = "/bad"
+)
+
 // NewApp starts an application. Its answers carry the name, so that a test sees whose they are.
 func NewApp(tb testing.TB, name string) *App {
 	tb.Helper()
-	a := &App{Name: name, Port: Port(tb)}
+	a := &App{Name: name, Port: Port(tb), held: make(chan struct{})}
 	serve(tb, a.Port, a.record(a.routes()))
+	tb.Cleanup(a.Release)
 	return a
 }
+
+// Release has the application finish its work on the requests for HeldPath, whether or not somebody still waits for it, and answer
+// at once those that are to come.
+func (a *App) Release() { a.release.Do(func() { close(a.held) }) }
 
 // serve serves handler on the port until tb ends, and returns its address.
 func serve(tb testing.TB, port int, handler http.Handler) string {
@@ -141,8 +154,12 @@ func (a *App) routes() func(http.ResponseWriter, *http.Request) {
 		case path == "/server/api/upload" && r.Method == http.MethodPost:
 			n, _ := io.Copy(io.Discard, r.Body)
 			writeJSON(w, map[string]any{"received": n})
-		case path == "/slow":
-			a.slow(w, r)
+		case path == HeldPath:
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-a.held
+			writeJSON(w, map[string]any{"held": true})
+		case path == BadPath:
+			http.Error(w, "bad", http.StatusBadRequest)
 		case strings.HasPrefix(path, "/websocket/"):
 			echo(w, r)
 		case path == "/.well-known/acme-challenge/"+ACMEToken:
@@ -156,17 +173,6 @@ func (a *App) routes() func(http.ResponseWriter, *http.Request) {
 			fmt.Fprintf(w, "<!doctype html><title>%s</title><script src=/assets/app.js></script>\n", a.Name)
 		}
 	}
-}
-
-// slow answers after ?ms= milliseconds, whether or not somebody still waits for it.
-func (a *App) slow(w http.ResponseWriter, r *http.Request) {
-	ms, err := strconv.Atoi(r.URL.Query().Get("ms"))
-	if err != nil {
-		http.Error(w, "ms is not a number", http.StatusBadRequest)
-		return
-	}
-	time.Sleep(time.Duration(ms) * time.Millisecond)
-	writeJSON(w, map[string]any{"slept": ms})
 }
 
 // echo sends each WebSocket message back until the client leaves.

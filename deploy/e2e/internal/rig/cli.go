@@ -3,65 +3,15 @@ package rig
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/prometheus/procfs"
 )
-
-// BinaryEnv names the environment variable with the absolute path of the binary under test. Where it
-// isn't set, the binary is built from this work tree.
-const BinaryEnv = "CONFORMA_STATUS_BIN"
-
-var binary struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-// Main runs the tests of a package that uses Binary, and returns their exit code.
-func Main(m *testing.M) int {
-	if os.Getenv(oldKernelEnv) == "1" {
-		fmt.Fprintln(os.Stderr, "rig: an old kernel:", runOnOldKernel(os.Args[1:]))
-		return 1
-	}
-	dir, err := os.MkdirTemp("", "cs-bin-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "rig: make a directory for the binary:", err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary.dir = dir
-	return m.Run()
-}
-
-// Binary returns the path of the conforma-status to test.
-func Binary(tb testing.TB) string {
-	tb.Helper()
-	if path := os.Getenv(BinaryEnv); path != "" {
-		return path
-	}
-	path := filepath.Join(binary.dir, "conforma-status")
-	binary.once.Do(func() {
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "./cmd/conforma-status")
-		cmd.Dir = filepath.Join("..", "..") // a test runs in its package's directory, deploy/e2e
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			binary.err = fmt.Errorf("build the binary: %w\n%s", err, out)
-		}
-	})
-	if binary.err != nil {
-		tb.Fatalf("rig: %v", binary.err)
-	}
-	return path
-}
 
 // Result is how a run of conforma-status ended.
 type Result struct {

@@ -93,11 +93,11 @@ func (c Client) Dial(tb testing.TB) *Conn {
 
 // dial connects and offers the application protocol.
 func (c Client) dial(proto string) (net.Conn, error) {
-	conn, err := net.DialTimeout("tcp", c.Addr, patience)
+	conn, err := net.DialTimeout("tcp", c.Addr, Patience)
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
 		return nil, err
 	}
 	if c.TLS == nil {
@@ -150,7 +150,7 @@ func (c *Conn) Receive(tb testing.TB, m Message) Response {
 // extend gives the next step on the connection its full time.
 func (c *Conn) extend(tb testing.TB) {
 	tb.Helper()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {
 		tb.Fatalf("rig: %v", err)
 	}
 }
@@ -197,7 +197,7 @@ func (m Message) has(name string) bool {
 // a handshake that was refused.
 func (c Client) WebSocket(tb testing.TB, path string) (*websocket.Conn, error) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		conn, err := c.dial("http/1.1")

@@ -5,8 +5,10 @@
 package rig
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -19,7 +21,13 @@ func Dir(tb testing.TB) string {
 		tb.Fatalf("rig: make a directory: %v", err)
 	}
 	tb.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
+		var err error
+		// What a test has left to itself, as an on_change command, may still write.
+		WaitFor(tb, dir+" not to be written to any more", func() bool {
+			err = os.RemoveAll(dir)
+			return !errors.Is(err, syscall.ENOTEMPTY)
+		})
+		if err != nil {
 			tb.Errorf("rig: remove the directory: %v", err)
 		}
 	})

@@ -20,7 +20,6 @@ func (h *Host) httpConf(includes bool) string {
 	conf := `    types { text/html html; text/css css; text/javascript js; application/json json; }
     default_type application/octet-stream;
     sendfile on;
-    keepalive_timeout 65;
     gzip on;
     map $http_upgrade $connection_upgrade { default upgrade; '' close; }
 `
@@ -102,7 +101,7 @@ server {
 
 {{define "container"}}    location /server/ {
         proxy_pass http://127.0.0.1:{{.Block.App.Port}}/server/;
-        proxy_read_timeout 600s;
+        proxy_read_timeout 3600s;
     }
     location /websocket/ {
         proxy_pass http://127.0.0.1:{{.Block.App.Port}}/websocket/;

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // debianPackages are what a Machine has beside Debian's minimum.
@@ -125,17 +124,22 @@ func (m *Machine) PowerOn(tb testing.TB) {
 		m.init = systemdBelow(m.proc.cmd.Process.Pid)
 		return m.init != 0
 	})
-	deadline := time.Now().Add(time.Minute)
-	for {
-		state := strings.TrimSpace(m.Run(tb, "systemctl is-system-running").Stdout)
-		if state == "running" || state == "degraded" {
-			return
+	m.Await(tb, "all to start that starts at boot", "case $(systemctl is-system-running) in running | degraded) ;; *) systemctl list-jobs; exit 1 ;; esac")
+}
+
+// Await waits until a shell script succeeds on the machine.
+func (m *Machine) Await(tb testing.TB, what, script string) {
+	tb.Helper()
+	var last Result
+	defer func() {
+		if tb.Failed() {
+			tb.Logf("%s: exit code %d\n%s%s", script, last.Code, last.Stdout, last.Stderr)
 		}
-		if time.Now().After(deadline) {
-			tb.Fatalf("rig: the machine is %s after a minute: %s", state, m.Run(tb, "systemctl list-jobs").Stdout)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	}()
+	WaitFor(tb, what, func() bool {
+		last = m.Run(tb, script)
+		return last.Code == 0
+	})
 }
 
 // systemdBelow finds the process that runs as systemd among the descendants of pid, 0 for none.

@@ -53,9 +53,18 @@ http {
     fastcgi_temp_path tmp/fastcgi;
     uwsgi_temp_path tmp/uwsgi;
     scgi_temp_path tmp/scgi;
-%s}
-`, user, n.PIDFile(), http))
+%s%s}
+`, user, n.PIDFile(), patientNginx, http))
 }
+
+// patientNginx has nginx wait for both sides as long as a test may take: by default it ends what was silent for a minute.
+const patientNginx = `    keepalive_timeout 1h;
+    client_header_timeout 1h;
+    client_body_timeout 1h;
+    send_timeout 1h;
+    proxy_read_timeout 1h;
+    proxy_send_timeout 1h;
+`
 
 // PIDFile returns the absolute path of the master's pid file, which exists while nginx runs.
 func (n *Nginx) PIDFile() string { return filepath.Join(n.Dir, "nginx.pid") }
@@ -93,12 +102,13 @@ func (n *Nginx) launch(tb testing.TB, cmd *exec.Cmd) {
 	})
 }
 
-// Stop ends nginx the graceful way, and by force where that takes too long because a client stays
-// connected. Stopping an nginx that doesn't run does nothing.
+// Stop ends nginx the graceful way, and the fast way where that takes longer than a second because a client stays
+// connected: either takes the pid file away. Stopping an nginx that doesn't run does nothing.
 func (n *Nginx) Stop(tb testing.TB) {
 	tb.Helper()
 	if n.proc != nil {
-		n.proc.stop(tb, syscall.SIGQUIT, time.Second)
+		n.proc.ask(syscall.SIGQUIT, time.Second)
+		n.proc.stop(tb, syscall.SIGTERM, Patience)
 	}
 }
 

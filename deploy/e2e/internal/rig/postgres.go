@@ -67,7 +67,7 @@ func (p *Postgres) Start(tb testing.TB) {
 // Stop ends the server with all its sessions. Stopping one that has ended does nothing.
 func (p *Postgres) Stop(tb testing.TB) {
 	tb.Helper()
-	p.proc.stop(tb, syscall.SIGQUIT, patience)
+	p.proc.stop(tb, syscall.SIGQUIT, Patience)
 }
 
 // Psql returns a psql, not started yet, that connects to the database as the superuser. Options may follow.

@@ -1,20 +1,16 @@
 package rig
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync"
+	"strings"
 	"syscall"
 	"testing"
 )
-
-var crashBinary struct {
-	once sync.Once
-	err  error
-}
 
 // Call is a run of conforma-status that needs more than arguments.
 type Call struct {
@@ -108,6 +104,22 @@ func (r *Running) Said(tb testing.TB) Result {
 		*to = string(data)
 	}
 	return out
+}
+
+// Says returns once it has said something on standard error.
+func (r *Running) Says(tb testing.TB, text string) {
+	tb.Helper()
+	WaitFor(tb, fmt.Sprintf("%q to be said", text), func() bool {
+		ended := r.Ended()
+		said := r.Said(tb).Stderr
+		if strings.Contains(said, text) {
+			return true
+		}
+		if ended {
+			tb.Fatalf("rig: it ended without saying %q:\n%s", text, said)
+		}
+		return false
+	})
 }
 
 // Call runs conforma-status on the host and waits for its end.

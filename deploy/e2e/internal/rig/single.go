@@ -3,7 +3,6 @@ package rig
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -150,23 +149,4 @@ func (s *Single) StatusFile() string { return filepath.Join(s.Store, SingleSite,
 func (s *Single) Client() Client {
 	addr := Loopback(s.Blocks[0].Port)
 	return Client{Addr: addr, Host: addr}
-}
-
-// CrashBinary returns the path of a conforma-status that can be made to end itself at each step: see
-// cmd/internal/maintenance/crash_on.go.
-func CrashBinary(tb testing.TB) string {
-	tb.Helper()
-	path := filepath.Join(binary.dir, "crashpoints", "conforma-status")
-	crashBinary.once.Do(func() {
-		cmd := exec.Command("go", "build", "-tags", "crashpoints", "-buildvcs=false", "-o", path, "./cmd/conforma-status")
-		cmd.Dir = filepath.Join("..", "..")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			crashBinary.err = fmt.Errorf("build the binary with crash points: %w\n%s", err, out)
-		}
-	})
-	if crashBinary.err != nil {
-		tb.Fatalf("rig: %v", crashBinary.err)
-	}
-	return path
 }

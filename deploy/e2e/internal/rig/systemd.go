@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // Activated is a gate that systemd-socket-activate starts when somebody connects.
@@ -41,7 +40,7 @@ func (h *Host) SocketActivateAt(tb testing.TB, socket string, env ...string) *Ac
 // Terminate ends the gate as systemd does.
 func (a *Activated) Terminate(tb testing.TB) {
 	tb.Helper()
-	a.proc.stop(tb, syscall.SIGTERM, 10*time.Second)
+	a.proc.stop(tb, syscall.SIGTERM, Patience)
 }
 
 // Output returns all that it has written.
