@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("write", false, "rewrite the golden files")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // rounds are what two rounds of "go test -bench" print, the second with other figures.
 var rounds = []string{`goos: linux
