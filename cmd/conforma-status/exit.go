@@ -6,6 +6,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
@@ -61,11 +62,11 @@ func receiptCode(receipts []*maintenance.Receipt) int {
 	for _, r := range receipts {
 		c := exitDone
 		switch {
-		case r.Outcome == maintenance.Failed:
+		case r.Outcome == state.Failed:
 			c = exitFailed
-		case r.Outcome == maintenance.Shut:
+		case r.Outcome == state.Shut:
 			c = exitUnsafe
-		case r.Outcome == maintenance.Planned:
+		case r.Outcome == state.Planned:
 		case r.Mode.Closed() && r.SafeSince == nil:
 			c = exitUnsafe
 		case !r.Published:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
@@ -47,7 +48,7 @@ func TestExitCode(t *testing.T) {
 func TestReceiptCode(t *testing.T) {
 	safe := time.Unix(0, 0)
 	type receipt = maintenance.Receipt
-	done := receipt{Mode: status.Offline, Outcome: maintenance.Done, SafeSince: &safe, Published: true}
+	done := receipt{Mode: status.Offline, Outcome: state.Done, SafeSince: &safe, Published: true}
 	with := func(change func(*receipt)) *receipt {
 		r := done
 		change(&r)
@@ -55,18 +56,18 @@ func TestReceiptCode(t *testing.T) {
 	}
 	var (
 		closed      = with(func(*receipt) {})
-		unchanged   = with(func(r *receipt) { r.Outcome = maintenance.Unchanged })
+		unchanged   = with(func(r *receipt) { r.Outcome = state.Unchanged })
 		unpublished = with(func(r *receipt) { r.Published = false })
 		left        = with(func(r *receipt) { r.SafeSince = nil })
 		leftToo     = with(func(r *receipt) { r.SafeSince, r.Published = nil, false })
-		stillUnsafe = with(func(r *receipt) { r.SafeSince, r.Outcome = nil, maintenance.Unchanged })
-		shut        = with(func(r *receipt) { r.Outcome, r.SafeSince = maintenance.Shut, nil })
-		shutToo     = with(func(r *receipt) { r.Outcome, r.SafeSince, r.Published = maintenance.Shut, nil, false })
-		rolledBack  = with(func(r *receipt) { r.Outcome = maintenance.Failed })
-		planned     = with(func(r *receipt) { r.Outcome, r.SafeSince, r.Published = maintenance.Planned, nil, false })
+		stillUnsafe = with(func(r *receipt) { r.SafeSince, r.Outcome = nil, state.Unchanged })
+		shut        = with(func(r *receipt) { r.Outcome, r.SafeSince = state.Shut, nil })
+		shutToo     = with(func(r *receipt) { r.Outcome, r.SafeSince, r.Published = state.Shut, nil, false })
+		rolledBack  = with(func(r *receipt) { r.Outcome = state.Failed })
+		planned     = with(func(r *receipt) { r.Outcome, r.SafeSince, r.Published = state.Planned, nil, false })
 		opened      = with(func(r *receipt) { r.Mode, r.SafeSince = status.Online, nil })
 		openedOnly  = with(func(r *receipt) { r.Mode, r.SafeSince, r.Published = status.Online, nil, false })
-		stillShut   = with(func(r *receipt) { r.Mode, r.Outcome, r.SafeSince = status.Online, maintenance.Shut, nil })
+		stillShut   = with(func(r *receipt) { r.Mode, r.Outcome, r.SafeSince = status.Online, state.Shut, nil })
 		admin       = with(func(r *receipt) { r.Mode = status.Admin })
 		adminLeft   = with(func(r *receipt) { r.Mode, r.SafeSince = status.Admin, nil })
 	)

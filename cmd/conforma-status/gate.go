@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
 
@@ -52,7 +52,7 @@ func (a *app) gate(ctx context.Context) error {
 		names = append(names, s.Name)
 		sources = append(sources, gate.SiteSource{
 			Policy: policy(s), Secrets: source,
-			Epoch: gate.CachedFile(maintenance.EpochFile(c.StateDir, s.Name), gate.ReadEpoch, time.Now),
+			Epoch: gate.CachedFile(state.Dir(c.StateDir).EpochFile(s.Name), gate.ReadEpoch, time.Now),
 		})
 	}
 	if len(sources) == 0 {

@@ -3,16 +3,15 @@ package main
 import (
 	"slices"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/spf13/cobra"
-
-	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 )
 
 // siteHistory is what history prints of one site.
 type siteHistory struct {
-	Site    string               `json:"site"`
-	Windows []maintenance.Window `json:"windows"` // the times that it was closed, the oldest first
-	Events  []maintenance.Event  `json:"events"`  // every change, the oldest first
+	Site    string         `json:"site"`
+	Windows []state.Window `json:"windows"` // the times that it was closed, the oldest first
+	Events  []state.Event  `json:"events"`  // every change, the oldest first
 }
 
 func (a *app) historyCommand() *cobra.Command {
@@ -30,7 +29,7 @@ func (a *app) historyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			events, unreadable, err := h.History()
+			events, unreadable, err := h.Dir().History()
 			if err != nil {
 				return a.stateError(err)
 			}
@@ -51,13 +50,13 @@ func (a *app) historyCommand() *cobra.Command {
 			}
 			all := []siteHistory{}
 			for _, name := range known {
-				own := []maintenance.Event{}
+				own := []state.Event{}
 				for _, e := range events {
 					if e.Site == name {
 						own = append(own, e)
 					}
 				}
-				all = append(all, siteHistory{Site: name, Windows: maintenance.Windows(own), Events: own})
+				all = append(all, siteHistory{Site: name, Windows: state.Windows(own), Events: own})
 			}
 			a.ui.history(all)
 			return nil

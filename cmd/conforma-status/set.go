@@ -15,6 +15,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
@@ -194,21 +195,21 @@ func (a *app) report(receipts []*maintenance.Receipt) error {
 // stateError adds what to do about an error of the state directory.
 func (a *app) stateError(err error) error {
 	switch {
-	case errors.Is(err, maintenance.ErrRecord):
+	case errors.Is(err, state.ErrRecord):
 		return failed(err, hintRecord)
-	case errors.Is(err, maintenance.ErrJournal):
+	case errors.Is(err, state.ErrJournal):
 		return failed(err, hintJournal)
 	case fileHint(err) != "":
 		return failed(err, fileHint(err))
 	case errors.Is(err, maintenance.ErrHoles):
 		return failed(fmt.Errorf("change the mode: %w", err), hintHoles)
-	case errors.Is(err, maintenance.ErrWaits):
+	case errors.Is(err, maintenance.ErrNginxNeeded):
 		return &coded{exitUnsafe, fmt.Errorf("finish the interrupted change: %w", err), []string{hintWaits}}
 	case errors.Is(err, maintenance.ErrClaimed):
 		return failed(err, hintClaimed)
 	case errors.Is(err, maintenance.ErrInterrupted):
 		return failed(err, hintInterrupted)
-	case errors.Is(err, maintenance.ErrBusy):
+	case errors.Is(err, state.ErrBusy):
 		return failed(err, hintBusy)
 	}
 	return failed(err, hintFor(err)...)

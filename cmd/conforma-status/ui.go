@@ -19,6 +19,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
@@ -271,6 +272,6 @@ func (u *ui) endLive() {
 }
 
 // Waiting is part of maintenance.Progress.
-func (u *ui) Waiting(h maintenance.Holder) {
+func (u *ui) Waiting(h state.Holder) {
 	fmt.Fprintf(u.err, "waiting for %s (process %d, \"%s\", since %s)\n", oneLine(h.Operator), h.PID, oneLine(h.Command), clock(h.Since))
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
 const (
@@ -41,14 +41,14 @@ func (u *ui) history(all []siteHistory) {
 	}
 }
 
-func eventWords(e maintenance.Event) string {
+func eventWords(e state.Event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s: %s -> %s", clock(e.At), oneLine(e.Operator), e.From, e.To)
 	switch e.Outcome {
-	case maintenance.Done:
-	case maintenance.Failed:
+	case state.Done:
+	case state.Failed:
 		fmt.Fprintf(&b, ", failed: %s", oneLine(e.Error))
-	case maintenance.Shut:
+	case state.Shut:
 		fmt.Fprintf(&b, ", shut by its closed file only: %s", oneLine(e.Error))
 	default:
 		fmt.Fprintf(&b, ", %s", e.Outcome)
@@ -66,7 +66,7 @@ func eventWords(e maintenance.Event) string {
 }
 
 // windowWords compares what was announced with what it came to.
-func windowWords(w maintenance.Window) string {
+func windowWords(w state.Window) string {
 	text := fmt.Sprintf("closed for %v", w.Until.Sub(w.From).Round(time.Second))
 	if w.LateSeconds == nil {
 		return text + ", with no time announced"

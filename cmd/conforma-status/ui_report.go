@@ -14,6 +14,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/site"
@@ -45,7 +46,7 @@ func (u *ui) receipts(rs []*maintenance.Receipt) {
 func receiptLine(r *maintenance.Receipt) string {
 	var b strings.Builder
 	switch r.Outcome {
-	case maintenance.Planned:
+	case state.Planned:
 		fmt.Fprintf(&b, "%s would go from %s to %s", r.Site, r.Previous, r.Mode)
 		if len(r.Steps) == 0 {
 			return fmt.Sprintf("%s is %s already: nothing to do", r.Site, r.Mode)
@@ -54,17 +55,17 @@ func receiptLine(r *maintenance.Receipt) string {
 			fmt.Fprintf(&b, "\n  %d. %s", i+1, stepWords[s.Step])
 		}
 		return b.String()
-	case maintenance.Shut:
+	case state.Shut:
 		fmt.Fprintf(&b, "%s is shut by its closed file; the rules of %s are not in force", r.Site, r.Mode)
-	case maintenance.Failed:
+	case state.Failed:
 		fmt.Fprintf(&b, "%s was not changed to %s", r.Site, r.Mode)
 		return b.String()
-	case maintenance.Unchanged:
+	case state.Unchanged:
 		fmt.Fprintf(&b, "%s is %s already", r.Site, r.Mode)
 	default:
 		fmt.Fprintf(&b, "%s is %s", r.Site, r.Mode)
 	}
-	if r.Mode.Closed() && r.Outcome != maintenance.Shut {
+	if r.Mode.Closed() && r.Outcome != state.Shut {
 		fmt.Fprintf(&b, " since %s", clock(r.Since))
 		if r.ExpectedUntil != nil {
 			fmt.Fprintf(&b, ", expected back %s", clock(*r.ExpectedUntil))
@@ -72,7 +73,7 @@ func receiptLine(r *maintenance.Receipt) string {
 	}
 	switch {
 	case !r.Mode.Closed():
-	case r.Outcome == maintenance.Shut:
+	case r.Outcome == state.Shut:
 		b.WriteString("; NOT SAFE to take a snapshot until it is finished")
 	case r.Mode == status.Admin && r.SafeSince != nil:
 		fmt.Fprintf(&b, "; of before nothing is left since %s", clock(*r.SafeSince))

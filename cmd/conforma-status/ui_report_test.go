@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -25,7 +26,7 @@ func TestReceiptLine(t *testing.T) {
 		{"cut, and not settled", maintenance.Receipt{Unsettled: true, WasCut: true}, "the settled command does not vouch for the application"},
 		{"not looked through", maintenance.Receipt{}, "it is not known whether something of before is still at work"},
 	} {
-		c.r.Site, c.r.Mode, c.r.Previous, c.r.Outcome, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, maintenance.Done, at, true
+		c.r.Site, c.r.Mode, c.r.Previous, c.r.Outcome, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, state.Done, at, true
 		got := receiptLine(&c.r)
 		if !strings.HasSuffix(got, c.ends) || (c.r.SafeSince == nil) != strings.Contains(got, "; NOT SAFE to take a snapshot: ") {
 			t.Errorf("%s: %s, want it to end in %q", c.name, got, c.ends)
@@ -51,8 +52,8 @@ func TestTypedWords(t *testing.T) {
 	typed := "a\n\x1b[31mb\u009b31mc\x7f"
 	var out strings.Builder
 	u := &ui{out: &out, err: &out}
-	u.Waiting(maintenance.Holder{Operator: typed, Command: typed})
-	out.WriteString(eventWords(maintenance.Event{Operator: typed, Reason: typed, Outcome: maintenance.Failed, Error: typed}))
+	u.Waiting(state.Holder{Operator: typed, Command: typed})
+	out.WriteString(eventWords(state.Event{Operator: typed, Reason: typed, Outcome: state.Failed, Error: typed}))
 	if lines := strings.Split(out.String(), "\n"); len(lines) != 2 || strings.ContainsFunc(lines[0]+lines[1], unicode.IsControl) {
 		t.Errorf("it shows %q", lines)
 	}

@@ -239,7 +239,7 @@ func share(t *testing.T, cases []crashCase, do func(*testing.T, *crashHost, cras
 // declaredSteps reads the names of all steps from the source of the protocol.
 func declaredSteps(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(gotoken.NewFileSet(), filepath.Join("..", "..", "cmd", "internal", "maintenance", "journal.go"), nil, 0)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), filepath.Join("..", "..", "cmd", "internal", "maintenance", "steps.go"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
 // Space is what a file system has left.
@@ -110,7 +110,7 @@ func existing(dir string) string {
 
 func (e *examination) journal() {
 	switch began, err := e.Host.Interrupted(); {
-	case errors.Is(err, maintenance.ErrJournal):
+	case errors.Is(err, state.ErrJournal):
 		e.fault(Journal, err.Error(), "look at the file, move it away, and set the mode again")
 	case err != nil && e.refused(Journal, err):
 	case err != nil:

@@ -35,8 +35,8 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		if err != nil && !force && c.to.Mode == status.Admin && strings.Contains(err.Error(), "directive is duplicate") {
 			return fmt.Errorf("%w: %w", ErrHoles, err)
 		}
-		if c.why = nil; !force {
-			c.why = err
+		if c.unread = nil; !force {
+			c.unread = err
 		}
 	}
 	if err != nil {
@@ -49,13 +49,13 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		if !c.reachable() {
 			c.serving.Targets = nil // its ports are mapped to others: only the operator knows to which
 		}
-		if len(c.serving.Shared) > 0 && c.shutFirst {
+		if len(c.serving.Shared) > 0 && c.has(StepShut) {
 			c.receipt.warn(fmt.Sprintf("%s shares its port with the server at %s: their old connections can't be told apart", c.site.Name, join(c.serving.Shared)))
 		}
 		if !c.to.Mode.Closed() {
 			continue
 		}
-		if len(c.serving.Unclear) > 0 && c.shutFirst {
+		if len(c.serving.Unclear) > 0 && c.has(StepShut) {
 			c.receipt.warn(fmt.Sprintf("whether %s leads to %s can't be told: it goes where a variable says", join(c.serving.Unclear), c.site.Name))
 		}
 		for _, hole := range c.holes(file) {

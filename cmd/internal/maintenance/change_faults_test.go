@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -20,23 +21,23 @@ func TestFaultsOfNginx(t *testing.T) {
 	for name, c := range map[string]struct {
 		from, to status.Mode
 		fault    func(*world)
-		want     Outcome
+		want     state.Outcome
 		is       error
 		now      status.Mode // "" when nginx doesn't run
 		ends     status.Mode // after reconcile
 	}{
-		"closing, not running":         {status.Online, status.Offline, func(w *world) { w.running = false }, Shut, workers.ErrNotRunning, "", status.Offline},
-		"closing, broken":              {status.Online, status.Offline, func(w *world) { w.testErr = broken }, Shut, control.ErrRefused, status.Offline, status.Offline},
-		"closing, not taken up":        {status.Online, status.Offline, func(w *world) { w.deaf = true }, Shut, nil, status.Offline, status.Offline},
-		"closing, not taken up, blind": {status.Online, status.Offline, func(w *world) { w.deaf, w.blind = true, true }, Failed, ErrNotShut, status.Online, status.Offline},
-		"closing, blind":               {status.Online, status.Offline, func(w *world) { w.blind = true }, Done, nil, status.Offline, status.Offline},
-		"to admin, broken":             {status.Online, status.Admin, func(w *world) { w.testErr = broken }, Shut, control.ErrRefused, status.Offline, status.Admin},
-		"admin to offline, broken":     {status.Admin, status.Offline, func(w *world) { w.testErr = broken }, Shut, control.ErrRefused, status.Offline, status.Offline},
-		"opening, not running":         {status.Offline, status.Online, func(w *world) { w.running = false }, Failed, workers.ErrNotRunning, "", status.Offline},
-		"opening, broken":              {status.Offline, status.Online, func(w *world) { w.testErr = broken }, Failed, control.ErrRefused, status.Offline, status.Offline},
-		"opening, not taken up":        {status.Offline, status.Admin, func(w *world) { w.deaf = true }, Failed, nil, status.Offline, status.Offline},
-		"admin to online, broken":      {status.Admin, status.Online, func(w *world) { w.testErr = broken }, Failed, control.ErrRefused, status.Admin, status.Admin},
-		"opening, the application is down": {status.Offline, status.Online, func(w *world) { w.app = 502 }, Done, nil,
+		"closing, not running":         {status.Online, status.Offline, func(w *world) { w.running = false }, state.Shut, workers.ErrNotRunning, "", status.Offline},
+		"closing, broken":              {status.Online, status.Offline, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Offline},
+		"closing, not taken up":        {status.Online, status.Offline, func(w *world) { w.deaf = true }, state.Shut, nil, status.Offline, status.Offline},
+		"closing, not taken up, blind": {status.Online, status.Offline, func(w *world) { w.deaf, w.blind = true, true }, state.Failed, ErrNotShut, status.Online, status.Offline},
+		"closing, blind":               {status.Online, status.Offline, func(w *world) { w.blind = true }, state.Done, nil, status.Offline, status.Offline},
+		"to admin, broken":             {status.Online, status.Admin, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Admin},
+		"admin to offline, broken":     {status.Admin, status.Offline, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Offline},
+		"opening, not running":         {status.Offline, status.Online, func(w *world) { w.running = false }, state.Failed, workers.ErrNotRunning, "", status.Offline},
+		"opening, broken":              {status.Offline, status.Online, func(w *world) { w.testErr = broken }, state.Failed, control.ErrRefused, status.Offline, status.Offline},
+		"opening, not taken up":        {status.Offline, status.Admin, func(w *world) { w.deaf = true }, state.Failed, nil, status.Offline, status.Offline},
+		"admin to online, broken":      {status.Admin, status.Online, func(w *world) { w.testErr = broken }, state.Failed, control.ErrRefused, status.Admin, status.Admin},
+		"opening, the application is down": {status.Offline, status.Online, func(w *world) { w.app = 502 }, state.Done, nil,
 			status.Online, status.Online},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +55,7 @@ func TestFaultsOfNginx(t *testing.T) {
 			if took := w.now.Sub(began); took > 25*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if r.Outcome != Done && c.to.StricterThan(c.from) && r.SafeSince != nil {
+			if r.Outcome != state.Done && c.to.StricterThan(c.from) && r.SafeSince != nil {
 				t.Error("it is called safe")
 			}
 			w.testErr, w.deaf, w.blind, w.app = nil, false, false, 200
@@ -88,7 +89,7 @@ func TestOpeningThatFailsHalfWay(t *testing.T) {
 			}
 		}
 		r := w.set(t, to)
-		if r.Outcome != Failed || !opened || w.effective() != status.Offline {
+		if r.Outcome != state.Failed || !opened || w.effective() != status.Offline {
 			t.Errorf("%s: %s, it was open: %v, nginx is %s", to, r.Outcome, opened, w.effective())
 		}
 		if r.SafeSince != nil {
@@ -128,7 +129,7 @@ func TestSmoke(t *testing.T) {
 					open = open || what == "see" && w.effective() != status.Offline && !slices.Contains(w.heard.begun, StepOpen)
 				}
 				r := w.set(t, to, func(r *Request) { r.MustAnswer = c.mustAnswer })
-				if (r.Outcome == Done) != c.opens || !c.opens && !errors.Is(r.Err, ErrSmoke) {
+				if (r.Outcome == state.Done) != c.opens || !c.opens && !errors.Is(r.Err, ErrSmoke) {
 					t.Errorf("%s: %s, %v", to, r.Outcome, r.Err)
 				}
 				if open {
@@ -158,7 +159,7 @@ func TestClockJumps(t *testing.T) {
 			if w.effective() != status.Offline || w.published() != status.Offline {
 				t.Fatalf("%v at sleep %d: nginx is %s, published is %s", by, n, w.effective(), w.published())
 			}
-			if safe := r.SafeSince != nil; safe != (r.Outcome == Done && r.Cut == 0 && r.Left == 0) {
+			if safe := r.SafeSince != nil; safe != (r.Outcome == state.Done && r.Cut == 0 && r.Left == 0) {
 				t.Fatalf("%v at sleep %d: safe since %v, with %d cut and %d left (%s)", by, n, r.SafeSince, r.Cut, r.Left, r.Outcome)
 			}
 			w.left.Connections = nil
@@ -177,10 +178,10 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := w.now
-	if _, err := w.Set(t.Context(), w.request(status.Offline)); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), w.Command) {
+	if _, err := w.Set(t.Context(), w.request(status.Offline)); !errors.Is(err, state.ErrBusy) || !strings.Contains(err.Error(), w.Command) {
 		t.Errorf("while it is locked: %v", err)
 	}
-	if took := w.now.Sub(began); took < lockTimeout || took > lockTimeout+time.Minute {
+	if took := w.now.Sub(began); took < state.LockTimeout || took > state.LockTimeout+time.Minute {
 		t.Errorf("it waited %v", took)
 	}
 	if len(w.heard.waiting) != 1 || w.heard.waiting[0].Operator != "bob" || w.heard.waiting[0].PID != os.Getpid() {
@@ -205,7 +206,7 @@ func TestLock(t *testing.T) {
 // TestNothingIsDoneThatCannotBeWrittenDown: a change begins with the journal.
 func TestNothingIsDoneThatCannotBeWrittenDown(t *testing.T) {
 	w := newWorld(t)
-	if err := os.MkdirAll(filepath.Join(w.journalFile(), "in the way"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(w.Dir().JournalFile(), "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Set(t.Context(), w.request(status.Offline)); err == nil {
@@ -220,18 +221,18 @@ func TestNothingIsDoneThatCannotBeWrittenDown(t *testing.T) {
 func TestRecordThatCannotBeWritten(t *testing.T) {
 	w := newWorld(t)
 	w.set(t, status.Online)
-	if err := errors.Join(os.Remove(w.recordFile("demo")), os.MkdirAll(filepath.Join(w.recordFile("demo"), "in the way"), 0o755)); err != nil {
+	if err := errors.Join(os.Remove(w.Dir().RecordFile("demo")), os.MkdirAll(filepath.Join(w.Dir().RecordFile("demo"), "in the way"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Set(t.Context(), w.request(status.Offline)); err == nil {
 		t.Fatal("a record that can't be read is no error")
 	}
-	if err := os.RemoveAll(w.recordFile("demo")); err != nil {
+	if err := os.RemoveAll(w.Dir().RecordFile("demo")); err != nil {
 		t.Fatal(err)
 	}
 	w.moment = func(string) { // when the closing is on its way
-		if w.isShut("demo") {
-			_ = os.MkdirAll(filepath.Join(w.recordFile("demo"), "in the way"), 0o755)
+		if w.Dir().IsShut("demo") {
+			_ = os.MkdirAll(filepath.Join(w.Dir().RecordFile("demo"), "in the way"), 0o755)
 		}
 	}
 	r := w.set(t, status.Offline)
@@ -239,7 +240,7 @@ func TestRecordThatCannotBeWritten(t *testing.T) {
 		t.Errorf("nginx is %s, warnings: %q", w.effective(), r.Warnings)
 	}
 	w.moment = func(string) {}
-	if err := os.RemoveAll(w.recordFile("demo")); err != nil {
+	if err := os.RemoveAll(w.Dir().RecordFile("demo")); err != nil {
 		t.Fatal(err)
 	}
 	w.reconcile(t)

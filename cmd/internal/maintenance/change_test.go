@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -47,7 +48,7 @@ func TestSetTakesItsSteps(t *testing.T) {
 			t.Errorf("set %s: took %q, want %q (%v)", c.to, r.steps(), c.want, r.Err)
 		}
 		w.agrees(t, c.to)
-		if _, err := os.Stat(w.journalFile()); err == nil {
+		if _, err := os.Stat(w.Dir().JournalFile()); err == nil {
 			t.Errorf("set %s: the journal is still there", c.to)
 		}
 		if rs := w.reconcile(t); len(rs) != 0 {
@@ -73,7 +74,7 @@ func TestDryRunForeseesTheSteps(t *testing.T) {
 	for _, to := range []status.Mode{status.Offline, status.Admin, status.Online, status.Admin, status.Offline, status.Online} {
 		before := w.effective()
 		foreseen := w.set(t, to, func(r *Request) { r.DryRun = true })
-		if foreseen.Outcome != Planned || w.effective() != before {
+		if foreseen.Outcome != state.Planned || w.effective() != before {
 			t.Fatalf("a dry run ended in %s, nginx is %s", foreseen.Outcome, w.effective())
 		}
 		if done := w.set(t, to); done.steps() != foreseen.steps()+" record" {
@@ -130,7 +131,7 @@ func TestReceiptCounts(t *testing.T) {
 			if took := w.now.Sub(began); took > c.took {
 				t.Errorf("it took %v", took)
 			}
-			if r.Outcome != Done || r.ClosedAt == nil || w.effective() != status.Offline {
+			if r.Outcome != state.Done || r.ClosedAt == nil || w.effective() != status.Offline {
 				t.Errorf("%s, closed at %v, nginx is %s", r.Outcome, r.ClosedAt, w.effective())
 			}
 		})
@@ -175,7 +176,7 @@ func TestAdminStaysShutWhileSomethingIsLeft(t *testing.T) {
 	if r.SafeSince != nil || r.Left != 1 || w.effective() != status.Offline {
 		t.Errorf("safe since %v, left %d, nginx is %s", r.SafeSince, r.Left, w.effective())
 	}
-	if err := w.open("demo"); err != nil { // by hand
+	if err := w.Dir().Open("demo"); err != nil { // by hand
 		t.Fatal(err)
 	}
 	if w.reconcile(t); w.effective() != status.Offline {
@@ -237,7 +238,7 @@ func TestNobodyIsToldOfAdminBeforeItIsOpen(t *testing.T) {
 				if w.effective() != status.Offline || w.published() != status.Offline || w.loaded.mode != status.Admin {
 					t.Errorf("%s: nginx is %s, published is %s", what, w.effective(), w.published())
 				}
-				answers, err := os.ReadFile(filepath.Join(w.siteDir("demo"), nginxconf.StatusFile))
+				answers, err := os.ReadFile(filepath.Join(w.Dir().SiteDir("demo"), nginxconf.StatusFile))
 				if err != nil || !bytes.Equal(answers, w.docs["demo/status.json"]) {
 					t.Errorf("%s: nginx says %s, published is %s (%v)", what, answers, w.docs["demo/status.json"], err)
 				}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
@@ -75,13 +76,13 @@ func TestKilledWhenAllWasRecorded(t *testing.T) {
 	w.left.Connections = []workers.Connection{one}
 	w.set(t, status.Offline)
 	w.set(t, status.Online)
-	journal, err := json.Marshal(intent{Version: journalVersion, Cut: true, Changes: []intendedOne{{Site: "demo", From: status.Online, To: w.next(t, status.Admin)}}})
+	journal, err := json.Marshal(state.Intent{Version: 1, Cut: true, Changes: []state.SiteChange{{Site: "demo", From: status.Online, To: w.next(t, status.Admin)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.left.Connections = []workers.Connection{one}
 	w.set(t, status.Admin)
-	if err := durable.WriteFile(w.journalFile(), append(journal, '\n'), 0o644); err != nil {
+	if err := durable.WriteFile(w.Dir().JournalFile(), append(journal, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	w.Config.Sites[0].Settled = nil
@@ -94,7 +95,7 @@ func TestKilledWhenAllWasRecorded(t *testing.T) {
 // next is the document that a change to the mode would have.
 func (w *world) next(t *testing.T, mode status.Mode) status.Document {
 	t.Helper()
-	r, _, err := w.record("demo")
+	r, _, err := w.Dir().Record("demo")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +230,7 @@ func (w *world) promise(t *testing.T, what string) *promise {
 			return
 		}
 		// Nobody is told that a site is online before it is. On the way from online to admin administrators may find it shut.
-		if told == status.Online || !w.isShut(w.site.Name) || was == status.Offline {
+		if told == status.Online || !w.Dir().IsShut(w.site.Name) || was == status.Offline {
 			t.Errorf("%s: at %q nginx is %s, published is %s; steps: %v", p.what, at, is, told, w.heard.begun)
 		}
 	}
@@ -262,7 +263,7 @@ func TestTheAnnouncementNeverRunsAhead(t *testing.T) {
 		w.mend()
 		w.reconcile(t)
 		w.reconcile(t)
-		if r, _, err := w.record("demo"); err == nil && r.held() { // that is for the operator to say
+		if r, _, err := w.Dir().Record("demo"); err == nil && r.KeptShut() { // that is for the operator to say
 			w.set(t, status.Admin)
 		}
 		v, err := w.View(t.Context(), w.Config.Sites[0])

@@ -10,7 +10,7 @@ import (
 // Interrupted returns when the change that is in the journal began, zero where there is none. It may still be under
 // way. The error wraps ErrJournal when the journal can't be understood.
 func (h *Host) Interrupted() (began time.Time, err error) {
-	in, err := h.interrupted()
+	in, err := h.Dir().Interrupted()
 	if in == nil || err != nil {
 		return time.Time{}, err
 	}

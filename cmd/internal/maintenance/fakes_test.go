@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
@@ -63,7 +64,7 @@ type nginxRules struct {
 type heard struct {
 	begun, failed []Step
 	aside         []string
-	waiting       []Holder
+	waiting       []state.Holder
 	resumed       int
 }
 
@@ -76,7 +77,7 @@ func (h *heard) End(s Step, _ time.Duration, err error) {
 func (h *heard) Draining(string, workers.Left, time.Duration, time.Duration) {}
 func (h *heard) Resuming([]string)                                           { h.resumed++ }
 func (h *heard) SetAside(path string, _ error)                               { h.aside = append(h.aside, path) }
-func (h *heard) Waiting(holder Holder)                                       { h.waiting = append(h.waiting, holder) }
+func (h *heard) Waiting(holder state.Holder)                                 { h.waiting = append(h.waiting, holder) }
 
 var errDown = fmt.Errorf("made up: %w", store.ErrUnavailable)
 
@@ -136,7 +137,7 @@ func (w *world) effective() status.Mode {
 	switch {
 	case !w.running:
 		return ""
-	case w.isShut(w.site.Name) && !w.blind:
+	case w.Dir().IsShut(w.site.Name) && !w.blind:
 		return status.Offline
 	}
 	return w.loaded.mode
@@ -157,7 +158,7 @@ func (w *world) probe(context.Context, operator.Target) (control.Answer, error) 
 		return control.Answer{}, control.ErrUnreachable
 	}
 	return control.Answer{
-		Site: w.site.Name, Mode: w.loaded.mode, Revision: w.loaded.revision, Closed: w.isShut(w.site.Name) && !w.blind,
+		Site: w.site.Name, Mode: w.loaded.mode, Revision: w.loaded.revision, Closed: w.Dir().IsShut(w.site.Name) && !w.blind,
 	}, nil
 }
 

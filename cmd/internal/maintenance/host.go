@@ -3,11 +3,13 @@
 package maintenance
 
 import (
+	"bytes"
 	"context"
-	"path/filepath"
+	"os"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
@@ -43,13 +45,6 @@ type Sockets interface {
 	End(p workers.Process, hard bool) error
 }
 
-// Clock tells the time. The real one is made in the command.
-type Clock interface {
-	Now() time.Time
-	// Sleep waits for d, or until ctx is done, whose error it returns then.
-	Sleep(ctx context.Context, d time.Duration) error
-}
-
 // Host is this machine: its sites, its nginx, and the store they publish to.
 type Host struct {
 	Config  *config.Config
@@ -60,7 +55,7 @@ type Host struct {
 	Settled  func(ctx context.Context, argv []string) error
 	Probe    func(context.Context, operator.Target) (control.Answer, error)
 	See      func(ctx context.Context, t operator.Target, path, door string) (control.Sight, error)
-	Clock    Clock
+	Clock    state.Clock
 	Progress Progress
 	Operator string // who is at work, for the record; a user name
 	Command  string // what they typed, for the one who waits for the lock
@@ -79,22 +74,48 @@ type Progress interface {
 	// SetAside says that a file that can't be understood was moved, and why.
 	SetAside(path string, why error)
 	// Waiting says for whom the lock is waited for.
-	Waiting(holder Holder)
+	Waiting(holder state.Holder)
 }
 
-// siteDir is what nginx reads of a site at each request. Its parents must be open to nginx's workers.
-func (h *Host) siteDir(name string) string {
-	return filepath.Join(h.Config.StateDir, "sites", name)
+// Dir is this host's state directory.
+func (h *Host) Dir() state.Dir { return state.Dir(h.Config.StateDir) }
+
+// now is the time to the second, as documents have it.
+func (h *Host) now() time.Time { return h.Clock.Now().UTC().Truncate(time.Second) }
+
+// lock makes this the only change on this host until unlock is called.
+func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
+	me := state.Holder{PID: os.Getpid(), Operator: h.Operator, Command: h.Command}
+	return h.Dir().Lock(ctx, h.Clock, me, h.Progress.Waiting)
 }
 
-func (h *Host) closedFile(name string) string {
-	return filepath.Join(h.siteDir(name), nginxconf.ClosedFile)
+// lockIfAny is lock where there is a state directory; without one there is no record to keep others from.
+func (h *Host) lockIfAny(ctx context.Context) (unlock func(), err error) {
+	if !h.Dir().Exists() {
+		return func() {}, nil
+	}
+	return h.lock(ctx)
+}
+
+// httpConf is what http.conf is to say.
+func (h *Host) httpConf() ([]byte, error) {
+	return nginxconf.HTTP(h.Config.Gate.Socket)
+}
+
+// httpInPlace reports whether http.conf says that.
+func (h *Host) httpInPlace() (bool, error) {
+	want, err := h.httpConf()
+	if err != nil {
+		return false, err
+	}
+	there, _ := os.ReadFile(nginxconf.HTTPFile(h.Config.Nginx.ConfDir)) // one that can't be read isn't in place
+	return bytes.Equal(want, there), nil
 }
 
 // rules is what a site's rules are made of, with the given door or none.
 func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
-		Name: s.Name, Dir: h.siteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
+		Name: s.Name, Dir: h.Dir().SiteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
 		Preset: s.Preset, LoginPaths: s.LoginPaths, Door: door,
 	}
 }

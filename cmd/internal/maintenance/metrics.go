@@ -20,7 +20,7 @@ func (h *Host) WriteMetrics(gate []byte) error {
 	lines := map[string][]string{}
 	now := h.Clock.Now()
 	for _, s := range h.Config.Sites {
-		r, known, err := h.record(s.Name)
+		r, known, err := h.Dir().Record(s.Name)
 		if err != nil {
 			errs = append(errs, err) // the others' are written all the same
 		}

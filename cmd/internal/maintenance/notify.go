@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
 // What a command of on_change is told of, in CONFORMA_STATUS_EVENT.
@@ -19,7 +20,7 @@ const (
 
 // notify starts the operator's on_change command for an event and doesn't wait for it: it can hold up nothing, and goes on when
 // this process ends. It finds the event in its environment, and as one line of JSON on its standard input.
-func (h *Host) notify(kind string, e Event) error {
+func (h *Host) notify(kind string, e state.Event) error {
 	argv := h.Config.OnChange
 	if len(argv) == 0 {
 		return nil
@@ -43,37 +44,56 @@ func (h *Host) notify(kind string, e Event) error {
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("run on_change: %w", err), out.Close())
 	}
-	// A pipe takes this much whether anybody reads or not (pipe(7), PIPE_BUF and its 64 kB); an error of nginx's that is longer
-	// is not waited for either.
-	_ = out.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	_, _ = out.Write(append(line, '\n'))
+	// What doesn't fit is left out, for the command may never read: a pipe takes 64 kB at once (pipe(7)).
+	if raw, err := out.SyscallConn(); err == nil {
+		_ = raw.Write(func(fd uintptr) bool { _, _ = syscall.Write(int(fd), append(line, '\n')); return true })
+	}
 	return errors.Join(out.Close(), cmd.Process.Release())
 }
 
-// remindedFile holds the ETA that on_change was last told has passed.
-func (h *Host) remindedFile(name string) string {
-	return filepath.Join(h.Config.StateDir, "reminded", name)
-}
-
 // remind tells on_change, once, that a site is still closed although its ETA has passed.
-func (h *Host) remind(name string, r Record) error {
+func (h *Host) remind(name string, r state.Record) error {
 	until := r.Document.ExpectedUntil
 	if len(h.Config.OnChange) == 0 || !r.Document.Mode.Closed() || until == nil || !h.Clock.Now().After(*until) {
 		return nil
 	}
-	stamp := until.UTC().Format(time.RFC3339)
-	if was, err := os.ReadFile(h.remindedFile(name)); err == nil && string(was) == stamp {
+	if h.Dir().Reminded(name, *until) {
 		return nil
 	}
-	if err := h.writeState(h.remindedFile(name), []byte(stamp)); err != nil {
+	if err := h.Dir().Remind(name, *until); err != nil {
 		return err
 	}
-	err := h.notify(eventOverdue, Event{
+	err := h.notify(eventOverdue, state.Event{
 		At: h.Clock.Now().UTC().Truncate(time.Millisecond), Site: name, From: r.Document.Mode, To: r.Document.Mode,
-		Operator: h.Operator, Outcome: Unchanged, Seq: r.Document.Seq, ExpectedUntil: until,
+		Operator: h.Operator, Outcome: state.Unchanged, Seq: r.Document.Seq, ExpectedUntil: until,
 	})
 	if err != nil { // it is told once it can be
-		return errors.Join(err, os.Remove(h.remindedFile(name)))
+		return errors.Join(err, h.Dir().ForgetReminder(name))
 	}
 	return nil
+}
+
+// writeHistory appends what came of the changes to the history, and to the audit log where there is to be one, and tells
+// on_change.
+func (r *run) writeHistory() error {
+	var events []state.Event
+	for _, c := range r.changes {
+		events = append(events, state.Event{
+			At: r.Clock.Now().UTC().Truncate(time.Millisecond), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
+			Operator: r.intent.Operator, Reason: r.intent.Reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
+			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut,
+		})
+	}
+	history, audit := r.Dir().AppendHistory(events, r.Config.AuditLog)
+	errs := []error{history, audit}
+	for i, c := range r.changes {
+		if audit != nil {
+			c.receipt.warn(audit.Error())
+		}
+		if err := r.notify(eventChange, events[i]); err != nil {
+			c.receipt.warn(err.Error())
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -16,9 +17,6 @@ import (
 
 // ErrNotAdmin is returned (wrapped) where a site is not in admin mode, so that a pass would be good for nothing.
 var ErrNotAdmin = errors.New("the site is not in admin mode")
-
-// EpochFile holds what a site's passes have in common: see gate.ReadEpoch. The gate reads it, as a user of its own.
-func EpochFile(stateDir, site string) string { return filepath.Join(stateDir, "passes", site) }
 
 // PassKeys returns what a pass of the site is made for: the window of admin mode that it is in, and the epoch of its passes, a
 // new one where there is none. The error wraps ErrNotAdmin where the site is in another mode, on record or in nginx.
@@ -28,7 +26,7 @@ func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch strin
 		return "", "", err
 	}
 	defer unlock()
-	r, known, err := h.record(s.Name)
+	r, known, err := h.Dir().Record(s.Name)
 	if err != nil {
 		return "", "", err
 	}
@@ -42,11 +40,11 @@ func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch strin
 	if live.Closed || live.Revision != r.Revision {
 		return "", "", fmt.Errorf("%w: nginx serves %s otherwise than it is on record", ErrNotAdmin, s.Name)
 	}
-	file := EpochFile(h.Config.StateDir, s.Name)
+	file := h.Dir().EpochFile(s.Name)
 	if epoch, err = gate.ReadEpoch(file); !errors.Is(err, gate.ErrNoEpoch) {
 		return r.Revision, epoch, err
 	}
-	if err := makeDirs(filepath.Dir(file)); err != nil {
+	if err := state.MakeDirs(filepath.Dir(file)); err != nil {
 		return "", "", err
 	}
 	epoch, err = gate.NewEpoch(file)
@@ -56,7 +54,7 @@ func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch strin
 // RevokePasses makes every pass of the site worthless, and what it admitted to, and reports whether there can have been any. It
 // doesn't wait for a change that is under way.
 func (h *Host) RevokePasses(s config.Site) (had bool, err error) {
-	file := EpochFile(h.Config.StateDir, s.Name)
+	file := h.Dir().EpochFile(s.Name)
 	if err := os.Remove(file); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	} else if err != nil {

@@ -7,255 +7,222 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// Request is what an operator asks for.
-type Request struct {
-	Mode    status.Mode
-	Sites   []config.Site
-	ETA     *time.Time // nil keeps the one that is announced
-	Message *string    // likewise; that for readers of any language
-	// Messages are those for readers of one language, by BCP 47 tag. Message and Messages together replace what is
-	// announced; where both are nil that stays.
-	Messages map[string]string
-	Reason   string // for the record, not for visitors
-	Force    bool   // go on where the configuration of nginx is known to have holes
-	DryRun   bool
-	// Drain is how long to wait for what was let in earlier; after it what is left is cut, unless NoCut is set.
-	Drain time.Duration
-	NoCut bool
-	// Claims are, by site, the claims of the receipts of an earlier change: where somebody else has set a site since,
-	// the error wraps ErrClaimed. A site without one is changed whoever set it.
-	Claims map[string]string
-	// MustAnswer has an opening fail where the application doesn't answer.
-	MustAnswer bool
-	// WordsOnly keeps each site's mode and doesn't look at nginx: Mode is not used. It is an error for a site that
-	// is online, which wraps ErrOnline.
-	WordsOnly bool
-}
-
-// ErrOnline is returned (wrapped) for a change of words about a site that is online: there is nothing to say.
-var ErrOnline = errors.New("the site is online")
-
-// ErrClaimed is returned (wrapped) for a site that somebody else has set since it was closed.
-var ErrClaimed = errors.New("somebody else has set its mode since")
-
 // change is the way of one site to its new mode.
 type change struct {
-	site    config.Site
-	record  Record
-	known   bool // whether this machine had a record of the site
-	from    status.Mode
-	to      status.Document
-	rules   []byte
-	ordered uint64 // the new Record.Changes
-	rev     string // of rules
-	door    string // in rules; set when the site is opened from behind its closed file
-	receipt *Receipt
-	// why is why nginx's configuration could not be looked through for other ways to the application, nil where it was.
-	why error
+	site   config.Site
+	known  bool         // whether this machine had a record of the site
+	record state.Record // as it was, and, field by field, as it becomes
+	from   status.Mode
+	to     status.Document
+	steps  []Step // as decided
+	// leavesAlone has what is left of before not be cut.
+	leavesAlone bool
+	rules       rules
+	receipt     *Receipt
+
 	// serving is what nginx's configuration says of the site; without one it is what ours says.
 	serving operator.Serving
-	drained *time.Time // when nothing of before was left, nil before
-	// seenShut is when nginx was first seen to be shut by this change, nil before.
-	seenShut *time.Time
-
-	// reapply is set when nginx has to take up new rules; otherwise only the documents change, if anything.
-	reapply bool
-	// shutFirst is set when something that is, or may be, in force is more open than what is asked for: the site
-	// is shut by its closed file until the new rules alone are in force.
-	shutFirst bool
-	// announceFirst is set when nginx is at least as open as what is asked for, so that announcing it can't
-	// run ahead.
-	announceFirst bool
-	// inForce is set where the rules of the record are what is on disk and what nginx serves.
-	inForce bool
+	// unread is why nginx's configuration could not be looked through for other ways to the application, nil where it was.
+	unread error
+	// shutAt is when nginx was first seen to be shut by this change, nil before.
+	shutAt *time.Time
+	drain  drain
 }
 
-// facts is what is known of a site at the beginning of a change.
-type facts struct {
-	diskMode status.Mode // of the rules in place, "" when there are none or they are not ours
-	diskRev  string
-	disk     []byte
+// rules are the rules that nginx is to take up.
+type rules struct {
+	text     []byte
+	revision string
+	number   uint64 // the revision begins with it; it grows with every new one
+	door     string // the word that lets the trial of StepSmoke through, "" for none
+}
+
+// has reports whether the change has the step in its plan.
+func (c *change) has(step Step) bool { return slices.Contains(c.steps, step) }
+
+// sight is what is found of a site at the beginning of a change.
+type sight struct {
+	facts
+	disk     []byte // the rules in place, nil where there are none
+	revision string // of those rules, "" where they are not ours
 	live     control.Answer
-	liveErr  error
-	shut     bool // whether the closed file is there
+	liveErr  error // why nginx doesn't answer, nil where it does
 }
 
-func (h *Host) look(ctx context.Context, s config.Site) (facts, error) {
-	var f facts
+func (h *Host) look(ctx context.Context, s config.Site) (sight, error) {
+	var seen sight
 	data, err := os.ReadFile(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return f, fmt.Errorf("read the rules in place: %w", err)
+		return seen, fmt.Errorf("read the rules in place: %w", err)
 	}
-	f.disk = data
-	f.diskMode, f.diskRev = header(data)
-	f.live, f.liveErr = h.Probe(ctx, target(s))
-	f.shut = h.isShut(s.Name)
-	return f, nil
-}
-
-// effective is the mode that visitors find: what nginx says, or, when it says nothing, the strictest of
-// what is on disk and on record.
-func (f facts) effective(recorded status.Mode) status.Mode {
-	if f.liveErr == nil {
-		if f.live.Closed {
-			return status.Offline
+	seen.disk = data
+	seen.onDisk, seen.revision = header(data)
+	seen.shut = h.Dir().IsShut(s.Name)
+	seen.live, seen.liveErr = h.Probe(ctx, target(s))
+	if seen.liveErr == nil {
+		seen.inNginx, seen.found = seen.live.Mode, seen.live.Mode
+		if seen.live.Closed {
+			seen.found = status.Offline
 		}
-		return f.live.Mode
 	}
-	if f.shut {
-		return status.Offline
-	}
-	if f.diskMode != "" && f.diskMode.StricterThan(recorded) {
-		return f.diskMode
-	}
-	return recorded
+	return seen, nil
 }
 
-// mostOpen is the most open mode that any worker of nginx may be following, but for the closed file.
-func (f facts) mostOpen(recorded status.Mode) status.Mode {
-	open := recorded
-	if f.diskMode != "" && open.StricterThan(f.diskMode) {
-		open = f.diskMode
-	}
-	if f.liveErr == nil && open.StricterThan(f.live.Mode) {
-		open = f.live.Mode
-	}
-	return open
-}
-
-// inForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it belongs.
-func (h *Host) inForce(s config.Site, r Record, f facts) (bool, error) {
-	rules, err := h.rules(s, r.Door).Render(r.Document.Mode, r.Revision)
+// isInForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it belongs.
+func (h *Host) isInForce(s config.Site, r state.Record, seen sight) (bool, error) {
+	text, err := h.rules(s, r.Door).Render(r.Document.Mode, r.Revision)
 	if err != nil {
 		return false, err
 	}
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	http, err := h.httpInPlace()
 	if err != nil {
 		return false, err
 	}
-	httpDisk, _ := os.ReadFile(nginxconf.HTTPFile(h.Config.Nginx.ConfDir))
-	shut := r.Document.Mode == status.Offline || r.held()
-	return bytes.Equal(rules, f.disk) && bytes.Equal(http, httpDisk) && f.liveErr == nil &&
-		f.live.Mode == r.Document.Mode && f.live.Revision == r.Revision &&
-		f.shut == shut && f.live.Closed == shut, nil
+	return http && bytes.Equal(text, seen.disk) && seen.liveErr == nil &&
+		seen.live.Mode == r.Document.Mode && seen.live.Revision == r.Revision &&
+		seen.shut == r.Shut() && seen.live.Closed == r.Shut(), nil
 }
 
-// plan works out the way of one site to mode. A document given in want is taken as it is (an interrupted
-// change is finished with the one it had); otherwise it follows from the request.
-func (h *Host) plan(ctx context.Context, s config.Site, req Request, want *status.Document) (*change, error) {
-	c := &change{site: s}
-	var err error
-	c.record, c.known, err = h.record(s.Name)
-	if errors.Is(err, ErrRecord) && !req.DryRun {
-		// Which mode was wanted isn't known, but what holds is seen, and the operator says what is wanted now.
-		err = h.setAside(h.recordFile(s.Name), err)
+// recall returns what is on record of a site, and what is found of it. A damaged record is set aside where that is
+// allowed: which mode was wanted isn't known then, but what holds is seen, and the operator says what is wanted now.
+func (h *Host) recall(ctx context.Context, s config.Site, mayWrite bool) (state.Record, sight, error) {
+	r, known, err := h.Dir().Record(s.Name)
+	if errors.Is(err, state.ErrRecord) && mayWrite {
+		err = h.setAside(h.Dir().RecordFile(s.Name), err)
 	}
+	if err != nil {
+		return r, sight{}, err
+	}
+	if !known {
+		r = state.Record{Document: firstDocument(s, h.now())}
+	}
+	seen, err := h.look(ctx, s)
+	if err != nil {
+		return r, seen, err
+	}
+	seen.known = known
+	seen.inForce, err = h.isInForce(s, r, seen)
+	return r, seen, err
+}
+
+// plan works out what a request comes to for one site.
+func (h *Host) plan(ctx context.Context, s config.Site, req Request) (*change, error) {
+	r, seen, err := h.recall(ctx, s, !req.DryRun)
 	if err != nil {
 		return nil, err
 	}
-	now := h.Clock.Now().UTC().Truncate(time.Second)
-	if !c.known {
-		c.record = Record{Document: unknown(s, now)}
-	}
-	f, err := h.look(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	recorded := c.record.Document.Mode
-	c.from = recorded
+	w := wish{mode: req.Mode, checks: checks(s, req.MustAnswer)}
 	if req.WordsOnly {
-		if req.Mode = recorded; !recorded.Closed() {
+		w.scope, w.mode = wordsOnly, r.Document.Mode
+		if req.Mode = w.mode; !w.mode.Closed() {
 			return nil, fmt.Errorf("change what is said about %s: %w", s.Name, ErrOnline)
 		}
 	}
-	if want != nil {
-		c.to = *want
+	to := next(r.Document, s, req, h.now())
+	w.news = !seen.known || r.Unpublished || !to.Same(r.Document)
+	steps := decide(seen.facts, r, w)
+	if slices.Contains(steps, StepInstall) || !to.Same(r.Document) {
+		to.Seq, to.UpdatedAt = r.Document.Seq+1, h.now()
 	} else {
-		c.to = next(c.record.Document, s, req, now)
+		to = r.Document
 	}
-	if c.inForce, err = h.inForce(s, c.record, f); err != nil {
+	c, err := h.newChange(s, r, seen, to, steps)
+	if err == nil && c.has(StepInstall) {
+		c.leavesAlone = req.NoCut
+	}
+	return c, err
+}
+
+// planAgain works out what is left to do of an interrupted change of one site. It has the document that the change had.
+func (h *Host) planAgain(ctx context.Context, s config.Site, one state.SiteChange, in *state.Interrupted) (*change, error) {
+	r, seen, err := h.recall(ctx, s, true)
+	if err != nil {
 		return nil, err
 	}
-	c.reapply = !req.WordsOnly && !(c.known && recorded == c.to.Mode && c.inForce && c.record.safe())
-	open := f.mostOpen(recorded)
-	if c.known && !c.record.safe() {
-		open = status.Online // what was let in before it closed may still be there
+	w := wish{
+		mode: one.To.Mode, checks: checks(s, in.MustAnswer),
+		news: !seen.known || r.Unpublished || !one.To.Same(r.Document),
 	}
-	c.shutFirst = c.reapply && c.to.Mode.Closed() && !open.StricterThan(c.to.Mode)
-	c.announceFirst = c.to.Mode.Closed() && !f.effective(recorded).StricterThan(c.to.Mode)
-	if c.reapply || !c.to.Same(c.record.Document) {
-		if want == nil {
-			c.to.Seq, c.to.UpdatedAt = c.record.Document.Seq+1, now
-		}
-	} else {
-		c.to = c.record.Document
+	steps := decide(seen.facts, r, w)
+	to := one.To
+	if !slices.Contains(steps, StepInstall) && to.Same(r.Document) {
+		to = r.Document
 	}
-	c.ordered = max(c.record.Changes, order(f.diskRev), order(f.live.Revision)) + 1
-	// A site that goes admin is closed by that, unless it was offline: then this finishes an opening that was interrupted.
-	if c.reapply && f.shut && c.to.Mode != status.Offline && (!c.shutFirst || recorded.StricterThan(c.to.Mode)) {
-		c.door = rand.Text()
-	}
-	if c.rev, err = h.rules(s, c.door).Revision(c.to.Mode, c.ordered); err != nil {
+	c, err := h.newChange(s, r, seen, to, steps)
+	if err != nil {
 		return nil, err
 	}
-	if c.rules, err = h.rules(s, c.door).Render(c.to.Mode, c.rev); err != nil {
-		return nil, err
+	if in.Cut && c.has(StepInstall) { // else the record has all of it
+		c.record.Cut++
 	}
-	c.receipt = &Receipt{
-		Site: s.Name, Mode: c.to.Mode, Previous: recorded, Outcome: Done, ClosedAt: c.record.ClosedAt, WasCut: c.record.Cut > 0,
-		Warnings: []string{}, Steps: []StepTime{},
-	}
+	c.record.Claim = rand.Text()
+	c.leavesAlone = one.NoCut
 	return c, nil
 }
 
-// next is the document that follows from was and what is asked for.
-func next(was status.Document, s config.Site, req Request, now time.Time) status.Document {
-	d := was
-	d.Mode, d.AppURL, d.PageURL = req.Mode, s.AppURL, s.PageURL
-	if was.Mode.Closed() != req.Mode.Closed() {
-		d.Since = now
-	}
-	if !req.Mode.Closed() {
-		d.ExpectedUntil, d.Message, d.Messages = nil, nil, nil
-		return d
-	}
-	if req.ETA != nil {
-		d.ExpectedUntil = req.ETA
-	}
-	if req.Message != nil || req.Messages != nil {
-		d.Message, d.Messages = req.Message, req.Messages
-	}
-	return d
-}
-
-var headerLine = regexp.MustCompile(`^# conforma-status: site \S+ is (online|offline|admin), revision ([0-9]+-[0-9a-f]{8})\.`)
-
-// header reads mode and revision from the first line of rendered rules; both are "" when they aren't ours.
-func header(rules []byte) (status.Mode, string) {
-	m := headerLine.FindSubmatch(rules)
-	if m == nil {
-		return "", ""
-	}
-	return status.Mode(m[1]), string(m[2])
-}
-
-// order is the number at the start of a revision, 0 when there is none.
-func order(revision string) uint64 {
-	n, _, _ := bytes.Cut([]byte(revision), []byte("-"))
-	v, err := strconv.ParseUint(string(n), 10, 63)
+// planRepair works out what has to be done for a site to be as it is on record. Visitors are told anew where unpublished
+// is set.
+func (h *Host) planRepair(ctx context.Context, s config.Site, unpublished bool) (*change, error) {
+	r, seen, err := h.recall(ctx, s, false)
 	if err != nil {
-		return 0
+		return nil, err
 	}
-	return v
+	r.Unpublished = r.Unpublished || unpublished
+	w := wish{mode: r.Document.Mode, scope: repair, checks: checks(s, false), news: r.Unpublished}
+	return h.newChange(s, r, seen, r.Document, decide(seen.facts, r, w))
+}
+
+// checks are the steps that a site takes only where it asks for them.
+func checks(s config.Site, mustAnswer bool) []Step {
+	var out []Step
+	if len(s.Settled) > 0 {
+		out = append(out, StepSettle)
+	}
+	if s.Smoke != "" || mustAnswer {
+		out = append(out, StepSmoke)
+	}
+	return out
+}
+
+// newChange renders the rules of a change whose steps are decided.
+func (h *Host) newChange(s config.Site, r state.Record, seen sight, to status.Document, steps []Step) (*change, error) {
+	c := &change{
+		site: s, known: seen.known, record: r, from: r.Document.Mode, to: to, steps: steps,
+		leavesAlone: r.Hold.LeavesAlone(),
+		receipt: &Receipt{
+			Site: s.Name, Mode: to.Mode, Previous: r.Document.Mode, Outcome: state.Done,
+			ClosedAt: r.ClosedAt, WasCut: r.Cut > 0, Warnings: []string{}, Steps: []StepTime{},
+		},
+	}
+	c.rules.number = max(r.Changes, order(seen.revision), order(seen.live.Revision)) + 1
+	if c.has(StepSmoke) {
+		c.rules.door = rand.Text()
+	}
+	var err error
+	if c.rules.revision, err = h.rules(s, c.rules.door).Revision(to.Mode, c.rules.number); err != nil {
+		return nil, err
+	}
+	c.rules.text, err = h.rules(s, c.rules.door).Render(to.Mode, c.rules.revision)
+	return c, err
+}
+
+// foresee fills in the receipt of a dry run.
+func (c *change) foresee() {
+	for _, s := range c.steps {
+		c.receipt.Steps = append(c.receipt.Steps, StepTime{Step: s})
+	}
+	c.receipt.Outcome = state.Planned
+	c.receipt.describe(c.to)
+	c.receipt.Published = !c.record.Unpublished
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -38,24 +39,24 @@ func (w *world) plan(t *testing.T, s situation) *change {
 	} else if err := durable.WriteFile(file, rules(s.disk), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	os.Remove(w.recordFile(w.site.Name))
+	os.Remove(w.Dir().RecordFile(w.site.Name))
 	if s.recorded != "" {
-		r := Record{Document: unknown(w.site, w.now), Revision: rev, Changes: 7, SafeSince: &w.now}
+		r := state.Record{Document: firstDocument(w.site, w.now), Revision: rev, Changes: 7, SafeSince: &w.now}
 		r.Document.Mode, r.Document.Seq = s.recorded, 7
-		if err := w.writeRecord(w.site.Name, r); err != nil {
+		if err := w.Dir().WriteRecord(w.site.Name, r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.running, w.loaded = s.live != "", nginxRules{mode: s.live, revision: rev}
-	if err := w.open(w.site.Name); err != nil {
+	if err := w.Dir().Open(w.site.Name); err != nil {
 		t.Fatal(err)
 	}
 	if s.shut {
-		if err := w.shut(w.site.Name); err != nil {
+		if err := w.Dir().Shut(w.site.Name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c, err := w.Host.plan(t.Context(), w.site, w.request(s.wanted), nil)
+	c, err := w.Host.plan(t.Context(), w.site, w.request(s.wanted))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +104,12 @@ func TestPlan(t *testing.T) {
 		{situation{on, on, on, true, on}, true, false, false, true},
 	} {
 		t.Run(fmt.Sprintf("%+v", c.situation), func(t *testing.T) {
-			got := newWorld(t).plan(t, c.situation)
-			if got.reapply != c.reapply || got.shutFirst != c.shutFirst || got.announceFirst != c.announceFirst || (got.door != "") != c.door {
-				t.Errorf("reapply %v, shut first %v, announce first %v, door %v", got.reapply, got.shutFirst, got.announceFirst, got.door != "")
+			w := newWorld(t)
+			w.site.Smoke = "/healthz"
+			got := w.plan(t, c.situation)
+			nothing := len(got.steps) == 0
+			if got.has(StepInstall) != c.reapply || got.has(StepShut) != c.shutFirst || !nothing && got.has(StepAnnounce) != c.announceFirst || (got.rules.door != "") != c.door {
+				t.Errorf("it takes %v, door %v", got.steps, got.rules.door != "")
 			}
 		})
 	}
@@ -114,6 +118,7 @@ func TestPlan(t *testing.T) {
 // TestPlanEverySituation: what has to be true of the way from anywhere to anywhere.
 func TestPlanEverySituation(t *testing.T) {
 	w := newWorld(t)
+	w.site.Smoke = "/healthz"
 	any4 := append([]status.Mode{""}, modes...)
 	for _, recorded := range any4 {
 		for _, disk := range any4 {
@@ -122,6 +127,7 @@ func TestPlanEverySituation(t *testing.T) {
 					for _, wanted := range modes {
 						s := situation{recorded, disk, live, shut, wanted}
 						c := w.plan(t, s)
+						takesUp, shuts, announces := c.has(StepInstall), c.has(StepShut), c.has(StepAnnounce)
 						moreOpen := false // than wanted, or as open: in force as far as anybody knows
 						for _, m := range []status.Mode{recorded, disk, live} {
 							moreOpen = moreOpen || m != "" && !m.StricterThan(wanted)
@@ -137,21 +143,21 @@ func TestPlanEverySituation(t *testing.T) {
 							lets = status.Offline
 						}
 						switch {
-						case c.reapply == agreed:
-							t.Errorf("%+v: reapply is %v", s, c.reapply)
-						case c.shutFirst && !c.reapply:
+						case takesUp == agreed:
+							t.Errorf("%+v: takes up is %v", s, takesUp)
+						case shuts && !takesUp:
 							t.Errorf("%+v: shut for nothing", s)
-						case wanted == status.Online && (c.shutFirst || c.announceFirst):
+						case wanted == status.Online && (shuts || announces):
 							t.Errorf("%+v: an opening is shut or announced first", s)
-						case wanted.Closed() && c.reapply && c.shutFirst != moreOpen:
-							t.Errorf("%+v: shut first is %v", s, c.shutFirst)
-						case lets != "" && c.announceFirst != (wanted.Closed() && !lets.StricterThan(wanted)):
-							t.Errorf("%+v: announce first is %v, nginx lets in %s", s, c.announceFirst, lets)
-						case c.door != "" && (!shut || wanted == status.Offline || c.shutFirst && recorded != status.Offline):
+						case wanted.Closed() && takesUp && shuts != moreOpen:
+							t.Errorf("%+v: shut first is %v", s, shuts)
+						case lets != "" && len(c.steps) > 0 && announces != (wanted.Closed() && !lets.StricterThan(wanted)):
+							t.Errorf("%+v: announce first is %v, nginx lets in %s", s, announces, lets)
+						case c.rules.door != "" && (!shut || wanted == status.Offline || shuts && recorded != status.Offline):
 							t.Errorf("%+v: a door where nothing is tried", s)
-						case c.reapply && c.ordered <= c.record.Changes:
+						case takesUp && c.rules.number <= c.record.Changes:
 							t.Errorf("%+v: the revision doesn't grow", s)
-						case c.to.Mode != wanted || c.to.Seq < c.record.Document.Seq || c.reapply && c.to.Seq != c.record.Document.Seq+1:
+						case c.to.Mode != wanted || c.to.Seq < c.record.Document.Seq || takesUp && c.to.Seq != c.record.Document.Seq+1:
 							t.Errorf("%+v: the document is %+v", s, c.to)
 						}
 						if t.Failed() {
@@ -172,7 +178,7 @@ func TestNext(t *testing.T) {
 	message, newMessage := "We are upgrading.", "It takes longer."
 	window := &status.Window{From: began.Add(24 * time.Hour)}
 	was := func(m status.Mode) status.Document {
-		d := unknown(w.site, began)
+		d := firstDocument(w.site, began)
 		d.Mode, d.Seq, d.Next = m, 4, window
 		if m.Closed() {
 			d.ExpectedUntil, d.Message, d.Messages = &eta, &message, map[string]string{"pt": "Estamos a atualizar."}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
@@ -90,12 +91,12 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 		return status.Document{}, false, err
 	}
 	defer unlock()
-	if in, err := h.interrupted(); err != nil {
+	if in, err := h.Dir().Interrupted(); err != nil {
 		return status.Document{}, false, err
 	} else if in != nil {
 		return status.Document{}, false, fmt.Errorf("publish the status: %w", ErrInterrupted)
 	}
-	r, known, err := h.record(s.Name)
+	r, known, err := h.Dir().Record(s.Name)
 	if err != nil {
 		return status.Document{}, false, err
 	}
@@ -106,7 +107,7 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 	d, put, err := h.publishFirst(ctx, s)
 	if _, there := os.Stat(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name)); err == nil && there == nil && !d.Mode.Closed() {
 		// An nginx that serves the site here says the same. One that can't be told says that the site is online, too.
-		_ = h.writeAnswers(d)
+		_ = h.Dir().WriteAnswers(d)
 	}
 	return d, put, err
 }
@@ -117,7 +118,7 @@ func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document
 	if !errors.Is(err, store.ErrNotFound) {
 		return d, false, err
 	}
-	d = unknown(s, h.Clock.Now())
+	d = firstDocument(s, h.Clock.Now())
 	d.Seq = 1
 	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfAbsent())
 	if errors.Is(err, store.ErrPrecondition) {
@@ -128,17 +129,58 @@ func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document
 }
 
 // publishRecord publishes what the record says and writes down that it did.
-func (h *Host) publishRecord(ctx context.Context, s config.Site, r *Record) (publication, error) {
+func (h *Host) publishRecord(ctx context.Context, s config.Site, r *state.Record) (publication, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	done, err := h.publish(ctx, s, h.announced(r.Document, r.Waits), r.Published)
+	done, err := h.publish(ctx, s, h.Dir().Announced(r.Document, r.Hold), r.Published)
 	if err != nil {
 		return publication{}, err
 	}
 	r.Document.Seq, r.Document.UpdatedAt = done.doc.Seq, done.doc.UpdatedAt
 	r.Published, r.Unpublished = done.doc.Seq, false
-	if err := h.writeAnswers(done.doc); err != nil {
+	if err := h.Dir().WriteAnswers(done.doc); err != nil {
 		return publication{}, err
 	}
-	return done, h.writeRecord(s.Name, *r)
+	return done, h.Dir().WriteRecord(s.Name, *r)
+}
+
+// announce publishes closings before they happen. A store that can't be reached holds up nothing.
+func (r *run) announce(ctx context.Context, changes []*change) error {
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	return r.publishEach(ctx, changes, func(c *change) state.Hold { return c.record.Hold })
+}
+
+// publishAll publishes openings after they have happened.
+func (r *run) publishAll(ctx context.Context, changes []*change) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	return r.publishEach(ctx, changes, r.hold)
+}
+
+// publishEach publishes each change's document, as the hold of its site has it, and gives it to nginx. What couldn't be
+// published is marked for later.
+func (r *run) publishEach(ctx context.Context, changes []*change, hold func(*change) state.Hold) error {
+	var errs []error
+	for _, c := range changes {
+		told := r.Dir().Announced(c.to, hold(c))
+		done, err := r.publish(ctx, c.site, told, c.record.Published)
+		if err == nil {
+			told = done.doc
+			c.to.Seq, c.to.UpdatedAt = told.Seq, told.UpdatedAt
+			c.record.Published, c.record.Unpublished = told.Seq, false
+			c.receipt.Published = true
+			if done.foreign != nil {
+				c.receipt.warn(fmt.Sprintf("somebody else had published %s (seq %d) for %s; it is replaced", done.foreign.Mode, done.foreign.Seq, c.site.Name))
+			}
+		} else {
+			c.record.Unpublished, c.receipt.Published = true, false
+			c.receipt.PublishErr = err
+			errs = append(errs, err)
+		}
+		if err := r.Dir().WriteAnswers(told); err != nil {
+			c.receipt.warn(fmt.Sprintf("nginx goes on giving its last answers for %s: %v", c.site.Name, err))
+		}
+	}
+	return errors.Join(errs...)
 }

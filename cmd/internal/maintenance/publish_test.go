@@ -15,7 +15,7 @@ import (
 
 // document is one of the site's as somebody published it.
 func (w *world) document(m status.Mode, seq uint64) []byte {
-	d := unknown(w.site, w.now)
+	d := firstDocument(w.site, w.now)
 	d.Mode, d.Seq = m, seq
 	return d.Marshal()
 }
@@ -104,7 +104,7 @@ func TestPublishStatus(t *testing.T) {
 	if err != nil || !put || d.Mode != status.Online || d.Seq != 1 {
 		t.Errorf("nothing was there: %+v, %v, %v", d, put, err)
 	}
-	answers := filepath.Join(w.siteDir("demo"), nginxconf.StatusFile)
+	answers := filepath.Join(w.Dir().SiteDir("demo"), nginxconf.StatusFile)
 	if said, err := os.ReadFile(answers); err != nil || !bytes.Equal(said, w.docs["demo/status.json"]) {
 		t.Errorf("nginx says %s (%v), published is %s", said, err, w.docs["demo/status.json"])
 	}
@@ -132,8 +132,8 @@ func TestReconcileMends(t *testing.T) {
 		"no rules":        func(w *world) error { return os.Remove(rules(w)) },
 		"other rules":     func(w *world) error { w.loaded.mode = status.Online; return nil },
 		"no http.conf":    func(w *world) error { return os.Remove(nginxconf.HTTPFile(w.Config.Nginx.ConfDir)) },
-		"the closed file": func(w *world) error { _ = w.open("demo"); return nil },
-		"a closed file":   func(w *world) error { return w.shut("demo") },
+		"the closed file": func(w *world) error { _ = w.Dir().Open("demo"); return nil },
+		"a closed file":   func(w *world) error { return w.Dir().Shut("demo") },
 		"nothing published": func(w *world) error {
 			delete(w.docs, "demo/status.json")
 			return nil
@@ -143,7 +143,7 @@ func TestReconcileMends(t *testing.T) {
 		"a status that is none": func(w *world) error { w.docs["demo/status.json"] = []byte("hello"); return nil },
 		"an empty status":       func(w *world) error { w.docs["demo/status.json"] = []byte{}; return nil },
 		"another site's status": func(w *world) error {
-			d := unknown(w.site, w.now)
+			d := firstDocument(w.site, w.now)
 			d.Site = "north"
 			w.docs["demo/status.json"] = d.Marshal()
 			return nil

@@ -3,36 +3,21 @@ package maintenance
 import (
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/status"
-)
-
-// Outcome is how a change of one site ended.
-type Outcome string
-
-const (
-	// Done means that nginx is as asked.
-	Done Outcome = "done"
-	// Unchanged means that there was nothing to do.
-	Unchanged Outcome = "unchanged"
-	// Planned means that this was a dry run.
-	Planned Outcome = "planned"
-	// Shut means that a closing could not be completed, and that the site is shut all the same.
-	Shut Outcome = "shut"
-	// Failed means that nothing changed or that the change was rolled back.
-	Failed Outcome = "failed"
 )
 
 // Receipt says what came of a change of one site. It is what an operator files.
 type Receipt struct {
-	Site          string      `json:"site"`
-	Mode          status.Mode `json:"mode"` // the one asked for
-	Previous      status.Mode `json:"previous"`
-	Outcome       Outcome     `json:"outcome"`
-	Revision      string      `json:"revision,omitempty"`
-	Seq           uint64      `json:"seq"`
-	Since         time.Time   `json:"since"`
-	ExpectedUntil *time.Time  `json:"expectedUntil"`
-	Message       *string     `json:"message"`
+	Site          string        `json:"site"`
+	Mode          status.Mode   `json:"mode"` // the one asked for
+	Previous      status.Mode   `json:"previous"`
+	Outcome       state.Outcome `json:"outcome"`
+	Revision      string        `json:"revision,omitempty"`
+	Seq           uint64        `json:"seq"`
+	Since         time.Time     `json:"since"`
+	ExpectedUntil *time.Time    `json:"expectedUntil"`
+	Message       *string       `json:"message"`
 	// Messages are those in one language each, by BCP 47 tag; null when there are none.
 	Messages  map[string]string `json:"messages"`
 	PageURL   string            `json:"pageUrl"`
@@ -70,7 +55,7 @@ type StepTime struct {
 func (r *Receipt) warn(text string) { r.Warnings = append(r.Warnings, text) }
 
 // fail marks the receipt of a change that could not be completed.
-func (r *Receipt) fail(outcome Outcome, err error) {
+func (r *Receipt) fail(outcome state.Outcome, err error) {
 	r.Outcome, r.Err, r.Error = outcome, err, err.Error()
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
@@ -14,7 +16,7 @@ import (
 // machine has a record of back to what the record says: its rules, its closed file, and what is published. Where all
 // agrees it changes nothing, so that it may run every minute. The receipts are of the sites that it did something about.
 //
-// Where nginx doesn't run only its files are put right, as at boot before it starts: see standBy and ErrWaits.
+// Where nginx doesn't run only its files are put right, as at boot before it starts: see standBy and ErrNginxNeeded.
 func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -25,62 +27,64 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 	if _, err := h.Nginx.Master(); errors.Is(err, workers.ErrNotRunning) {
 		return nil, errors.Join(h.standBy(ctx), forgotten)
 	}
-	finished, err := h.finishInterrupted(ctx, func(intendedOne) bool { return false })
+	finished, err := h.finishInterrupted(ctx, func(state.SiteChange) bool { return false })
 	if err != nil {
 		return nil, err
 	}
-	var changes, reapply []*change
-	damaged := []error{forgotten}
+	changes, damaged, err := h.planRepairs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.carryOut(ctx, changes, state.Intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		if c.receipt.Outcome != state.Unchanged {
+			finished = append(finished, c.receipt)
+		}
+	}
+	return finished, errors.Join(forgotten, damaged)
+}
+
+// planRepairs works out what has to be done for each site that is on record. The first error names sites that are left
+// out: which mode is wanted of them isn't known, and that is for the operator to say.
+func (h *Host) planRepairs(ctx context.Context) (changes []*change, damaged, err error) {
+	var takeUp []*change
 	for _, s := range h.Config.Sites {
-		r, known, err := h.record(s.Name)
+		r, known, err := h.Dir().Record(s.Name)
 		if err != nil {
-			damaged = append(damaged, err) // which mode is wanted isn't known: that is for the operator to say
+			damaged = errors.Join(damaged, err)
 		}
 		if err != nil || !known {
 			continue
 		}
 		if err := h.remind(s.Name, r); err != nil {
-			damaged = append(damaged, err)
+			damaged = errors.Join(damaged, err)
 		}
-		c, err := h.plan(ctx, s, Request{Mode: r.Document.Mode}, &r.Document)
+		c, err := h.planRepair(ctx, s, h.isOutdated(ctx, s, r))
 		if err != nil {
-			return nil, err
+			return nil, damaged, err
 		}
-		h.unsettle(ctx, c)
 		changes = append(changes, c)
-		if c.reapply {
-			reapply = append(reapply, c)
+		if c.has(StepInstall) {
+			takeUp = append(takeUp, c)
 		}
 	}
-	if err := h.audit(ctx, reapply, true); err != nil {
-		return nil, err
-	}
-	if err := h.carryOut(ctx, changes, intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
-		return nil, err
-	}
-	for _, c := range changes {
-		if c.receipt.Outcome != Unchanged {
-			finished = append(finished, c.receipt)
-		}
-	}
-	return finished, errors.Join(damaged...)
+	return changes, damaged, h.audit(ctx, takeUp, true)
 }
 
-// unsettle works out what of a site has to be mended. What is merely not known to be safe stays as it is: that is for
-// the operator to decide, and doing it again each minute would help nobody.
-func (h *Host) unsettle(ctx context.Context, c *change) {
-	if c.inForce {
-		c.reapply, c.shutFirst = false, false
-	}
+// isOutdated reports whether what is published of a site has to be published anew.
+func (h *Host) isOutdated(ctx context.Context, s config.Site, r state.Record) bool {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	there, err := h.published(ctx, c.site)
+	there, err := h.published(ctx, s)
 	switch {
 	case errors.Is(err, status.ErrVersion): // a newer conforma-status is at work there
+		return false
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, errNotDocument):
-		c.record.Unpublished = true
+		return true
 	case err != nil: // a store that can't be reached is tried again next time
-	case there.Seq != c.record.Document.Seq, !there.Same(h.announced(c.record.Document, c.record.Waits)):
-		c.record.Unpublished = true
+		return false
 	}
+	return there.Seq != r.Document.Seq || !there.Same(h.Dir().Announced(r.Document, r.Hold))
 }

@@ -8,39 +8,33 @@ import (
 	"os"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// ErrWaits is returned (wrapped) by Reconcile when a change was interrupted and nginx, which has to be asked, doesn't run: the files
+// ErrNginxNeeded is returned (wrapped) by Reconcile when a change was interrupted and nginx, which has to be asked, doesn't run: the files
 // are such that nginx comes up in the old mode or shut, and the next Reconcile finishes the change.
-var ErrWaits = errors.New("the interrupted change is finished once nginx runs")
+var ErrNginxNeeded = errors.New("the interrupted change is finished once nginx runs")
 
 // standBy sees to the files that a nginx which doesn't run reads when it starts: at boot this comes before it takes traffic. Every step
 // of it makes a site stricter, or lets nginx start at all: what makes one more open is left to a Reconcile that can see what it
 // does. Last it tells visitors that a site is closed, where they weren't told yet; nginx, which waits for us at boot, isn't
 // kept waiting by that for longer than announceTimeout.
 func (h *Host) standBy(ctx context.Context) error {
-	in, err := h.interrupted()
-	if err != nil && !errors.Is(err, ErrJournal) { // a damaged one is set aside when nginx runs
+	interrupted, err := h.Dir().Interrupted()
+	if err != nil && !errors.Is(err, state.ErrJournal) { // a damaged one is set aside when nginx runs
 		return err
 	}
-	under := map[string]intendedOne{}
-	if in != nil {
-		for _, one := range in.Changes {
-			under[one.Site] = one
-		}
-	}
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	http, err := h.httpConf()
 	if err != nil {
 		return err
 	}
 	files := map[string][]byte{nginxconf.HTTPFile(h.Config.Nginx.ConfDir): http}
 	var errs []error
 	for _, s := range h.Config.Sites {
-		one, interrupted := under[s.Name]
-		rules, err := h.standByFor(s, one, interrupted)
+		rules, err := h.standByFor(s, interrupted)
 		if err != nil {
 			errs = append(errs, err) // the others' are seen to all the same
 		} else if rules != nil {
@@ -53,8 +47,8 @@ func (h *Host) standBy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
 	for _, s := range h.Config.Sites {
-		r, known, err := h.record(s.Name)
-		if _, interrupted := under[s.Name]; err != nil || !known || interrupted {
+		r, known, err := h.Dir().Record(s.Name)
+		if _, under := interrupted.Of(s.Name); err != nil || !known || under {
 			continue
 		}
 		if err := h.remind(s.Name, r); err != nil {
@@ -64,30 +58,31 @@ func (h *Host) standBy(ctx context.Context) error {
 			_, _ = h.publishRecord(ctx, s, &r) // it stays unpublished on record, and is tried again next time
 		}
 	}
-	if len(errs) == 0 && len(under) > 0 {
-		return fmt.Errorf("%w: %w", workers.ErrNotRunning, ErrWaits)
+	if len(errs) == 0 && interrupted != nil {
+		return fmt.Errorf("%w: %w", workers.ErrNotRunning, ErrNginxNeeded)
 	}
 	return errors.Join(errs...)
 }
 
 // standByFor shuts a site that is to be offline, and returns the rules that are to be put in place, nil for those that are there.
-func (h *Host) standByFor(s config.Site, one intendedOne, interrupted bool) ([]byte, error) {
-	r, known, err := h.record(s.Name)
+func (h *Host) standByFor(s config.Site, in *state.Interrupted) ([]byte, error) {
+	r, known, err := h.Dir().Record(s.Name)
 	if err != nil {
 		return nil, err
 	}
 	if !known {
-		r.Document = unknown(s, h.Clock.Now().UTC())
+		r.Document = firstDocument(s, h.now())
 	}
 	wanted := r.Document.Mode
+	one, interrupted := in.Of(s.Name)
 	closing := interrupted && one.To.Mode.Closed() && !one.From.StricterThan(one.To.Mode)
 	if wanted == status.Offline && !interrupted || closing {
-		if err := h.shut(s.Name); err != nil {
+		if err := h.Dir().Shut(s.Name); err != nil {
 			return nil, fmt.Errorf("shut %s: %w", s.Name, err)
 		}
 	}
 	if wanted.Closed() {
-		if err := h.writeAnswers(h.announced(r.Document, r.Waits)); err != nil {
+		if err := h.Dir().WriteAnswers(h.Dir().Announced(r.Document, r.Hold)); err != nil {
 			return nil, fmt.Errorf("write nginx's answers for %s: %w", s.Name, err)
 		}
 	}

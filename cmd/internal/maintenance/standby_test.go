@@ -28,7 +28,7 @@ func TestBootAfterKill(t *testing.T) {
 					w.set(t, from)
 					killed := w.killAt(n, func() { w.set(t, to) })
 					w.running = false
-					shut := w.isShut("demo")
+					shut := w.Dir().IsShut("demo")
 					if lost {
 						for _, path := range []string{nginxconf.SiteFile(w.Config.Nginx.ConfDir, "demo"), nginxconf.HTTPFile(w.Config.Nginx.ConfDir)} {
 							if err := os.Remove(path); err != nil {
@@ -37,7 +37,7 @@ func TestBootAfterKill(t *testing.T) {
 						}
 					}
 					for range 2 { // the second finds the same
-						if _, err := w.Reconcile(t.Context(), time.Second); err != nil && !(errors.Is(err, ErrWaits) && killed) {
+						if _, err := w.Reconcile(t.Context(), time.Second); err != nil && !(errors.Is(err, ErrNginxNeeded) && killed) {
 							t.Fatalf("moment %d: before nginx: %v", n, err)
 						}
 					}
@@ -74,11 +74,11 @@ func TestStandBy(t *testing.T) {
 		closed bool
 	}{
 		{"all as it was", status.Online, func(*testing.T, *world) {}, status.Online, false},
-		{"offline, the closed file lost", status.Offline, func(t *testing.T, w *world) { remove(t, w.closedFile("demo")) }, status.Offline, true},
-		{"offline, the rules of online", status.Offline, func(t *testing.T, w *world) { w.rulesOf(t, status.Online); remove(t, w.closedFile("demo")) }, status.Offline, true},
+		{"offline, the closed file lost", status.Offline, func(t *testing.T, w *world) { remove(t, w.Dir().ClosedFile("demo")) }, status.Offline, true},
+		{"offline, the rules of online", status.Offline, func(t *testing.T, w *world) { w.rulesOf(t, status.Online); remove(t, w.Dir().ClosedFile("demo")) }, status.Offline, true},
 		{"admin, the rules of online", status.Admin, func(t *testing.T, w *world) { w.rulesOf(t, status.Online) }, status.Admin, false},
 		{"online, the rules of offline", status.Online, func(t *testing.T, w *world) { w.rulesOf(t, status.Offline) }, status.Offline, false},
-		{"online, the closed file there", status.Online, func(t *testing.T, w *world) { write(t, w.closedFile("demo"), "") }, status.Offline, true},
+		{"online, the closed file there", status.Online, func(t *testing.T, w *world) { write(t, w.Dir().ClosedFile("demo"), "") }, status.Offline, true},
 		{"online, no rules", status.Online, func(t *testing.T, w *world) { remove(t, nginxconf.SiteFile(w.Config.Nginx.ConfDir, "demo")) }, status.Online, false},
 		{"online, rules that are none", status.Online, func(t *testing.T, w *world) {
 			write(t, nginxconf.SiteFile(w.Config.Nginx.ConfDir, "demo"), "return 200;\n")
@@ -97,8 +97,8 @@ func TestStandBy(t *testing.T) {
 			}
 			w.running = true
 			w.load()
-			if got := w.effective(); got != c.comes || w.isShut("demo") != c.closed {
-				t.Errorf("it comes up %s, closed file %v, want %s, %v", got, w.isShut("demo"), c.comes, c.closed)
+			if got := w.effective(); got != c.comes || w.Dir().IsShut("demo") != c.closed {
+				t.Errorf("it comes up %s, closed file %v, want %s, %v", got, w.Dir().IsShut("demo"), c.comes, c.closed)
 			}
 			if w.reconcile(t); c.mode != "" {
 				w.agrees(t, c.mode)

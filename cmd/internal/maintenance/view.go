@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -83,22 +84,25 @@ type Live struct {
 
 // View compares what is wanted of a site with what is on disk, live in nginx, and published.
 func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
-	r, known, err := h.record(s.Name)
+	r, known, err := h.Dir().Record(s.Name)
 	if err != nil {
 		return View{}, err
 	}
 	if !known {
-		r.Document = unknown(s, h.Clock.Now())
+		r.Document = firstDocument(s, h.now())
 	}
-	f, err := h.look(ctx, s)
+	seen, err := h.look(ctx, s)
 	if err != nil {
 		return View{}, err
 	}
 	d := r.Document
 	v := View{
 		Site: s.Name, Mode: d.Mode, Drift: []Drift{},
-		Wanted: Wanted{Mode: d.Mode, OnRecord: known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Messages: d.Messages, Seq: d.Seq, Revision: r.Revision, ClosedAt: r.ClosedAt, SafeSince: r.SafeSince},
-		OnDisk: OnDisk{Mode: f.diskMode, Revision: f.diskRev, Closed: f.shut},
+		Wanted: Wanted{
+			Mode: d.Mode, OnRecord: known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Messages: d.Messages,
+			Seq: d.Seq, Revision: r.Revision, ClosedAt: r.ClosedAt, SafeSince: r.SafeSince,
+		},
+		OnDisk: OnDisk{Mode: seen.onDisk, Revision: seen.revision, Closed: seen.shut},
 	}
 	if known {
 		v.Wanted.Since = &d.Since
@@ -115,7 +119,7 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 		}
 	}
 	drift := shown(ByJournal)
-	if in, err := h.interrupted(); err != nil {
+	if in, err := h.Dir().Interrupted(); err != nil {
 		drift("%v", err)
 	} else if in != nil {
 		for _, c := range in.Changes {
@@ -124,17 +128,17 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 			}
 		}
 	}
-	h.compareDisk(s, r, known, f, shown(ByDisk))
+	h.compareDisk(s, r, known, seen, shown(ByDisk))
 	drift = shown(ByNginx)
-	if f.liveErr != nil {
-		v.Live.Error = f.liveErr.Error()
-		drift("%v", f.liveErr)
+	if seen.liveErr != nil {
+		v.Live.Error = seen.liveErr.Error()
+		drift("%v", seen.liveErr)
 	} else {
-		v.Live = Live{Mode: f.live.Mode, Revision: f.live.Revision, Closed: f.live.Closed}
-		if f.diskMode != "" && f.live.Revision != f.diskRev {
-			drift("nginx serves revision %s (%s), on disk is %s (%s)", f.live.Revision, f.live.Mode, f.diskRev, f.diskMode)
+		v.Live = Live{Mode: seen.live.Mode, Revision: seen.live.Revision, Closed: seen.live.Closed}
+		if seen.onDisk != "" && seen.live.Revision != seen.revision {
+			drift("nginx serves revision %s (%s), on disk is %s (%s)", seen.live.Revision, seen.live.Mode, seen.revision, seen.onDisk)
 		}
-		if f.live.Closed != f.shut {
+		if seen.live.Closed != seen.shut {
 			drift("nginx and the disk disagree about the closed file")
 		}
 	}
@@ -142,28 +146,28 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 	return v, nil
 }
 
-func (h *Host) compareDisk(s config.Site, r Record, known bool, f facts, drift func(string, ...any)) {
+func (h *Host) compareDisk(s config.Site, r state.Record, known bool, seen sight, drift func(string, ...any)) {
 	switch {
-	case f.disk == nil:
+	case seen.disk == nil:
 		drift("there are no rules at %s", nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
-	case f.diskMode == "":
+	case seen.onDisk == "":
 		drift("%s is not a file of conforma-status", nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
-	case f.diskMode != r.Document.Mode:
-		drift("wanted is %s, the rules on disk are for %s", r.Document.Mode, f.diskMode)
-	case known && f.diskRev != r.Revision:
-		drift("wanted is revision %s, on disk is %s", r.Revision, f.diskRev)
+	case seen.onDisk != r.Document.Mode:
+		drift("wanted is %s, the rules on disk are for %s", r.Document.Mode, seen.onDisk)
+	case known && seen.revision != r.Revision:
+		drift("wanted is revision %s, on disk is %s", r.Revision, seen.revision)
 	default:
-		rules, err := h.rules(s, r.Door).Render(f.diskMode, f.diskRev)
-		if err != nil || !bytes.Equal(rules, f.disk) {
+		rules, err := h.rules(s, r.Door).Render(seen.onDisk, seen.revision)
+		if err != nil || !bytes.Equal(rules, seen.disk) {
 			drift("the rules on disk are not those of this configuration: edited by hand, or the configuration changed since")
 		}
 	}
 	file := nginxconf.HTTPFile(h.Config.Nginx.ConfDir)
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	http, err := h.httpConf()
 	if disk, _ := os.ReadFile(file); err != nil || !bytes.Equal(http, disk) {
 		drift("%s is not that of this configuration: edited by hand, or the configuration changed since", file)
 	}
-	if closed := r.Document.Mode == status.Offline; closed != f.shut {
+	if closed := r.Document.Mode == status.Offline; closed != seen.shut {
 		if closed {
 			drift("the closed file is missing")
 		} else {
@@ -172,7 +176,7 @@ func (h *Host) compareDisk(s config.Site, r Record, known bool, f facts, drift f
 	}
 }
 
-func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, known bool, drift func(string, ...any)) *status.Document {
+func (h *Host) comparePublished(ctx context.Context, s config.Site, r state.Record, known bool, drift func(string, ...any)) *status.Document {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
 	there, err := h.published(ctx, s)
@@ -190,7 +194,7 @@ func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, kn
 		return nil
 	case known && r.Unpublished:
 		drift("%s (seq %d) is not published yet, visitors are told %s (seq %d)", r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)
-	case known && (there.Seq != r.Document.Seq || !there.Same(h.announced(r.Document, r.Waits))):
+	case known && (there.Seq != r.Document.Seq || !there.Same(h.Dir().Announced(r.Document, r.Hold))):
 		drift("published is %s (seq %d), on record is %s (seq %d)", there.Mode, there.Seq, r.Document.Mode, r.Document.Seq)
 	case !known && there.Mode.Closed():
 		drift("published is %s, and this machine has no record of the site", there.Mode)
@@ -200,13 +204,13 @@ func (h *Host) comparePublished(ctx context.Context, s config.Site, r Record, kn
 
 // Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
 func (h *Host) Rendered() (map[string][]byte, error) {
-	http, err := nginxconf.HTTP(h.Config.Gate.Socket)
+	http, err := h.httpConf()
 	if err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{nginxconf.HTTPFile(""): http}
 	for _, s := range h.Config.Sites {
-		r, known, err := h.record(s.Name)
+		r, known, err := h.Dir().Record(s.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +242,7 @@ func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
 			return nil, err
 		}
 		defer unlock()
-		if in, err := h.interrupted(); err != nil {
+		if in, err := h.Dir().Interrupted(); err != nil {
 			return nil, err
 		} else if in != nil {
 			return nil, fmt.Errorf("render: %w", ErrInterrupted)
@@ -256,7 +260,7 @@ func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return paths, err
 		}
-		if err := makeDirs(filepath.Dir(path)); err != nil {
+		if err := state.MakeDirs(filepath.Dir(path)); err != nil {
 			return paths, err
 		}
 		if err := durable.WriteFile(path, data, 0o644); err != nil {

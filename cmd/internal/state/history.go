@@ -1,4 +1,4 @@
-package maintenance
+package state
 
 import (
 	"bytes"
@@ -12,6 +12,22 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Outcome is how a change of one site ended.
+type Outcome string
+
+const (
+	// Done means that nginx is as asked.
+	Done Outcome = "done"
+	// Unchanged means that there was nothing to do.
+	Unchanged Outcome = "unchanged"
+	// Planned means that this was a dry run.
+	Planned Outcome = "planned"
+	// Shut means that a closing could not be completed, and that the site is shut all the same.
+	Shut Outcome = "shut"
+	// Failed means that nothing changed or that the change was rolled back.
+	Failed Outcome = "failed"
 )
 
 // Event is one line of the history and of the audit log: one change of one site, who made it, and what came of it.
@@ -44,12 +60,12 @@ type Window struct {
 }
 
 // historyFile holds one event a line, the newest last.
-func (h *Host) historyFile() string { return filepath.Join(h.Config.StateDir, "history.jsonl") }
+func (d Dir) historyFile() string { return filepath.Join(string(d), "history.jsonl") }
 
 // History returns what happened on this host, the oldest first, and how many lines of it can't be read: one may be cut
 // off where the machine lost power. There being no history yet is not an error.
-func (h *Host) History() (events []Event, unreadable int, err error) {
-	data, err := os.ReadFile(h.historyFile())
+func (d Dir) History() (events []Event, unreadable int, err error) {
+	data, err := os.ReadFile(d.historyFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
@@ -109,43 +125,26 @@ func Windows(events []Event) []Window {
 	return out
 }
 
-// writeHistory appends what came of the changes to the history, and to the audit log where there is to be one.
-func (r *run) writeHistory(changes []*change, in intent) error {
+// AppendHistory adds events to the history, and to the audit log at that path, "" for none. The errors are of the one and
+// of the other.
+func (d Dir) AppendHistory(events []Event, auditLog string) (history, audit error) {
 	var lines []byte
-	var events []Event
-	for _, c := range changes {
-		e := Event{
-			At: r.Clock.Now().UTC().Truncate(time.Millisecond), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
-			Operator: in.Operator, Reason: in.Reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
-			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut,
-		}
-		events = append(events, e)
+	for _, e := range events {
 		line, err := json.Marshal(e)
 		if err != nil {
-			return fmt.Errorf("write the history: %w", err)
+			return fmt.Errorf("write the history: %w", err), nil
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	var errs []error
-	if err := appendLines(r.historyFile(), lines, 0o644); err != nil {
-		errs = append(errs, fmt.Errorf("write the history: %w", err))
+	if err := appendLines(d.historyFile(), lines, 0o644); err != nil {
+		history = fmt.Errorf("write the history: %w", err)
 	}
-	if path := r.Config.AuditLog; path != "" {
-		if err := appendLines(path, lines, 0o640); err != nil {
-			err = fmt.Errorf("write the audit log: %w", err)
-			for _, c := range changes {
-				c.receipt.warn(err.Error())
-			}
-			errs = append(errs, err)
+	if auditLog != "" {
+		if err := appendLines(auditLog, lines, 0o640); err != nil {
+			audit = fmt.Errorf("write the audit log: %w", err)
 		}
 	}
-	for i, e := range events {
-		if err := r.notify(eventChange, e); err != nil {
-			changes[i].receipt.warn(err.Error())
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return history, audit
 }
 
 // appendLines adds whole lines to a file of lines, which it makes where there is none. A last line that was cut off

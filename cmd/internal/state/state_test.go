@@ -1,28 +1,55 @@
-package maintenance
+package state
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// journalOf returns the journal of a change that was killed on its way.
+// document is one of the site "demo".
+func document(mode status.Mode) status.Document {
+	now := time.Date(2026, 11, 22, 21, 15, 0, 0, time.UTC)
+	return status.Document{
+		Version: status.Version, Site: "demo", Mode: mode, Seq: 1, Since: now, UpdatedAt: now,
+		AppURL: "https://demo.example.org:50000", PageURL: "https://maintenance.example.org/demo/",
+	}
+}
+
+// journalOf returns the journal of a change to the mode that was killed on its way.
 func journalOf(tb testing.TB, to status.Mode) []byte {
 	tb.Helper()
-	w := newWorld(tb)
-	w.set(tb, status.Online)
-	if !w.killAt(12, func() { w.set(tb, to) }) {
-		tb.Fatal("it was not killed")
+	d := Dir(tb.TempDir())
+	j, err := d.Begin(Intent{Operator: "ann", Drain: 30 * time.Second, Changes: []SiteChange{{Site: "demo", From: status.Online, To: document(to)}}})
+	if err != nil {
+		tb.Fatal(err)
 	}
-	data, err := os.ReadFile(w.journalFile())
+	for _, l := range []JournalLine{{"announce", StepBegins, ""}, {"announce", StepFailed, "the store is down"}, {"shut", StepBegins, ""}} {
+		if err := j.Write(l); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	j.Keep()
+	data, err := os.ReadFile(d.JournalFile())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// recordOf returns the record of a site in the mode.
+func recordOf(tb testing.TB, mode status.Mode) []byte {
+	tb.Helper()
+	d := Dir(tb.TempDir())
+	if err := d.WriteRecord("demo", Record{Document: document(mode), Revision: "7-00c0ffee", Changes: 7}); err != nil {
+		tb.Fatal(err)
+	}
+	data, err := os.ReadFile(d.RecordFile("demo"))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -53,7 +80,7 @@ func TestParseJournal(t *testing.T) {
 		"zeros after a blow":    {strings.Repeat("\x00", len(good)), false},
 		"an array":              {"[]\n", false},
 		"null":                  {"null\n", false},
-		"a document of its own": {string(unknown(newWorld(t).site, newWorld(t).now).Marshal()), false},
+		"a document of its own": {string(document(status.Online).Marshal()), false},
 	} {
 		in, err := parseJournal([]byte(c.data))
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, ErrJournal) {
@@ -64,22 +91,16 @@ func TestParseJournal(t *testing.T) {
 		}
 	}
 	cut := first + "\n" + `{"step":"cut","event":"begin"}` + "\n"
-	if in, err := parseJournal([]byte(cut)); err != nil || !in.Cut {
-		t.Errorf("a cut in the journal: %v, %v", in.Cut, err)
+	if in, err := parseJournal([]byte(cut)); err != nil || !slices.Equal(in.Begun, []string{"cut"}) {
+		t.Errorf("a cut in the journal: %v, %v", in.Begun, err)
 	}
-	if in, _ := parseJournal([]byte(good)); in.Cut {
-		t.Error("a cut where there was none")
+	if in, _ := parseJournal([]byte(good)); !slices.Equal(in.Begun, []string{"announce", "shut"}) {
+		t.Errorf("begun were %v", in.Begun)
 	}
 }
 
 func TestParseRecord(t *testing.T) {
-	w := newWorld(t)
-	w.set(t, status.Offline)
-	data, err := os.ReadFile(w.recordFile("demo"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := string(data)
+	good := string(recordOf(t, status.Offline))
 	for name, c := range map[string]struct {
 		data string
 		ok   bool
@@ -106,99 +127,6 @@ func TestParseRecord(t *testing.T) {
 	}
 }
 
-// TestDamagedState: what can't be understood is put aside, and a closing still closes.
-func TestDamagedState(t *testing.T) {
-	for _, garbage := range []string{"", "\x00\x00\x00", `{"version":99}`, "null\n"} {
-		for _, damaged := range []string{"journal", "records/demo.json"} {
-			for _, from := range modes {
-				for _, to := range modes {
-					w := newWorld(t)
-					w.set(t, from)
-					file := filepath.Join(w.Config.StateDir, damaged)
-					if err := durable.WriteFile(file, []byte(garbage), 0o644); err != nil {
-						t.Fatal(err)
-					}
-					if v, err := w.View(t.Context(), w.site); err == nil && len(v.Drift) == 0 {
-						t.Errorf("%s is %q: nobody is told", damaged, garbage)
-					}
-					if r := w.set(t, to); r.Err != nil {
-						t.Fatalf("%s is %q: set %s: %v", damaged, garbage, to, r.Err)
-					}
-					w.agrees(t, to)
-					if len(w.heard.aside) != 1 {
-						t.Fatalf("%s is %q: set aside %v", damaged, garbage, w.heard.aside)
-					}
-					if kept, err := os.ReadFile(w.heard.aside[0]); err != nil || string(kept) != garbage {
-						t.Errorf("%s is %q, kept is %q (%v)", damaged, garbage, kept, err)
-					}
-					if got := w.published(); got != to {
-						t.Errorf("published is %s", got)
-					}
-				}
-			}
-		}
-	}
-}
-
-// TestGarbledState: whatever the journal or the record holds, a closing closes, and then there is nothing left to do. (Not
-// a fuzz target, whose inputs have to be quick and always go the same way.)
-func TestGarbledState(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	chance := rand.New(rand.NewPCG(seed, 0))
-	for n := range 60 {
-		w := newWorld(t)
-		w.set(t, modes[chance.IntN(len(modes))])
-		w.killAt(1+chance.IntN(30), func() { w.set(t, modes[chance.IntN(len(modes))]) })
-		believed := false // a date of another century is still a record: it takes a look at the store to find it out
-		for _, file := range []string{w.journalFile(), w.recordFile("demo")} {
-			data, err := os.ReadFile(file)
-			if err != nil || chance.IntN(3) == 0 {
-				continue
-			}
-			data = garble(chance, data)
-			if err := durable.WriteFile(file, data, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			_, err = parseRecord("demo", data)
-			believed = err == nil && file == w.recordFile("demo")
-		}
-		if r := w.set(t, status.Offline); r.Err != nil {
-			t.Fatalf("%d: set offline: %v", n, r.Err)
-		}
-		if believed {
-			w.reconcile(t)
-		}
-		w.agrees(t, status.Offline)
-		if rs := w.reconcile(t); len(rs) != 0 {
-			t.Fatalf("%d: reconcile took %s", n, rs[0].steps())
-		}
-		if entries, err := os.ReadDir(filepath.Join(w.Config.StateDir, "sites")); err != nil || len(entries) != 1 {
-			t.Fatalf("%d: written for sites: %v (%v)", n, entries, err)
-		}
-	}
-}
-
-// garble cuts data short, changes some of its bytes, or copies one part over another.
-func garble(chance *rand.Rand, data []byte) []byte {
-	data = bytes.Clone(data)
-	for range 1 + chance.IntN(3) {
-		if len(data) == 0 {
-			break
-		}
-		at := chance.IntN(len(data))
-		switch chance.IntN(3) {
-		case 0:
-			data = data[:at]
-		case 1:
-			data[at] = byte(chance.IntN(256))
-		case 2:
-			copy(data[at:], data[chance.IntN(len(data)):])
-		}
-	}
-	return data
-}
-
 func FuzzJournal(f *testing.F) {
 	good := journalOf(f, status.Offline)
 	f.Add(good)
@@ -212,7 +140,7 @@ func FuzzJournal(f *testing.F) {
 			}
 			return
 		}
-		again, err := json.Marshal(in)
+		again, err := json.Marshal(in.Intent)
 		if err != nil {
 			t.Fatalf("what was read can't be written: %v", err)
 		}
@@ -223,13 +151,8 @@ func FuzzJournal(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	w := newWorld(f)
-	for _, m := range modes {
-		w.set(f, m)
-		data, err := os.ReadFile(w.recordFile("demo"))
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, m := range status.Modes() {
+		data := recordOf(f, m)
 		f.Add(data)
 		f.Add(data[:len(data)/2])
 	}
@@ -245,4 +168,29 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("what was written is read as %+v, %v", got, err)
 		}
 	})
+}
+
+// TestRecordOfTheFirstRelease: what it wrote as three keys is one hold.
+func TestRecordOfTheFirstRelease(t *testing.T) {
+	for _, c := range []struct {
+		keys string
+		want Hold
+	}{
+		{``, HoldNone},
+		{`"noCut": true,`, HoldLeftAlone},
+		{`"held": true,`, HoldNone}, // what is left was to be cut, and reconcile tries again
+		{`"noCut": true, "held": true,`, HoldKeptShut},
+		{`"noCut": true, "held": true, "waits": true,`, HoldKeptShutUnannounced},
+		{`"held": true, "waits": true,`, HoldUnannounced},
+		{`"hold": "kept-shut",`, HoldKeptShut},
+	} {
+		data := strings.Replace(string(recordOf(t, status.Admin)), "{", "{"+c.keys, 1)
+		if r, err := parseRecord("demo", []byte(data)); err != nil || r.Hold != c.want {
+			t.Errorf("%s: hold %q, want %q (%v)", c.keys, r.Hold, c.want, err)
+		}
+	}
+	data := strings.Replace(string(recordOf(t, status.Admin)), "{", `{"hold": "tight",`, 1)
+	if _, err := parseRecord("demo", []byte(data)); !errors.Is(err, ErrRecord) {
+		t.Errorf("a hold that is none: %v", err)
+	}
 }

@@ -1,0 +1,243 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// run is one change of one or more sites under way.
+type run struct {
+	*Host
+	intent  state.Intent
+	changes []*change
+	journal *state.Journal
+	old     oldWorkers   // of nginx, from before the reload
+	putBack func() error // puts the previous rules back, nil before the new ones are in place
+}
+
+// action is how the steps of one name are taken, for all sites whose change has it.
+type action struct {
+	step Step
+	take func(*run, context.Context, []*change) error
+	// undo sees to what holds after the step has failed, and the changes are given up with the error that it returns. Where
+	// it is nil the changes go on.
+	undo func(*run, context.Context, []*change, error) error
+	// after is called once the step was taken, or wasn't needed; it may be nil.
+	after func(*run)
+}
+
+// actions lists the steps in the order in which they are taken.
+var actions = []action{
+	{step: StepAnnounce, take: (*run).announce},
+	{step: StepShut, take: (*run).shutAll},
+	{step: StepInstall, take: (*run).install, undo: (*run).uninstall},
+	{step: StepTest, take: (*run).test, undo: (*run).rollBackFiles},
+	{step: StepReload, take: (*run).reload, undo: (*run).rollBack},
+	{step: StepProbe, take: (*run).probe, undo: (*run).rollBack},
+	{step: StepDrain, take: (*run).awaitDrained},
+	{step: StepCut, take: (*run).cut, after: (*run).countDrained},
+	{step: StepSettle, take: (*run).settle, after: (*run).judge},
+	{step: StepSmoke, take: (*run).smoke, undo: (*run).rollBack},
+	{step: StepOpen, take: (*run).openAll, undo: (*run).shutAgain},
+	{step: StepSee, take: (*run).seeAnswers, undo: (*run).shutAgain},
+	{step: StepPublish, take: (*run).publishAll},
+}
+
+// carryOut takes the steps of the changes. An error means that nothing was begun. What came of each change is in its
+// receipt.
+func (h *Host) carryOut(ctx context.Context, changes []*change, in state.Intent) error {
+	in.Changes = nil
+	var active []*change
+	for _, c := range changes {
+		if len(c.steps) == 0 {
+			if err := h.leave(c); err != nil {
+				return err
+			}
+			continue
+		}
+		active = append(active, c)
+		in.Changes = append(in.Changes, state.SiteChange{Site: c.site.Name, From: c.from, To: c.to, NoCut: c.leavesAlone})
+	}
+	if len(active) == 0 {
+		return h.Dir().ForgetJournal()
+	}
+	in.Started, in.Operator = h.Clock.Now().UTC(), h.Operator
+	journal, err := h.Dir().Begin(in)
+	if err != nil {
+		return err
+	}
+	r := &run{Host: h, intent: in, changes: active, journal: journal}
+	for _, a := range actions {
+		r.act(ctx, a)
+	}
+	r.finish()
+	return nil
+}
+
+// leave sees to a change for which there is nothing to do.
+func (h *Host) leave(c *change) error {
+	c.receipt.Outcome, c.receipt.Published, c.receipt.Revision = state.Unchanged, true, c.record.Revision
+	c.receipt.SafeSince = c.record.SafeSince
+	c.receipt.describe(c.to)
+	if c.receipt.Claim == "" { // only a new claim has to be written down: reconcile, which makes none, leaves no trace
+		return nil
+	}
+	return h.Dir().WriteRecord(c.site.Name, c.record)
+}
+
+// act takes one step of all changes that need it.
+func (r *run) act(ctx context.Context, a action) {
+	changes := r.taking(a.step)
+	err := r.step(a.step, changes, func() error { return a.take(r, ctx, changes) })
+	if err != nil && a.undo != nil {
+		r.giveUp(ctx, a.undo(r, ctx, changes, err))
+	}
+	if a.after != nil {
+		a.after(r)
+	}
+}
+
+// taking returns the changes that take the step: those that have it in their plan, and that nothing keeps from it by now.
+func (r *run) taking(step Step) []*change {
+	var out []*change
+	for _, c := range r.changes {
+		if c.receipt.Err == nil && c.takes(step) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (c *change) takes(step Step) bool {
+	switch step {
+	case StepCut:
+		return c.has(StepDrain) && c.drain.cuts(c.leavesAlone)
+	case StepSettle, StepSmoke, StepOpen, StepSee:
+		return c.has(step) && (!c.has(StepDrain) || c.drain.done != nil) // with something left a site stays shut
+	}
+	return c.has(step)
+}
+
+// draining returns the changes that had something to drain, and were not given up before it.
+func (r *run) draining() []*change { return r.taking(StepDrain) }
+
+// step takes one step: it is written down before and after.
+func (r *run) step(step Step, changes []*change, take func() error) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	began := r.Clock.Now()
+	r.Progress.Begin(step, names(changes))
+	err := r.journal.Write(state.JournalLine{Step: string(step), Event: state.StepBegins})
+	crashpoint("before", step)
+	if err == nil {
+		err = take()
+		line := state.JournalLine{Step: string(step), Event: state.StepEnds}
+		if err != nil {
+			line.Event, line.Error = state.StepFailed, err.Error()
+		}
+		crashpoint("after", step)
+		err = errors.Join(err, r.journal.Write(line))
+	}
+	took := r.Clock.Now().Sub(began)
+	r.Progress.End(step, took, err)
+	for _, c := range changes {
+		c.receipt.Steps = append(c.receipt.Steps, StepTime{step, float64(took.Microseconds()) / 1000})
+	}
+	return err
+}
+
+// giveUp settles what holds after nginx could not be brought to new rules: a closing stays announced and shut by its
+// file, and remains what is wanted; an opening didn't happen.
+func (r *run) giveUp(ctx context.Context, failure error) {
+	for _, c := range r.changes {
+		switch {
+		case !c.has(StepInstall):
+		case !c.closes():
+			c.receipt.fail(state.Failed, failure)
+			c.to = c.record.Document
+		case r.isClosedNow(ctx, c):
+			c.receipt.fail(state.Shut, failure)
+		default:
+			c.receipt.fail(state.Failed, fmt.Errorf("%w: %w", ErrNotShut, failure))
+		}
+	}
+}
+
+// closes reports whether the change lets nobody in who wasn't let in before.
+func (c *change) closes() bool {
+	return c.has(StepShut) && (c.has(StepAnnounce) || !c.from.StricterThan(c.to.Mode))
+}
+
+// finish writes down what now holds. What can't be written down stays in the journal.
+func (r *run) finish() {
+	kept := false
+	_ = r.step(StepRecord, r.changes, func() error {
+		var errs []error
+		if err := r.writeHistory(); err != nil {
+			errs = append(errs, err) // the past is for people: it holds up nothing
+		}
+		for _, c := range r.changes {
+			if err := r.recordChange(c); err != nil {
+				kept = true
+				c.receipt.warn(fmt.Sprintf("what was done is not on record yet: %v", err))
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	})
+	if kept {
+		r.journal.Keep()
+		return
+	}
+	if err := r.journal.End(); err != nil {
+		for _, c := range r.changes {
+			c.receipt.warn(err.Error())
+		}
+	}
+}
+
+func (r *run) recordChange(c *change) error {
+	rec := &c.record
+	hold := r.hold(c)
+	rec.Document, rec.Hold = c.to, hold
+	if c.receipt.Err == nil && c.has(StepInstall) {
+		rec.Revision, rec.Changes, rec.Door = c.rules.revision, c.rules.number, c.rules.door
+	}
+	switch {
+	case c.to.Mode == status.Online:
+		rec.ClosedAt, rec.SafeSince, rec.Cut = nil, nil, 0
+	case c.shutAt != nil && (rec.ClosedAt == nil || c.from == status.Online):
+		rec.ClosedAt = c.shutAt
+	}
+	if c.receipt.Outcome == state.Shut {
+		rec.SafeSince = nil
+	}
+	c.receipt.ClosedAt, c.receipt.SafeSince, c.receipt.Revision = rec.ClosedAt, rec.SafeSince, rec.Revision
+	c.receipt.Published = !rec.Unpublished
+	c.receipt.describe(c.to)
+	if !c.known && c.receipt.Outcome == state.Failed && !c.has(StepShut) {
+		return nil // a site that could not be opened for the first time stays unknown
+	}
+	return r.Dir().WriteRecord(c.site.Name, *rec)
+}
+
+// hold is what is done about requests from before the closing, now that the steps are taken. A site on its way from
+// offline to admin that is still shut is announced only once it is open; on the way from online visitors know already.
+func (r *run) hold(c *change) state.Hold {
+	was := c.record.Hold
+	if c.receipt.Err != nil {
+		return state.HoldOf(c.leavesAlone, was.KeepsShut(), was.Announced())
+	}
+	shut := c.to.Mode == status.Admin && r.Dir().IsShut(c.site.Name)
+	kept := shut
+	if !c.has(StepInstall) {
+		kept = was.KeepsShut()
+	}
+	waits := c.has(StepPublish) && shut && (c.record.Document.Mode != status.Admin || !was.Announced())
+	return state.HoldOf(c.leavesAlone, kept, !waits)
+}

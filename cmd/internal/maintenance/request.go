@@ -1,0 +1,82 @@
+package maintenance
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Request is what an operator asks for.
+type Request struct {
+	Mode    status.Mode
+	Sites   []config.Site
+	ETA     *time.Time // nil keeps the one that is announced
+	Message *string    // likewise; that for readers of any language
+	// Messages are those for readers of one language, by BCP 47 tag. Message and Messages together replace what is
+	// announced; where both are nil that stays.
+	Messages map[string]string
+	Reason   string // for the record, not for visitors
+	Force    bool   // go on where the configuration of nginx is known to have holes
+	DryRun   bool
+	// Drain is how long to wait for what was let in earlier; after it what is left is cut, unless NoCut is set.
+	Drain time.Duration
+	NoCut bool
+	// Claims are, by site, the claims of the receipts of an earlier change: where somebody else has set a site since,
+	// the error wraps ErrClaimed. A site without one is changed whoever set it.
+	Claims map[string]string
+	// MustAnswer has an opening fail where the application doesn't answer.
+	MustAnswer bool
+	// WordsOnly keeps each site's mode and doesn't look at nginx: Mode is not used. It is an error for a site that
+	// is online, which wraps ErrOnline.
+	WordsOnly bool
+}
+
+// ErrOnline is returned (wrapped) for a change of words about a site that is online: there is nothing to say.
+var ErrOnline = errors.New("the site is online")
+
+// ErrClaimed is returned (wrapped) for a site that somebody else has set since it was closed.
+var ErrClaimed = errors.New("somebody else has set its mode since")
+
+// supersedes reports whether the request closes a site that an interrupted change was about to open further: opening it
+// first would let people in whom the operator is about to shut out.
+func (req Request) supersedes(interrupted state.SiteChange) bool {
+	return req.Mode.StricterThan(interrupted.To.Mode) &&
+		slices.ContainsFunc(req.Sites, func(s config.Site) bool { return s.Name == interrupted.Site })
+}
+
+// intent is what the request has the journal say.
+func (req Request) intent() state.Intent {
+	return state.Intent{Reason: req.Reason, Force: req.Force, Drain: req.Drain, MustAnswer: req.MustAnswer}
+}
+
+// next is the document that follows from was and what is asked for.
+func next(was status.Document, s config.Site, req Request, now time.Time) status.Document {
+	d := was
+	d.Mode, d.AppURL, d.PageURL = req.Mode, s.AppURL, s.PageURL
+	if was.Mode.Closed() != req.Mode.Closed() {
+		d.Since = now
+	}
+	if !req.Mode.Closed() {
+		d.ExpectedUntil, d.Message, d.Messages = nil, nil, nil
+		return d
+	}
+	if req.ETA != nil {
+		d.ExpectedUntil = req.ETA
+	}
+	if req.Message != nil || req.Messages != nil {
+		d.Message, d.Messages = req.Message, req.Messages
+	}
+	return d
+}
+
+// firstDocument is the document of a site that this machine has no record of.
+func firstDocument(s config.Site, now time.Time) status.Document {
+	return status.Document{
+		Version: status.Version, Site: s.Name, Mode: status.Online, Seq: 0, Since: now, UpdatedAt: now,
+		AppURL: s.AppURL, PageURL: s.PageURL,
+	}
+}

@@ -1,0 +1,160 @@
+package maintenance
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+)
+
+// Set moves the sites of a request to its mode, one change at a time on this host. The receipts say for each site
+// what came of it. The error is of what kept every site from being changed: nothing was touched then.
+func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
+	lock := h.lock
+	if req.DryRun {
+		lock = h.lockIfAny
+	}
+	unlock, err := lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if !req.DryRun {
+		if _, err := h.finishInterrupted(ctx, req.supersedes); err != nil {
+			return nil, err
+		}
+	}
+	changes, err := h.planAll(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if req.DryRun {
+		for _, c := range changes {
+			c.foresee()
+		}
+		return receipts(changes), nil
+	}
+	if err := h.carryOut(ctx, changes, req.intent()); err != nil {
+		return nil, err
+	}
+	return receipts(changes), nil
+}
+
+// planAll works out the change of each site of the request, and looks for holes in nginx's configuration.
+func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
+	var changes, judge []*change
+	for _, s := range req.Sites {
+		c, err := h.plan(ctx, s, req)
+		if err != nil {
+			return nil, err
+		}
+		if claim, ok := req.Claims[s.Name]; ok && claim != c.record.Claim {
+			return nil, fmt.Errorf("open %s: %w", s.Name, ErrClaimed)
+		}
+		c.claim()
+		changes = append(changes, c)
+		if c.has(StepInstall) || c.to.Mode.Closed() && !req.WordsOnly {
+			judge = append(judge, c)
+		}
+	}
+	if err := h.audit(ctx, judge, req.Force); err != nil {
+		return nil, err
+	}
+	return changes, nil
+}
+
+// claim makes the change the last that an operator asked for.
+func (c *change) claim() {
+	c.record.Claim = rand.Text()
+	c.receipt.Claim = c.record.Claim
+}
+
+// finishInterrupted completes a change that a command before this one began and didn't live to end. What can't be
+// completed is undone by the rules of every change: an opening goes back, a closing stays shut. What is superseded is left
+// to the change that follows, which sees for itself what holds.
+func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.SiteChange) bool) ([]*Receipt, error) {
+	in, err := h.Dir().Interrupted()
+	if errors.Is(err, state.ErrJournal) {
+		// What was under way isn't known, but what holds now is seen: every change begins with that.
+		return nil, h.setAside(h.Dir().JournalFile(), err)
+	}
+	if err != nil || in == nil {
+		return nil, err
+	}
+	in.Cut = in.Cut || slices.Contains(in.Begun, string(StepCut))
+	var changes []*change
+	for _, one := range in.Changes {
+		s, ok := h.Config.Site(one.Site)
+		if !ok {
+			continue // the operator took it out of the configuration since
+		}
+		if superseded(one) {
+			if err := h.recordCut(s, in.Cut); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		c, err := h.planAgain(ctx, s, one, in)
+		if err != nil {
+			return nil, fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
+		}
+		changes = append(changes, c)
+	}
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	h.Progress.Resuming(names(changes))
+	if err := h.audit(ctx, changes, true); err != nil {
+		return nil, err
+	}
+	if err := h.carryOut(ctx, changes, in.Intent); err != nil {
+		return nil, fmt.Errorf("finish an interrupted change: %w", err)
+	}
+	return receipts(changes), nil
+}
+
+// recordCut writes down that an interrupted change, which is not finished as it was meant, has cut something.
+func (h *Host) recordCut(s config.Site, cut bool) error {
+	r, known, err := h.Dir().Record(s.Name)
+	if !cut || errors.Is(err, state.ErrRecord) { // a damaged one is dealt with by the change that follows
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !known {
+		r.Document = firstDocument(s, h.now())
+	}
+	r.Cut++
+	r.SafeSince = nil
+	return h.Dir().WriteRecord(s.Name, r)
+}
+
+// setAside moves a file that can't be understood out of the way, for somebody to look at.
+func (h *Host) setAside(path string, why error) error {
+	aside, err := h.Dir().SetAside(path, why, h.Clock.Now())
+	if err == nil {
+		h.Progress.SetAside(aside, why)
+	}
+	return err
+}
+
+func names(changes []*change) []string {
+	var out []string
+	for _, c := range changes {
+		out = append(out, c.site.Name)
+	}
+	return out
+}
+
+func receipts(changes []*change) []*Receipt {
+	var out []*Receipt
+	for _, c := range changes {
+		out = append(out, c.receipt)
+	}
+	return out
+}

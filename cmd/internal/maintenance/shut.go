@@ -1,0 +1,71 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+)
+
+// ErrNotShut is wrapped by the error of a closing that failed with nginx still letting requests through.
+var ErrNotShut = errors.New("the site is not shut")
+
+// shutAll creates the closed files and asks nginx whether it obeys them. Where it doesn't, the new rules have to
+// do it alone, and the receipt says so.
+func (r *run) shutAll(ctx context.Context, changes []*change) error {
+	var errs []error
+	for _, c := range changes {
+		if err := r.Dir().Shut(c.site.Name); err != nil {
+			errs = append(errs, fmt.Errorf("shut %s: %w", c.site.Name, err))
+		}
+	}
+	deadline := r.Clock.Now().Add(shutTimeout)
+	for _, c := range changes {
+		if err := r.awaitShut(ctx, c, deadline); err != nil {
+			errs = append(errs, err)
+			c.receipt.warn(err.Error())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// awaitShut waits until nginx says that it sees the site's closed file.
+func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) error {
+	shut, err := r.until(ctx, deadline, func() (bool, error) {
+		a, err := r.probeAll(ctx, c, func(a control.Answer) bool { return a.Closed })
+		return a.Closed, err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("see whether nginx is shut: %w", err)
+	case !shut:
+		return fmt.Errorf("nginx doesn't see %s: its workers may not be allowed into a directory above it", r.Dir().ClosedFile(c.site.Name))
+	}
+	r.noteShut(c)
+	return nil
+}
+
+// noteShut notes that nginx was seen to be shut just now.
+func (r *run) noteShut(c *change) {
+	now := r.Clock.Now().UTC().Truncate(time.Millisecond)
+	c.shutAt = &now
+}
+
+// isClosedNow reports whether nobody reaches a site whose closed file is there: nginx says so, or nothing answers for the
+// site at all, and the closed file waits for an nginx that comes up.
+func (r *run) isClosedNow(ctx context.Context, c *change) bool {
+	if c.shutAt != nil {
+		return true
+	}
+	a, err := r.Probe(context.WithoutCancel(ctx), target(c.site))
+	if err == nil && a.Closed {
+		r.noteShut(c)
+		return true
+	}
+	// Refused by a nginx that runs, the address may be the wrong one to ask.
+	_, gone := r.Nginx.Master()
+	return errors.Is(err, control.ErrUnreachable) && errors.Is(gone, workers.ErrNotRunning)
+}

@@ -1,0 +1,146 @@
+// Package state keeps what this host knows of its sites between two commands: the record of each site, the journal of a
+// change that is under way, the lock, the history, and the files of a site that nginx reads at each request.
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Dir is the path of a host's state directory. It need not exist: whatever is written makes it.
+type Dir string
+
+// SiteDir is the directory that nginx reads of a site at each request. Its parents must be open to nginx's workers.
+func (d Dir) SiteDir(site string) string { return filepath.Join(string(d), "sites", site) }
+
+// ClosedFile is the file that keeps a site shut for as long as it is there.
+func (d Dir) ClosedFile(site string) string {
+	return filepath.Join(d.SiteDir(site), nginxconf.ClosedFile)
+}
+
+// EpochFile holds what a site's passes have in common (see gate.ReadEpoch). The gate reads it, as a user of its own.
+func (d Dir) EpochFile(site string) string { return filepath.Join(string(d), "passes", site) }
+
+// Exists reports whether there is a state directory.
+func (d Dir) Exists() bool {
+	_, err := os.Stat(string(d))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// Shut creates the site's closed file. It stays until Open removes it, even if the machine loses power in between.
+func (d Dir) Shut(site string) error {
+	if err := MakeDirs(d.SiteDir(site)); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(d.ClosedFile(site), os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close(), durable.SyncDir(d.SiteDir(site)))
+}
+
+// IsShut reports whether the site's closed file is there.
+func (d Dir) IsShut(site string) bool {
+	_, err := os.Stat(d.ClosedFile(site))
+	return err == nil
+}
+
+// Open removes the site's closed file. It is no error where there is none.
+func (d Dir) Open(site string) error {
+	if err := os.Remove(d.ClosedFile(site)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := durable.SyncDir(d.SiteDir(site)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// WriteAnswers writes what nginx serves of a document: the document itself and the body of the 503. A file that
+// already says so is left alone.
+func (d Dir) WriteAnswers(doc status.Document) error {
+	for name, data := range map[string][]byte{
+		nginxconf.StatusFile:      doc.Marshal(),
+		nginxconf.UnavailableFile: nginxconf.Unavailable(doc),
+	} {
+		path := filepath.Join(d.SiteDir(doc.Site), name)
+		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
+			continue
+		}
+		if err := d.write(path, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remindedFile holds the ETA that on_change was last told has passed.
+func (d Dir) remindedFile(site string) string { return filepath.Join(string(d), "reminded", site) }
+
+// Reminded reports whether it is on record that somebody was reminded of this ETA of the site.
+func (d Dir) Reminded(site string, eta time.Time) bool {
+	was, err := os.ReadFile(d.remindedFile(site))
+	return err == nil && string(was) == eta.UTC().Format(time.RFC3339)
+}
+
+// Remind puts on record that somebody was reminded of this ETA of the site.
+func (d Dir) Remind(site string, eta time.Time) error {
+	return d.write(d.remindedFile(site), []byte(eta.UTC().Format(time.RFC3339)))
+}
+
+// ForgetReminder takes back the last Remind of the site.
+func (d Dir) ForgetReminder(site string) error { return os.Remove(d.remindedFile(site)) }
+
+// SetAside moves a file of the directory that can't be understood out of the way, for somebody to look at, and returns
+// its new path. The error wraps why.
+func (d Dir) SetAside(path string, why error, now time.Time) (string, error) {
+	aside := fmt.Sprintf("%s.damaged-%s", path, now.UTC().Format("20060102T150405.000000000"))
+	if err := os.Rename(path, aside); err != nil {
+		return "", errors.Join(why, err)
+	}
+	return aside, nil
+}
+
+// write writes a file below the state directory, making the directories above it.
+func (d Dir) write(path string, data []byte) error {
+	if err := MakeDirs(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return durable.WriteFile(path, data, 0o644)
+}
+
+// MakeDirs makes dir and its parents so that nginx's workers can enter them, whatever the umask.
+func MakeDirs(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := MakeDirs(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	return os.Chmod(dir, 0o755)
+}
+
+// mustJSON marshals what can't fail to be marshalled: our own records.
+func mustJSON(v any) []byte {
+	out, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic("state: marshal: " + err.Error())
+	}
+	return append(out, '\n')
+}

@@ -1,0 +1,204 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// journalVersion is the version of the journal on disk.
+const journalVersion = 1
+
+// ErrJournal is returned (wrapped) when there is a journal that can't be understood.
+var ErrJournal = errors.New("the journal is damaged")
+
+// Intent is what a change is to do, as the journal's first line says it.
+type Intent struct {
+	Version  int           `json:"version"`
+	Started  time.Time     `json:"started"`
+	Operator string        `json:"operator"`
+	Reason   string        `json:"reason,omitempty"`
+	Force    bool          `json:"force,omitempty"`
+	Drain    time.Duration `json:"drain"` // in nanoseconds
+	// MustAnswer has an opening fail where the application doesn't answer.
+	MustAnswer bool `json:"mustAnswer,omitempty"`
+	// Cut is set when a command that was killed had begun to cut: nobody counted what.
+	Cut     bool         `json:"cut,omitempty"`
+	Changes []SiteChange `json:"changes"`
+}
+
+// SiteChange is the part of an intent that concerns one site.
+type SiteChange struct {
+	Site string          `json:"site"`
+	From status.Mode     `json:"from"`
+	To   status.Document `json:"to"`
+	// NoCut is set when what is left of the site is not to be cut.
+	NoCut bool `json:"noCut,omitempty"`
+}
+
+// Interrupted is a change that was begun and not ended: what it was to do, and the steps that it had begun.
+type Interrupted struct {
+	Intent
+	Begun []string
+}
+
+// Of returns the part of it that concerns the site, false where none does. in may be nil.
+func (in *Interrupted) Of(site string) (SiteChange, bool) {
+	if in != nil {
+		for _, c := range in.Changes {
+			if c.Site == site {
+				return c, true
+			}
+		}
+	}
+	return SiteChange{}, false
+}
+
+// Journal is the file that holds what a change is about to do. It is there from before the first step of a change until
+// after its last, so that whoever comes next finds a change that was interrupted.
+type Journal struct {
+	file *os.File
+	path string
+}
+
+// JournalLine is one line of the journal after its first.
+type JournalLine struct {
+	Step  string       `json:"step"`
+	Event JournalEvent `json:"event"`
+	Error string       `json:"error,omitempty"`
+}
+
+// JournalEvent is what a line of the journal says of a step.
+type JournalEvent string
+
+// The events of a step.
+const (
+	StepBegins JournalEvent = "begin"
+	StepEnds   JournalEvent = "end"
+	StepFailed JournalEvent = "failed"
+)
+
+// JournalFile is the journal of the change that is under way, or was interrupted.
+func (d Dir) JournalFile() string { return filepath.Join(string(d), "journal") }
+
+// Begin writes the journal's first line. It is complete on disk when Begin returns: a torn first line is never seen,
+// because the file takes its name only once that line is in it.
+func (d Dir) Begin(in Intent) (*Journal, error) {
+	in.Version = journalVersion
+	line, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("write the journal: %w", err)
+	}
+	if err := durable.WriteFile(d.JournalFile(), append(line, '\n'), 0o644); err != nil {
+		return nil, fmt.Errorf("write the journal: %w", err)
+	}
+	f, err := os.OpenFile(d.JournalFile(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("write the journal: %w", err)
+	}
+	return &Journal{file: f, path: d.JournalFile()}, nil
+}
+
+// Write adds a line. That a step begins is on disk before it does; how it ended is for people, and gets there with the
+// next line.
+func (j *Journal) Write(l JournalLine) error {
+	line, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	if l.Event != StepBegins {
+		return nil
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	return nil
+}
+
+// End removes the journal: the change is complete, or undone.
+func (j *Journal) End() error {
+	j.file.Close()
+	return endJournal(j.path)
+}
+
+// Keep leaves the journal where it is, for whoever comes next.
+func (j *Journal) Keep() { j.file.Close() }
+
+// ForgetJournal removes a journal whose change turned out to be complete. It is no error where there is none.
+func (d Dir) ForgetJournal() error {
+	if _, err := os.Stat(d.JournalFile()); err != nil {
+		return nil
+	}
+	return endJournal(d.JournalFile())
+}
+
+func endJournal(path string) error {
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("end the journal: %w", err)
+	}
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("end the journal: %w", err)
+	}
+	return nil
+}
+
+// Interrupted returns the change that is in the journal, or nil where there is none. It may still be under way where the
+// caller doesn't hold the lock. The error wraps ErrJournal when the journal can't be understood.
+func (d Dir) Interrupted() (*Interrupted, error) {
+	data, err := os.ReadFile(d.JournalFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	in, err := parseJournal(data)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", d.JournalFile(), err)
+	}
+	return &in, nil
+}
+
+// parseJournal reads the intent and which steps were begun after it. The last line may be torn.
+func parseJournal(data []byte) (Interrupted, error) {
+	line, steps, complete := bytes.Cut(data, []byte("\n"))
+	if !complete {
+		return Interrupted{}, fmt.Errorf("%w: its first line is not complete", ErrJournal)
+	}
+	var in Interrupted
+	if err := json.Unmarshal(line, &in.Intent); err != nil {
+		return Interrupted{}, fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	if in.Version != journalVersion {
+		return Interrupted{}, fmt.Errorf("%w: version %d, want %d", ErrJournal, in.Version, journalVersion)
+	}
+	if len(in.Changes) == 0 {
+		return Interrupted{}, fmt.Errorf("%w: it changes nothing", ErrJournal)
+	}
+	for _, c := range in.Changes {
+		if err := c.To.Validate(); err != nil {
+			return Interrupted{}, fmt.Errorf("%w: %w", ErrJournal, err)
+		}
+		if _, err := status.ParseMode(string(c.From)); err != nil || c.Site != c.To.Site {
+			return Interrupted{}, fmt.Errorf("%w: it doesn't say what to change", ErrJournal)
+		}
+	}
+	for line := range bytes.Lines(steps) {
+		var l JournalLine
+		if json.Unmarshal(line, &l) == nil && l.Event == StepBegins {
+			in.Begun = append(in.Begun, l.Step)
+		}
+	}
+	return in, nil
+}
