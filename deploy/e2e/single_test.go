@@ -15,10 +15,16 @@ import (
 func newSingle(t *testing.T) *rig.Single {
 	t.Helper()
 	h := rig.NewSingle(t)
+	setOnline(t, h)
+	return h
+}
+
+// setOnline installs the host's site and sets it online.
+func setOnline(t *testing.T, h *rig.Single) {
+	t.Helper()
 	rig.WriteFile(t, h.Enabled("none.conf"), "") // for the include that matches it
 	h.Install(t)
 	h.CLI(t, "set", "online").Want(t, 0)
-	return h
 }
 
 // singleView is what a test reads of "get --json".
