@@ -37,7 +37,7 @@ func (d *dirStore) Get(ctx context.Context, key string) ([]byte, string, error) 
 	defer root.Close()
 	data, err := root.ReadFile(key)
 	if isAbsent(err) {
-		return nil, "", &fault{doing: doing, kind: ErrNotFound}
+		return nil, "", &opError{doing: doing, kind: ErrNotFound}
 	}
 	if err != nil {
 		return nil, "", d.fail(doing, err)
@@ -62,7 +62,7 @@ func (d *dirStore) Put(ctx context.Context, key string, data []byte, _ Meta, con
 		return "", d.fail(doing, err)
 	}
 	if !cond.holds(present) {
-		return "", &fault{doing: doing, kind: ErrPrecondition}
+		return "", &opError{doing: doing, kind: ErrPrecondition}
 	}
 	if err := makeParents(root, key); err != nil {
 		return "", d.fail(doing, err)
@@ -165,7 +165,7 @@ func (d *dirStore) openRoot(ctx context.Context, doing string) (*os.Root, error)
 	root, err := os.OpenRoot(d.root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, &fault{doing: doing, kind: ErrUnavailable, why: "the directory does not exist",
+		return nil, &opError{doing: doing, kind: ErrUnavailable, why: "the directory does not exist",
 			hint: "mount what should be there; or, where nothing should, conforma-status store init makes " + d.root, cause: err}
 	case err != nil:
 		return nil, d.fail(doing, err)
@@ -196,7 +196,7 @@ func (d *dirStore) lock(ctx context.Context, doing string, root *os.Root) (unloc
 			<-locked
 			f.Close()
 		}()
-		return nil, &fault{doing: doing, kind: ErrUnavailable, why: "another process kept the directory locked",
+		return nil, &opError{doing: doing, kind: ErrUnavailable, why: "another process kept the directory locked",
 			hint: "see who holds it: fuser -v " + d.root, cause: ctx.Err()}
 	}
 }
@@ -209,9 +209,9 @@ func flock(f *os.File) error {
 	}
 }
 
-// fail puts what the file system said into a fault.
+// fail puts what the file system said into an opError.
 func (d *dirStore) fail(doing string, err error) error {
-	f := &fault{doing: doing, kind: ErrUnavailable, why: err.Error(), cause: err}
+	f := &opError{doing: doing, kind: ErrUnavailable, why: err.Error(), cause: err}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		f.kind = ErrDenied

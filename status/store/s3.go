@@ -37,6 +37,8 @@ const (
 type s3Store struct {
 	bucket, prefix string // prefix without a slash at its ends, or empty
 	opts           S3Options
+	timeout        time.Duration // of one operation, retries included
+	dialTimeout    time.Duration // of one attempt to connect
 
 	mu     sync.Mutex
 	client *s3.Client // nil before the first use
@@ -83,7 +85,7 @@ func (s *s3Store) Put(ctx context.Context, key string, data []byte, meta Meta, c
 	case cond.absent:
 		in.IfNoneMatch = aws.String("*")
 	case cond.match && cond.etag == "":
-		return "", &fault{doing: doing, kind: ErrPrecondition}
+		return "", &opError{doing: doing, kind: ErrPrecondition}
 	case cond.match:
 		in.IfMatch = aws.String(`"` + cond.etag + `"`)
 	}
@@ -91,7 +93,7 @@ func (s *s3Store) Put(ctx context.Context, key string, data []byte, meta Meta, c
 		in.Metadata = map[string]string{writeID: rand.Text()}
 	}
 	// One bound for the write and for reading it back.
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var etag string
 	err := s.call(ctx, doing, func(ctx context.Context, c *s3.Client) error {
@@ -104,7 +106,7 @@ func (s *s3Store) Put(ctx context.Context, key string, data []byte, meta Meta, c
 	})
 	switch {
 	case cond.match && errors.Is(err, ErrNotFound): // S3's answer where there is nothing to match
-		return "", &fault{doing: doing, kind: ErrPrecondition}
+		return "", &opError{doing: doing, kind: ErrPrecondition}
 	case in.Metadata != nil && errors.Is(err, ErrPrecondition):
 		return s.readBack(ctx, key, in.Metadata[writeID], err)
 	}
@@ -221,9 +223,9 @@ func (s *s3Store) object(key string) *string {
 	return &key
 }
 
-// call runs one request, with its retries, within the time allowed. Its errors are faults.
+// call runs one request, with its retries, within the time allowed. Its errors are opErrors.
 func (s *s3Store) call(ctx context.Context, doing string, do func(context.Context, *s3.Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	c, err := s.connect(ctx)
 	if err == nil {
@@ -248,8 +250,8 @@ func (s *s3Store) connect(ctx context.Context) (*s3.Client, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
 		config.WithLogger(logging.Nop{}),
 		config.WithHTTPClient(awshttp.NewBuildableClient().
-			WithDialerOptions(func(d *net.Dialer) { d.Timeout = s.opts.DialTimeout }).
-			WithTransportOptions(func(t *http.Transport) { t.TLSHandshakeTimeout = s.opts.Timeout })),
+			WithDialerOptions(func(d *net.Dialer) { d.Timeout = s.dialTimeout }).
+			WithTransportOptions(func(t *http.Transport) { t.TLSHandshakeTimeout = s.timeout })),
 		config.WithRetryer(newRetryer),
 		config.WithRegion(s.opts.Region))
 	if err != nil {

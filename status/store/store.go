@@ -11,11 +11,10 @@ import (
 	"time"
 )
 
-// Bounds of one operation, retries included, unless S3Options says otherwise. A site that is being
-// closed waits for its announcement, so they are short.
+// A site that is being closed waits for its announcement, so these are short.
 const (
-	DefaultTimeout     = 8 * time.Second
-	DefaultDialTimeout = 2 * time.Second
+	operationTimeout = 8 * time.Second // one operation, retries included, a listing by the page
+	dialTimeout      = 2 * time.Second // one attempt to connect
 )
 
 // Every error of a Store is, for errors.Is, one of these (or ErrKey). Errors name the key and the
@@ -109,15 +108,15 @@ func unquote(etag string) string { return strings.Trim(etag, `"`) }
 
 // Hint returns what an operator can do about err in plain words, "" when there is nothing to say.
 func Hint(err error) string {
-	var f *fault
+	var f *opError
 	if errors.As(err, &f) {
 		return f.hint
 	}
 	return ""
 }
 
-// fault is the error of an operation on a store.
-type fault struct {
+// opError is the error of an operation on a store.
+type opError struct {
 	doing string // "read demo/status.json in s3://bucket"
 	kind  error  // one of the package's sentinel errors
 	why   string // in plain words; empty when kind says enough
@@ -125,14 +124,14 @@ type fault struct {
 	cause error  // for errors.Is only, never printed; may be nil
 }
 
-func (f *fault) Error() string {
+func (f *opError) Error() string {
 	if f.why == "" {
 		return f.doing + ": " + f.kind.Error()
 	}
 	return f.doing + ": " + f.why
 }
 
-func (f *fault) Unwrap() []error {
+func (f *opError) Unwrap() []error {
 	if f.cause == nil {
 		return []error{f.kind}
 	}

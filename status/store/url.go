@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -28,10 +27,6 @@ type S3Options struct {
 	Region    string
 	Endpoint  string // http or https URL of another S3 server than Amazon's
 	PathStyle bool   // the bucket in the path instead of the host name
-	// Timeout bounds an operation with its retries, a listing by the page; zero means DefaultTimeout.
-	Timeout time.Duration
-	// DialTimeout bounds one attempt to connect; zero means DefaultDialTimeout.
-	DialTimeout time.Duration
 }
 
 // Open returns the store at url, which ParseURL must accept. It reads nothing and connects to nothing:
@@ -43,19 +38,13 @@ func Open(url string, opts S3Options) (Store, error) {
 		return nil, err
 	}
 	if kind == Dir {
-		return &timely{&dirStore{root: location, wait: DefaultTimeout}, DefaultTimeout}, nil
+		return &boundedDir{&dirStore{root: location, wait: operationTimeout}, limits{operationTimeout, grace}}, nil
 	}
 	if err := checkEndpoint(opts.Endpoint); err != nil {
 		return nil, fmt.Errorf("s3 endpoint: %w", err)
 	}
-	if opts.Timeout == 0 {
-		opts.Timeout = DefaultTimeout
-	}
-	if opts.DialTimeout == 0 {
-		opts.DialTimeout = DefaultDialTimeout
-	}
 	bucket, prefix, _ := strings.Cut(location, "/")
-	return &s3Store{bucket: bucket, prefix: prefix, opts: opts}, nil
+	return &s3Store{bucket: bucket, prefix: prefix, opts: opts, timeout: operationTimeout, dialTimeout: dialTimeout}, nil
 }
 
 // ParseURL takes a store's URL apart without touching anything. "dir:/srv/www" gives Dir and the

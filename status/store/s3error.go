@@ -47,10 +47,10 @@ const (
 	hintKeys = "check the credentials of the user that runs conforma-status: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
 )
 
-// explain puts what the SDK said into a fault, without the SDK's own words: they can quote what the
+// explain puts what the SDK said into an opError, without the SDK's own words: they can quote what the
 // server or a configuration file says.
-func (s *s3Store) explain(ctx context.Context, err error) *fault {
-	f := &fault{kind: ErrUnavailable, cause: ctx.Err()}
+func (s *s3Store) explain(ctx context.Context, err error) *opError {
+	f := &opError{kind: ErrUnavailable, cause: ctx.Err()}
 	var cfgErr *configError
 	var credErr *credentialsError
 	var answer *awshttp.ResponseError
@@ -80,7 +80,7 @@ func (s *s3Store) explain(ctx context.Context, err error) *fault {
 const hintReach = "see that this machine reaches the store, and endpoint under [s3] if one is set"
 
 // explainAnswer is explain for an answer with an error status.
-func (s *s3Store) explainAnswer(f *fault, err error, resp *http.Response) {
+func (s *s3Store) explainAnswer(f *opError, err error, resp *http.Response) {
 	code := "no code"
 	var api smithy.APIError
 	if errors.As(err, &api) && errorCode.MatchString(api.ErrorCode()) {
