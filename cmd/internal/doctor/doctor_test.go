@@ -201,7 +201,8 @@ func TestOlderThan(t *testing.T) {
 // An examination ends though something of it hangs, and says what.
 func TestHang(t *testing.T) {
 	dir := t.TempDir()
-	if err := unix.Mkfifo(filepath.Join(dir, "journal"), 0o600); err != nil { // nobody ever writes to it
+	journal := filepath.Join(dir, "journal")
+	if err := unix.Mkfifo(journal, 0o600); err != nil { // nobody ever writes to it: who reads it hangs for good
 		t.Fatal(err)
 	}
 	st, err := store.Open("dir:"+dir, store.S3Options{})
@@ -210,15 +211,11 @@ func TestHang(t *testing.T) {
 	}
 	d := Doctor{
 		Host:   &maintenance.Host{Config: &config.Config{StateDir: dir, Nginx: config.Nginx{ConfDir: dir}, Store: "dir:" + dir}, Store: st},
-		Nginx:  control.Nginx{TestCommand: []string{"sleep", "60"}, PIDFile: "/nowhere"},
+		Nginx:  control.Nginx{TestCommand: []string{"cat", journal}, PIDFile: "/nowhere"},
 		Free:   Free,
 		AtMost: 100 * time.Millisecond,
 	}
-	began := time.Now()
 	found := d.Examine(context.Background())
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %v", took)
-	}
 	for _, f := range found {
 		if f.Check == Time && f.Level == Fault && strings.Contains(f.Text, "files") && f.Hint != "" {
 			return

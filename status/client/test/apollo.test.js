@@ -38,6 +38,24 @@ const rows = {
 for (const version of ["apollo3", "apollo4"]) {
   test(`the link in ${version}`, async (t) => {
     const { maintenanceLink, ApolloClient, HttpLink, InMemoryCache, gql } = await load(t, version);
+    // ask makes a query that is answered so.
+    const ask = (status, answer) => {
+      const stop = new AbortController();
+      const asking = { got: "nothing", giveUp: () => stop.abort() };
+      asking.reached = new Promise((reached) => {
+        const client = new ApolloClient({
+          cache: new InMemoryCache(),
+          link: maintenanceLink(status).concat(new HttpLink({ uri: "https://demo.example.org/graphql", fetch: (...request) => (reached(), answer(...request)) })),
+        });
+        asking.over = client.query({
+          query: gql("{ app }"), fetchPolicy: "no-cache", errorPolicy: "all", context: { fetchOptions: { signal: stop.signal } },
+        }).then((result) => {
+          const errors = result.errors ?? result.error?.errors;
+          asking.got = errors ? errors[0].extensions.code : result.error ? result.error.name : "data";
+        }, (e) => asking.got = (e.networkError ?? e).name);
+      });
+      return asking;
+    };
     for (const [name, [answer, outcome, asks]] of Object.entries(rows)) {
       for (const when of ["nothing is left", "the page is being left", "it turns out to be left"]) {
         await t.test(`${name}, while ${when}`, async () => {
@@ -49,21 +67,14 @@ for (const version of ["apollo3", "apollo4"]) {
               status.leaving ||= when === "it turns out to be left";
             },
           };
-          const client = new ApolloClient({
-            cache: new InMemoryCache(),
-            link: maintenanceLink(status).concat(new HttpLink({ uri: "https://demo.example.org/graphql", fetch: answer })),
-          });
-          const stop = new AbortController();
-          let got = "nothing";
-          client.query({
-            query: gql("{ app }"), fetchPolicy: "no-cache", errorPolicy: "all", context: { fetchOptions: { signal: stop.signal } },
-          }).then((result) => {
-            const errors = result.errors ?? result.error?.errors;
-            got = errors ? errors[0].extensions.code : result.error ? result.error.name : "data";
-          }, (e) => got = (e.networkError ?? e).name);
-          await new Promise((done) => setTimeout(done, 5));
-          if (answer === hangs) stop.abort();
-          await new Promise((done) => setTimeout(done, 5));
+          const asking = ask(status, answer);
+          // Of two that take the same way the second has come to its end: by then the first has, too, if it does at all.
+          for (const each of [asking, ask({ leaving: false, failedQuery: async () => {} }, answer)]) {
+            await each.reached;
+            if (answer === hangs) each.giveUp();
+            if (each !== asking || when === "nothing is left") await each.over;
+          }
+          const { got } = asking;
           assert.equal(got, status.leaving ? "nothing" : outcome);
           if (when === "nothing is left") assert.equal(asked, asks);
         });
