@@ -195,14 +195,14 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 			Nginx: control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
 			File:  filepath.Join(c.StateDir, "nginx.json"),
 		},
-		Sockets:  workers.Sockets{},
-		Settled:  control.Run,
-		Probe:    control.Probe,
-		See:      control.See,
-		Clock:    wallClock{},
-		Progress: a.ui,
-		Operator: whoRuns(),
-		Command:  strings.Join(a.args, " "),
+		Sockets:   workers.Sockets{},
+		Settled:   control.Run,
+		Probe:     control.Probe,
+		FetchPage: control.FetchPage,
+		Clock:     wallClock{},
+		Progress:  a.ui,
+		Operator:  whoRuns(),
+		Command:   strings.Join(a.args, " "),
 	}, nil
 }
 

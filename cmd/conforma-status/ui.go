@@ -225,12 +225,12 @@ func lasted(d time.Duration) string {
 }
 
 // Draining is part of maintenance.Progress.
-func (u *ui) Draining(site string, left workers.Left, after, atMost time.Duration) {
+func (u *ui) Draining(site string, left workers.Remaining, after, atMost time.Duration) {
 	what := fmt.Sprintf("%d connections", len(left.Connections))
 	if len(left.Connections) == 1 {
 		what = "1 connection"
 	}
-	if n := len(left.Listening) + len(left.Unreadable); n > 0 && len(left.Connections) == 0 {
+	if n := len(left.ListeningWorkers) + len(left.UnreadableWorkers); n > 0 && len(left.Connections) == 0 {
 		what = fmt.Sprintf("%d old workers", n)
 		if n == 1 {
 			what = "1 old worker"

@@ -111,7 +111,7 @@ func receiptHints(r *maintenance.Receipt) []string {
 		hints = append(hints, hintHidden)
 	case errors.Is(r.Err, workers.ErrNotMaster), errors.Is(r.Err, maintenance.ErrElsewhere):
 		hints = append(hints, hintPIDFile)
-	case errors.Is(r.Err, control.ErrWantsCertificate):
+	case errors.Is(r.Err, control.ErrNeedsClientCert):
 		hints = append(hints, hintCertificate)
 	case errors.Is(r.Err, control.ErrNotOurs):
 		hints = append(hints, fmt.Sprintf(hintNotOurs, filepath.Join("CONF_DIR/sites", r.Site+".conf")))

@@ -30,9 +30,9 @@ var (
 	ErrNoAnswer = errors.New("no answer that can be read")
 	// ErrNotOurs is returned (wrapped) by Probe when the one who answers doesn't follow the rules of the site.
 	ErrNotOurs = errors.New("the rules of conforma-status are not in effect there")
-	// ErrWantsCertificate is returned (wrapped, with ErrNotOurs) by Probe where nginx talks to nobody without a certificate
+	// ErrNeedsClientCert is returned (wrapped, with ErrNotOurs) by Probe where nginx talks to nobody without a certificate
 	// (ssl_verify_client): it can't be asked there.
-	ErrWantsCertificate = errors.New("it wants a certificate of its visitors (ssl_verify_client), and there is none to show")
+	ErrNeedsClientCert = errors.New("it wants a certificate of its visitors (ssl_verify_client), and there is none to show")
 )
 
 // Answer is what nginx says of a site.
@@ -50,7 +50,7 @@ func Probe(ctx context.Context, t operator.Target) (Answer, error) {
 	resp, err := ask(ctx, t, nginxconf.ProbePath, nil, func(resp *reply) error {
 		var a Answer
 		if resp.code == http.StatusBadRequest && bytes.Contains(resp.body, []byte("No required SSL certificate was sent")) {
-			return fmt.Errorf("%w: %w", ErrNotOurs, ErrWantsCertificate)
+			return fmt.Errorf("%w: %w", ErrNotOurs, ErrNeedsClientCert)
 		}
 		if resp.code != http.StatusOK || json.Unmarshal(resp.body, &a) != nil || a.Revision == "" {
 			return fmt.Errorf("%w: the answer is %d %s", ErrNotOurs, resp.code, http.StatusText(resp.code))
@@ -67,24 +67,24 @@ func Probe(ctx context.Context, t operator.Target) (Answer, error) {
 	return a, json.Unmarshal(resp.body, &a)
 }
 
-// Sight is what a visitor would see of a site.
-type Sight struct {
+// Page is what a visitor would see of a site.
+type Page struct {
 	Status      int
 	Maintenance string // the mode in X-Conforma-Status: "" when the application, or nginx for it, answered
 }
 
-// See asks for a page of the site as a visitor's browser would, through the door where door isn't "". The error wraps
+// FetchPage asks for a page of the site as a visitor's browser would, through the door where door isn't "". The error wraps
 // ErrUnreachable or ErrNoAnswer.
-func See(ctx context.Context, t operator.Target, path, door string) (Sight, error) {
+func FetchPage(ctx context.Context, t operator.Target, path, door string) (Page, error) {
 	header := http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}
 	if door != "" {
 		header.Set(nginxconf.DoorHeader, door)
 	}
 	resp, err := ask(ctx, t, path, header, func(*reply) error { return nil })
 	if err != nil {
-		return Sight{}, fmt.Errorf("look at %s through nginx at %s: %w", t.Site, t.Addr, err)
+		return Page{}, fmt.Errorf("look at %s through nginx at %s: %w", t.Site, t.Addr, err)
 	}
-	return Sight{Status: resp.code, Maintenance: resp.header.Get("X-Conforma-Status")}, nil
+	return Page{Status: resp.code, Maintenance: resp.header.Get("X-Conforma-Status")}, nil
 }
 
 // reply is the part of an answer that matters here.

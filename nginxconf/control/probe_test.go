@@ -168,7 +168,7 @@ func TestWhatIsAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Sight{Status: 302, Maintenance: "admin"}
+	want := Page{Status: 302, Maintenance: "admin"}
 	for _, c := range []struct{ addr, url, path, door, host, sni string }{
 		{plain, "http://demo.example.org:8080", "/", "", "demo.example.org:8080", ""},
 		{":" + port, "http://demo.example.org", "/health?deep=1", "word", "demo.example.org", ""},
@@ -176,7 +176,7 @@ func TestWhatIsAsked(t *testing.T) {
 		{"0.0.0.0:" + port, "http://demo.example.org/app/", "/", "", "demo.example.org", ""},
 		{encrypted, "https://demo.example.org:50000", "/", "", "demo.example.org:50000", "demo.example.org"},
 	} {
-		seen, err := See(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url}, c.path, c.door)
+		seen, err := FetchPage(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url}, c.path, c.door)
 		if err != nil || seen != want {
 			t.Errorf("%s: saw %+v, %v", c.url, seen, err)
 			continue
@@ -190,7 +190,7 @@ func TestWhatIsAsked(t *testing.T) {
 		}
 	}
 
-	if _, err := See(t.Context(), operator.Target{Site: "demo", Addr: nobody(t), URL: "http://demo.example.org"}, "/", ""); !errors.Is(err, ErrUnreachable) {
+	if _, err := FetchPage(t.Context(), operator.Target{Site: "demo", Addr: nobody(t), URL: "http://demo.example.org"}, "/", ""); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("nobody: %v, want ErrUnreachable", err)
 	}
 	if _, err := Probe(t.Context(), operator.Target{Site: "demo", Addr: plain, URL: "http://a b"}); err == nil {

@@ -21,30 +21,30 @@ type Serving struct {
 	Upstreams []string
 	// Listens are all addresses of the site's servers, as host:port; "*" stands for every address.
 	Listens []string
-	// Whole is set where requests come in or go out by sockets that can't be told from another site's, see Scope.
-	Whole bool
-	// Hidden is set where they come in and go out by such sockets: not even whether the application is at work on one can be seen then.
-	Hidden bool
+	// WorkersMustEnd is set where requests come in or go out by sockets that can't be told from another site's, see Scope.
+	WorkersMustEnd bool
+	// RequestsInvisible is set where they come in and go out by such sockets: not even whether the application is at work on one can be seen then.
+	RequestsInvisible bool
 	// ShutdownTimeout is after how long nginx ends what an old worker still has, see Config.
 	ShutdownTimeout time.Duration
-	// Unclear are passes of other servers that lead to a variable: where to, nobody can say.
-	Unclear []Place
+	// VariablePasses are passes of other servers that lead to a variable: where to, nobody can say.
+	VariablePasses []Place
 	// Holes are places that lead to the site's upstreams past its rules.
 	Holes []Hole
-	// Early are directives of the rewrite module that stand before the include and may keep its rules from running.
-	Early []Place
-	// Beside are directives that hand requests on whatever the rules say.
-	Beside []Place
+	// BeforeInclude are directives of the rewrite module that stand before the include and may keep its rules from running.
+	BeforeInclude []Place
+	// Bypasses are directives that hand requests on whatever the rules say.
+	Bypasses []Place
 	// Ungated are places of the site's servers that its gate in admin mode doesn't cover.
 	Ungated []Ungated
-	// Shared are other servers on a port of the site: their old connections can't be told from the site's.
-	Shared []Place
-	// Mute are the site's servers where there is nowhere to ask: they talk to nobody without a certificate.
-	Mute []Place
-	// Unheard are the site's servers where none of them listens at an address of TCP: there is nowhere to ask either.
-	Unheard []Place
-	// Strangers are those of Shared that include the rules of no site at all.
-	Strangers []Place
+	// SamePort are other servers on a port of the site: their old connections can't be told from the site's.
+	SamePort []Place
+	// NeedClientCert are the site's servers where there is nowhere to ask: they talk to nobody without a certificate.
+	NeedClientCert []Place
+	// NoTCPListener are the site's servers where none of them listens at an address of TCP: there is nowhere to ask either.
+	NoTCPListener []Place
+	// SamePortWithoutRules are those of SamePort that include the rules of no site at all.
+	SamePortWithoutRules []Place
 }
 
 // Target is one place where nginx serves a site.
@@ -76,19 +76,19 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 			continue
 		}
 		own = append(own, s)
-		for _, e := range s.Early {
-			if e.Files <= i {
-				out.Early = append(out.Early, e.At)
+		for _, e := range s.Rewrites {
+			if e.After <= i {
+				out.BeforeInclude = append(out.BeforeInclude, e.At)
 			}
 		}
-		for _, e := range s.Beside {
-			if e.Files <= i {
-				out.Beside = append(out.Beside, e.At)
+		for _, e := range s.Bypasses {
+			if e.After <= i {
+				out.Bypasses = append(out.Bypasses, e.At)
 			}
 		}
 		out.Ungated = append(out.Ungated, s.Ungated...)
 		for _, l := range s.Listens {
-			if l.Unseen {
+			if l.NotTCP {
 				unseenIn = true
 			} else {
 				out.Listens = append(out.Listens, l.Addr)
@@ -111,8 +111,8 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 	for _, s := range own {
 		targets := s.targets(known)
 		out.Targets = append(out.Targets, targets...)
-		if len(targets) == 0 && s.WantsCertificate {
-			out.Mute = append(out.Mute, s.At)
+		if len(targets) == 0 && s.NeedsClientCert {
+			out.NeedClientCert = append(out.NeedClientCert, s.At)
 		}
 		for _, p := range s.Passes {
 			// Where to, only the operator can say; where they don't, nobody knows which of the workers' sockets are the site's.
@@ -122,17 +122,17 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 			}
 		}
 	}
-	out.Whole, out.Hidden = unseenIn || unseenOut, unseenIn && unseenOut
+	out.WorkersMustEnd, out.RequestsInvisible = unseenIn || unseenOut, unseenIn && unseenOut
 	if len(out.Listens) == 0 {
 		for _, s := range own {
-			out.Unheard = append(out.Unheard, s.At)
+			out.NoTCPListener = append(out.NoTCPListener, s.At)
 		}
 	}
 	slices.Sort(out.Upstreams)
 	for _, s := range others {
 		for _, p := range s.Passes {
 			if strings.Contains(p.To, "$") {
-				out.Unclear = append(out.Unclear, p.At)
+				out.VariablePasses = append(out.VariablePasses, p.At)
 			}
 			for _, end := range c.ends(p.To) {
 				if end := machine.canonical(end); ends[end] {
@@ -141,9 +141,9 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 			}
 		}
 		if slices.ContainsFunc(s.Listens, func(l listen) bool { return samePort(l, own) }) {
-			out.Shared = append(out.Shared, s.At)
+			out.SamePort = append(out.SamePort, s.At)
 			if !slices.ContainsFunc(s.Files, func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }) {
-				out.Strangers = append(out.Strangers, s.At)
+				out.SamePortWithoutRules = append(out.SamePortWithoutRules, s.At)
 			}
 		}
 	}
@@ -262,7 +262,7 @@ func (s *server) targets(known Target) []Target {
 	hosts := s.hosts(strings.ToLower(u.Hostname()))
 	var out []Target
 	for _, l := range s.Listens {
-		if l.Unseen || l.TLS && s.WantsCertificate {
+		if l.NotTCP || l.TLS && s.NeedsClientCert {
 			continue // we can't ask there
 		}
 		for _, host := range hosts {

@@ -59,10 +59,10 @@ server {
 	if !reflect.DeepEqual(got.Targets, want) {
 		t.Errorf("asks at %q, want %q", got.Targets, want)
 	}
-	if !got.Whole {
+	if !got.WorkersMustEnd {
 		t.Error("doesn't see that a unix socket leads to the application")
 	}
-	if got.Holes != nil || got.Early != nil || got.Shared != nil || got.Ungated != nil {
+	if got.Holes != nil || got.BeforeInclude != nil || got.SamePort != nil || got.Ungated != nil {
 		t.Errorf("finds fault with a site that has none: %+v", got)
 	}
 }
@@ -197,10 +197,10 @@ func TestServingFindsWhatStandsInTheWay(t *testing.T) {
 		got := serving(t, nil, "/etc/nginx/nginx.conf", "http { server {"+server+" } }",
 			ours, "auth_request /.conforma-status/auth; location = /.conforma-status/nav { return 302 /; } location @conforma_503 { return 503; }")
 		text := ""
-		for _, e := range got.Early {
+		for _, e := range got.BeforeInclude {
 			text += fmt.Sprintf("early %d", e.Line)
 		}
-		for _, e := range got.Beside {
+		for _, e := range got.Bypasses {
 			text += fmt.Sprintf("beside %d", e.Line)
 		}
 		for _, u := range got.Ungated {
@@ -216,8 +216,8 @@ func TestServingFindsWhatStandsInTheWay(t *testing.T) {
 func TestWhatServersInherit(t *testing.T) {
 	for server, beside := range map[string]int{"": 2, "mirror off;": 1, "mirror off; post_action off;": 0, "error_page 405 @x;": 2} {
 		got := serving(t, nil, "/n.conf", "http { mirror /m; post_action /p; error_page 405 @app; server { include "+ours+"; "+server+" } }", ours, "")
-		if len(got.Beside) != beside || (len(got.Ungated) > 0) != strings.Contains(server, "error_page") { // the rules have an error_page
-			t.Errorf("%q: beside %v, ungated %v", server, got.Beside, got.Ungated)
+		if len(got.Bypasses) != beside || (len(got.Ungated) > 0) != strings.Contains(server, "error_page") { // the rules have an error_page
+			t.Errorf("%q: beside %v, ungated %v", server, got.Bypasses, got.Ungated)
 		}
 	}
 }
@@ -244,8 +244,8 @@ func TestWhereVariablesLead(t *testing.T) {
 			named = []string{tt.named}
 		}
 		got := serving(t, named, "/n.conf", "http { "+maps+" upstream app { server 127.0.0.1:8009; }\n server { include "+ours+"; "+tt.server+" } }", ours, "")
-		if !reflect.DeepEqual(got.Upstreams, tt.leads) || got.Whole != tt.whole {
-			t.Errorf("%s: leads to %q, whole %v; want %q, %v", tt.server, got.Upstreams, got.Whole, tt.leads, tt.whole)
+		if !reflect.DeepEqual(got.Upstreams, tt.leads) || got.WorkersMustEnd != tt.whole {
+			t.Errorf("%s: leads to %q, whole %v; want %q, %v", tt.server, got.Upstreams, got.WorkersMustEnd, tt.leads, tt.whole)
 		}
 	}
 }
@@ -296,13 +296,13 @@ func TestThisMachine(t *testing.T) {
 
 func TestServersOnTheSamePortAreNamed(t *testing.T) {
 	got := serving(t, nil, "/n.conf", "http { server { listen 443 ssl; include "+ours+"; }\n server { listen *:443 ssl; }\n server { listen 444; } }", ours, "")
-	if want := []Place{{"/n.conf", 2}}; !reflect.DeepEqual(got.Shared, want) || !reflect.DeepEqual(got.Strangers, want) {
-		t.Errorf("shared with %v, strangers %v, want %v", got.Shared, got.Strangers, want)
+	if want := []Place{{"/n.conf", 2}}; !reflect.DeepEqual(got.SamePort, want) || !reflect.DeepEqual(got.SamePortWithoutRules, want) {
+		t.Errorf("on the same port %v, without rules %v, want %v", got.SamePort, got.SamePortWithoutRules, want)
 	}
 	got = serving(t, nil, "/n.conf", "http { server { listen 443 ssl; include "+ours+"; }\n server { include /etc/nginx/cs/sites/north.conf; listen 443; } }",
 		ours, "", "/etc/nginx/cs/sites/north.conf", "")
-	if len(got.Shared) != 1 || got.Strangers != nil {
-		t.Errorf("another site of ours: shared with %v, strangers %v", got.Shared, got.Strangers)
+	if len(got.SamePort) != 1 || got.SamePortWithoutRules != nil {
+		t.Errorf("another site of ours: on the same port %v, without rules %v", got.SamePort, got.SamePortWithoutRules)
 	}
 }
 

@@ -12,12 +12,12 @@ type Inventory struct {
 	Main    string // nginx's main configuration file
 	HTTP    Place  // of its http {}; zero where there is none
 	PIDFile string // as it is configured, "" for nginx's default
-	Servers []Found
+	Servers []ServerBlock
 	Survey  Survey
 }
 
-// Found is a server {} that hands requests on.
-type Found struct {
+// ServerBlock is a server {} that hands requests on.
+type ServerBlock struct {
 	At        Place
 	Listen    string   // host:port of its first TCP listen; the host may be "*"
 	TLS       bool     // on that one
@@ -49,11 +49,11 @@ func ReadInventory(dump []byte) (Inventory, error) {
 		}
 	}
 	for _, s := range c.Servers {
-		i := slices.IndexFunc(s.Listens, func(l listen) bool { return !l.Unseen })
+		i := slices.IndexFunc(s.Listens, func(l listen) bool { return !l.NotTCP })
 		if len(s.Passes) == 0 || i < 0 {
 			continue
 		}
-		f := Found{At: s.At, Listen: s.Listens[i].Addr, TLS: s.Listens[i].TLS, Files: s.Files}
+		f := ServerBlock{At: s.At, Listen: s.Listens[i].Addr, TLS: s.Listens[i].TLS, Files: s.Files}
 		for _, name := range s.Names {
 			if name != "" && name != "_" && !strings.ContainsAny(name, "*~$") && !strings.HasPrefix(name, ".") {
 				f.Names = append(f.Names, name)

@@ -29,29 +29,29 @@ const streamPrefix = "stream "
 
 // server is one server {}, of http or of stream.
 type server struct {
-	At      Place
-	Listens []listen
-	Names   []string
-	Files   []string // included at its top level, in their order
-	Early   []early
-	Beside  []early
-	Passes  []pass
-	Ungated []Ungated
-	// WantsCertificate is set where TLS is for visitors with a certificate of their own only.
-	WantsCertificate bool
+	At       Place
+	Listens  []listen
+	Names    []string
+	Files    []string // included at its top level, in their order
+	Rewrites []obstacle
+	Bypasses []obstacle
+	Passes   []pass
+	Ungated  []Ungated
+	// NeedsClientCert is set where TLS is for visitors with a certificate of their own only.
+	NeedsClientCert bool
 }
 
 type listen struct {
 	Addr string // host:port
 	TLS  bool
-	// Unseen is set where clients come by other sockets than TCP's, which can't be told from another site's.
-	Unseen bool
+	// NotTCP is set where clients come by other sockets than TCP's, which can't be told from another site's.
+	NotTCP bool
 }
 
-// early is a directive that may keep the rules of a file included after it from running, or hand requests on beside them.
-type early struct {
+// obstacle is a directive that may keep the rules of a file included after it from running, or hand requests on beside them.
+type obstacle struct {
 	At    Place
-	Files int // how many files had been included before it; always where that doesn't matter
+	After int // how many files had been included before it; always where that doesn't matter
 }
 
 const always = -1
@@ -85,13 +85,13 @@ func configOf(ds []*directive) *Config {
 			c.ShutdownTimeout = readTime(d.args[0])
 		}
 		if d.name == "http" || d.name == "stream" {
-			o := outer{stream: d.name == "stream", values: map[string][]string{}}
+			o := inherited{stream: d.name == "stream", values: map[string][]string{}}
 			for _, in := range d.block {
 				switch in.name {
 				case "ssl_verify_client":
-					o.wantsCertificate = slices.Contains(in.args, "on")
+					o.needsClientCert = slices.Contains(in.args, "on")
 				case "mirror", "post_action":
-					o.beside = append(o.beside, in)
+					o.bypasses = append(o.bypasses, in)
 				case "map":
 					if len(in.args) == 2 {
 						for _, entry := range in.block {
@@ -121,38 +121,38 @@ func readTime(text string) time.Duration {
 	return d
 }
 
-// outer is what of an http {} or stream {} holds for its servers.
-type outer struct {
-	stream           bool
-	wantsCertificate bool
-	beside           []*directive
-	values           map[string][]string // of variables, by name with the dollar sign: what a map or set may make of them
+// inherited is what of an http {} or stream {} holds for its servers.
+type inherited struct {
+	stream          bool
+	needsClientCert bool
+	bypasses        []*directive
+	values          map[string][]string // of variables, by name with the dollar sign: what a map or set may make of them
 }
 
 // plainToTLS is another: it is often led to https, which is left to do so.
 const plainToTLS = "497"
 
-// readBeside notes a directive that hands requests on beside the rules.
-func (s *server) readBeside(d *directive) {
+// readBypass notes a directive that hands requests on beside the rules.
+func (s *server) readBypass(d *directive) {
 	switch d.name {
 	case "mirror", "post_action":
 		if !slices.Contains(d.args, "off") {
-			s.Beside = append(s.Beside, early{Place{d.file, d.line}, always})
+			s.Bypasses = append(s.Bypasses, obstacle{Place{d.file, d.line}, always})
 		}
 	case "error_page":
 		if n := len(d.args); n == 0 || !strings.HasPrefix(d.args[n-1], "@") {
 			return
 		}
 		if slices.Contains(d.args, plainToTLS) {
-			s.Beside = append(s.Beside, early{Place{d.file, d.line}, always})
+			s.Bypasses = append(s.Bypasses, obstacle{Place{d.file, d.line}, always})
 		} else if slices.ContainsFunc(d.args, func(code string) bool { return slices.Contains(nginxconf.EarlyErrors, code) }) {
-			s.Beside = append(s.Beside, early{Place{d.file, d.line}, len(s.Files)})
+			s.Bypasses = append(s.Bypasses, obstacle{Place{d.file, d.line}, len(s.Files)})
 			s.ungate(d, "")
 		}
 	}
 }
 
-func (c *Config) read(d *directive, o outer) {
+func (c *Config) read(d *directive, o inherited) {
 	switch {
 	case d.name == "upstream" && len(d.args) == 1:
 		for _, in := range d.block {
@@ -165,20 +165,20 @@ func (c *Config) read(d *directive, o outer) {
 			}
 		}
 	case d.name == "server" && d.block != nil:
-		s := &server{At: Place{d.file, d.line}, WantsCertificate: o.wantsCertificate}
-		for _, in := range o.beside {
+		s := &server{At: Place{d.file, d.line}, NeedsClientCert: o.needsClientCert}
+		for _, in := range o.bypasses {
 			if !slices.ContainsFunc(d.block, func(own *directive) bool { return own.name == in.name }) {
-				s.readBeside(in)
+				s.readBypass(in)
 			}
 		}
 		for _, in := range d.block {
 			switch in.name {
 			case "mirror", "post_action", "error_page":
-				s.readBeside(in)
+				s.readBypass(in)
 			case "listen":
 				s.Listens = append(s.Listens, readListen(in.args)...)
 			case "ssl_verify_client":
-				s.WantsCertificate = slices.Contains(in.args, "on")
+				s.NeedsClientCert = slices.Contains(in.args, "on")
 			case "server_name":
 				s.Names = append(s.Names, in.args...)
 			case "include":
@@ -191,9 +191,9 @@ func (c *Config) read(d *directive, o outer) {
 				s.ungateLocation(in)
 			case "return": // answers before the gate is asked; before the include, before all rules
 				s.ungate(in, "")
-				s.Early = append(s.Early, early{Place{in.file, in.line}, len(s.Files)})
+				s.Rewrites = append(s.Rewrites, obstacle{Place{in.file, in.line}, len(s.Files)})
 			case "rewrite", "if", "break":
-				s.Early = append(s.Early, early{Place{in.file, in.line}, len(s.Files)})
+				s.Rewrites = append(s.Rewrites, obstacle{Place{in.file, in.line}, len(s.Files)})
 			}
 		}
 		if len(s.Listens) == 0 && !o.stream {
@@ -268,7 +268,7 @@ func collectValues(values map[string][]string, ds []*directive) {
 var leadingVariable = regexp.MustCompile(`^([a-z]+://)?\$\{?(\w+)\}?(.*)$`)
 
 // resolved are the addresses that a pass may mean, with the values that its first variable may have.
-func (o outer) resolved(to string) []string {
+func (o inherited) resolved(to string) []string {
 	m := leadingVariable.FindStringSubmatch(to)
 	if m == nil {
 		return []string{to}
@@ -292,7 +292,7 @@ func (o outer) resolved(to string) []string {
 // addressOfPass is where the address ends in what a pass leads to: before a path, a query, or a variable that holds these.
 var addressOfPass = regexp.MustCompile(`^([^/?$]+)(?:[/?]|\$\{?(?:request_uri|document_uri|uri|is_args|args)\b)`)
 
-func (s *server) collectPasses(ds []*directive, o outer) {
+func (s *server) collectPasses(ds []*directive, o inherited) {
 	for _, d := range ds {
 		if port, ok := passDirectives[d.name]; ok && len(d.args) > 0 && !strings.HasPrefix(d.args[0], gatePass) {
 			for _, to := range o.resolved(d.args[0]) {
@@ -340,9 +340,9 @@ func readListen(args []string) []listen {
 		return nil
 	}
 	if strings.HasPrefix(args[0], "unix:") {
-		return []listen{{Addr: args[0], Unseen: true}}
+		return []listen{{Addr: args[0], NotTCP: true}}
 	}
-	l := listen{Addr: args[0], Unseen: slices.Contains(args[1:], "quic"), TLS: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
+	l := listen{Addr: args[0], NotTCP: slices.Contains(args[1:], "quic"), TLS: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
 	switch _, _, err := net.SplitHostPort(l.Addr); {
 	case err == nil:
 	case strings.Trim(l.Addr, "0123456789-") == "":

@@ -15,11 +15,11 @@ import (
 // process is a process that runs nginx's program.
 type process struct {
 	Process
-	parent  int
-	master  bool
-	leaving bool   // it says of itself that it is shutting down
-	user    uint64 // effective user id
-	network string // its network namespace, "" where that can't be read
+	parent       int
+	master       bool
+	shuttingDown bool   // it says of itself that it is shutting down
+	user         uint64 // effective user id
+	network      string // its network namespace, "" where that can't be read
 }
 
 // processes are those of one program, by their ids.
@@ -80,7 +80,7 @@ func Master(pidFile string) (int, error) {
 		return 0, fmt.Errorf("%w: %s holds no process id", ErrNotRunning, pidFile)
 	}
 	if _, err := (Sockets{}).Program(pid); err != nil {
-		if master := contained(pid, pidFile); master != 0 {
+		if master := inContainer(pid, pidFile); master != 0 {
 			return master, nil
 		}
 	}
@@ -91,9 +91,9 @@ func Master(pidFile string) (int, error) {
 	return pid, nil
 }
 
-// contained returns the process id, as this machine counts, of the nginx that calls itself pid inside a container and has
+// inContainer returns the process id, as this machine counts, of the nginx that calls itself pid inside a container and has
 // written pidFile, which the container sees at the same path; 0 where there is none, or none that can be looked at.
-func contained(pid int, pidFile string) int {
+func inContainer(pid int, pidFile string) int {
 	written, err := os.Stat(pidFile)
 	if err != nil {
 		return 0
@@ -129,12 +129,12 @@ func title(p procfs.Proc) string {
 
 // Snapshot notes the workers there are. Call it before a reload and let at least a tick (10 ms) pass: what starts
 // later is then told apart. comm is the name of the master's program, see Program.
-func (s Sockets) Snapshot(comm string) (Before, error) {
+func (s Sockets) Snapshot(comm string) (Snapshot, error) {
 	there, err := s.processes(comm)
 	if err != nil {
-		return Before{}, err
+		return Snapshot{}, err
 	}
-	b := Before{processes: map[Process]process{}}
+	b := Snapshot{processes: map[Process]process{}}
 	for _, p := range there {
 		b.processes[p.Process] = p
 	}
@@ -201,15 +201,15 @@ func (s Sockets) processes(comm string) (processes, error) {
 		text := title(p)
 		out[p.PID] = process{
 			Process: Process{p.PID, stat.Starttime}, parent: stat.PPID,
-			master: strings.HasPrefix(text, masterTitle), leaving: strings.Contains(text, leavingTitle),
+			master: strings.HasPrefix(text, masterTitle), shuttingDown: strings.Contains(text, leavingTitle),
 			user: status.UIDs[1], network: s.network(strconv.Itoa(p.PID)),
 		}
 	}
 	return out, nil
 }
 
-// foreign reports whether w is the worker of another master that lives.
-func (ps processes) foreign(w process, master int) bool {
+// ofOtherMaster reports whether w is the worker of another master that lives.
+func (ps processes) ofOtherMaster(w process, master int) bool {
 	return w.parent != master && ps[w.parent].master
 }
 
@@ -230,19 +230,19 @@ func (ps processes) workersOf(master int) []process {
 	return out
 }
 
-// Answered notes that this process has answered by the rules that the reload brought.
-func (b *Before) Answered(pid int) {
+// NoteAnswer notes that this process has answered by the rules that the reload brought.
+func (b *Snapshot) NoteAnswer(pid int) {
 	if b.answered == nil {
 		b.answered = map[int]bool{}
 	}
 	b.answered[pid] = true
 }
 
-// AnyAnswered reports whether any process was noted by Answered.
-func (b Before) AnyAnswered() bool { return len(b.answered) > 0 }
+// AnyAnswered reports whether any process was noted by NoteAnswer.
+func (b Snapshot) AnyAnswered() bool { return len(b.answered) > 0 }
 
-// There reports whether a process with this id was there before the reload that followed b.
-func (b Before) There(pid int) bool {
+// Contains reports whether a process with this id was there before the reload that followed b.
+func (b Snapshot) Contains(pid int) bool {
 	for p := range b.processes {
 		if p.PID == pid {
 			return true
@@ -258,7 +258,7 @@ const generation = 10
 // since is the tick up to which workers that started are from before the reload that followed b. Somebody else's reload may
 // have been under way then, which starts workers by what nginx had read before, and tells them to leave only when those of
 // the next one have started. So what has answered by the new rules tells where their generation begins.
-func (b Before) since(ps processes, master int) uint64 {
+func (b Snapshot) since(ps processes, master int) uint64 {
 	first, any := uint64(0), false
 	for pid := range b.answered {
 		if w := ps[pid]; w.PID == pid && w.parent == master && (!any || w.Start < first) {
@@ -272,10 +272,10 @@ func (b Before) since(ps processes, master int) uint64 {
 }
 
 // old reports whether a worker is from before the reload that followed b, see since.
-func (b Before) old(w process, since uint64) bool {
+func (b Snapshot) old(w process, since uint64) bool {
 	_, was := b.processes[w.Process]
-	return w.leaving || was || w.Start <= since
+	return w.shuttingDown || was || w.Start <= since
 }
 
-// Leaving reports whether the worker was shutting down before the reload that followed b.
-func (b Before) Leaving(p Process) bool { return b.processes[p].leaving }
+// WasShuttingDown reports whether the worker was shutting down before the reload that followed b.
+func (b Snapshot) WasShuttingDown(p Process) bool { return b.processes[p].shuttingDown }

@@ -8,7 +8,7 @@ import (
 
 func TestOldWorkersAreToldFromNewOnes(t *testing.T) {
 	const master = 1000
-	b := Before{processes: map[Process]process{{PID: 10, Start: 50}: {}}, tick: 100}
+	b := Snapshot{processes: map[Process]process{{PID: 10, Start: 50}: {}}, tick: 100}
 	worker := func(pid int, start uint64, more ...func(*process)) process {
 		p := process{Process: Process{PID: pid, Start: start}, parent: master}
 		for _, f := range more {
@@ -16,7 +16,7 @@ func TestOldWorkersAreToldFromNewOnes(t *testing.T) {
 		}
 		return p
 	}
-	leaves := func(p *process) { p.leaving = true }
+	leaves := func(p *process) { p.shuttingDown = true }
 	orphan := func(p *process) { p.parent = 1 }
 	for _, tt := range []struct {
 		name     string
@@ -38,7 +38,7 @@ func TestOldWorkersAreToldFromNewOnes(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := b
 			for _, pid := range tt.answered {
-				b.Answered(pid)
+				b.NoteAnswer(pid)
 			}
 			ps := processes{}
 			for _, w := range tt.workers {

@@ -19,9 +19,9 @@ import (
 type Scope struct {
 	Listens   []string // host:port that nginx listens at; a host that means "every address" stands for all
 	Upstreams []string // host:port of the application
-	// Whole is set where the site has sockets that can't be told from others, such as unix sockets: the old workers
+	// WorkersMustEnd is set where the site has sockets that can't be told from others, such as unix sockets: the old workers
 	// themselves have to be gone.
-	Whole bool
+	WorkersMustEnd bool
 }
 
 // Process is a process, told from a later one with the same id by when it started.
@@ -30,8 +30,8 @@ type Process struct {
 	Start uint64 // clock ticks since boot (proc(5), stat field 22)
 }
 
-// Before is which workers of nginx there were before a reload.
-type Before struct {
+// Snapshot is which workers of nginx there were before a reload.
+type Snapshot struct {
 	processes map[Process]process
 	tick      uint64
 	answered  map[int]bool // by process id
@@ -43,28 +43,30 @@ type Connection struct {
 	Process       Process
 }
 
-// Left is what there still is of the time before a reload.
-type Left struct {
-	Connections []Connection // of clients of the site, and to its upstreams
-	Listening   []Process    // old workers that could still be given a new client
-	Unreadable  []Process    // old workers whose sockets can't be looked at: what they hold is not known
-	// Foreign are workers of another master that listens for the site too, as after the first half of a binary upgrade.
+// Remaining is what there still is of the time before a reload.
+type Remaining struct {
+	Connections       []Connection // of clients of the site, and to its upstreams
+	ListeningWorkers  []Process    // old workers that could still be given a new client
+	UnreadableWorkers []Process    // old workers whose sockets can't be looked at: what they hold is not known
+	// OtherMasters are workers of another master that listens for the site too, as after the first half of a binary upgrade.
 	// They can't be ended: their master would start others.
-	Foreign []Process
-	// Unseen is set while no worker from after the reload is seen to listen for the site: whoever looks can't see what
+	OtherMasters []Process
+	// NoNewWorkerSeen is set while no worker from after the reload is seen to listen for the site: whoever looks can't see what
 	// there is to be seen, and finding nothing proves nothing.
-	Unseen bool
-	// Refused is why what a worker holds, an old one or not, can't be looked at; nil where that was so of none.
-	Refused error
+	NoNewWorkerSeen bool
+	// ReadErr is why what a worker holds, an old one or not, can't be looked at; nil where that was so of none.
+	ReadErr error
 }
 
-// Nothing reports whether nothing is left.
-func (l Left) Nothing() bool {
-	return len(l.Connections) == 0 && l.Workers() == 0 && !l.Unseen
+// Drained reports whether nothing is left.
+func (l Remaining) Drained() bool {
+	return len(l.Connections) == 0 && l.Workers() == 0 && !l.NoNewWorkerSeen
 }
 
 // Workers counts the old workers that are left.
-func (l Left) Workers() int { return len(l.Listening) + len(l.Unreadable) + len(l.Foreign) }
+func (l Remaining) Workers() int {
+	return len(l.ListeningWorkers) + len(l.UnreadableWorkers) + len(l.OtherMasters)
+}
 
 // Sockets looks at the processes and sockets of this machine through /proc.
 type Sockets struct {
@@ -78,18 +80,18 @@ func (s Sockets) root() string {
 	return s.Root
 }
 
-// Left finds what workers from before a reload still hold of a site's. comm is the name of nginx's program, master its
+// Remaining finds what workers from before a reload still hold of a site's. comm is the name of nginx's program, master its
 // master process, whose network namespace is looked at.
-func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, error) {
+func (s Sockets) Remaining(b Snapshot, scope Scope, comm string, master int) (Remaining, error) {
 	processes, err := s.processes(comm)
 	if err != nil {
-		return Left{}, err
+		return Remaining{}, err
 	}
 	sockets, err := s.sockets(scope, master)
 	if err != nil {
-		return Left{}, err
+		return Remaining{}, err
 	}
-	left := Left{Unseen: true}
+	left := Remaining{NoNewWorkerSeen: true}
 	since := b.since(processes, master)
 	for _, w := range processes.workersOf(master) {
 		inodes, err := s.inodes(w.Process)
@@ -97,9 +99,9 @@ func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, err
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			continue // it has exited: that needs no further proof
 		case err != nil:
-			left.Refused = err
+			left.ReadErr = err
 			if b.old(w, since) {
-				left.Unreadable = append(left.Unreadable, w.Process)
+				left.UnreadableWorkers = append(left.UnreadableWorkers, w.Process)
 			}
 			continue
 		}
@@ -116,18 +118,18 @@ func (s Sockets) Left(b Before, scope Scope, comm string, master int) (Left, err
 			}
 		}
 		switch {
-		case processes.foreign(w, master):
+		case processes.ofOtherMaster(w, master):
 			left.Connections = append(left.Connections, connections...)
 			if listening {
-				left.Foreign = append(left.Foreign, w.Process)
+				left.OtherMasters = append(left.OtherMasters, w.Process)
 			}
 		case b.old(w, since):
 			left.Connections = append(left.Connections, connections...)
-			if listening || scope.Whole {
-				left.Listening = append(left.Listening, w.Process)
+			if listening || scope.WorkersMustEnd {
+				left.ListeningWorkers = append(left.ListeningWorkers, w.Process)
 			}
-		case listening || scope.Whole:
-			left.Unseen = false
+		case listening || scope.WorkersMustEnd:
+			left.NoNewWorkerSeen = false
 		}
 	}
 	return left, nil

@@ -70,7 +70,7 @@ func (e *examination) remedy(s config.Site, v maintenance.View, d maintenance.Dr
 	case maintenance.ByNginx:
 		dir := e.barred(e.Host.Config.StateDir)
 		switch {
-		case errors.Is(d.Err, control.ErrWantsCertificate):
+		case errors.Is(d.Err, control.ErrNeedsClientCert):
 			return hintCertificate
 		case errors.Is(d.Err, control.ErrNotOurs):
 			return fmt.Sprintf(hintInclude, nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name))

@@ -141,7 +141,7 @@ func (e *examination) ways(s config.Site, serving operator.Serving, file string)
 	first := fmt.Sprintf("put \"include %s;\" first in that server {}", file)
 	all := maintenance.Holes(serving, file, status.Offline)
 	own := serving
-	own.Holes, own.Beside = nil, nil
+	own.Holes, own.Bypasses = nil, nil
 	missing := maintenance.Holes(own, file, status.Offline)
 	for _, hole := range missing {
 		e.fault(Include, hole, first)
@@ -156,11 +156,11 @@ func (e *examination) ways(s config.Site, serving operator.Serving, file string)
 			e.fault(OtherWays, hole, first+", or take the way to the application out of it")
 		}
 	}
-	for _, p := range serving.Unclear {
+	for _, p := range serving.VariablePasses {
 		clear = false
 		e.warn(OtherWays, p.String()+" leads where a variable says: whether that is the site can't be told", "write the address of its upstream out")
 	}
-	for _, p := range serving.Shared {
+	for _, p := range serving.SamePort {
 		e.warn(OtherWays, "the server at "+p.String()+" shares a port with the site: their old connections can't be told apart", "give the site a port of its own")
 	}
 	if clear {
@@ -190,24 +190,24 @@ func (e *examination) processes(listens []string) {
 		return
 	}
 	before, err := e.Host.Sockets.Snapshot(program)
-	var left workers.Left
+	var left workers.Remaining
 	if err == nil {
-		left, err = e.Host.Sockets.Left(before, workers.Scope{Listens: listens}, program, pid)
+		left, err = e.Host.Sockets.Remaining(before, workers.Scope{Listens: listens}, program, pid)
 	}
 	switch {
 	case err != nil && e.refused(NginxProcesses, err):
 	case err != nil:
 		e.fault(NginxProcesses, err.Error(), "see that this machine's /proc can be read: without it nobody can prove that nothing of before is left")
-	case len(left.Unreadable) > 0 && e.UID != 0:
-		e.warn(NginxProcesses, fmt.Sprintf("user %d may not see what %d of nginx's workers hold", e.UID, len(left.Unreadable)), "run it as root (sudo): no closing is called safe otherwise")
-	case len(left.Unreadable) > 0:
-		e.fault(NginxProcesses, fmt.Sprintf("what %d of nginx's workers hold can't be seen: no closing would be called safe", len(left.Unreadable)), "root needs CAP_SYS_PTRACE for that: a container, a systemd unit (CapabilityBoundingSet) or a security module (AppArmor, SELinux) keeps it away")
-	case len(left.Foreign) > 0 && len(left.Listening) == 0:
-		e.fault(NginxProcesses, fmt.Sprintf("the site is served by another nginx (its worker is process %d) than that of nginx.pid_file (%d), which would be reloaded in vain", left.Foreign[0].PID, pid), "name in [nginx] the pid_file, and the commands, of the nginx that serves the site")
-	case len(left.Foreign) > 0:
-		e.warn(NginxProcesses, fmt.Sprintf("a second nginx listens for the site too (its worker is process %d): an upgrade of its program that was not finished", left.Foreign[0].PID), "finish it (kill -QUIT the old master) before the next window: what it has let in is not called gone")
+	case len(left.UnreadableWorkers) > 0 && e.UID != 0:
+		e.warn(NginxProcesses, fmt.Sprintf("user %d may not see what %d of nginx's workers hold", e.UID, len(left.UnreadableWorkers)), "run it as root (sudo): no closing is called safe otherwise")
+	case len(left.UnreadableWorkers) > 0:
+		e.fault(NginxProcesses, fmt.Sprintf("what %d of nginx's workers hold can't be seen: no closing would be called safe", len(left.UnreadableWorkers)), "root needs CAP_SYS_PTRACE for that: a container, a systemd unit (CapabilityBoundingSet) or a security module (AppArmor, SELinux) keeps it away")
+	case len(left.OtherMasters) > 0 && len(left.ListeningWorkers) == 0:
+		e.fault(NginxProcesses, fmt.Sprintf("the site is served by another nginx (its worker is process %d) than that of nginx.pid_file (%d), which would be reloaded in vain", left.OtherMasters[0].PID, pid), "name in [nginx] the pid_file, and the commands, of the nginx that serves the site")
+	case len(left.OtherMasters) > 0:
+		e.warn(NginxProcesses, fmt.Sprintf("a second nginx listens for the site too (its worker is process %d): an upgrade of its program that was not finished", left.OtherMasters[0].PID), "finish it (kill -QUIT the old master) before the next window: what it has let in is not called gone")
 	default:
-		e.ok(NginxProcesses, fmt.Sprintf("all that listen for the site (%d) are workers of nginx.pid_file, and can be looked at", len(left.Listening)))
+		e.ok(NginxProcesses, fmt.Sprintf("all that listen for the site (%d) are workers of nginx.pid_file, and can be looked at", len(left.ListeningWorkers)))
 	}
 }
 

@@ -49,14 +49,14 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		if !c.reachable() {
 			c.serving.Targets = nil // its ports are mapped to others: only the operator knows to which
 		}
-		if len(c.serving.Shared) > 0 && c.has(StepShut) {
-			c.receipt.warn(fmt.Sprintf("%s shares its port with the server at %s: their old connections can't be told apart", c.site.Name, join(c.serving.Shared)))
+		if len(c.serving.SamePort) > 0 && c.has(StepShut) {
+			c.receipt.warn(fmt.Sprintf("%s shares its port with the server at %s: their old connections can't be told apart", c.site.Name, join(c.serving.SamePort)))
 		}
 		if !c.to.Mode.Closed() {
 			continue
 		}
-		if len(c.serving.Unclear) > 0 && c.has(StepShut) {
-			c.receipt.warn(fmt.Sprintf("whether %s leads to %s can't be told: it goes where a variable says", join(c.serving.Unclear), c.site.Name))
+		if len(c.serving.VariablePasses) > 0 && c.has(StepShut) {
+			c.receipt.warn(fmt.Sprintf("whether %s leads to %s can't be told: it goes where a variable says", join(c.serving.VariablePasses), c.site.Name))
 		}
 		for _, hole := range c.holes(file) {
 			if force {
@@ -75,28 +75,28 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 // holes says in words how the site could be reached past its rules.
 func (c *change) holes(file string) []string {
 	var out []string
-	for _, p := range c.serving.Unheard {
+	for _, p := range c.serving.NoTCPListener {
 		out = append(out, fmt.Sprintf("the server at %s listens at no address of TCP, so that nginx can't be asked whether it is closed: "+
 			"give it one that only this machine has (listen 127.0.0.1:PORT;), and name it in the site's listen", p))
 	}
-	if len(c.serving.Listens)+len(c.serving.Unheard) == 0 {
+	if len(c.serving.Listens)+len(c.serving.NoTCPListener) == 0 {
 		out = append(out, fmt.Sprintf("no server {} includes %s", file))
 	}
 	for _, hole := range c.serving.Holes {
 		out = append(out, fmt.Sprintf("the server at %s leads to %s (%s) without including %s", hole.Server, hole.Upstream, hole.Pass, file))
 	}
-	for _, p := range c.serving.Early {
+	for _, p := range c.serving.BeforeInclude {
 		out = append(out, fmt.Sprintf("%s stands before the include of %s and may end the rules before they begin", p, file))
 	}
-	for _, p := range c.serving.Beside {
+	for _, p := range c.serving.Bypasses {
 		out = append(out, fmt.Sprintf("%s hands requests on beside the rules of %s", p, file))
 	}
-	for _, p := range c.serving.Mute {
+	for _, p := range c.serving.NeedClientCert {
 		out = append(out, fmt.Sprintf("the server at %s talks to nobody without a certificate (ssl_verify_client), so that nginx can't be asked whether it is closed: "+
 			"give it an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen", p))
 	}
 	if c.to.Mode == status.Admin {
-		for _, p := range c.serving.Strangers {
+		for _, p := range c.serving.SamePortWithoutRules {
 			out = append(out, fmt.Sprintf("the server at %s answers on the same port without the gate of admin mode", p))
 		}
 		for _, u := range c.serving.Ungated {

@@ -105,9 +105,9 @@ func TestReceiptCounts(t *testing.T) {
 		"it is not to be cut":        {held, true, 0, 0, 2, false, "", 32 * time.Second},
 		"it can't be cut one by one": {func(w *world) { held(w); w.cantCut = true }, false, 0, 2, 0, false, "old worker 11 was ended", 32 * time.Second},
 		"it can't be cut at all":     {func(w *world) { held(w); w.cutStays = true }, false, 0, 0, 2, false, "", 37 * time.Second},
-		"an old worker still listens": {func(w *world) { w.left.Listening = []workers.Process{one.Process} }, false, 0, 0, 0, true, "old worker 11 was ended",
+		"an old worker still listens": {func(w *world) { w.left.ListeningWorkers = []workers.Process{one.Process} }, false, 0, 0, 0, true, "old worker 11 was ended",
 			32 * time.Second},
-		"an old worker can't be looked at": {func(w *world) { w.left.Unreadable = []workers.Process{one.Process} }, false, 0, 0, 1, false, "", 37 * time.Second},
+		"an old worker can't be looked at": {func(w *world) { w.left.UnreadableWorkers = []workers.Process{one.Process} }, false, 0, 0, 1, false, "", 37 * time.Second},
 		"cut, and vouched for":             {func(w *world) { held(w); w.Config.Sites[0].Settled = []string{"true"} }, false, 0, 2, 0, true, "", 32 * time.Second},
 		"drained, and not vouched for": {func(w *world) {
 			w.Config.Sites[0].Settled, w.settledErr = []string{"false"}, errors.New("3 transactions")

@@ -275,7 +275,7 @@ func TestTheAnnouncementNeverRunsAhead(t *testing.T) {
 
 // mend takes every fault away, and starts nginx where it doesn't run.
 func (w *world) mend() {
-	w.testErr, w.deaf, w.storeErr, w.app, w.left = nil, false, nil, 200, workers.Left{}
+	w.testErr, w.deaf, w.storeErr, w.app, w.left = nil, false, nil, 200, workers.Remaining{}
 	if !w.running {
 		w.running = true
 		w.load()

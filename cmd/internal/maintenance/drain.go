@@ -19,7 +19,7 @@ const emptyLooks = 2
 type drain struct {
 	all   map[workers.Connection]bool
 	ended map[workers.Connection]bool // by us, or by nginx itself, while they may have been at work
-	left  workers.Left                // at the last look
+	left  workers.Remaining           // at the last look
 	empty int                         // looks in a row that found nothing
 	err   error                       // why no more could be seen, nil where it could
 	// done is when nothing was left, nil before.
@@ -34,12 +34,12 @@ func (d *drain) isEmpty() bool { return d.empty >= emptyLooks }
 func (d *drain) cuts(leavesAlone bool) bool { return !d.isEmpty() && d.err == nil && !leavesAlone }
 
 // look takes note of what is left now.
-func (d *drain) look(left workers.Left) {
+func (d *drain) look(left workers.Remaining) {
 	for _, conn := range left.Connections {
 		d.all[conn] = true
 	}
 	d.left = left
-	if d.empty++; !left.Nothing() {
+	if d.empty++; !left.Drained() {
 		d.empty = 0
 	}
 }
@@ -66,7 +66,7 @@ func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 			return done, err
 		}
 		for _, c := range changes {
-			if !c.drain.left.Nothing() {
+			if !c.drain.left.Drained() {
 				r.Progress.Draining(c.site.Name, c.drain.left, r.Clock.Now().Sub(began), r.intent.Drain)
 			}
 		}
@@ -106,15 +106,15 @@ func (r *run) lookOnce(changes []*change) (bool, error) {
 // countEndedByNginx counts as cut what may have been ended by nginx itself, should it be gone at the look that has just been taken: its
 // old workers end what they have when worker_shutdown_timeout is over (https://nginx.org/en/docs/ngx_core_module.html), and how long
 // those have been at it that were leaving before is not known.
-func (r *run) countEndedByNginx(c *change, left workers.Left) {
+func (r *run) countEndedByNginx(c *change, left workers.Remaining) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range c.drain.left.Connections {
-		if over || c.serving.ShutdownTimeout > 0 && r.old.Leaving(conn.Process) {
+		if over || c.serving.ShutdownTimeout > 0 && r.old.WasShuttingDown(conn.Process) {
 			c.drain.ended[conn] = true
 		}
 	}
-	for _, p := range c.drain.left.Listening {
-		if over && c.serving.Hidden && !slices.Contains(left.Listening, p) {
+	for _, p := range c.drain.left.ListeningWorkers {
+		if over && c.serving.RequestsInvisible && !slices.Contains(left.ListeningWorkers, p) {
 			c.drain.endWorker(p)
 		}
 	}
@@ -157,9 +157,9 @@ func (r *run) cut(ctx context.Context, changes []*change) error {
 // cutConnections ends the connections that are left of a site, and returns the old workers that have to be ended for it.
 func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 	d := &c.drain
-	doomed = append(doomed, d.left.Listening...)
-	if c.serving.Hidden {
-		for _, p := range d.left.Listening {
+	doomed = append(doomed, d.left.ListeningWorkers...)
+	if c.serving.RequestsInvisible {
+		for _, p := range d.left.ListeningWorkers {
 			d.endWorker(p)
 		}
 	}
@@ -213,20 +213,20 @@ func (d *drain) count(receipt *Receipt) {
 		}
 	}
 	receipt.Left = len(left) + d.left.Workers()
-	if len(d.left.Foreign) > 0 {
-		receipt.warn(fmt.Sprintf("another nginx, that of worker %d, listens for %s too: finish the binary upgrade, or end it", d.left.Foreign[0].PID, receipt.Site))
+	if len(d.left.OtherMasters) > 0 {
+		receipt.warn(fmt.Sprintf("another nginx, that of worker %d, listens for %s too: finish the binary upgrade, or end it", d.left.OtherMasters[0].PID, receipt.Site))
 	}
 	switch {
-	case d.left.Refused != nil && !d.left.Nothing():
-		receipt.warn(fmt.Sprintf("what nginx's workers hold can't be seen, nor whether anything is left of %s: %v (root sees it, unless CAP_SYS_PTRACE is kept from it)", receipt.Site, d.left.Refused))
-	case d.left.Unseen:
+	case d.left.ReadErr != nil && !d.left.Drained():
+		receipt.warn(fmt.Sprintf("what nginx's workers hold can't be seen, nor whether anything is left of %s: %v (root sees it, unless CAP_SYS_PTRACE is kept from it)", receipt.Site, d.left.ReadErr))
+	case d.left.NoNewWorkerSeen:
 		receipt.warn(fmt.Sprintf("no new worker is seen to listen for %s: whether anything is left can't be told from here", receipt.Site))
 	}
 }
 
 // scope is which sockets are the site's.
 func (c *change) scope() workers.Scope {
-	s := workers.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams, Whole: c.serving.Whole}
+	s := workers.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams, WorkersMustEnd: c.serving.WorkersMustEnd}
 	if len(s.Listens) == 0 {
 		s.Listens = []string{c.site.Listen}
 	}
@@ -235,7 +235,7 @@ func (c *change) scope() workers.Scope {
 	}
 	for _, u := range c.site.Upstreams {
 		if strings.HasPrefix(u, "unix:") {
-			s.Whole = true
+			s.WorkersMustEnd = true
 		} else {
 			s.Upstreams = append(s.Upstreams, u)
 		}

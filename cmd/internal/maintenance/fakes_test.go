@@ -40,10 +40,10 @@ type world struct {
 	lostPuts int               // so many puts are done and not answered
 	between  func()            // runs once between a get and a put
 
-	left       workers.Left // what old workers hold
-	drainAfter int          // looks until it is gone, if it goes by itself
-	cantCut    bool         // the kernel doesn't destroy sockets
-	cutStays   bool         // what is cut doesn't go
+	left       workers.Remaining // what old workers hold
+	drainAfter int               // looks until it is gone, if it goes by itself
+	cantCut    bool              // the kernel doesn't destroy sockets
+	cutStays   bool              // what is cut doesn't go
 	settledErr error
 
 	// moment is called wherever the host asks its surroundings for something: whatever has to hold always is looked
@@ -74,10 +74,10 @@ func (h *heard) End(s Step, _ time.Duration, err error) {
 		h.failed = append(h.failed, s)
 	}
 }
-func (h *heard) Draining(string, workers.Left, time.Duration, time.Duration) {}
-func (h *heard) Resuming([]string)                                           { h.resumed++ }
-func (h *heard) SetAside(path string, _ error)                               { h.aside = append(h.aside, path) }
-func (h *heard) Waiting(holder state.Holder)                                 { h.waiting = append(h.waiting, holder) }
+func (h *heard) Draining(string, workers.Remaining, time.Duration, time.Duration) {}
+func (h *heard) Resuming([]string)                                                { h.resumed++ }
+func (h *heard) SetAside(path string, _ error)                                    { h.aside = append(h.aside, path) }
+func (h *heard) Waiting(holder state.Holder)                                      { h.waiting = append(h.waiting, holder) }
 
 var errDown = fmt.Errorf("made up: %w", store.ErrUnavailable)
 
@@ -110,7 +110,7 @@ func newWorld(tb testing.TB) *world {
 		},
 		Store: fakeStore{w}, Nginx: fakeNginx{w}, Sockets: fakeSockets{w}, Clock: fakeClock{w}, Progress: &w.heard,
 		Settled: func(context.Context, []string) error { w.moment("settled"); return w.settledErr },
-		Probe:   w.probe, See: w.see, Operator: "ann", Command: "set",
+		Probe:   w.probe, FetchPage: w.see, Operator: "ann", Command: "set",
 	}
 	if _, err := w.Render(tb.Context(), w.Config.Nginx.ConfDir); err != nil {
 		tb.Fatal(err)
@@ -162,15 +162,15 @@ func (w *world) probe(context.Context, operator.Target) (control.Answer, error) 
 	}, nil
 }
 
-func (w *world) see(_ context.Context, _ operator.Target, _ string, door string) (control.Sight, error) {
+func (w *world) see(_ context.Context, _ operator.Target, _ string, door string) (control.Page, error) {
 	w.moment("see")
 	switch mode := w.effective(); {
 	case mode == "":
-		return control.Sight{}, control.ErrUnreachable
+		return control.Page{}, control.ErrUnreachable
 	case mode == status.Online, door != "" && door == w.loaded.door && w.loaded.mode != status.Offline:
-		return control.Sight{Status: w.app}, nil
+		return control.Page{Status: w.app}, nil
 	default:
-		return control.Sight{Status: 302, Maintenance: string(mode)}, nil
+		return control.Page{Status: 302, Maintenance: string(mode)}, nil
 	}
 }
 
@@ -218,13 +218,13 @@ type fakeSockets struct{ w *world }
 
 func (s fakeSockets) Program(int) (string, error) { return "nginx", nil }
 
-func (s fakeSockets) Snapshot(string) (workers.Before, error) { return workers.Before{}, nil }
+func (s fakeSockets) Snapshot(string) (workers.Snapshot, error) { return workers.Snapshot{}, nil }
 
-func (s fakeSockets) Left(workers.Before, workers.Scope, string, int) (workers.Left, error) {
+func (s fakeSockets) Remaining(workers.Snapshot, workers.Scope, string, int) (workers.Remaining, error) {
 	s.w.moment("left")
 	if s.w.drainAfter > 0 {
 		if s.w.drainAfter--; s.w.drainAfter == 0 {
-			s.w.left = workers.Left{}
+			s.w.left = workers.Remaining{}
 		}
 	}
 	return s.w.left, nil
@@ -245,7 +245,7 @@ func (s fakeSockets) End(p workers.Process, _ bool) error {
 	s.w.moment("end")
 	if !s.w.cutStays {
 		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o workers.Connection) bool { return o.Process == p })
-		s.w.left.Listening = slices.DeleteFunc(s.w.left.Listening, func(o workers.Process) bool { return o == p })
+		s.w.left.ListeningWorkers = slices.DeleteFunc(s.w.left.ListeningWorkers, func(o workers.Process) bool { return o == p })
 	}
 	return nil
 }

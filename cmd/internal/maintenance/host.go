@@ -28,7 +28,7 @@ const (
 	softTimeout     = time.Second      // for a worker that was told to end to do so, before it is made to
 )
 
-// Nginx is the nginx of this host. control.Nginx is the real one.
+// Nginx is the nginx of this host. memory.Nginx is the real one.
 type Nginx interface {
 	Test(ctx context.Context) error
 	Reload(ctx context.Context) error
@@ -39,8 +39,8 @@ type Nginx interface {
 // Sockets looks at, and ends, what nginx's workers hold. workers.Sockets is the real one.
 type Sockets interface {
 	Program(pid int) (string, error)
-	Snapshot(program string) (workers.Before, error)
-	Left(b workers.Before, scope workers.Scope, program string, master int) (workers.Left, error)
+	Snapshot(program string) (workers.Snapshot, error)
+	Remaining(b workers.Snapshot, scope workers.Scope, program string, master int) (workers.Remaining, error)
 	Destroy(c workers.Connection) error
 	End(p workers.Process, hard bool) error
 }
@@ -52,13 +52,13 @@ type Host struct {
 	Nginx   Nginx
 	Sockets Sockets
 	// Settled runs a site's own command that exits 0 once its application is idle.
-	Settled  func(ctx context.Context, argv []string) error
-	Probe    func(context.Context, operator.Target) (control.Answer, error)
-	See      func(ctx context.Context, t operator.Target, path, door string) (control.Sight, error)
-	Clock    state.Clock
-	Progress Progress
-	Operator string // who is at work, for the record; a user name
-	Command  string // what they typed, for the one who waits for the lock
+	Settled   func(ctx context.Context, argv []string) error
+	Probe     func(context.Context, operator.Target) (control.Answer, error)
+	FetchPage func(ctx context.Context, t operator.Target, path, door string) (control.Page, error)
+	Clock     state.Clock
+	Progress  Progress
+	Operator  string // who is at work, for the record; a user name
+	Command   string // what they typed, for the one who waits for the lock
 }
 
 // Progress hears what is being done, as it is done. It is called from one goroutine.
@@ -68,7 +68,7 @@ type Progress interface {
 	// End says that it ended, after how long, and why it failed, nil if it didn't.
 	End(step Step, took time.Duration, err error)
 	// Draining says what there still is of a site, after how long, and how long it may take.
-	Draining(site string, left workers.Left, after, atMost time.Duration)
+	Draining(site string, left workers.Remaining, after, atMost time.Duration)
 	// Resuming says that an interrupted change of these sites is finished first.
 	Resuming(sites []string)
 	// SetAside says that a file that can't be understood was moved, and why.

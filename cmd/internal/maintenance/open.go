@@ -28,7 +28,7 @@ func (r *run) try(ctx context.Context, c *change) error {
 	if path == "" {
 		path = "/"
 	}
-	seen, err := r.See(ctx, c.targets()[0], path, c.rules.door)
+	seen, err := r.FetchPage(ctx, c.targets()[0], path, c.rules.door)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrSmoke, err)
@@ -90,9 +90,9 @@ func (r *run) seeAnswers(ctx context.Context, changes []*change) error {
 // awaitAnswer waits until the site answers otherwise than with our own refusal. What an application that has not come up
 // yet answers is a warning: opening nginx is all that was asked.
 func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) error {
-	var seen control.Sight
+	var seen control.Page
 	answers, err := r.until(ctx, deadline, func() (answers bool, err error) {
-		seen, err = r.See(ctx, c.targets()[0], "/", "")
+		seen, err = r.FetchPage(ctx, c.targets()[0], "/", "")
 		return seen.Maintenance == "", err
 	})
 	switch {

@@ -77,10 +77,10 @@ const backTimeout = time.Second
 func (r *run) awaitBack(ctx context.Context, c *change, taken bool, deadline time.Time) error {
 	newer := func(a control.Answer) bool {
 		taken = taken || a.Revision == c.rules.revision
-		if a.Revision == c.rules.revision || r.old.There(a.PID) {
+		if a.Revision == c.rules.revision || r.old.Contains(a.PID) {
 			return false
 		}
-		r.old.Answered(a.PID)
+		r.old.NoteAnswer(a.PID)
 		return true
 	}
 	err := r.awaitAnswers(ctx, c, newer, r.Clock.Now().Add(backTimeout))

@@ -17,7 +17,7 @@ const inARow = 3
 
 // oldWorkers is what there was of nginx before the reload.
 type oldWorkers struct {
-	workers.Before
+	workers.Snapshot
 	program string
 	master  int
 	at      time.Time // when it was noted
@@ -36,7 +36,7 @@ func (r *run) noteWorkers() {
 	if old.program, old.err = r.Sockets.Program(old.master); old.err != nil {
 		return
 	}
-	old.Before, old.err = r.Sockets.Snapshot(old.program)
+	old.Snapshot, old.err = r.Sockets.Snapshot(old.program)
 	old.at = r.Clock.Now()
 }
 
@@ -118,25 +118,25 @@ var ErrElsewhere = errors.New("another nginx serves it")
 // elsewhere adds to a failure whether that is because the pid file is that of another nginx than the site's.
 func (r *run) elsewhere(c *change, failure error) error {
 	left, err := r.left(c.scope())
-	if err != nil || len(left.Foreign) == 0 || len(left.Listening) > 0 || !left.Unseen {
+	if err != nil || len(left.OtherMasters) == 0 || len(left.ListeningWorkers) > 0 || !left.NoNewWorkerSeen {
 		return failure
 	}
-	return fmt.Errorf("%w: %w (its worker is process %d, nginx.pid_file names process %d)", failure, ErrElsewhere, left.Foreign[0].PID, r.old.master)
+	return fmt.Errorf("%w: %w (its worker is process %d, nginx.pid_file names process %d)", failure, ErrElsewhere, left.OtherMasters[0].PID, r.old.master)
 }
 
 // left looks at what there still is, in that scope, of the time before the reload.
-func (r *run) left(scope workers.Scope) (workers.Left, error) {
-	return r.Sockets.Left(r.old.Before, scope, r.old.program, r.old.master)
+func (r *run) left(scope workers.Scope) (workers.Remaining, error) {
+	return r.Sockets.Remaining(r.old.Snapshot, scope, r.old.program, r.old.master)
 }
 
 // awaitNewWorkers waits until no old worker listens for an opening site's visitors any more: one that does still answers by the
 // old rules, and what is announced must not be ahead of any of them.
 func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
 	scope := c.scope()
-	scope.Whole = false // an old worker that only serves out its connections is given no new ones
+	scope.WorkersMustEnd = false // an old worker that only serves out its connections is given no new ones
 	gone, err := r.until(ctx, r.Clock.Now().Add(takeUpTimeout), func() (bool, error) {
 		left, err := r.left(scope)
-		return len(left.Listening) == 0, err
+		return len(left.ListeningWorkers) == 0, err
 	})
 	if !gone || err != nil {
 		c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by other rules", c.site.Name))
@@ -147,7 +147,7 @@ func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
 func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) error {
 	err := r.awaitAnswers(ctx, c, func(a control.Answer) bool {
 		if a.Revision == c.rules.revision {
-			r.old.Answered(a.PID)
+			r.old.NoteAnswer(a.PID)
 		}
 		return a.Revision == c.rules.revision
 	}, deadline)

@@ -31,12 +31,12 @@ func ReadPort(text string) string {
 
 // Site is what a server {} is taken for, or several that lead to the same application.
 type Site struct {
-	operator.Found                  // the first of them, or the first with TLS
-	Servers        []operator.Found // all of them
-	Name           string
-	AppURL         string
-	EnvFile        string // "" where none has the port of its upstream: it may be no Conforma
-	Chosen         bool   // whether it is to be a site; the others are written out as comments
+	operator.ServerBlock                        // the first of them, or the first with TLS
+	Servers              []operator.ServerBlock // all of them
+	Name                 string
+	AppURL               string
+	EnvFile              string // "" where none has the port of its upstream: it may be no Conforma
+	Chosen               bool   // whether it is to be a site; the others are written out as comments
 }
 
 // Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env files, only those
@@ -51,21 +51,21 @@ func Guess(inv operator.Inventory, envs []EnvFile) []Site {
 			return slices.ContainsFunc(s.Upstreams, func(up string) bool { return slices.Contains(f.Upstreams, up) })
 		})
 		if i < 0 {
-			sites = append(sites, Site{Found: f, Servers: []operator.Found{f}})
+			sites = append(sites, Site{ServerBlock: f, Servers: []operator.ServerBlock{f}})
 			continue
 		}
 		s := &sites[i]
 		s.Servers = append(s.Servers, f)
-		first, second := s.Found, f
+		first, second := s.ServerBlock, f
 		if f.TLS && !s.TLS {
-			first, second = f, s.Found
+			first, second = f, s.ServerBlock
 		}
 		for _, up := range second.Upstreams {
 			if !slices.Contains(first.Upstreams, up) {
 				first.Upstreams = append(slices.Clone(first.Upstreams), up)
 			}
 		}
-		s.Found = first
+		s.ServerBlock = first
 	}
 	taken := map[string]bool{}
 	found := false
