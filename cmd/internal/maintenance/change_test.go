@@ -176,8 +176,14 @@ func TestAdminStaysShutWhileSomethingIsLeft(t *testing.T) {
 	if r.SafeSince != nil || r.Left != 1 || w.effective() != status.Offline {
 		t.Errorf("safe since %v, left %d, nginx is %s", r.SafeSince, r.Left, w.effective())
 	}
+	if v, err := w.View(t.Context(), w.site); err != nil || len(v.Drift) > 0 || v.Wanted.SafeSince != nil {
+		t.Errorf("it is as it was asked to be, and drifts: %q, safe since %v (%v)", v.Drift, v.Wanted.SafeSince, err)
+	}
 	if err := w.Dir().Open("demo"); err != nil { // by hand
 		t.Fatal(err)
+	}
+	if v, err := w.View(t.Context(), w.site); err != nil || len(v.Drift) == 0 {
+		t.Errorf("it was opened by hand, and there is no drift (%v)", err)
 	}
 	if w.reconcile(t); w.effective() != status.Offline {
 		t.Errorf("reconcile leaves open what was held shut: nginx is %s", w.effective())

@@ -167,12 +167,12 @@ func (h *Host) compareDisk(s config.Site, r state.Record, known bool, seen sight
 	if disk, _ := os.ReadFile(file); err != nil || !bytes.Equal(http, disk) {
 		drift("%s is not that of this configuration: edited by hand, or the configuration changed since", file)
 	}
-	if closed := r.Document.Mode == status.Offline; closed != seen.shut {
-		if closed {
-			drift("the closed file is missing")
-		} else {
-			drift("the closed file is there: the site is shut")
-		}
+	switch {
+	case r.Shut() == seen.shut:
+	case seen.shut:
+		drift("the closed file is there: the site is shut")
+	default:
+		drift("the closed file is missing")
 	}
 }
 
