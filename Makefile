@@ -18,7 +18,7 @@ MODULES     := . deploy/e2e
 RETRY       := $(CURDIR)/.ci/retry
 TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin dist coverage
 SCRIPTS     := $(wildcard .ci/* deploy/*.sh deploy/*/*.sh deploy/package/p*inst deploy/package/p*rm) \
-  $(addprefix deploy/e2e/testdata/conforma/,docker sudo) deploy/systemd/conforma-status-generator
+  $(addprefix deploy/e2e/conforma/testdata/,docker sudo) deploy/systemd/conforma-status-generator
 
 # What all the fuzz targets together may take in "make soak", and one of them at most, in seconds.
 FUZZ_TIME     := 120
@@ -69,7 +69,7 @@ test: need-web tested
 	@out=$$(node --test status/client/test/*.test.js) || { echo "$$out"; exit 1; }
 	go test -race -vet=off ./...
 	cd deploy/e2e
-	go test -vet=off -count=1 -parallel 4 -timeout 20m ./...
+	go test -vet=off -count=1 -parallel 2 -timeout 20m ./...
 	echo "make test: all tests passed"
 
 ##@ Looking after it

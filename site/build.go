@@ -19,7 +19,7 @@ import (
 var (
 	//go:embed theme/page.html
 	pageTemplate string
-	// The next three are made from what has their names in theme by deploy/e2e's TestPublishedPage with -update.
+	// The next three are made from what has their names in theme by deploy/e2e/frontend's TestPublishedPage with -update.
 	//
 	//go:embed theme/dist/page.css
 	pageStyle string

@@ -1,4 +1,18 @@
 // Package e2e holds the tests of conforma-status as a whole: the built binary, a real nginx, a real S3
 // server and a real browser, on loopback. They are a module of their own so that what only they need
-// never reaches the product's go.mod. The scripts in scripts/ are run by testscript.
+// never reaches the product's go.mod. Each folder is a subject:
+//
+//   - closing: what is under way when a site closes is finished or cut, and nothing gets past.
+//   - faults: whatever dies, fails or is refused halfway, the site is in the old mode, in the new one, or shut.
+//   - modes: what becomes of each request in each mode, and what visitors are told.
+//   - gate: who passes in admin mode, and who doesn't.
+//   - publishing: what goes to the store, an S3 server or a directory, and how it is served from there.
+//   - page: the maintenance page in a browser.
+//   - frontend: the client in an application's front end, in a browser.
+//   - commands: what each command says, and that the handbook says the same; the demo and the preview.
+//   - doctor: each of the doctor's checks fails where it has to, and its advice helps.
+//   - host: init, the package, systemd, containers, users and files of the machine.
+//   - conforma: the launch and snapshot scripts of Conforma, and whether its database is idle.
+//
+// What they share is in internal.
 package e2e

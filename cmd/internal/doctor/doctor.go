@@ -38,7 +38,7 @@ const (
 // Check is what a finding is about. A program that reads the doctor's JSON may rely on these names.
 type Check string
 
-// The checks. Each has a case in deploy/e2e/doctor_test.go that makes it fail.
+// The checks. Each has a case in deploy/e2e/doctor/doctor_test.go that makes it fail.
 const (
 	Configuration      Check = "configuration"
 	Disk               Check = "disk"

@@ -47,12 +47,8 @@ func (p *program) find(path string) error {
 		return nil
 	}
 	p.path = path
-	root, err := filepath.Abs("../..") // a test runs in its package's directory, deploy/e2e
-	if err != nil {
-		return err
-	}
 	cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-buildvcs=false"}, p.args...), "-o", path, "./cmd/conforma-status")...)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Dir, cmd.Env = Source(), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build conforma-status %v: %w\n%s", p.args, err, out)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -61,3 +62,20 @@ func writeMode(tb testing.TB, path, content string, mode os.FileMode) {
 		tb.Fatalf("rig: write a file: %v", err)
 	}
 }
+
+// root is the work tree's, seen from the directory of the package under test, in which its tests run.
+var root = sync.OnceValue(func() string {
+	dir := ".."
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "Makefile")); err == nil {
+			return dir
+		}
+		if abs, err := filepath.Abs(dir); err != nil || abs == "/" {
+			panic("rig: the tests don't run in the work tree")
+		}
+		dir = filepath.Join(dir, "..")
+	}
+})
+
+// Source returns the path of something in the work tree, by its elements from the root.
+func Source(elem ...string) string { return filepath.Join(append([]string{root()}, elem...)...) }

@@ -86,3 +86,8 @@ func Absolute(m Message, scheme, host string) Message {
 	m.Target = fmt.Sprintf("%s://%s%s", scheme, host, m.Target)
 	return m
 }
+
+// Post is a write that brings whatever it is given.
+func Post(header ...string) Message {
+	return Message{Method: "POST", Target: "/server/graphql", Header: header, Body: "{}"}
+}

@@ -1,0 +1,178 @@
+package closing
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// arrival is one thing that reached an application, and when.
+type arrival struct {
+	at    time.Time
+	what  string // "request", "message" on a WebSocket, "body": a part of one, "commit": the end of a long request's work
+	path  string
+	admin bool // it came with a token, which nginx lets through in admin mode only when it is an administrator's
+}
+
+func (a arrival) String() string {
+	return fmt.Sprintf("%s of %s at %s", a.what, a.path, a.at.Format("15:04:05.000000"))
+}
+
+// witness is an application that writes down all that reaches it, message by message.
+type witness struct {
+	port int
+
+	mu       sync.Mutex
+	arrivals []arrival
+	active   map[net.Conn]bool // from the moment they are accepted until they are idle or gone
+	sockets  int               // WebSockets that are open
+}
+
+// newWitness starts an application that listens on loopback.
+func newWitness(tb testing.TB) *witness {
+	tb.Helper()
+	w := &witness{port: rig.Port(tb), active: map[net.Conn]bool{}}
+	l, err := net.Listen("tcp", rig.Loopback(w.port))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	srv := &http.Server{Handler: w, ConnState: w.connState}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = srv.Serve(l) // ends with ErrServerClosed
+	}()
+	tb.Cleanup(func() {
+		srv.Close()
+		<-served
+	})
+	return w
+}
+
+// connState is called for a new connection before the next one is accepted: whoever asks whether the application is
+// idle, asks after all that was sent before.
+func (w *witness) connState(c net.Conn, s http.ConnState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s == http.StateNew || s == http.StateActive {
+		w.active[c] = true
+	} else {
+		delete(w.active, c)
+	}
+}
+
+func (w *witness) note(what string, r *http.Request) {
+	a := arrival{time.Now(), what, r.URL.Path, r.Header.Get("Authorization") != ""}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arrivals = append(w.arrivals, a)
+}
+
+// between returns what reached the application from one moment to another, without what came with a token unless
+// admins is set.
+func (w *witness) between(from, to time.Time, admins bool) []arrival {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []arrival
+	for _, a := range w.arrivals {
+		if a.at.After(from) && a.at.Before(to) && (admins || !a.admin) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// count returns how many arrivals there were of what on the path.
+func (w *witness) count(what, path string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, a := range w.arrivals {
+		if a.what == what && a.path == path {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *witness) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.active) <= 1 && w.sockets == 0 // the one is that of who asks
+}
+
+// The paths of a witness, each for one kind of traffic.
+const (
+	postPath   = "/server/graphql"
+	slowPath   = "/slow"
+	socketPath = "/websocket/"
+	uploadPath = "/server/upload"     // nginx keeps the body until it is complete
+	streamPath = "/unbuffered/upload" // nginx passes the body on as it comes
+)
+
+func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/idle" {
+		if !w.idle() {
+			http.Error(rw, "at work", http.StatusServiceUnavailable)
+		}
+		return
+	}
+	w.note("request", r)
+	switch {
+	case strings.HasPrefix(r.URL.Path, socketPath):
+		w.echo(rw, r)
+		return
+	case r.URL.Path == slowPath:
+		ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))
+		time.Sleep(time.Duration(ms) * time.Millisecond) // whether or not somebody still waits for it
+		w.note("commit", r)
+	default:
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := r.Body.Read(buf)
+			if n > 0 {
+				w.note("body", r)
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	_, _ = io.WriteString(rw, "ok\n") // the client may have gone
+}
+
+func (w *witness) echo(rw http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		return // Accept has answered with the reason
+	}
+	w.mu.Lock()
+	w.sockets++
+	w.mu.Unlock()
+	defer func() {
+		conn.CloseNow()
+		w.mu.Lock()
+		w.sockets--
+		w.mu.Unlock()
+	}()
+	for {
+		kind, data, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		w.note("message", r)
+		if err := conn.Write(r.Context(), kind, data); err != nil {
+			return
+		}
+	}
+}

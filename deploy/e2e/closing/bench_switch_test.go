@@ -1,0 +1,143 @@
+package closing
+
+import (
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/bench"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// benchRounds is how often each switch is made; the median counts.
+const benchRounds = 11
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// BenchmarkSwitch measures "set offline" with the directory store: from the command's start to the last request that the
+// application got, and to the moment from which it is safe when there is nothing to wait for.
+func BenchmarkSwitch(b *testing.B) {
+	site := &yardSite{name: "demo", plain: true}
+	y := newYard(b, site)
+	y.start(b)
+	var lastIn, safe, whole, after []float64
+	for b.Loop() {
+		for range benchRounds {
+			began := time.Now()
+			got := pumpReceiptOf(b, y.CLI(b, "set", "offline", "--json").Want(b, 0))
+			whole = append(whole, ms(time.Since(began)))
+			safe = append(safe, ms(got.SafeSince.Sub(began)))
+			y.CLI(b, "set", "online").Want(b, 0)
+		}
+		for range benchRounds {
+			l := y.pounded(b, site, 2*time.Millisecond) // or it would take the processor from what is measured
+			began := time.Now()
+			y.CLI(b, "set", "offline", "--drain", "5s").Want(b, 0)
+			returned := time.Now()
+			time.Sleep(300 * time.Millisecond)
+			l.end()
+			arrived := site.app.between(began, time.Now(), true)
+			lastIn = append(lastIn, ms(arrived[len(arrived)-1].at.Sub(began)))
+			after = append(after, float64(len(site.app.between(returned, time.Now(), true))))
+			y.CLI(b, "set", "online").Want(b, 0)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(bench.Median(lastIn), "last-in-ms(<=20)")
+	b.ReportMetric(bench.Median(safe), "safe-ms(<=250)")
+	b.ReportMetric(bench.Median(whole), "command-ms")
+	b.ReportMetric(sum(after), "let-in-after-return(0)")
+}
+
+// BenchmarkBareReload is what the same site does when its configuration is replaced by one that refuses everything, and
+// nginx is told to reload.
+func BenchmarkBareReload(b *testing.B) {
+	site := &yardSite{name: "demo", plain: true}
+	y := newYard(b, site)
+	open, shut := y.nginxConf(false), strings.Replace(y.nginxConf(false), "    server {\n", "    server {\n        return 503;\n", 1)
+	y.Nginx.Configure(b, open)
+	y.Nginx.Start(b)
+	reload := func() {
+		args := y.Nginx.Args("-s", "reload")
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+	}
+	var after []float64
+	for b.Loop() {
+		for range benchRounds {
+			l := y.pounded(b, site, 0)
+			y.Nginx.Configure(b, shut)
+			reload()
+			returned := time.Now()
+			time.Sleep(time.Second)
+			l.end()
+			after = append(after, float64(len(site.app.between(returned, time.Now(), true))))
+			y.Nginx.Configure(b, open)
+			reload()
+			rig.WaitFor(b, "the site to be open again", func() bool { return y.dialer(site).Get(b, "/").Status == 200 })
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(bench.Median(after), "let-in-after-return")
+}
+
+// pounded sends POSTs on connections that are kept, with a pause after each answer.
+func (y *yard) pounded(b *testing.B, site *yardSite, pause time.Duration) *load {
+	b.Helper()
+	l := newLoad(b, y)
+	arrived := site.app.count("request", postPath)
+	for range 8 {
+		c := l.client(site, "HTTP/1.1", false)
+		c.run(pause, func() { c.post() })
+	}
+	rig.WaitFor(b, "requests", func() bool { return site.app.count("request", postPath) > arrived+200 })
+	return l
+}
+
+// BenchmarkManySites compares the switch of one site on a host of twenty with that on a host of one, apart from the steps in which
+// nginx itself is waited for: while it tests its configuration, takes it up, and ends its old workers.
+func BenchmarkManySites(b *testing.B) {
+	counts := []int{1, 20}
+	hosts := map[int]*yard{}
+	app := newWitness(b) // nobody uses it
+	for _, n := range counts {
+		var sites []*yardSite
+		for i := range n {
+			sites = append(sites, &yardSite{name: fmt.Sprintf("site%d", i), plain: true})
+		}
+		sites[0].app = app
+		hosts[n] = newYard(b, sites...)
+		hosts[n].start(b)
+	}
+	own, whole := map[int][]float64{}, map[int][]float64{}
+	for b.Loop() {
+		for range 4 * benchRounds {
+			for _, n := range counts {
+				began := time.Now()
+				got := pumpReceiptOf(b, hosts[n].CLI(b, "set", "offline", "--site", "site0", "--json").Want(b, 0))
+				took := ms(time.Since(began))
+				whole[n] = append(whole[n], took)
+				own[n] = append(own[n], took-got.took("test")-got.took("reload")-got.took("probe")-got.took("drain"))
+				hosts[n].CLI(b, "set", "online", "--site", "site0").Want(b, 0)
+			}
+			slices.Reverse(counts) // so that none always comes after the same
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(bench.Ratio(own[20], own[1]), "20-sites/1(<=1.3)")
+	for n := range hosts {
+		b.ReportMetric(bench.Median(own[n]), fmt.Sprintf("own-ms-of-%d", n))
+		b.ReportMetric(bench.Median(whole[n]), fmt.Sprintf("command-ms-of-%d", n))
+	}
+}
+
+func sum(all []float64) (total float64) {
+	for _, n := range all {
+		total += n
+	}
+	return total
+}

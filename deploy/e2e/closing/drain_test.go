@@ -1,0 +1,239 @@
+package closing
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// aWebSocket is how many connections one WebSocket is to nginx: that of the client and that to the application.
+const aWebSocket = 2
+
+// openSocket opens a WebSocket at the site and uses it once. It ends with tb.
+func openSocket(tb testing.TB, l *load, s *yardSite) *websocket.Conn {
+	tb.Helper()
+	conn, err := l.client(s, "HTTP/1.1", false).dialSocket()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.CloseNow() })
+	if err := exchange(l.ctx, conn); err != nil {
+		tb.Fatal(err)
+	}
+	return conn
+}
+
+// oneSite is a yard with one site, whose nginx runs.
+func oneSite(tb testing.TB, settled bool) (*yard, *yardSite, *load) {
+	tb.Helper()
+	s := &yardSite{name: "demo", settled: settled}
+	y := newYard(tb, s)
+	y.start(tb)
+	return y, s, newLoad(tb, y)
+}
+
+func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
+	t.Parallel()
+	y, s, l := oneSite(t, false)
+	tab := openSocket(t, l, s)
+	for _, proto := range []string{"HTTP/1.1", "HTTP/2"} {
+		c := l.client(s, proto, false)
+		c.wait.Go(func() {
+			for c.post() { // until the first 503
+			}
+			c.http.CloseIdleConnections()
+		})
+	}
+	began := time.Now()
+	c := y.begin(t, "set", "offline", "--json")
+	c.awaits(t, "draining: ")
+	if err := exchange(l.ctx, tab); err != nil {
+		t.Errorf("the tab was cut: %v", err)
+	}
+	tab.CloseNow()
+	r := c.end().Want(t, 0)
+	returned := time.Now()
+	got := pumpReceiptOf(t, r)
+	got.counts(t, aWebSocket, 0, 0)
+	got.closed(t, began, returned, true)
+	if strings.Contains(r.Stderr, "warning:") {
+		t.Errorf("a warning without need:\n%s", r.Stderr)
+	}
+	for _, f := range l.failures() {
+		if !strings.Contains(f, "503") {
+			t.Errorf("a client met something else than a 503: %s", f)
+		}
+	}
+	if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
+		t.Errorf("after it was safe came %v", late)
+	}
+}
+
+func TestWhatIsCutHasToBeVouchedFor(t *testing.T) {
+	t.Parallel()
+	y, s, l := oneSite(t, false)
+	tab := openSocket(t, l, s)
+	began := time.Now()
+	r := y.CLI(t, "set", "offline", "--drain", "200ms", "--json").Want(t, 4)
+	returned := time.Now()
+	got := pumpReceiptOf(t, r)
+	got.counts(t, 0, aWebSocket, 0)
+	got.closed(t, began, returned, false)
+	if err := exchange(l.ctx, tab); err == nil {
+		t.Error("the tab can still be used")
+	}
+	if !strings.Contains(r.Stderr, "NOT SAFE to take a snapshot: something was cut") {
+		t.Errorf("stderr: %s", r.Stderr)
+	}
+	// Asking again doesn't make it safe: nobody knows what became of what was cut.
+	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", "200ms", "--json").Want(t, 4))
+	got.counts(t, 0, 0, 0)
+	got.closed(t, began, returned, false)
+}
+
+func TestApplicationIsAskedWhetherItIsIdle(t *testing.T) {
+	t.Parallel()
+	y, s, l := oneSite(t, true)
+	c := l.client(s, "HTTP/1.1", false)
+	c.wait.Go(func() { c.linger(1500 * time.Millisecond) })
+	rig.WaitFor(t, "the long request to arrive", func() bool { return s.app.count("request", slowPath) == 1 })
+	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+	if n := s.app.count("commit", slowPath); n != 1 {
+		t.Fatalf("it returned with %d of 1 long requests dealt with", n)
+	}
+	got.counts(t, 0, aWebSocket, 0) // likewise two connections
+	if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
+		t.Errorf("after it was safe came %v", late)
+	}
+}
+
+// TestUploadThatIsLetInCountsUntilItHasArrived has an upload that nginx hands on only when it is complete, long after the site is shut.
+func TestUploadThatIsLetInCountsUntilItHasArrived(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{uploadPath, streamPath} {
+		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
+			t.Parallel()
+			s := &yardSite{name: "demo", extra: "        client_body_buffer_size 1k;\n"} // the rest of a body goes to a file
+			y := newYard(t, s)
+			y.start(t)
+			l := newLoad(t, y)
+			c := l.client(s, "HTTP/1.1", false)
+			complete := make(chan struct{})
+			c.wait.Go(func() {
+				c.ask(http.MethodPost, path, func() io.Reader {
+					return &trickle{ctx: c.ctx, parts: 1000, pause: 20 * time.Millisecond, complete: complete}
+				})
+			})
+			if path == streamPath {
+				rig.WaitFor(t, "the upload to begin", func() bool { return s.app.count("body", path) > 0 })
+			} else {
+				rig.WaitFor(t, "the upload to begin", func() bool {
+					return strings.Contains(y.Nginx.ErrorLog(t), "request body is buffered to a temporary file")
+				})
+			}
+			set := y.begin(t, "set", "offline", "--json")
+			set.awaits(t, "draining: ")
+			close(complete)
+			got := pumpReceiptOf(t, set.end().Want(t, 0))
+			got.counts(t, 1, 0, 0)
+			l.wait.Wait()
+			if len(l.failures()) > 0 || l.done.Load() != 1 {
+				t.Errorf("the upload didn't get through: %v", l.failures())
+			}
+			if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
+				t.Errorf("after it was safe came %v", late)
+			}
+		})
+	}
+}
+
+func TestNoCut(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"offline", "admin"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			y, s, l := oneSite(t, true)
+			y.StartGate(t)
+			tab := openSocket(t, l, s)
+			began := time.Now()
+			got := pumpReceiptOf(t, y.CLI(t, "set", mode, "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+			got.counts(t, 0, 0, aWebSocket)
+			got.closed(t, began, time.Now(), false)
+			if err := exchange(l.ctx, tab); err != nil {
+				t.Errorf("the tab was cut all the same: %v", err)
+			}
+			if _, err := os.Stat(filepath.Join(y.State, "sites", "demo", "closed")); err != nil {
+				t.Errorf("the closed file: %v", err)
+			}
+			admin := rig.Message{Method: "POST", Target: postPath, Header: []string{"Authorization: Bearer " + rig.AdminToken(yardSecret)}, Body: "{}"}
+			if r := y.dialer(s).Do(t, admin); r.Status != http.StatusServiceUnavailable {
+				t.Errorf("an administrator is let in with something left of before: %d", r.Status)
+			}
+
+			got = pumpReceiptOf(t, y.CLI(t, "set", mode, "--drain", "100ms", "--json").Want(t, 0))
+			returned := time.Now()
+			got.counts(t, 0, aWebSocket, 0)
+			got.closed(t, began, returned, true)
+			if err := exchange(l.ctx, tab); err == nil {
+				t.Error("the tab can still be used")
+			}
+			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+				t.Errorf("after the return came %v", late)
+			}
+			want := map[string]int{"offline": 503, "admin": 200}[mode]
+			if r := y.dialer(s).Do(t, admin); r.Status != want {
+				t.Errorf("an administrator gets %d, want %d", r.Status, want)
+			}
+		})
+	}
+}
+
+func TestDrainingIsShown(t *testing.T) {
+	t.Parallel()
+	y, s, l := oneSite(t, false)
+	openSocket(t, l, s)
+	t.Run("in lines", func(t *testing.T) {
+		r := y.CLI(t, "set", "offline", "--no-cut", "--drain", "1100ms").Want(t, 4)
+		lines := regexp.MustCompile(`(?m)^  draining: .*$`).FindAllString(r.Stderr, -1)
+		want := []string{"  draining: 2 connections, 0 s of 1 s", "  draining: 2 connections, 1 s of 1 s"}
+		// In the beginning there may be more: our own probes, and what the workers are just closing.
+		if len(lines) < 2 || strings.Join(lines[len(lines)-2:], "\n") != strings.Join(want, "\n") {
+			t.Errorf("got %q, want %q", lines, want)
+		}
+		if strings.ContainsAny(r.Stderr, "\r\x1b") {
+			t.Errorf("control characters without a terminal: %q", r.Stderr)
+		}
+		if !strings.Contains(r.Stdout, "NOT SAFE to take a snapshot: 2 still left") {
+			t.Errorf("stdout: %s", r.Stdout)
+		}
+	})
+	t.Run("in one line on a terminal", func(t *testing.T) {
+		text, code := y.onTerminal(t, "xterm", "set", "offline", "--no-cut", "--drain", "1100ms")
+		if code != 4 {
+			t.Errorf("exit code %d", code)
+		}
+		for _, live := range []string{"\r\x1b[K\x1b[?7l  draining: 2 connections, 0 s of 1 s\x1b[?7h", "  draining: 2 connections, 1 s of 1 s\x1b[?7h\r\x1b[K  wait for what was let in"} {
+			if !strings.Contains(text, live) {
+				t.Errorf("no %q in %q", live, text)
+			}
+		}
+		if strings.Contains(text, "\n  draining") {
+			t.Errorf("the live line scrolls: %q", text)
+		}
+	})
+	t.Run("in lines on a terminal that knows no more", func(t *testing.T) {
+		text, _ := y.onTerminal(t, "dumb", "set", "offline", "--no-cut", "--drain", "100ms")
+		if !strings.Contains(text, "\n  draining: 2 connections") || strings.Contains(text, "\x1b") {
+			t.Errorf("it shows %q", text)
+		}
+	})
+}

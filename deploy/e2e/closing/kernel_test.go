@@ -1,0 +1,37 @@
+package closing
+
+import (
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// TestKernelThatCantBeAsked has a kernel without sock_diag(7): what is left is read from /proc, and to cut it the old workers are
+// ended, which is said.
+func TestKernelThatCantBeAsked(t *testing.T) {
+	t.Parallel()
+	site := &yardSite{name: "demo", settled: true}
+	y := newYard(t, site)
+	y.start(t)
+	l := newLoad(t, y)
+	tab := openSocket(t, l, site)
+	call := func(args ...string) rig.Result {
+		t.Helper()
+		return y.Call(t, rig.Call{Before: rig.OldKernel(t), Args: args})
+	}
+	got := pumpReceiptOf(t, call("set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+	got.counts(t, 0, 0, aWebSocket)
+	got = pumpReceiptOf(t, call("set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+	returned := time.Now()
+	got.counts(t, 0, aWebSocket, 0)
+	if !got.warns("was ended, with the connections of every site that it held") {
+		t.Errorf("it isn't said that a worker was ended: %v", got.Warnings)
+	}
+	if err := exchange(l.ctx, tab); err == nil {
+		t.Error("the tab can still be used")
+	}
+	if late := site.app.between(returned, time.Now(), true); len(late) > 0 {
+		t.Errorf("after the return came %v", late)
+	}
+}

@@ -1,0 +1,145 @@
+package closing
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// TestEveryKindOfAddressIsDrained has clients that stay at each kind of address that nginx can listen at.
+func TestEveryKindOfAddressIsDrained(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, listen, dial string
+	}{
+		{"IPv6 loopback", "[::1]:%d", "::1"},
+		{"every IPv6 address", "[::]:%d ipv6only=on", "::1"},
+		{"IPv4 clients of an IPv6 address", "[::]:%d ipv6only=off", "127.0.0.1"},
+		{"every IPv4 address", "%d", "127.0.0.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &yardSite{name: "demo", settled: true, port: rig.Port(t)}
+			s.listen = []string{fmt.Sprintf(tt.listen, s.port)}
+			y := newYard(t, s)
+			y.start(t)
+			l := newLoad(t, y)
+			// The client goes where the row says, whatever the configuration of the site says.
+			client := *s
+			client.listen = []string{net.JoinHostPort(tt.dial, fmt.Sprint(s.port))}
+			tab := openSocket(t, l, &client)
+			got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+			got.counts(t, 0, 0, aWebSocket)
+			got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+			returned := time.Now()
+			got.counts(t, 0, aWebSocket, 0)
+			if err := exchange(l.ctx, tab); err == nil {
+				t.Error("the tab can still be used")
+			}
+			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+				t.Errorf("after the return came %v", late)
+			}
+			if canDestroy(t) && got.warns("was ended") {
+				t.Errorf("workers were ended where sockets can be destroyed: %v", got.Warnings)
+			}
+		})
+	}
+}
+
+// TestSitesThatShareAPortAreDrainedTogether has two sites at one port, told apart by their server names: their old
+// connections look alike.
+func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
+	t.Parallel()
+	port := rig.Port(t)
+	demo := &yardSite{name: "demo", settled: true, port: port}
+	other := &yardSite{name: "other", port: port, names: "other.example.test"}
+	y := newYard(t, demo, other)
+	y.start(t)
+	l := newLoad(t, y)
+	own, others := openSocket(t, l, demo), openSocket(t, l, other)
+	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+	// The connection to the other's application is none of the site's.
+	got.counts(t, 0, 0, aWebSocket+1)
+	if !got.warns("shares its port") {
+		t.Errorf("no warning: %v", got.Warnings)
+	}
+	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--drain", "100ms", "--json").Want(t, 0))
+	got.counts(t, 0, aWebSocket+1, 0)
+	if exchange(l.ctx, own) == nil || exchange(l.ctx, others) == nil {
+		t.Error("a tab can still be used")
+	}
+	c := l.client(other, "HTTP/1.1", false)
+	if !c.post() {
+		t.Errorf("the other site is not open any more: %v", l.failures())
+	}
+	if r := y.dialer(demo).Get(t, "/"); r.Status != 503 {
+		t.Errorf("the site is not closed: %d", r.Status)
+	}
+}
+
+// portRange returns the first of some free ports in a row.
+func portRange(t *testing.T, n int) int {
+	t.Helper()
+	for {
+		first := rig.Port(t)
+		var held []net.Listener
+		for port := first; port < first+n; port++ {
+			l, err := net.Listen("tcp4", rig.Loopback(port))
+			if err != nil {
+				break
+			}
+			held = append(held, l)
+		}
+		for _, l := range held {
+			l.Close()
+		}
+		if len(held) == n {
+			return first
+		}
+	}
+}
+
+// TestARangeOfPortsIsDrained has a client at the last port of a range.
+func TestARangeOfPortsIsDrained(t *testing.T) {
+	t.Parallel()
+	s := &yardSite{name: "demo", settled: true, port: portRange(t, 3)}
+	s.listen = []string{fmt.Sprintf("127.0.0.1:%d-%d", s.port, s.port+2)}
+	y := newYard(t, s)
+	y.start(t)
+	l := newLoad(t, y)
+	client := *s
+	client.port, client.listen = s.port+2, []string{rig.Loopback(s.port + 2)}
+	openSocket(t, l, &client)
+	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+	got.counts(t, 0, 0, aWebSocket)
+	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+	got.counts(t, 0, aWebSocket, 0)
+	if r := y.dialer(&client).Get(t, "/"); r.Status != 503 {
+		t.Errorf("the site answers %d", r.Status)
+	}
+}
+
+// TestVisitorsWithCertificates has a site that talks to nobody without a certificate: it can't be asked there which rules it follows, and
+// that is said. It can at another address.
+func TestVisitorsWithCertificates(t *testing.T) {
+	t.Parallel()
+	s := &yardSite{name: "demo"}
+	y := newYard(t, s)
+	s.extra = "        ssl_verify_client on;\n        ssl_client_certificate " + y.Nginx.Dir + "/tls/fullchain.pem;\n"
+	y.start(t)
+	rig.Says(t, y.CLI(t, "set", "offline").Want(t, 1), "talks to nobody without a certificate (ssl_verify_client)", "listen 127.0.0.1:PORT;")
+	rig.Says(t, y.CLI(t, "get").Want(t, 5), "it wants a certificate of its visitors (ssl_verify_client)")
+	inside := rig.Port(t)
+	s.extra += fmt.Sprintf("        listen 127.0.0.1:%d;\n", inside)
+	y.Nginx.Configure(t, y.nginxConf(true))
+	y.EditConfig(t, fmt.Sprintf("listen = %q", rig.Loopback(s.port)), fmt.Sprintf("listen = %q", rig.Loopback(inside)))
+	y.Nginx.Stop(t)
+	y.Nginx.Start(t)
+	y.CLI(t, "set", "offline").Want(t, 0)
+	if r := (rig.Client{Addr: rig.Loopback(inside), Host: rig.Hostname}).Get(t, "/"); r.Status != 503 {
+		t.Errorf("the site answers %d", r.Status)
+	}
+}

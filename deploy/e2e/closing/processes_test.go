@@ -1,0 +1,294 @@
+package closing
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/procfs"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// children returns the processes of nginx whose parent is that one.
+func children(tb testing.TB, parent int) []int {
+	tb.Helper()
+	procs, err := procfs.AllProcs()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var out []int
+	for _, p := range procs {
+		if stat, err := p.Stat(); err == nil && stat.PPID == parent && stat.Comm == "nginx" && stat.State != "Z" {
+			out = append(out, p.PID)
+		}
+	}
+	return out
+}
+
+// workersOf returns nginx's two workers, which start after the master has written its pid.
+func workersOf(tb testing.TB, master int) (workers []int) {
+	tb.Helper()
+	rig.WaitFor(tb, "nginx's workers to start", func() bool {
+		workers = children(tb, master)
+		return len(workers) == 2
+	})
+	return workers
+}
+
+func kill(tb testing.TB, pid int, s syscall.Signal) {
+	tb.Helper()
+	if err := syscall.Kill(pid, s); err != nil {
+		tb.Fatalf("send %v to %d: %v", s, pid, err)
+	}
+}
+
+// gone reports whether the process has ended, as a zombie too.
+func gone(pid int) bool {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return true
+	}
+	stat, err := p.Stat()
+	return err != nil || stat.State == "Z"
+}
+
+// post is what the connections of a test send that are written byte for byte.
+var aPost = rig.Message{Method: "POST", Target: postPath, Body: "{}"}
+
+// TestWorkerThatIsStoppedLetsNothingThrough stops one of two workers, with requests waiting in the connections that it
+// holds, lets the site be switched, and wakes it up again.
+func TestWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+	}{
+		{"offline", []string{"set", "offline", "--drain", "100ms", "--json"}, 0},
+		{"admin", []string{"set", "admin", "--drain", "100ms", "--json"}, 0},
+		{"offline without cutting", []string{"set", "offline", "--drain", "100ms", "--no-cut", "--json"}, 4},
+		{"admin without cutting", []string{"set", "admin", "--drain", "100ms", "--no-cut", "--json"}, 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			y, s, _ := oneSite(t, true)
+			workers := workersOf(t, y.Nginx.PID(t))
+			var conns []*rig.Conn
+			for range 12 { // of which each worker takes some
+				conn := y.dialer(s).Dial(t)
+				defer conn.Close()
+				if r := conn.Do(t, aPost); r.Status != 200 {
+					t.Fatalf("got %d", r.Status)
+				}
+				conns = append(conns, conn)
+			}
+			stopped := workers[0]
+			kill(t, stopped, syscall.SIGSTOP)
+			defer func() { _ = syscall.Kill(stopped, syscall.SIGCONT) }()
+			before := s.app.count("request", postPath)
+			for _, conn := range conns {
+				conn.Send(t, aPost)
+			}
+			rig.WaitFor(t, "the other worker to answer", func() bool {
+				time.Sleep(50 * time.Millisecond) // each time as long as it takes
+				n := s.app.count("request", postPath)
+				quiet := n == before
+				before = n
+				return quiet
+			})
+			r := y.CLI(t, tt.args...).Want(t, tt.code)
+			returned := time.Now()
+			got := pumpReceiptOf(t, r)
+			if tt.code == 0 && (!gone(stopped) || *got.Left != 0) {
+				t.Errorf("the stopped worker is left: %s", r.Stdout)
+			}
+			if tt.code == 4 && *got.Left == 0 {
+				t.Errorf("nothing is left, it says: %s", r.Stdout)
+			}
+			if !gone(stopped) {
+				kill(t, stopped, syscall.SIGCONT)
+				rig.WaitFor(t, "the worker that was woken up to end", func() bool { return gone(stopped) })
+				got = pumpReceiptOf(t, y.CLI(t, "set", got.Mode, "--drain", "100ms", "--json").Want(t, 0))
+			}
+			time.Sleep(watched)
+			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+				t.Errorf("after the return came %v", late)
+			}
+		})
+	}
+}
+
+// TestNginxWithoutMaster kills the master alone: its workers go on, and nobody can make them take up new rules.
+func TestNginxWithoutMaster(t *testing.T) {
+	t.Parallel()
+	y, s, l := oneSite(t, true)
+	workers := workersOf(t, y.Nginx.PID(t))
+	kill(t, y.Nginx.PID(t), syscall.SIGKILL)
+	poster := l.client(s, "HTTP/1.1", false)
+	poster.run(2*time.Millisecond, func() { poster.post() })
+	rig.WaitFor(t, "the orphans to serve", func() bool { return s.app.count("request", postPath) > 10 })
+
+	r := y.CLI(t, "set", "offline", "--drain", "100ms").Want(t, 4)
+	returned := time.Now()
+	if !strings.Contains(r.Stderr, "hint: start nginx") || !strings.Contains(r.Stdout, "NOT SAFE") {
+		t.Errorf("it said %s%s", r.Stdout, r.Stderr)
+	}
+	time.Sleep(watched)
+	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+		t.Errorf("after the return came %v", late)
+	}
+	// As the hint says, with the ports free again.
+	for _, pid := range workers {
+		kill(t, pid, syscall.SIGKILL)
+	}
+	y.Nginx.Kill(t)
+	y.Nginx.Start(t)
+	y.CLI(t, "set", "offline", "--drain", "100ms").Want(t, 0)
+	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+		t.Errorf("after the return came %v", late)
+	}
+}
+
+// daemon starts nginx as a system does, without a parent: one whose parent lives takes that for a sign that an upgrade
+// is under way already.
+func (y *yard) daemon(tb testing.TB) {
+	tb.Helper()
+	y.render(tb)
+	args := y.Nginx.Args()
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		tb.Fatalf("start nginx: %v\n%s", err, out)
+	}
+	var group int
+	rig.WaitFor(tb, "nginx to start", func() bool {
+		data, err := os.ReadFile(y.Nginx.PIDFile())
+		if err == nil {
+			group, err = strconv.Atoi(strings.TrimSpace(string(data))) // it leads a session of its own
+		}
+		return err == nil && len(children(tb, group)) == 2
+	})
+	tb.Cleanup(func() {
+		rig.WaitFor(tb, "nginx to end", func() bool { return syscall.Kill(-group, syscall.SIGKILL) == syscall.ESRCH })
+	})
+}
+
+// upgrade has nginx start a new master beside the old one (nginx: "Upgrading Executable on the Fly").
+func (y *yard) upgrade(tb testing.TB) (old, new int) {
+	tb.Helper()
+	old = y.Nginx.PID(tb)
+	kill(tb, old, syscall.SIGUSR2)
+	rig.WaitFor(tb, "the new master and its workers", func() bool {
+		kids := children(tb, old)
+		for _, pid := range kids {
+			if len(children(tb, pid)) == 2 {
+				new = pid
+			}
+		}
+		return new != 0 && y.Nginx.PID(tb) == new
+	})
+	return old, new
+}
+
+// TestUpgradedNginx has two generations of nginx serve a site, as in an upgrade that isn't finished or that went wrong.
+func TestUpgradedNginx(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"offline", "admin"} {
+		t.Run("orphans of the old master, "+mode, func(t *testing.T) {
+			t.Parallel()
+			s := &yardSite{name: "demo", settled: true}
+			y := newYard(t, s)
+			y.daemon(t)
+			y.StartGate(t)
+			l := newLoad(t, y)
+			tab := openSocket(t, l, s)
+			old, _ := y.upgrade(t)
+			orphans := children(t, old)
+			kill(t, old, syscall.SIGKILL)
+			poster := l.client(s, "HTTP/1.1", false)
+			poster.run(2*time.Millisecond, func() { poster.post() })
+			rig.WaitFor(t, "requests", func() bool { return s.app.count("request", postPath) > 10 })
+			y.CLI(t, "set", mode, "--drain", "100ms", "--json").Want(t, 0)
+			returned := time.Now()
+			time.Sleep(watched)
+			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+				t.Errorf("after the return came %v", late)
+			}
+			if err := exchange(l.ctx, tab); err == nil {
+				t.Error("the tab can still be used")
+			}
+			for _, pid := range orphans[:2] {
+				if children(t, pid) == nil && !gone(pid) && pid != y.Nginx.PID(t) {
+					t.Errorf("orphan %d is left", pid)
+				}
+			}
+		})
+		t.Run("both masters, "+mode, func(t *testing.T) {
+			t.Parallel()
+			s := &yardSite{name: "demo", settled: true}
+			y := newYard(t, s)
+			y.daemon(t)
+			y.StartGate(t)
+			l := newLoad(t, y)
+			old, _ := y.upgrade(t)
+			for range 4 {
+				poster := l.client(s, "HTTP/1.1", false)
+				poster.run(2*time.Millisecond, func() { poster.post(); poster.http.CloseIdleConnections() })
+			}
+			rig.WaitFor(t, "requests", func() bool { return s.app.count("request", postPath) > 10 })
+			r := y.CLI(t, "set", mode, "--drain", "100ms", "--json")
+			returned := time.Now()
+			// The old master starts its workers afresh, with the old rules: only its end makes it safe.
+			if got := pumpReceiptOf(t, r); r.Code != 4 || *got.Left == 0 {
+				t.Errorf("exit code %d with workers of the old master left: %s", r.Code, r.Stdout)
+			}
+			time.Sleep(3 * watched)
+			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+				t.Errorf("%d came after the return, the first %v", len(late), late[0])
+			}
+			kill(t, old, syscall.SIGQUIT)
+			y.CLI(t, "set", mode, "--drain", "5s", "--json").Want(t, 0)
+			returned = time.Now()
+			time.Sleep(watched)
+			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+				t.Errorf("with the old master gone, after the return came %v", late)
+			}
+		})
+	}
+}
+
+// TestSomebodyElseReloads has nginx reloaded fifty times by somebody else while the site is switched.
+func TestSomebodyElseReloads(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"offline", "admin"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			y, s, l := oneSite(t, true)
+			y.StartGate(t)
+			for range 4 {
+				poster := l.client(s, "HTTP/1.1", false)
+				poster.run(2*time.Millisecond, func() { poster.post() })
+			}
+			socket := l.client(s, "HTTP/1.1", false)
+			socket.run(10*time.Millisecond, func() { socket.chat(2 * time.Millisecond) })
+			rig.WaitFor(t, "requests", func() bool {
+				return s.app.count("request", postPath) > 10 && s.app.count("message", socketPath) > 10
+			})
+			master := y.Nginx.PID(t)
+			l.wait.Go(func() {
+				for range 50 {
+					_ = syscall.Kill(master, syscall.SIGHUP)
+					time.Sleep(7 * time.Millisecond)
+				}
+			})
+			got := pumpReceiptOf(t, y.CLI(t, "set", mode, "--drain", "200ms", "--json").Want(t, 0))
+			time.Sleep(3 * watched)
+			if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
+				t.Errorf("%d came after it was safe, the first %v", len(late), late[0])
+			}
+		})
+	}
+}

@@ -1,0 +1,140 @@
+package closing
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// TestReloadOfSomebodyElseThatIsUnderWay has nginx read its configuration for somebody else just before the rules are replaced,
+// and start workers with what it read just after the switch has noted which workers there were. They are told to leave only
+// when the next generation has started, and until then follow the rules of before.
+func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := &yardSite{name: "demo", settled: true}
+	y := newYard(t, s)
+	y.render(t)
+	args := y.Nginx.Args("-T")
+	dump, err := exec.Command(args[0], args[1:]...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig.WriteFile(t, filepath.Join(y.Nginx.Dir, "dump"), string(dump))
+	// nginx reads certificates when it has read the configuration: a pipe makes it wait there for as long as we like.
+	pipe := filepath.Join(y.Nginx.Dir, "tls", "pipe.pem")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	chain, err := os.ReadFile(filepath.Join(y.Nginx.Dir, "tls", "fullchain.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := fmt.Sprintf("    server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s/tls/privkey.pem; }\n", rig.Port(t), pipe, y.Nginx.Dir)
+	y.Nginx.Configure(t, y.nginxConf(true)+slow)
+	read := make(chan chan struct{}) // for each time that nginx reads, what lets it go on
+	go func() {
+		for {
+			f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // until nginx opens it
+			if err != nil {
+				return // the test is over
+			}
+			goOn := make(chan struct{})
+			read <- goOn
+			<-goOn
+			_, _ = f.Write(chain)
+			f.Close()
+			time.Sleep(50 * time.Millisecond) // or nginx would read on in what is for the next time
+		}
+	}()
+	next := func() chan struct{} {
+		select {
+		case goOn := <-read:
+			return goOn
+		case <-time.After(20 * time.Second):
+			t.Fatal("nginx doesn't read its configuration")
+			return nil
+		}
+	}
+	go func() { close(<-read) }()
+	y.Nginx.Start(t)
+	master := y.Nginx.PID(t)
+	known := map[int]bool{master: true}
+	newcomers := func(generation string) {
+		t.Helper()
+		rig.WaitFor(t, generation, func() bool {
+			var fresh []int
+			for _, pid := range children(t, master) {
+				if !known[pid] {
+					fresh = append(fresh, pid)
+				}
+			}
+			if len(fresh) < 2 {
+				return false
+			}
+			for _, pid := range fresh {
+				known[pid] = true
+			}
+			return true
+		})
+	}
+	newcomers("the first workers")
+	y.StartGate(t)
+	// These would have nginx read, too.
+	script := filepath.Join(y.Nginx.Dir, "fake.sh")
+	rig.WriteFile(t, script, "case \"$1\" in -T) cat dump;; -s) kill -HUP \"$(cat nginx.pid)\";; esac\n")
+	data, err := os.ReadFile(y.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(data)) {
+		switch {
+		case strings.HasPrefix(line, "test = "):
+			line = fmt.Sprintf("test = [\"bash\", %q, \"-t\"]\n", script)
+		case strings.HasPrefix(line, "reload = "):
+			line = fmt.Sprintf("reload = [\"bash\", %q, \"-s\"]\n", script)
+		}
+		lines = append(lines, line)
+	}
+	rig.WriteFile(t, y.Config, strings.Join(lines, ""))
+
+	l := newLoad(t, y)
+	for range 4 {
+		c := l.client(s, "HTTP/1.1", false)
+		c.run(2*time.Millisecond, func() { c.post(); c.http.CloseIdleConnections() })
+	}
+	rig.WaitFor(t, "requests", func() bool { return s.app.count("request", postPath) > 10 })
+
+	kill(t, master, syscall.SIGHUP)
+	theirs := next()
+	set := y.begin(t, "set", "admin", "--drain", "300ms", "--json")
+	set.awaits(t, "have nginx take them up")
+	close(theirs)
+	newcomers("the workers of somebody else's reload")
+	close(next())
+	newcomers("the workers of ours")
+	kill(t, master, syscall.SIGSTOP) // as if the machine were slow
+	r := set.end()
+	got := pumpReceiptOf(t, r)
+	time.Sleep(3 * watched)
+	kill(t, master, syscall.SIGCONT)
+	if got.SafeSince != nil {
+		if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
+			t.Errorf("%d came after it was safe, the first %v", len(late), late[0])
+		}
+	}
+	go func() { close(<-read) }()
+	y.CLI(t, "set", "admin", "--drain", "300ms", "--json").Want(t, 0)
+	returned := time.Now()
+	time.Sleep(watched)
+	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
+		t.Errorf("%d came after the return, the first %v", len(late), late[0])
+	}
+}

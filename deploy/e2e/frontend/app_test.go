@@ -1,0 +1,224 @@
+package frontend
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// sayMaintenance has the application itself answer in GraphQL that it is closed.
+const sayMaintenance = 1
+
+// stage is a site with a React application behind a real nginx, and its published maintenance site on another origin.
+type stage struct {
+	*rig.Single
+	store *pageStore
+	code  atomic.Int32  // what the application answers queries with; 0 is as it should be
+	began chan struct{} // a query of the name "slow" has arrived
+	done  chan struct{} // ends it
+	tb    testing.TB    // that it lives as long as
+
+	mu  sync.Mutex
+	cut chan struct{} // closed to end the WebSockets
+}
+
+// pageStore serves the directory store as a bucket does, with its headers, and can be made to fail.
+type pageStore struct {
+	*httptest.Server
+	mu     sync.Mutex
+	down   bool
+	status string // an old copy of the status; "" for what is published
+	asked  int    // for the status
+}
+
+func (p *pageStore) say(down bool, status string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down, p.status = down, status
+}
+
+func (p *pageStore) polls() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
+}
+
+func servePageStore(tb testing.TB, dir string) *pageStore {
+	tb.Helper()
+	p := &pageStore{}
+	files := http.FileServer(http.Dir(dir))
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		isStatus := strings.HasSuffix(r.URL.Path, "/status.json")
+		p.mu.Lock()
+		down, status := p.down, p.status
+		if isStatus {
+			p.asked++
+		}
+		p.mu.Unlock()
+		if down {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Cache-Control", "no-cache")
+		if isStatus && status != "" {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, status)
+			return
+		}
+		// Last-Modified alone can't tell two changes in one second apart; a bucket's ETag is of the content.
+		if data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(path.Clean(r.URL.Path)))); err == nil {
+			w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(data)))
+		}
+		files.ServeHTTP(w, r)
+	}))
+	tb.Cleanup(p.Close)
+	return p
+}
+
+// bundle builds the application with the packages in web/NAME/node_modules.
+func bundle(tb testing.TB, name string) []byte {
+	tb.Helper()
+	modules, err := filepath.Abs(filepath.Join("..", "web", name, "node_modules"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r := api.Build(api.BuildOptions{
+		EntryPoints: []string{"../web/app.jsx"}, Bundle: true, Format: api.FormatESModule, JSX: api.JSXAutomatic,
+		NodePaths: []string{modules}, Define: map[string]string{"process.env.NODE_ENV": `"production"`},
+	})
+	if len(r.Errors) > 0 {
+		tb.Fatalf("bundle the application (npm ci in web/%s makes its packages): %v", name, r.Errors[0].Text)
+	}
+	return r.OutputFiles[0].Contents
+}
+
+// newStage puts one up, open, with its page published. The application is built with that Apollo Client; "" for one
+// without.
+func newStage(tb testing.TB, apollo string) *stage {
+	tb.Helper()
+	s := &stage{Single: rig.NewSingle(tb), cut: make(chan struct{}), began: make(chan struct{}), done: make(chan struct{}), tb: tb}
+	s.store = servePageStore(tb, s.Store)
+	s.PageURL = s.store.URL
+	var script []byte
+	if apollo != "" {
+		script = bundle(tb, apollo)
+	}
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, script) }))
+	tb.Cleanup(app.Close)
+	u, err := url.Parse(app.URL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.Blocks[0].App = &rig.App{}
+	if _, err := fmt.Sscan(u.Port(), &s.Blocks[0].App.Port); err != nil {
+		tb.Fatal(err)
+	}
+	s.Configure(tb, rig.Settings{})
+	s.Install(tb)
+	s.StartGate(tb)
+	s.CLI(tb, "publish").Want(tb, 0)
+	return s
+}
+
+func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
+	switch {
+	case r.URL.Path == "/app.js":
+		w.Header().Set("Content-Type", "text/javascript")
+		w.Write(script)
+	case strings.HasPrefix(r.URL.Path, "/websocket/"):
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // nginx sends another Host
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		s.mu.Lock()
+		cut := s.cut
+		s.mu.Unlock()
+		gone := conn.CloseRead(r.Context())
+		select {
+		case <-gone.Done():
+		case <-cut:
+		}
+	case strings.HasPrefix(r.URL.Path, "/server/"):
+		w.Header().Set("Content-Type", "application/json")
+		switch code := int(s.code.Load()); code {
+		case 0:
+			var query struct{ OperationName string }
+			_ = json.NewDecoder(r.Body).Decode(&query) // not every request has one
+			if query.OperationName == "slow" {
+				for _, next := range []chan struct{}{s.began, s.done} {
+					select {
+					case <-r.Context().Done():
+						return
+					case next <- struct{}{}:
+					}
+				}
+			}
+			fmt.Fprint(w, `{"data":{"app":"demo"},"success":true}`)
+		case sayMaintenance:
+			fmt.Fprint(w, `{"errors":[{"message":"maintenance","extensions":{"code":"MAINTENANCE"}}]}`)
+		default:
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(code)
+			fmt.Fprint(w, "<!doctype html><title>no</title>")
+		}
+	case r.URL.Path == "/plain":
+		// Without a bundler, and with as strict a policy as allows it.
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", fmt.Sprintf(
+			"default-src 'none'; img-src data:; style-src 'self'; script-src 'nonce-once' %s; connect-src 'self' %[1]s", s.PageURL))
+		fmt.Fprintf(w, `<!doctype html><title>plain</title><link rel="icon" href="data:,"><p>Plain</p><script type="module" nonce="once">
+			import { watchStatus } from "%[1]s/demo/conforma-status.js";
+			import { notice } from "%[1]s/demo/conforma-status-notice.js";
+			const { pageUrl } = await (await fetch("/.conforma-status/status.json")).json();
+			window.watch = watchStatus({ statusUrl: new URL("status.json", pageUrl).href, every: config.every, ...notice({ seconds: 0.3 }) });
+		</script>`, s.PageURL)
+	default:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, `<!doctype html><title>demo</title><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/app.js"></script>`)
+	}
+}
+
+// cutSockets ends the WebSockets that are open.
+func (s *stage) cutSockets() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.cut)
+	s.cut = make(chan struct{})
+}
+
+// shut waits until nginx refuses requests.
+func (s *stage) shut(tb testing.TB) {
+	tb.Helper()
+	rig.WaitFor(tb, "nginx to shut the site", func() bool {
+		resp, err := http.Get(s.URL + "/server/graphql")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusServiceUnavailable
+	})
+}
+
+// set changes the mode. A WebSocket of a tab that stays is cut at once: nothing is known that has to be waited for.
+func (s *stage) set(tb testing.TB, mode string) {
+	tb.Helper()
+	if r := s.CLI(tb, "set", mode, "--drain", "200ms"); r.Code != 0 && r.Code != 4 {
+		tb.Fatalf("set %s: %d\n%s", mode, r.Code, r.Stderr)
+	}
+}

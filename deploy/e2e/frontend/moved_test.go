@@ -1,0 +1,298 @@
+package frontend
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// leaves and stays are where a tab ends: on the maintenance page with its draft kept, or where it was, untouched.
+const (
+	leaves = true
+	stays  = false
+)
+
+type frontendRow struct {
+	name  string
+	visit visit
+	play  func(t *testing.T, s *stage, p *seat)
+	ends  bool
+	// told is what the client told the application.
+	told []string
+	// operations is how each of the application's ended; of a tab that leaves nobody can tell.
+	operations []string
+}
+
+const (
+	afterNotice = "leave after a notice" // the poll brought the news
+	atOnce      = "leave at once"        // a failed query did
+)
+
+// closes is what most rows begin with: nothing but what the row is about can tell the client of it.
+func closes(t *testing.T, s *stage, p *seat) {
+	t.Helper()
+	p.deaf()
+	s.set(t, "offline")
+}
+
+// then plays one after the other.
+func then(first func(*testing.T, *stage, *seat), script string) func(*testing.T, *stage, *seat) {
+	return func(t *testing.T, s *stage, p *seat) {
+		t.Helper()
+		first(t, s, p)
+		p.run(script)
+	}
+}
+
+// answers has the application answer all with the code, while the status is polled and a query and a call are made.
+func answers(code int32) func(*testing.T, *stage, *seat) {
+	return func(t *testing.T, s *stage, p *seat) {
+		t.Helper()
+		s.code.Store(code)
+		p.run(`app.query(); app.fetch("/server/api")`)
+	}
+}
+
+// frontendRows has what may happen to people who are on the site, and what comes of it for each.
+func frontendRows() []frontendRow {
+	var (
+		polled   = []string{afterNotice}
+		failed   = []string{atOnce}
+		twoFail  = []string{"error", "error"}
+		nobody   []string
+		patience = 2 * often * time.Millisecond
+	)
+	return []frontendRow{
+		// The site closes.
+		{"closes while it polls", visit{every: often}, closes, leaves, polled, nil},
+		{"closes, which cuts its WebSocket", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+			s.set(t, "offline")
+		}, leaves, []string{atOnce, "socket: maintenance"}, nil},
+		{"closes while a query runs, which is let finish", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+			p.run(`app.socket.onclose = null; app.socket.close(); app.query("slow")`)
+			<-s.began
+			ended := make(chan rig.Result)
+			go func() { ended <- s.CLI(s.tb, "set", "offline", "--drain", "30s") }()
+			s.shut(t)
+			<-s.done
+			p.ends("data")
+			(<-ended).Want(t, 0)
+			p.told()
+			p.run(`app.query()`)
+		}, leaves, failed, nil},
+		{"closes while a query runs, which is cut", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+			p.run(`app.query("slow")`)
+			<-s.began
+			closes(t, s, p)
+		}, leaves, failed, nil},
+		{"a query fails on the closed site", visit{every: never}, then(closes, `app.query()`), leaves, failed, nil},
+		{"five queries fail at once", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+			closes(t, s, p)
+			before := s.store.polls()
+			p.run(`for (let i = 0; i < 5; i++) app.query("q" + i)`)
+			p.left()
+			// The page asks as well, once it is there.
+			if n := s.store.polls() - before; n > 2 {
+				t.Errorf("the status was asked for %d times", n)
+			}
+		}, leaves, failed, nil},
+		{"a REST call fails on the closed site", visit{every: never}, then(closes, `app.fetch("/server/api/public/get-prefs")`), leaves, failed, nil},
+		{"an upload fails on the closed site", visit{every: never},
+			then(closes, `app.fetch("/server/api/upload", { method: "POST", body: new Uint8Array(5e6) })`), leaves, failed, nil},
+		{"the session is looked after on the closed site", visit{every: never}, then(closes, `app.userInfo()`), leaves, failed, nil},
+		{"a query fails on the closed site, whose nginx is gone", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+			closes(t, s, p)
+			s.Nginx.Stop(t)
+			p.run(`app.query()`)
+			p.left()
+			s.Nginx.Start(s.tb)
+		}, leaves, failed, nil},
+		{"closes with two tabs open", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			second := p.beside(t)
+			second.deaf()
+			closes(t, s, p)
+			second.left()
+			second.told(polled...)
+			second.kept()
+		}, leaves, polled, nil},
+		{"closes while hidden", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			p.show(true)
+			closes(t, s, p)
+			time.Sleep(patience)
+			p.stays()
+			p.told()
+			p.show(false)
+		}, leaves, polled, nil},
+		{"closes while asleep", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			chrome.Call(p.Tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "frozen"})
+			before := s.store.polls()
+			s.set(t, "offline")
+			time.Sleep(patience)
+			if n := s.store.polls() - before; n > 1 { // one may have been on its way
+				t.Errorf("asked %d times in its sleep", n)
+			}
+			chrome.Call(p.Tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "active"})
+			p.at("the maintenance page", func(at string) bool { return strings.HasPrefix(at, s.PageURL) })
+			p.ForgetHeard() // by poll or by its WebSocket, which was cut meanwhile: whatever woke up first
+		}, leaves, nobody, nil},
+		{"closes, and the application says no", visit{every: often, veto: true}, func(t *testing.T, s *stage, p *seat) {
+			closes(t, s, p)
+			p.has(`app.events.length`)
+			p.stays()
+			p.run(`app.query()`)
+		}, stays, []string{"veto", "veto"}, []string{"error"}},
+
+		// Something fails, and the site isn't closed.
+		{"nginx stops", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			s.Nginx.Stop(t)
+			p.run(`app.query(); app.fetch("/server/api")`)
+			p.ends("error", "error")
+			p.has(`app.events.length`)
+			s.Nginx.Start(s.tb)
+		}, stays, []string{"socket: trouble"}, twoFail},
+		{"the store is away", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			s.store.say(true, "")
+			time.Sleep(patience)
+			p.run(`app.query()`)
+			p.ends("data")
+			s.code.Store(500)
+			p.run(`app.query()`)
+		}, stays, nobody, []string{"data", "error"}},
+		{"the network breaks", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			p.deaf()
+			p.network(true)
+			p.run(`app.watch.failedQuery(new TypeError("Failed to fetch")).then((v) => report(v)); app.query()`)
+			p.ends("error")
+			p.network(false)
+			p.run(`app.query()`)
+		}, stays, []string{"connection"}, []string{"error", "data"}},
+		{"the application answers 404", visit{every: often}, answers(404), stays, nobody, twoFail},
+		{"the application answers 500", visit{every: often}, answers(500), stays, nobody, twoFail},
+		{"the application answers 503", visit{every: often}, answers(503), stays, nobody, twoFail},
+		{"the application answers HTML", visit{every: often}, answers(200), stays, nobody, twoFail},
+		{"the application says MAINTENANCE, and is wrong", visit{every: often}, answers(sayMaintenance), stays, nobody, []string{"error", "refused"}},
+		{"an old copy of the status comes from a cache", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			now := s.Published(t, "demo")
+			seq := rig.ParseStatus(t, now).Seq
+			s.store.say(false, strings.NewReplacer(`"mode":"online"`, `"mode":"offline"`, fmt.Sprintf(`"seq":%d`, seq), fmt.Sprintf(`"seq":%d`, seq-1)).Replace(now))
+			s.code.Store(500)
+			time.Sleep(patience)
+			p.run(`app.query()`)
+		}, stays, nobody, []string{"error"}},
+		{"garbage comes for the status", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			s.store.say(false, `{"version":1,"mode":"offline","pageUrl":"https://maintenance.example.org/"}`)
+			s.code.Store(500)
+			time.Sleep(patience)
+			p.run(`app.query()`)
+		}, stays, nobody, []string{"error"}},
+		{"the WebSocket is cut", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			s.cutSockets()
+			p.has(`app.events.length`)
+		}, stays, []string{"socket: trouble"}, nil},
+		{"a window is announced", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			now := s.Published(t, "demo")
+			soon := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
+			s.store.say(false, strings.NewReplacer(`"next":null`, `"next":{"from":"`+soon+`","until":null}`, `"seq":`, `"seq":1`).Replace(now))
+			p.has(`document.querySelector("[role=alert]")?.innerText.startsWith("This site closes for maintenance at ")`)
+		}, stays, nobody, nil},
+
+		// The site is closed, and nobody can say so.
+		{"the store is away and the site is closed", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			s.store.say(true, "")
+			closes(t, s, p)
+			p.run(`app.query()`)
+			p.ends("error")
+			p.stays()
+			p.told()
+			s.store.say(false, "")
+			p.run(`dispatchEvent(new Event("online"))`)
+		}, leaves, polled, nil},
+
+		// Administrators look first.
+		{"goes to admin, for a user", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+			p.deaf()
+			s.set(t, "admin")
+		}, leaves, polled, nil},
+		{"goes to admin, for a user whose query fails", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+			p.deaf()
+			s.set(t, "admin")
+			p.run(`app.query()`)
+		}, leaves, failed, nil},
+		{"goes to admin, for an administrator who works on", visit{every: never, admin: true}, func(t *testing.T, s *stage, p *seat) {
+			p.deaf()
+			ended := make(chan rig.Result)
+			go func() { ended <- s.CLI(s.tb, "set", "admin", "--drain", "30s") }() // the WebSocket holds it up
+			s.shut(t)
+			p.run(`app.query()`)
+			p.ends("error")
+			p.run(`app.socket.close()`)
+			(<-ended).Want(t, 0)
+			p.run(`app.query()`)
+		}, stays, []string{"wait"}, []string{"error", "data"}},
+		{"goes to admin, for an administrator who reads on", visit{every: often, admin: true}, func(t *testing.T, s *stage, p *seat) {
+			p.deaf()
+			s.set(t, "admin")
+			p.has(`app.watch.status.mode === "admin"`)
+		}, stays, nobody, nil},
+		{"goes to admin, and the application fails an administrator", visit{every: often, admin: true}, func(t *testing.T, s *stage, p *seat) {
+			p.deaf()
+			s.set(t, "admin")
+			s.code.Store(500)
+			p.run(`app.query()`)
+		}, stays, nobody, []string{"error"}},
+		{"goes to admin, on the login page", visit{every: often, path: "/login"}, func(t *testing.T, s *stage, p *seat) {
+			p.deaf()
+			s.set(t, "admin")
+			p.has(`app.watch.status.mode === "admin"`)
+		}, stays, nobody, nil},
+	}
+}
+
+// TestFrontEnd plays each row in Chromium with Apollo Client 4, and with 3 those where a query brings the news;
+// TestSoakFrontEnd plays the others with 3.
+func TestFrontEnd(t *testing.T) {
+	t.Parallel()
+	browser := chrome.Start(t)
+	for apollo, plays := range map[string]func(frontendRow) bool{
+		"apollo3": func(row frontendRow) bool { return row.visit.every == never },
+		"apollo4": func(frontendRow) bool { return true },
+	} {
+		t.Run(apollo, func(t *testing.T) {
+			t.Parallel()
+			playRows(t, browser, apollo, plays)
+		})
+	}
+}
+
+func playRows(t *testing.T, browser context.Context, apollo string, plays func(frontendRow) bool) {
+	s := newStage(t, apollo)
+	for _, row := range frontendRows() {
+		if !plays(row) {
+			continue
+		}
+		t.Run(row.name, func(t *testing.T) {
+			s.code.Store(0)
+			s.store.say(false, "")
+			s.set(t, "online")
+			p := s.visit(t, browser, row.visit)
+			row.play(t, s, p)
+			if row.ends == leaves {
+				p.left()
+			} else {
+				p.ends(row.operations...)
+				p.stays()
+			}
+			p.told(row.told...)
+			if row.ends == leaves {
+				p.kept()
+			}
+		})
+	}
+}

@@ -1,0 +1,74 @@
+package frontend
+
+import (
+	"bytes"
+	"compress/gzip"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	frontend "github.com/msupply-foundation/conforma-status/status/client"
+)
+
+var update = flag.Bool("update", false, "make what is published from its sources")
+
+const clientDir = "../../../status/client"
+
+// minified returns a source of the client as a page without a bundler gets it.
+func minified(t *testing.T, name string) []byte {
+	t.Helper()
+	return minify(t, filepath.Join(clientDir, name), api.LoaderJS, api.FormatESModule)
+}
+
+func minify(t *testing.T, file string, kind api.Loader, format api.Format) []byte {
+	t.Helper()
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := api.Transform(string(source), api.TransformOptions{
+		Loader: kind, Format: format, MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
+		Target: api.ES2022, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
+	})
+	if len(r.Errors) > 0 || len(r.Warnings) > 0 {
+		t.Fatalf("%s: %v %v", file, r.Errors, r.Warnings)
+	}
+	return r.Code
+}
+
+// TestPublishedClient compares what is published with its sources.
+func TestPublishedClient(t *testing.T) {
+	sources := map[string]string{frontend.FileName: "conforma-status.js", frontend.NoticeFileName: "notice.js"}
+	for _, f := range frontend.Files() {
+		want := minified(t, sources[f.Name])
+		if *update {
+			if err := os.WriteFile(filepath.Join(clientDir, "dist", f.Name), want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if !bytes.Equal(f.Data, want) {
+			t.Errorf("%s is not what its source comes to; run this test with -update", f.Name)
+		}
+	}
+}
+
+// TestClientIsSmall holds what every visitor of an application loads to its size.
+func TestClientIsSmall(t *testing.T) {
+	for name, limit := range map[string]int{"conforma-status.js": 1200, "apollo.js": 300, "notice.js": 2000} {
+		var b bytes.Buffer
+		w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(minified(t, name))
+		w.Close()
+		t.Logf("%s: %d bytes gzipped", name, b.Len())
+		if b.Len() > limit {
+			t.Errorf("%s is %d bytes gzipped, more than %d", name, b.Len(), limit)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package frontend
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+const (
+	route  = "/applications/7?tab=2#part"
+	typing = "half a sentence"
+
+	often = 800        // ms between two polls where the poll is to bring the news
+	never = 600 * 1000 // where a failed query is
+)
+
+// seat is one tab with the application open, its form half filled and its WebSocket open.
+type seat struct {
+	*chrome.Tab
+	s     *stage
+	path  string
+	token string // of its session
+}
+
+type visit struct {
+	every  int    // ms
+	path   string // default: route
+	admin  bool   // with an administrator's token
+	veto   bool   // the application won't have the page left
+	arrive bool   // without using the application
+	script string // runs in each page, last before its own
+}
+
+// setting is what a test has the application and the page find in their windows.
+func (s *stage) setting(v visit, token string) string {
+	return fmt.Sprintf(`
+		window.config = { app: %q, statusUrl: %q, every: %d, veto: %t, isAdmin: %t };
+		if (location.origin === config.app) localStorage.persistJWT ??= %q;
+		window.away = false;
+		Object.defineProperty(Document.prototype, "hidden", { get: () => away });
+		window.until = (holds) => new Promise((done) => {
+			const look = () => { if (holds()) done(true); else setTimeout(look, 10); };
+			look();
+		});
+	`, s.URL, s.PageURL+"/demo/status.json", v.every, v.veto, v.admin, token) + v.script
+}
+
+const (
+	// settled holds once the application is there, with all that it opens.
+	settled = `document.querySelector("h1")?.innerText === "Hello from demo" && app.socket.readyState === 1 && app.watch.status`
+	// fill types into its form.
+	fill = `const e = document.querySelector("textarea");
+		Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(e, "` + typing + `");
+		e.dispatchEvent(new Event("input", { bubbles: true }))`
+	filled = `document.querySelector("textarea").value === "` + typing + `"`
+)
+
+func (s *stage) visit(t testing.TB, browser context.Context, v visit) *seat {
+	t.Helper()
+	if v.path == "" {
+		v.path = route
+	}
+	token := rig.UserToken(s.Blocks[0].Secret)
+	if v.admin {
+		token = rig.AdminToken(s.Blocks[0].Secret)
+	}
+	p := &seat{Tab: chrome.OpenTab(t, browser, s.setting(v, token)), s: s, path: v.path, token: token}
+	p.sit(v)
+	return p
+}
+
+// beside opens a second tab of the same visitor.
+func (p *seat) beside(t testing.TB) *seat {
+	t.Helper()
+	q := &seat{Tab: chrome.NewTab(t, p.Ctx, p.Script), s: p.s, path: p.path, token: p.token}
+	q.sit(visit{})
+	return q
+}
+
+func (p *seat) sit(v visit) {
+	p.T.Helper()
+	chrome.Call(p.Tab, runtime.AddBinding, runtime.AddBindingParams{Name: "report"})
+	p.Open(p.s.URL + p.path)
+	if v.arrive {
+		return
+	}
+	p.has(settled)
+	p.run(fill)
+	p.has(filled)
+}
+
+func (p *seat) run(script string) {
+	p.T.Helper()
+	chrome.Eval[bool](p.Tab, `(() => { `+script+`; return true })()`)
+}
+
+// has waits until the condition holds.
+func (p *seat) has(condition string) {
+	p.T.Helper()
+	chrome.Eval[bool](p.Tab, `until(() => `+condition+`).then(Boolean)`)
+}
+
+// deaf has the application not notice the end of its WebSocket, which a closing cuts.
+func (p *seat) deaf() {
+	p.T.Helper()
+	p.run(`app.socket.onclose = null`)
+}
+
+func (p *seat) show(hidden bool) {
+	p.T.Helper()
+	p.run(fmt.Sprintf(`away = %t; document.dispatchEvent(new Event("visibilitychange", { bubbles: true }))`, hidden))
+}
+
+func (p *seat) network(broken bool) {
+	p.T.Helper()
+	chrome.Call(p.Tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1, Offline: broken}},
+	})
+}
+
+// at waits until the tab's address is one that passes.
+func (p *seat) at(what string, passes func(at string) bool) {
+	p.T.Helper()
+	rig.WaitFor(p.T, what, func() bool {
+		// An error is one of a page that is just being left.
+		at, err := chromedp.Run(p.Ctx, chromedp.Evaluate[string](`location.href`))
+		return err == nil && passes(at)
+	})
+}
+
+// left waits until the tab is on the maintenance page, and checks what it took along.
+func (p *seat) left() {
+	p.T.Helper()
+	want := p.s.PageURL + "/demo/#from=" + strings.ReplaceAll(url.QueryEscape(p.s.URL+p.path), "+", "%20")
+	p.at("the maintenance page", func(at string) bool {
+		if !strings.HasPrefix(at, p.s.URL) && at != want {
+			p.T.Fatalf("the tab is at %s, want %s", at, want)
+		}
+		return at == want
+	})
+}
+
+// kept checks that who left has lost neither the draft nor the session.
+func (p *seat) kept() {
+	p.T.Helper()
+	p.Open(p.s.URL + "/.conforma-status/status.json") // of the same origin, and there in every mode
+	if got := chrome.Eval[string](p.Tab, `String(sessionStorage.draft)`); got != typing {
+		p.T.Errorf("the draft is %q", got)
+	}
+	if got := chrome.Eval[string](p.Tab, `String(localStorage.persistJWT)`); got != p.token {
+		p.T.Errorf("the session's token is %q", got)
+	}
+}
+
+// stays checks that the tab never left, and that nothing that was typed is lost.
+func (p *seat) stays() {
+	p.T.Helper()
+	time.Sleep(300 * time.Millisecond) // for what must not happen
+	if at := chrome.Eval[string](p.Tab, `location.href`); at != p.s.URL+p.path {
+		p.T.Fatalf("the tab is at %s", at)
+	}
+	if got := chrome.Eval[string](p.Tab, `document.querySelector("textarea").value`); got != typing {
+		p.T.Errorf("the form holds %q", got)
+	}
+	if got := chrome.Eval[string](p.Tab, `String(localStorage.persistJWT)`); got != p.token {
+		p.T.Errorf("the session's token is %q", got)
+	}
+}
+
+// told compares what the client told the application.
+func (p *seat) told(want ...string) {
+	p.T.Helper()
+	rig.WaitFor(p.T, "the application to be told", func() bool { return len(p.Heard()) >= len(want) })
+	if got := p.Heard(); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+		p.T.Errorf("the application was told %q, want %q", got, want)
+	}
+}
+
+// ends waits for each operation of the application to end so.
+func (p *seat) ends(want ...string) {
+	p.T.Helper()
+	p.has(`app.outcomes.every((o) => o !== "nothing")`)
+	if got := chrome.Eval[[]string](p.Tab, `app.outcomes`); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+		p.T.Errorf("the operations ended in %q, want %q", got, want)
+	}
+}
+
+// documents counts the pages that the tab asked for: how often it was at the application, and at the maintenance page.
+func (p *seat) documents() (app, maintenance int) {
+	route, _, _ := strings.Cut(p.path, "#")
+	for _, u := range p.Sent() {
+		u, _, _ = strings.Cut(u, "#")
+		switch u {
+		case p.s.URL + route:
+			app++
+		case p.s.PageURL + "/demo/":
+			maintenance++
+		}
+	}
+	return app, maintenance
+}
+
+func (p *seat) visited(app, maintenance int) {
+	p.T.Helper()
+	if a, m := p.documents(); a != app || m != maintenance {
+		p.T.Errorf("%d times at the application and %d times at the page, want %d and %d", a, m, app, maintenance)
+	}
+}

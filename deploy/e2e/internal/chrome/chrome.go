@@ -1,0 +1,174 @@
+// Package chrome has Chromium open pages on loopback.
+package chrome
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// Start starts a Chromium that reaches this machine only, and ends it with the test. Names under
+// .test resolve to 127.0.0.1.
+func Start(t testing.TB) context.Context {
+	t.Helper()
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("chromium-headless-shell"),
+		chromedp.NoSandbox, // the tests may run as root
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("accept-lang", "en-NZ,en"),
+		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
+	)...)
+	t.Cleanup(cancel) // waits for the process to end
+	browser, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(browser); err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	return browser
+}
+
+// Tab is one tab, with cookies and a cache of its own, that keeps what it asked for and what went wrong.
+type Tab struct {
+	T      testing.TB
+	Ctx    context.Context
+	Script string
+
+	mu       sync.Mutex
+	requests []string // URLs, those of data: apart
+	thrown   []string // exceptions that no script caught
+	reports  []string // what its pages said to the binding "report", where a test has added that
+}
+
+// OpenTab opens an empty tab whose reader lives in New Zealand, and runs script before those of each page.
+func OpenTab(t testing.TB, browser context.Context, script string) *Tab {
+	t.Helper()
+	return NewTab(t, browser, script, chromedp.WithNewBrowserContext())
+}
+
+// NewTab is openTab for a tab beside that of parent, with which it shares cookies and all else.
+func NewTab(t testing.TB, parent context.Context, script string, options ...chromedp.ContextOption) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute) // bounds what hangs; nothing is measured by it
+	t.Cleanup(cancel)
+	b := &Tab{T: t, Ctx: ctx, Script: script}
+	if err := chromedp.Listen(ctx, b.note); err != nil {
+		t.Fatalf("open tab: %v", err)
+	}
+	Call(b, network.Enable, network.EnableParams{})
+	Call(b, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Pacific/Auckland"})
+	Call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	return b
+}
+
+func (b *Tab) note(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(e.Request.URL, "data:") {
+			b.requests = append(b.requests, e.Request.URL)
+		}
+	case *runtime.EventBindingCalled:
+		b.reports = append(b.reports, e.Payload)
+	case *runtime.EventExceptionThrown:
+		b.thrown = append(b.thrown, e.ExceptionDetails.Text)
+	}
+}
+
+// Asked returns the different URLs that the tab asked for, sorted.
+func (b *Tab) Asked() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Compact(slices.Sorted(slices.Values(b.requests)))
+}
+
+// Sent returns all URLs that the tab asked for, in their order.
+func (b *Tab) Sent() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.requests)
+}
+
+// ForgetSent begins anew with what the tab asks for.
+func (b *Tab) ForgetSent() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.requests = nil
+}
+
+// Heard returns what the tab's pages said to the binding "report".
+func (b *Tab) Heard() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.reports)
+}
+
+// ForgetHeard begins anew with what is said to the binding "report".
+func (b *Tab) ForgetHeard() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reports = nil
+}
+
+// Exceptions returns those that no script of the tab's pages caught.
+func (b *Tab) Exceptions() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.thrown)
+}
+
+func (b *Tab) Open(url string) {
+	b.T.Helper()
+	if err := chromedp.Do(b.Ctx, chromedp.Navigate(url)); err != nil {
+		b.T.Fatalf("open %s: %v", url, err)
+	}
+}
+
+// Call runs a command of the DevTools protocol in b.
+func Call[P, R any](b *Tab, command cdp.Command[P, R], params P) R {
+	b.T.Helper()
+	r, err := chromedp.Call(b.Ctx, command, params)
+	if err != nil {
+		b.T.Fatalf("%s: %v", command.Method, err)
+	}
+	return r
+}
+
+// Eval returns what the JavaScript expression comes to in b's page, a promise's result included.
+func Eval[T any](b *Tab, expression string) T {
+	b.T.Helper()
+	v, err := chromedp.Run(b.Ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.T.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return v
+}
+
+// Arrives waits until b shows the page at href, with its status. What is under way to another page answers no question.
+func Arrives(b *Tab, href string) {
+	b.T.Helper()
+	var at string
+	for range 500 {
+		var err error
+		at, err = chromedp.Run(b.Ctx, chromedp.Evaluate[string](`document.documentElement?.dataset.mode ? location.href : "under way"`))
+		if err == nil && at == href {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.T.Fatalf("it is at %s, not %s", at, href)
+}

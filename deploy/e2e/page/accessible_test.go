@@ -1,0 +1,200 @@
+package page
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+
+	"github.com/msupply-foundation/conforma-status/content"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
+	"github.com/msupply-foundation/conforma-status/site"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// pageState is one of the states that a reader may find the page in.
+type pageState struct {
+	name   string
+	say    answer
+	script bool // whether JavaScript is on
+	holds  string
+}
+
+const longMessage = "We are moving the application to a new server, which takes longer than an ordinary upgrade because all files are copied.\n" +
+	"If you were about to submit an application that is due today, the deadline is extended by one day.\n" +
+	"Averyveryverylongwordthathasnospacesinitatallanddoesnotendbeforethelineisoverandthenitgoesonforawhile."
+
+func pageStates() []pageState {
+	offline, admin := `document.documentElement.dataset.mode === "offline"`, `document.documentElement.dataset.mode === "admin"`
+	announced := doc(status.Online, 1, 0, "")
+	announced.body = strings.Replace(announced.body, `"next":null`, `"next":{"from":"2026-11-29T08:00:00Z","until":"2026-11-29T09:30:00Z"}`, 1)
+	return []pageState{
+		{"eta", doc(status.Offline, 1, 25*time.Minute, ""), true, offline},
+		{"no-eta", doc(status.Offline, 1, 0, ""), true, offline},
+		{"late", doc(status.Offline, 1, -time.Minute, "Nearly there."), true, offline},
+		{"message", doc(status.Offline, 1, 50*time.Hour, longMessage), true, offline},
+		{"admin", doc(status.Admin, 1, 10*time.Minute, ""), true, admin},
+		{"online", announced, true, `document.documentElement.dataset.mode === "online"`},
+		{"unknown", answer{}, true, `window.later`},
+		{"no-javascript", answer{}, false, `getComputedStyle(document.getElementById("detail")).visibility === "visible"`},
+	}
+}
+
+// pageContent is the built-in content, with one language more, which is written from right to left, and with all that a
+// page may have.
+func pageContent(t testing.TB) *site.Content {
+	t.Helper()
+	files := fstest.MapFS{
+		"index.ar.md": {Data: []byte("---\ntitle: صيانة الموقع\ndescription: نغلق هذا الموقع أحيانا لفترة قصيرة للعناية به.\nwords:\n" +
+			"  state: مغلق للصيانة، أو فتح للتو\n  closed: مغلق للصيانة\n  in: العودة المتوقعة خلال\n  planned: \"النهاية المتوقعة: {time}.\"\n  since: \"مغلق منذ: {time}.\"\n  go: الذهاب إلى الموقع\n  languages: اللغات\n---\n\n**عملك محفوظ.** كل ما حفظته قبل الإغلاق باق.\n")},
+		"z-more.en.md": {Data: []byte("---\ntitle: What is new\n---\n\nA [link](https://example.org), `code`, and a list:\n\n- [x] done\n- [ ] to do\n\n| part | time |\n|:-----|-----:|\n| database | 20 min |\n| files | 5 min |\n\n> Quoted.\n\n```\nand a long line of code that is wider than a telephone is, so that it has to be broken somewhere\n```\n\nA note[^1].\n\n[^1]: It is below.\n")},
+	}
+	entries, err := fs.ReadDir(content.FS, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		data, err := fs.ReadFile(content.FS, e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Name() == "index.en.md" {
+			data = []byte(strings.Replace(string(data), "title:", "contact: help@example.org\nlinks:\n  - text: Status of all services\n    url: https://status.example.org\ntitle:", 1))
+		}
+		files[e.Name()] = &fstest.MapFile{Data: data}
+	}
+	c, err := site.LoadContent(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// screen is how a browser shows a page.
+type screen struct {
+	width  int64
+	scheme string
+}
+
+// show has the tab show a page in a state. Without JavaScript means here that the page's script is blocked: where the browser
+// has none at all, axe can't run either.
+func (s pageState) show(b *chrome.Tab, m *maintenance, lang string, on screen) {
+	b.T.Helper()
+	m.say(s.say)
+	chrome.Call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: on.width, Height: 800, DeviceScaleFactor: 1})
+	chrome.Call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: on.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+	m.silence(!s.script)
+	b.Open(m.URL + "/demo/" + lang)
+	chrome.Eval[bool](b, `until(() => `+s.holds+`)`)
+}
+
+// places of the pages of pageContent.
+var placesOfPages = []string{"", "ar/", "es/", "fr/", "pt/"}
+
+// axe is the accessibility checker, as a script.
+func axe(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../web/axe/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("%v (npm ci in web/axe makes it)", err)
+	}
+	return string(data)
+}
+
+// violations has axe look at the page that b shows: every rule that it has, best practices included.
+func violations(b *chrome.Tab, axe string) []string {
+	b.T.Helper()
+	chrome.Eval[any](b, axe+"; if (window.real) { window.setTimeout = real.setTimeout; window.setInterval = real.setInterval; } null")
+	found := chrome.Eval[string](b, `axe.run(document, { resultTypes: ["violations"] }).then((r) => JSON.stringify(r.violations.map((v) =>
+		v.id + " (" + v.impact + "): " + v.nodes.map((n) => n.html + " " + n.failureSummary).join("; "))))`)
+	var out []string
+	if err := json.Unmarshal([]byte(found), &out); err != nil {
+		b.T.Fatal(err)
+	}
+	return out
+}
+
+// TestPageIsAccessible: axe finds nothing, of any impact, in any language and state, and nothing is wider than the screen. What is
+// left out here of all the combinations is in the soak test.
+func TestPageIsAccessible(t *testing.T) {
+	t.Parallel()
+	m := serveMaintenance(t, pageContent(t))
+	browser := chrome.Start(t)
+	script := axe(t)
+	screens := []screen{{320, "light"}, {1280, "dark"}, {320, "dark"}, {1280, "light"}}
+	for i, s := range pageStates() {
+		b := chrome.OpenTab(t, browser, ownClock)
+		for n := range 2 {
+			checkAccess(t, b, m, script, s, placesOfPages[(i+3*n)%len(placesOfPages)], screens[(i+n)%len(screens)])
+		}
+	}
+}
+
+func checkAccess(t *testing.T, b *chrome.Tab, m *maintenance, script string, s pageState, lang string, on screen) {
+	t.Helper()
+	s.show(b, m, lang, on)
+	what := fmt.Sprintf("%s %s %d %s", s.name, lang, on.width, on.scheme)
+	for _, v := range violations(b, script) {
+		t.Errorf("%s: %s", what, v)
+	}
+	if wide := chrome.Eval[int](b, `document.documentElement.scrollWidth`); wide > int(on.width) {
+		t.Errorf("%s: it is %d px wide", what, wide)
+	}
+	if got := chrome.Eval[[]string](b, `violations`); len(got) > 0 && s.script {
+		t.Errorf("%s: the policy blocks %q", what, got)
+	}
+}
+
+// TestPageInLargeType: with letters twice as large on the narrowest telephone, and long words wherever an operator may write
+// some, nothing is wider than the screen but a table, which scrolls by itself.
+func TestPageInLargeType(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{
+		"brand.yaml": {Data: []byte("name: Donaudampfschifffahrtselektrizitätenhauptbetriebswerkgesellschaft\n")},
+		"index.de.md": {Data: []byte("---\ntitle: Instandhaltungsarbeitsunterbrechungsankündigung\ncontact: instandhaltungsunterbrechungsauskunft@maintenance.example.org\n" +
+			"words:\n  closed: Instandhaltungsunterbrechungsbedingtgeschlossen\n  go: Rechtsschutzversicherungsgesellschaftenseite\n---\n\n" +
+			"| Arbeit | Dauer |\n|:--|--:|\n| Die Datenbank zieht um, mit allem, was in ihr ist | Zwanzig |\n")},
+	}
+	for _, lang := range []string{"en", "fr"} {
+		data, err := fs.ReadFile(content.FS, "index."+lang+".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["index."+lang+".md"] = &fstest.MapFile{Data: data}
+	}
+	c, err := site.LoadContent(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := serveMaintenance(t, c)
+	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	for _, s := range pageStates() {
+		if s.name != "message" && s.name != "admin" && s.name != "no-javascript" {
+			continue
+		}
+		for _, lang := range []string{"", "de/", "fr/"} {
+			s.show(b, m, lang, screen{320, "light"})
+			for _, size := range []string{"17px", "34px"} {
+				wide := chrome.Eval[[]string](b, `document.documentElement.style.fontSize = "`+size+`",
+					[...document.querySelectorAll("body *")].filter((e) => !e.closest("table") && e.getBoundingClientRect().right > 320.5).map((e) => e.outerHTML)`)
+				if len(wide) > 0 {
+					t.Errorf("%s %s %s: wider than the screen: %q", s.name, lang, size, wide)
+				}
+				if room := chrome.Eval[float64](b, `document.getElementById("detail").clientWidth`); room < 240 {
+					t.Errorf("%s %s %s: %v of 320 px are left for words", s.name, lang, size, room)
+				}
+				// A short word in a table stays whole beside a long text.
+				if lang == "de/" && chrome.Eval[int](b, `(() => { const r = document.createRange(); r.selectNodeContents(document.querySelector("td + td")); return r.getClientRects().length })()`) != 1 {
+					t.Errorf("%s %s: a word in the table is broken", s.name, size)
+				}
+			}
+		}
+	}
+}

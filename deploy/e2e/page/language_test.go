@@ -1,0 +1,207 @@
+package page
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/site"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// speaks has the browser ask for these languages.
+func speaks(languages ...string) string {
+	list, _ := json.Marshal(languages) // strings
+	return ownClock + fmt.Sprintf(`Object.defineProperty(Navigator.prototype, "languages", { get: () => %s });`, list)
+}
+
+// forbidden is what a browser does that was told to let no site store anything.
+const forbidden = `
+	for (const name of ["localStorage", "sessionStorage"])
+		Object.defineProperty(window, name, { get: () => { throw new DOMException("forbidden", "SecurityError"); } });
+`
+
+// TestPageChoosesTheLanguage: the main page hands over to the page in the language that the browser prefers, with the way back in
+// the fragment; a translation that somebody was sent stays.
+func TestPageChoosesTheLanguage(t *testing.T) {
+	t.Parallel()
+	m := serveMaintenance(t, pageContent(t))
+	m.say(doc(status.Offline, 1, 25*time.Minute, ""))
+	browser := chrome.Start(t)
+	back := "#from=" + url.QueryEscape(appURL+"/form?id=5")
+	for name, c := range map[string]struct {
+		script    string
+		at, ends  string
+		lang, dir string
+		expected  string
+	}{
+		"English":                     {speaks("en-NZ", "en"), "", "", "en", "ltr", "Expected back in 25 minutes"},
+		"French of Canada":            {speaks("fr-CA", "en"), "", "fr/", "fr", "ltr", "Retour prévu dans 25\u00a0minutes"},
+		"one that there isn't, first": {speaks("de", "pt-BR", "en"), "", "pt/", "pt", "ltr", "Regresso previsto dentro de 25 minutos"},
+		"none that there is":          {speaks("de", "lo"), "", "", "en", "ltr", "Expected back in 25 minutes"},
+		"the main one, first":         {speaks("en", "fr"), "", "", "en", "ltr", "Expected back in 25 minutes"},
+		"from right to left":          {speaks("ar-EG"), "", "ar/", "ar", "rtl", "العودة المتوقعة خلال"},
+		"a translation":               {speaks("fr"), "es/", "es/", "es", "ltr", "De vuelta dentro de 25 minutos"},
+		"without storage":             {speaks("fr") + forbidden, "", "", "en", "ltr", "Expected back in 25 minutes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := chrome.OpenTab(t, browser, c.script)
+			polls := m.polled()
+			b.Open(m.URL + "/demo/" + c.at + back)
+			want := m.URL + "/demo/" + c.ends + back
+			chrome.Arrives(b, want)
+			if got := chrome.Eval[string](b, `document.documentElement.lang + " " + document.documentElement.dir + " " + getComputedStyle(document.querySelector("main")).direction`); got != c.lang+" "+c.dir+" "+c.dir {
+				t.Errorf("it is in %s", got)
+			}
+			if got := chrome.Eval[string](b, `document.getElementById("label").innerText + " " + document.getElementById("big").innerText`); !strings.HasPrefix(got, c.expected) {
+				t.Errorf("it says %q", got)
+			}
+			if got := chrome.Eval[string](b, `document.querySelector(".go a").href`); got != appURL+"/form?id=5" {
+				t.Errorf("the way back is %s", got)
+			}
+			if thrown := b.Exceptions(); len(thrown) > 0 {
+				t.Errorf("exceptions: %q", thrown)
+			}
+			if got := m.polled() - polls; got != 1 {
+				t.Errorf("the status is asked for %d times: a page that is left asks for nothing", got)
+			}
+		})
+	}
+}
+
+// TestPageStaysWhereNoTranslationIs: in a file, where a folder is answered by a list, and with a server that answers with the main
+// page for everything, which would send a reader on for ever.
+func TestPageStaysWhereNoTranslationIs(t *testing.T) {
+	t.Parallel()
+	built, err := site.Build(pageContent(t), site.Site{Name: "demo", Path: "demo", AppURL: appURL, PageURL: "https://maintenance.example.org/demo/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := rig.Dir(t)
+	var main []byte
+	for _, f := range built {
+		rig.WriteFile(t, filepath.Join(dir, f.Key), string(f.Data))
+		if f.Key == "demo/index.html" {
+			main = f.Data
+		}
+	}
+	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".json") {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(main)
+	}))
+	t.Cleanup(served.Close)
+	for address, want := range map[string]string{
+		"file://" + dir + "/demo/index.html": "file://" + dir + "/demo/index.html",
+		served.URL + "/demo/":                served.URL + "/demo/fr/fr/",
+	} {
+		b := chrome.OpenTab(t, chrome.Start(t), speaks("fr"))
+		b.Open(address)
+		seen := ""
+		for range 250 {
+			v, err := chromedp.Run(b.Ctx, chromedp.Evaluate[string](`document.readyState + " " + document.querySelector("h1")?.checkVisibility() + " " + location.href`))
+			if seen = v; err == nil && v == "complete true "+want {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if seen != "complete true "+want {
+			t.Errorf("%s: it is at %q", address, seen)
+		}
+	}
+}
+
+// TestPageRemembersTheLanguage that a reader has picked, also against what the browser asks for; nothing else is stored.
+func TestPageRemembersTheLanguage(t *testing.T) {
+	t.Parallel()
+	m := serveMaintenance(t, pageContent(t))
+	m.say(doc(status.Offline, 1, 25*time.Minute, ""))
+	browser := chrome.Start(t)
+	for _, stores := range []bool{true, false} {
+		script := speaks("fr")
+		if !stores {
+			script += forbidden
+		}
+		b := chrome.OpenTab(t, browser, script)
+		at := func(what, place string) {
+			t.Helper()
+			chrome.Arrives(b, m.URL+"/demo/"+place)
+			if got := chrome.Eval[string](b, `document.querySelector("nav [aria-current]").hreflang`); got != chrome.Eval[string](b, `document.documentElement.lang`) {
+				t.Errorf("%s: the current language is %s", what, got)
+			}
+		}
+		pick := func(lang string) { chrome.Eval[any](b, `document.querySelector("nav [hreflang=`+lang+`]").click()`) }
+		b.Open(m.URL + "/demo/#from=x")
+		if stores {
+			at("as the browser asks", "fr/#from=x")
+		} else {
+			at("where nothing can be stored", "#from=x")
+		}
+		pick("pt")
+		at("picked", "pt/#from=x")
+		pick("en")
+		at("the main one, picked", "#from=x")
+		if !stores {
+			continue
+		}
+		if got := chrome.Eval[string](b, `JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.cookie`); got != `{"conforma-status language":"en"}{}` {
+			t.Errorf("stored %s", got)
+		}
+		b.Open(m.URL + "/demo/")
+		at("the next time", "")
+		pick("es")
+		at("picked again", "es/")
+		b.Open("about:blank")
+		b.Open(m.URL + "/demo/")
+		at("the time after", "es/")
+	}
+}
+
+// TestPageShowsMessagesInLanguages: each reader gets the message in their language, else that for everybody, else another.
+func TestPageShowsMessagesInLanguages(t *testing.T) {
+	t.Parallel()
+	m := serveMaintenance(t, pageContent(t))
+	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	for _, c := range []struct {
+		message  string
+		messages map[string]string
+		place    string
+		want     string // language, direction, text
+	}{
+		{"All.", nil, "pt/", " ltr All."},
+		{"All.", map[string]string{"pt": "Um."}, "pt/", "pt ltr Um."},
+		{"All.", map[string]string{"pt-BR": "Um."}, "pt/", "pt-BR ltr Um."},
+		{"All.", map[string]string{"PT": "Um."}, "pt/", "PT ltr Um."},
+		{"All.", map[string]string{"fr": "Un."}, "pt/", " ltr All."},
+		{"", map[string]string{"fr": "Un."}, "", "fr ltr Un."},
+		{"", map[string]string{"ar": "واحد."}, "", "ar rtl واحد."},
+		{"", map[string]string{"pt": "<b onclick=alert(1)>Um</b>"}, "pt/", "pt ltr <b onclick=alert(1)>Um</b>"},
+	} {
+		a := doc(status.Offline, 1, 0, c.message)
+		var d map[string]any
+		if err := json.Unmarshal([]byte(a.body), &d); err != nil {
+			t.Fatal(err)
+		}
+		d["messages"] = c.messages
+		body, _ := json.Marshal(d)
+		a.body = string(body)
+		m.say(a)
+		b.Open(m.URL + "/demo/" + c.place)
+		chrome.Eval[bool](b, `until(() => document.documentElement.dataset.mode)`)
+		if got := chrome.Eval[string](b, `((e) => e.lang + " " + getComputedStyle(e).direction + " " + e.innerText)(document.getElementById("message"))`); got != c.want {
+			t.Errorf("%q and %v on %q: %q, want %q", c.message, c.messages, c.place, got, c.want)
+		}
+	}
+}
