@@ -43,7 +43,7 @@ demo: need-demo build
 publish: build
 	@$(BIN) $(if $(CONFIG),--config "$(CONFIG)") publish
 
-## lint: formatting, vet, staticcheck, shellcheck, tidy modules, nothing stray at the top level
+## lint: formatting, vet, staticcheck, shellcheck, tidy modules, who imports whom, nothing stray at the top level
 lint: need-lint
 	@files=$$(gofmt -l .)
 	[ -z "$$files" ] || { echo "not gofmt'ed: $$files"; exit 1; }
@@ -52,6 +52,7 @@ lint: need-lint
 	  (cd $$module && go mod verify >/dev/null && $(RETRY) go mod tidy -diff)
 	  (cd $$module && go vet -tags soak ./... && go run $(STATICCHECK) -tags soak ./...)
 	done
+	.ci/arrows
 	shellcheck $(SCRIPTS)
 	for entry in *; do
 	  case " $(TOP_LEVEL) " in *" $$entry "*) ;; *) echo "at the top level: $$entry"; exit 1 ;; esac
