@@ -19,6 +19,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/memory"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
@@ -28,7 +29,7 @@ import (
 
 // app is one run of the program.
 type app struct {
-	ui         *ui
+	terminal   *terminal.Terminal
 	configFile string
 	args       []string
 }
@@ -37,38 +38,38 @@ type app struct {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{ui: &ui{out: stdout, err: stderr, terminal: isTerminal(stderr) && os.Getenv("TERM") != "dumb"}, args: args}
+	a := &app{terminal: terminal.New(stdout, stderr), args: args}
 	// A pipe that nobody reads, or a terminal that is closed, must not end a change halfway. Not ignored but caught, so that
 	// the commands we run get the default back.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
-	a.ui.json = asksForJSON(args)
+	a.terminal.JSON = asksForJSON(args)
 	root := a.root()
 	strict(root)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
-		a.ui.fail(err)
+	if err != nil && !errors.Is(err, errSaid) {
+		a.terminal.Fail(err)
 	}
 	return exitCode(err)
 }
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "conforma-status", Short: helpRoot, Long: helpRootLong, Version: fmt.Sprintf(wordVersion, version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH),
+		Use: "conforma-status", Short: terminal.HelpRoot, Long: terminal.HelpRootLong, Version: fmt.Sprintf("%s (commit %s, %s, %s/%s)", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH),
 		SilenceErrors: true, SilenceUsage: true,
 		// Whatever cobra itself complains of is a mistake in the command line.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misused(fmt.Errorf(wordUnknownCommand, args[0]), hintHelp)
+				return misused(fmt.Errorf("there is no command %q", args[0]), terminal.HintHelp)
 			}
 			return cmd.Help()
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misused(err, hintHelp) })
-	root.PersistentFlags().StringVar(&a.configFile, "config", "", helpConfig)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misused(err, terminal.HintHelp) })
+	root.PersistentFlags().StringVar(&a.configFile, "config", "", terminal.HelpConfig)
 	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.buildCommand(),
 		a.publishCommand(), a.previewCommand(), a.storeCommand(), a.historyCommand(), a.doctorCommand(),
 		a.initCommand(), a.secretCommand(), a.gateCommand(), a.passCommand(), a.demoCommand(), a.unitsCommand())
@@ -85,7 +86,7 @@ func strict(root *cobra.Command) {
 		case "help":
 			c.Args = func(_ *cobra.Command, args []string) error {
 				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return misused(fmt.Errorf(wordUnknownCommand, strings.Join(args, " ")), hintHelp)
+					return misused(fmt.Errorf("there is no command %q", strings.Join(args, " ")), terminal.HintHelp)
 				}
 				return nil
 			}
@@ -98,13 +99,13 @@ func strict(root *cobra.Command) {
 // wantsMore is what a command does that only holds others.
 func wantsMore(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misused(fmt.Errorf(wordUnknownCommand, c.Name()+" "+args[0]), hintHelp)
+		return misused(fmt.Errorf("there is no command %q", c.Name()+" "+args[0]), terminal.HintHelp)
 	}
 	var calls []string
 	for _, sub := range c.Commands() {
 		calls = append(calls, sub.CommandPath())
 	}
-	return misused(fmt.Errorf(wordWantsMore, c.Name()), fmt.Sprintf(hintUsage, strings.Join(calls, ", or ")))
+	return misused(fmt.Errorf("%s alone does nothing", c.Name()), fmt.Sprintf(terminal.HintUsage, strings.Join(calls, ", or ")))
 }
 
 // completeSites has the shell complete --site of every command by the sites of the configuration.
@@ -127,7 +128,7 @@ func (a *app) completeSites(c *cobra.Command) {
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return misused(err, fmt.Sprintf(hintUsage, cmd.UseLine()))
+			return misused(err, fmt.Sprintf(terminal.HintUsage, cmd.UseLine()))
 		}
 		return nil
 	}
@@ -139,7 +140,7 @@ func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	c, faults, err := config.Load(a.configurationFile())
 	for _, f := range faults {
 		if !slices.Contains(stops, config.ScopeOf(f)) {
-			a.ui.warn(f.String())
+			a.terminal.Warn(f.String())
 		}
 	}
 	if err != nil {
@@ -180,7 +181,7 @@ func (a *app) loadSites(names []string, all bool, stops ...config.Scope) (*confi
 
 // unreadable is the error of a configuration that can't be used.
 func unreadable(err error) error {
-	return usage(fmt.Errorf("read the configuration: %w", err), fileHint(err))
+	return usage(fmt.Errorf("read the configuration: %w", err))
 }
 
 // host wires up this machine.
@@ -200,7 +201,7 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 		Probe:     control.Probe,
 		FetchPage: control.FetchPage,
 		Clock:     wallClock{},
-		Progress:  a.ui,
+		Progress:  a.terminal,
 		Operator:  whoRuns(),
 		Command:   strings.Join(a.args, " "),
 	}, nil
@@ -209,7 +210,7 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 // sites picks the sites that a command is about: those named, all of them, or the only one there is.
 func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
 	if all && len(names) > 0 {
-		return nil, misused(errors.New(wordSiteAndAll), hintSiteAndAll)
+		return nil, misused(errors.New("--site and --all exclude each other"), terminal.HintSiteAndAll)
 	}
 	if all {
 		return c.Sites, nil
@@ -218,7 +219,7 @@ func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
 		if len(c.Sites) == 1 {
 			return c.Sites, nil
 		}
-		return nil, misused(errors.New(wordWhichSite), knownSites(c))
+		return nil, misused(errors.New("there are several sites: say which with --site, or --all"), knownSites(c))
 	}
 	if unknown := unknownSites(c, names); len(unknown) > 0 {
 		return nil, usage(fmt.Errorf("read --site: %w", unknown), knownSites(c))
@@ -241,7 +242,7 @@ func unknownSites(c *config.Config, names []string) fault.List {
 	var unknown fault.List
 	for i, name := range names {
 		if _, ok := c.Site(name); !ok && !slices.Contains(names[:i], name) {
-			unknown = append(unknown, fault.Fault{File: c.File, Line: line, Key: "site.name", Problem: fmt.Sprintf(wordUnknownSite, name)})
+			unknown = append(unknown, fault.Fault{File: c.File, Line: line, Key: "site.name", Problem: fmt.Sprintf("there is no site %q", name)})
 		}
 	}
 	return unknown
@@ -259,7 +260,7 @@ func knownSites(c *config.Config) string {
 	if len(c.Sites) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(hintSites, strings.Join(siteNames(c), ", "))
+	return fmt.Sprintf(terminal.HintSites, strings.Join(siteNames(c), ", "))
 }
 
 // asksForJSON reports whether the command line asks for JSON, also where it can't be understood otherwise.
@@ -273,15 +274,6 @@ func asksForJSON(args []string) bool {
 		}
 	}
 	return false
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // whoRuns is who is at the keyboard, as far as the environment tells.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"net/http"
 	"os"
 	"time"
 
@@ -10,6 +8,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/doctor"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
@@ -18,9 +17,9 @@ import (
 func (a *app) doctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "doctor", Short: helpDoctor, Long: helpDoctorLong, Args: arguments(cobra.NoArgs),
+		Use: "doctor", Short: terminal.HelpDoctor, Long: terminal.HelpDoctorLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.ui.json = asJSON
+			a.terminal.JSON = asJSON
 			c, faults, err := config.Load(a.configurationFile())
 			if err != nil {
 				return unreadable(err)
@@ -35,38 +34,20 @@ func (a *app) doctorCommand() *cobra.Command {
 				Listening: workers.Sockets{}.Listening,
 				Free:      doctor.Free,
 				Secret:    func(s config.Site) ([]gate.Secret, error) { return secretSource(s)() },
-				Ask: func(ctx context.Context, site, token string) (int, error) {
-					return askGate(ctx, c.Gate.Socket, site, token)
-				},
-				Now: time.Now,
-				UID: os.Geteuid(), AtMost: doctor.AtMost,
+				Ask:       gate.Client{Socket: c.Gate.Socket}.Check,
+				Now:       time.Now,
+				UID:       os.Geteuid(), AtMost: doctor.AtMost,
 			}.Examine(cmd.Context())
 			if cmd.Context().Err() != nil { // interrupted: half an examination says nothing
-				return &coded{code: exitFailed, err: errSaid}
+				return said(exitFailed)
 			}
-			a.ui.findings(c.Sites, findings)
+			a.terminal.Findings(c.Sites, findings)
 			if doctor.Worst(findings) == doctor.Fault {
-				return &coded{code: exitDrift, err: errSaid}
+				return said(exitDrift)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
+	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
 	return cmd
-}
-
-// askGate asks the gate about a token as nginx does, and returns the status of its answer.
-func askGate(ctx context.Context, socket, site, token string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gate/check/"+site, nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := gateClient(socket).Do(req)
-	if err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, resp.Body.Close()
 }

@@ -6,7 +6,9 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
@@ -20,24 +22,35 @@ const (
 	exitDrift       = 5 // drift or faults found
 )
 
-// coded is an error with the exit code that it leads to, and what to do about it.
+// coded is an error with the exit code that it leads to.
 type coded struct {
-	code  int
-	err   error
-	hints []string
+	code int
+	err  error
 }
 
 func (c *coded) Error() string { return c.err.Error() }
 func (c *coded) Unwrap() error { return c.err }
 
-func usage(err error, hints ...string) error { return &coded{exitUsage, err, hints} }
+// errSaid ends a command whose output has said everything already.
+var errSaid = errors.New("said")
+
+// said ends a command whose output has said everything, with an exit code.
+func said(code int) error { return &coded{code, errSaid} }
+
+// usage is a mistake in the configuration, or in what it names.
+func usage(err error, hints ...string) error {
+	return &coded{exitUsage, terminal.Advise(err, hints...)}
+}
 
 // misused is a mistake in the command line.
 func misused(err error, hints ...string) error {
 	return usage(fmt.Errorf("read the command line: %w", err), hints...)
 }
 
-func failed(err error, hints ...string) error { return &coded{exitFailed, err, hints} }
+// failed is an error that changed nothing, or was undone.
+func failed(err error, hints ...string) error {
+	return &coded{exitFailed, terminal.Advise(err, hints...)}
+}
 
 // exitCode is the exit code for an error that ended a command.
 func exitCode(err error) int {
@@ -48,7 +61,10 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &c):
 		return c.code
-	case errors.As(err, &faults), errors.Is(err, config.ErrNoFile):
+	case errors.Is(err, maintenance.ErrNginxNeeded):
+		return exitUnsafe
+	case errors.As(err, &faults), errors.Is(err, config.ErrNoFile),
+		errors.Is(err, publishing.ErrContent), errors.Is(err, publishing.ErrSamePlace):
 		return exitUsage
 	}
 	return exitFailed

@@ -1,38 +1,35 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
 func (a *app) extendCommand() *cobra.Command {
 	var names []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "extend WHEN", Short: helpExtend, Long: helpExtendLong, Args: arguments(cobra.ExactArgs(1)),
+		Use: "extend WHEN", Short: terminal.HelpExtend, Long: terminal.HelpExtendLong, Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.ui.json = asJSON
+			a.terminal.JSON = asJSON
 			eta, err := parseWhen(args[0], time.Now())
 			if err != nil {
-				return usage(fmt.Errorf("read the time: %w", err), hintWhen)
+				return usage(fmt.Errorf("read the time: %w", err), terminal.HintWhen)
 			}
 			c, chosen, err := a.loadSites(names, false)
 			if err != nil {
 				return err
 			}
 			_, err = a.change(cmd.Context(), c, maintenance.Request{Sites: chosen, ETA: &eta, WordsOnly: true})
-			if errors.Is(err, maintenance.ErrOnline) {
-				return failed(err, hintOnlineSaysNothing)
-			}
 			return err
 		},
 	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, helpSites)
-	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
+	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
+	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
 	return cmd
 }

@@ -18,13 +18,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
 
 func (a *app) gateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "gate", Short: helpGate, Long: helpGateLong, Args: arguments(cobra.NoArgs),
+		Use: "gate", Short: terminal.HelpGate, Long: terminal.HelpGateLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.gate(cmd.Context()) },
 	}
 }
@@ -36,7 +38,7 @@ func (a *app) gate(ctx context.Context) error {
 		return err
 	}
 	// It needs none of the content, which as a user of its own it may not be allowed to read.
-	if _, err := contents(c); err != nil && !errors.Is(err, fs.ErrPermission) {
+	if _, err := publishing.Contents(c); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	var sources []gate.SiteSource
@@ -45,18 +47,17 @@ func (a *app) gate(ctx context.Context) error {
 		if s.JWT == nil {
 			continue
 		}
-		source := secretSource(s)
-		if _, err := source(); err != nil {
-			return usage(fmt.Errorf("read the secret of %s: %w", s.Name, err), gate.Hint(err))
+		if _, err := secrets(s); err != nil {
+			return err
 		}
 		names = append(names, s.Name)
 		sources = append(sources, gate.SiteSource{
-			Policy: policy(s), Secrets: source,
+			Policy: policy(s), Secrets: secretSource(s),
 			Epoch: gate.CachedFile(state.Dir(c.StateDir).EpochFile(s.Name), gate.ReadEpoch, time.Now),
 		})
 	}
 	if len(sources) == 0 {
-		return usage(fmt.Errorf(wordNothingToGuard, c.File), hintNoJWT)
+		return usage(fmt.Errorf("read the configuration: %s: no site has a [site.jwt]: there is nothing to guard", c.File), terminal.HintNoJWT)
 	}
 	l, err := a.gateListener(c)
 	if err != nil {
@@ -64,8 +65,8 @@ func (a *app) gate(ctx context.Context) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal that it was started in is gone
 	defer stop()
-	log := slog.New(slog.NewTextHandler(a.ui.err, nil))
-	log.Info(wordGateListens, "socket", c.Gate.Socket, "sites", len(sources))
+	log := slog.New(slog.NewTextHandler(a.terminal.Err, nil))
+	log.Info("the gate answers", "socket", c.Gate.Socket, "sites", len(sources))
 	notify(daemon.SdNotifyReady)
 	go watchdog(ctx, c.Gate.Socket)
 	told := make(chan struct{})
@@ -81,22 +82,15 @@ func (a *app) gate(ctx context.Context) error {
 func (a *app) gateListener(c *config.Config) (net.Listener, error) {
 	given, err := activation.Listeners()
 	if err != nil {
-		return nil, failed(fmt.Errorf("take over the socket from systemd: %w", err))
+		return nil, fmt.Errorf("take over the socket from systemd: %w", err)
 	}
 	if len(given) > 0 {
 		if len(given) > 1 || given[0] == nil || given[0].Addr().String() != c.Gate.Socket {
-			return nil, usage(fmt.Errorf(wordOtherSocket, c.Gate.Socket), hintOtherSocket)
+			return nil, usage(fmt.Errorf("take over the socket from systemd: systemd hands over another socket than %s, the one in the configuration", c.Gate.Socket), terminal.HintOtherSocket)
 		}
 		return given[0], nil
 	}
-	l, err := gate.Listen(c.Gate.Socket)
-	switch {
-	case errors.Is(err, gate.ErrInUse):
-		return nil, failed(err, hintGateInUse)
-	case err != nil:
-		return nil, failed(err, fileHint(err))
-	}
-	return l, nil
+	return gate.Listen(c.Gate.Socket)
 }
 
 // notify tells systemd, where it started this process and wants to know: sd_notify(3).
@@ -112,7 +106,7 @@ func watchdog(ctx context.Context, socket string) {
 	tick := time.NewTicker(within / 3)
 	defer tick.Stop()
 	for {
-		if gateAnswers(ctx, socket) == nil {
+		if (gate.Client{Socket: socket}).Answers(ctx) == nil {
 			notify(daemon.SdNotifyWatchdog)
 		}
 		select {
@@ -128,6 +122,15 @@ func policy(s config.Site) gate.Policy {
 		Site: s.Name, Algorithm: s.JWT.Algorithm, Audience: s.JWT.Audience, Issuer: s.JWT.Issuer,
 		AdminClaim: s.JWT.AdminClaim, MaxAge: s.JWT.MaxAge, Leeway: s.JWT.Leeway,
 	}
+}
+
+// secrets are what a site shares with its application.
+func secrets(s config.Site) ([]gate.Secret, error) {
+	out, err := secretSource(s)()
+	if err != nil {
+		return nil, usage(fmt.Errorf("read the secret of %s: %w", s.Name, err))
+	}
+	return out, nil
 }
 
 // secretSource reads the secrets that a site shares with its application, anew whenever their file changes. Where systemd has handed

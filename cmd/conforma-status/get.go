@@ -4,15 +4,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
 func (a *app) getCommand() *cobra.Command {
 	var names []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "get", Short: helpGet, Long: helpGetLong, Args: arguments(cobra.NoArgs),
+		Use: "get", Short: terminal.HelpGet, Long: terminal.HelpGetLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.ui.json = asJSON
+			a.terminal.JSON = asJSON
 			c, chosen, err := a.loadSites(names, len(names) == 0)
 			if err != nil {
 				return err
@@ -26,21 +27,21 @@ func (a *app) getCommand() *cobra.Command {
 			for _, s := range chosen {
 				v, err := h.View(cmd.Context(), s)
 				if err != nil {
-					return a.stateError(err)
+					return err
 				}
 				if len(v.Drift) > 0 {
 					code = exitDrift
 				}
 				views = append(views, v)
 			}
-			a.ui.views(views)
+			a.terminal.Views(views)
 			if code != exitDone {
-				return &coded{code: code, err: errSaid}
+				return said(code)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, helpSites)
-	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
+	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
+	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
 	return cmd
 }

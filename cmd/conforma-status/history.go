@@ -3,24 +3,18 @@ package main
 import (
 	"slices"
 
-	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/spf13/cobra"
-)
 
-// siteHistory is what history prints of one site.
-type siteHistory struct {
-	Site    string         `json:"site"`
-	Windows []state.Window `json:"windows"` // the times that it was closed, the oldest first
-	Events  []state.Event  `json:"events"`  // every change, the oldest first
-}
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+)
 
 func (a *app) historyCommand() *cobra.Command {
 	var names []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "history", Short: helpHistory, Long: helpHistoryLong, Args: arguments(cobra.NoArgs),
+		Use: "history", Short: terminal.HelpHistory, Long: terminal.HelpHistoryLong, Args: arguments(cobra.NoArgs),
 		RunE: func(_ *cobra.Command, _ []string) error {
-			a.ui.json = asJSON
+			a.terminal.JSON = asJSON
 			c, _, err := a.loadSites(names, len(names) == 0)
 			if err != nil {
 				return err
@@ -31,10 +25,10 @@ func (a *app) historyCommand() *cobra.Command {
 			}
 			events, unreadable, err := h.Dir().History()
 			if err != nil {
-				return a.stateError(err)
+				return err
 			}
 			if unreadable > 0 {
-				a.ui.unreadableHistory(unreadable)
+				a.terminal.UnreadableHistory(unreadable)
 			}
 			// Sites that the configuration doesn't know any more have a past too.
 			known := names
@@ -48,21 +42,11 @@ func (a *app) historyCommand() *cobra.Command {
 					}
 				}
 			}
-			all := []siteHistory{}
-			for _, name := range known {
-				own := []state.Event{}
-				for _, e := range events {
-					if e.Site == name {
-						own = append(own, e)
-					}
-				}
-				all = append(all, siteHistory{Site: name, Windows: state.Windows(own), Events: own})
-			}
-			a.ui.history(all)
+			a.terminal.History(known, events)
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, helpSites)
-	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
+	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
+	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
 	return cmd
 }

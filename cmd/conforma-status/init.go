@@ -13,6 +13,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
@@ -26,11 +27,11 @@ func (a *app) initCommand() *cobra.Command {
 	var write bool
 	var envFiles string
 	cmd := &cobra.Command{
-		Use: "init", Short: helpInit, Long: helpInitLong, Args: arguments(cobra.NoArgs),
+		Use: "init", Short: terminal.HelpInit, Long: terminal.HelpInitLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.init(cmd.Context(), write, envFiles) },
 	}
-	cmd.Flags().BoolVar(&write, "write", false, helpInitWrite)
-	cmd.Flags().StringVar(&envFiles, "env-files", defaultEnvFiles, helpInitEnvFiles)
+	cmd.Flags().BoolVar(&write, "write", false, terminal.HelpInitWrite)
+	cmd.Flags().StringVar(&envFiles, "env-files", defaultEnvFiles, terminal.HelpInitEnvFiles)
 	return cmd
 }
 
@@ -41,37 +42,37 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 		inv, err = operator.ReadInventory(dump)
 	}
 	if errors.Is(err, control.ErrNotInstalled) {
-		return failed(err, hintNotInstalled)
+		return err
 	}
 	if err != nil {
-		return failed(err, hintInitNginx)
+		return failed(err, terminal.HintInitNginx)
 	}
 	var envs []setup.EnvFile
 	paths, err := filepath.Glob(envFiles)
 	if err != nil {
-		return usage(fmt.Errorf("read --env-files: %w", err), fmt.Sprintf(hintUsage, "init --env-files '"+defaultEnvFiles+"'"))
+		return usage(fmt.Errorf("read --env-files: %w", err), fmt.Sprintf(terminal.HintUsage, "init --env-files '"+defaultEnvFiles+"'"))
 	}
 	for _, path := range paths {
 		if data, err := os.ReadFile(path); err != nil {
-			a.ui.warn(err.Error())
+			a.terminal.Warn(err.Error())
 		} else {
 			envs = append(envs, setup.EnvFile{Path: path, Port: setup.ReadPort(string(data))})
 		}
 	}
 	found := setup.Guess(inv, envs)
 	if len(found) == 0 {
-		return failed(errors.New(wordInitNoSites), hintInitNoSites)
+		return failed(errors.New("read nginx's configuration: nginx serves nothing here that it hands on to an application"), terminal.HintInitNoSites)
 	}
 	text, lines := setup.Configuration(inv, found), setup.Lines(inv, found)
 	file := a.configurationFile()
 	if !write {
-		a.ui.initial(text, lines, file)
+		a.terminal.Initial(text, lines, file)
 		return nil
 	}
 	if err := a.putInPlace(ctx, file, text, lines, setup.ConfDir(inv)); err != nil {
 		return err
 	}
-	a.ui.initialized(file, lines, filepath.Join(setup.ConfDir(inv), "backup"))
+	a.terminal.Initialized(file, lines, filepath.Join(setup.ConfDir(inv), "backup"))
 	return nil
 }
 
@@ -81,9 +82,9 @@ func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.L
 	was, err := os.ReadFile(file)
 	switch {
 	case err == nil && !config.Empty(was):
-		return failed(fmt.Errorf(wordInitThere, file), hintInitThere)
+		return failed(fmt.Errorf("write the configuration: there is a configuration at %s already", file), terminal.HintInitThere)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return failed(err, fileHint(err))
+		return err
 	}
 	c, faults := config.Parse(file, []byte(text))
 	if core := config.Of(faults, config.Core); len(core) > 0 {
@@ -95,7 +96,7 @@ func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.L
 	}
 	rendered, err := h.Rendered()
 	if err != nil {
-		return a.stateError(err)
+		return err
 	}
 	rules := map[string][]byte{}
 	for path, data := range rendered {
@@ -109,7 +110,7 @@ func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.L
 		}
 		for _, step := range slices.Backward(undo) {
 			if undone := step(); undone != nil {
-				a.ui.warn(undone.Error())
+				a.terminal.Warn(undone.Error())
 			}
 		}
 	}()
@@ -118,22 +119,22 @@ func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.L
 	}
 	remove, err := nginxconf.Install(rules)
 	if err != nil {
-		return failed(fmt.Errorf("put the rules in place: %w", err), fileHint(err))
+		return fmt.Errorf("put the rules in place: %w", err)
 	}
 	undo = append(undo, remove)
 	restore, err := setup.Add(lines, backups)
 	undo = append(undo, restore)
 	if err != nil {
-		return failed(err, fileHint(err))
+		return err
 	}
 	if err := h.Nginx.Test(ctx); err != nil {
-		return failed(err, hintInitUndone)
+		return failed(err, terminal.HintInitUndone)
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return failed(err, fileHint(err))
+		return err
 	}
 	if err := durable.WriteFile(file, []byte(text), 0o644); err != nil {
-		return failed(err, fileHint(err))
+		return err
 	}
 	return nil
 }

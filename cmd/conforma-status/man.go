@@ -11,12 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
 // With the build tag man the program writes its manual pages, one a command, into the directory that it is called with, and does
 // nothing else: what it takes to write them isn't in the program that is installed.
 func init() {
-	a := &app{ui: &ui{out: os.Stdout, err: os.Stderr}}
+	a := &app{terminal: terminal.New(os.Stdout, os.Stderr)}
 	root := a.root()
 	root.DisableAutoGenTag = true
 	indent(root)

@@ -11,36 +11,23 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
-
-// sitePass is what pass prints in JSON of a new pass; its link is a secret.
-type sitePass struct {
-	Site      string    `json:"site"`
-	Pass      string    `json:"pass"` // its name in the gate's log
-	Link      string    `json:"link"`
-	ExpiresAt time.Time `json:"expiresAt"`
-}
-
-// revokedPasses is what pass --revoke prints in JSON.
-type revokedPasses struct {
-	Site    string `json:"site"`
-	Revoked bool   `json:"revoked"` // false where no pass was made since the last time
-}
 
 func (a *app) passCommand() *cobra.Command {
 	var name, ttl string
 	var revoke, asJSON bool
 	cmd := &cobra.Command{
-		Use: "pass", Short: helpPass, Long: helpPassLong, Args: arguments(cobra.NoArgs),
+		Use: "pass", Short: terminal.HelpPass, Long: terminal.HelpPassLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.ui.json = asJSON
+			a.terminal.JSON = asJSON
 			if revoke && cmd.Flags().Changed("ttl") {
-				return misused(errors.New(wordRevokeTTL), hintRevokeTTL)
+				return misused(errors.New("--revoke and --ttl exclude each other"), terminal.HintRevokeTTL)
 			}
 			lasts, err := str2duration.ParseDuration(ttl)
 			if err != nil || lasts < time.Minute || lasts > gate.MaxPass {
-				return misused(fmt.Errorf(wordTTL, ttl), hintTTL)
+				return misused(fmt.Errorf("--ttl %q is not a duration from 1m to 24h", ttl), terminal.HintTTL)
 			}
 			var scopes []config.Scope
 			if !revoke {
@@ -61,18 +48,18 @@ func (a *app) passCommand() *cobra.Command {
 			if revoke {
 				had, err := h.RevokePasses(chosen[0])
 				if err != nil {
-					return a.stateError(fmt.Errorf("revoke the passes of %s: %w", chosen[0].Name, err))
+					return fmt.Errorf("revoke the passes of %s: %w", chosen[0].Name, err)
 				}
-				a.ui.passesRevoked(revokedPasses{chosen[0].Name, had})
+				a.terminal.PassesRevoked(chosen[0].Name, had)
 				return nil
 			}
 			return a.pass(cmd, h, chosen[0], lasts)
 		},
 	}
-	cmd.Flags().StringVar(&name, "site", "", helpOneSite)
-	cmd.Flags().StringVar(&ttl, "ttl", "1h", helpTTL)
-	cmd.Flags().BoolVar(&revoke, "revoke", false, helpRevoke)
-	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
+	cmd.Flags().StringVar(&name, "site", "", terminal.HelpOneSite)
+	cmd.Flags().StringVar(&ttl, "ttl", "1h", terminal.HelpTTL)
+	cmd.Flags().BoolVar(&revoke, "revoke", false, terminal.HelpRevoke)
+	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
 	return cmd
 }
 
@@ -81,29 +68,26 @@ func (a *app) pass(cmd *cobra.Command, h *maintenance.Host, s config.Site, lasts
 	if err := withoutJWT(h.Config, []config.Site{s}); err != nil {
 		return err
 	}
-	secrets, err := secretSource(s)()
+	shared, err := secrets(s)
 	if err != nil {
-		return usage(fmt.Errorf("read the secret of %s: %w", s.Name, err), gate.Hint(err))
+		return err
 	}
 	window, epoch, err := h.PassKeys(cmd.Context(), s)
-	if errors.Is(err, maintenance.ErrNotAdmin) {
-		return failed(fmt.Errorf("make a pass: %w", err), hintNotAdmin)
-	}
 	if err != nil {
-		return a.stateError(fmt.Errorf("make a pass: %w", err))
+		return fmt.Errorf("make a pass: %w", err)
 	}
 	u, err := url.Parse(s.AppURL)
 	if err != nil {
 		return err // it was parsed when the configuration was read
 	}
 	p := gate.NewPass(time.Now().Add(lasts))
-	link, err := p.Link(secrets[0], s.Name, window, epoch)
+	link, err := p.Link(shared[0], s.Name, window, epoch)
 	if err != nil {
-		return failed(fmt.Errorf("make a pass: %w", err))
+		return fmt.Errorf("make a pass: %w", err)
 	}
-	if gateAnswers(cmd.Context(), h.Config.Gate.Socket) != nil {
-		a.ui.warn(fmt.Sprintf(wordNoGate, h.Config.Gate.Socket))
-	}
-	a.ui.passMade(sitePass{s.Name, p.ID, u.Scheme + "://" + u.Host + gate.PassPath + "#" + link, p.Expires.UTC()})
+	a.missGate(cmd.Context(), h.Config.Gate.Socket)
+	a.terminal.PassMade(terminal.Pass{
+		Site: s.Name, Pass: p.ID, Link: u.Scheme + "://" + u.Host + gate.PassPath + "#" + link, ExpiresAt: p.Expires.UTC(),
+	})
 	return nil
 }

@@ -2,15 +2,17 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
 func (a *app) reconcileCommand() *cobra.Command {
 	drain := defaultDrain
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "reconcile", Short: helpReconcile, Long: helpReconcileLong, Args: arguments(cobra.NoArgs),
+		Use: "reconcile", Short: terminal.HelpReconcile, Long: terminal.HelpReconcileLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.ui.json = asJSON
+			a.terminal.JSON = asJSON
 			c, err := a.load()
 			if err != nil {
 				return err
@@ -25,12 +27,12 @@ func (a *app) reconcileCommand() *cobra.Command {
 				_ = a.report(receipts)
 			}
 			if err != nil {
-				return a.stateError(err)
+				return doing(err)
 			}
 			return a.report(receipts)
 		},
 	}
-	cmd.Flags().Var(&wait{&drain}, "drain", helpDrain)
-	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
+	cmd.Flags().Var(&wait{&drain}, "drain", terminal.HelpDrain)
+	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -20,20 +21,20 @@ func (a *app) runCommand() *cobra.Command {
 	f := setFlags{drain: defaultDrain}
 	var modeName string
 	cmd := &cobra.Command{
-		Use: "run --mode MODE [flags] -- COMMAND...", Short: helpRun, Long: helpRunLong, Args: arguments(cobra.MinimumNArgs(1)),
+		Use: "run --mode MODE [flags] -- COMMAND...", Short: terminal.HelpRun, Long: terminal.HelpRunLong, Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runClosed(cmd.Context(), modeName, f, cmd.Flags().Changed, args)
 		},
 	}
-	cmd.Flags().StringVar(&modeName, "mode", "", helpRunMode)
+	cmd.Flags().StringVar(&modeName, "mode", "", terminal.HelpRunMode)
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]cobra.Completion{string(status.Offline), string(status.Admin)}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
-	cmd.Flags().BoolVar(&f.all, "all", false, helpAll)
-	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)
-	cmd.Flags().StringArrayVar(&f.messages, "message", nil, helpMessage)
-	cmd.Flags().StringVar(&f.reason, "reason", "", helpReason)
-	cmd.Flags().Var(&wait{&f.drain}, "drain", helpDrain)
-	cmd.Flags().BoolVar(&f.force, "force", false, helpForce)
+	cmd.Flags().StringArrayVar(&f.sites, "site", nil, terminal.HelpSites)
+	cmd.Flags().BoolVar(&f.all, "all", false, terminal.HelpAll)
+	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
+	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
+	cmd.Flags().StringVar(&f.reason, "reason", "", terminal.HelpReason)
+	cmd.Flags().Var(&wait{&f.drain}, "drain", terminal.HelpDrain)
+	cmd.Flags().BoolVar(&f.force, "force", false, terminal.HelpForce)
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
@@ -42,32 +43,31 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given func(string) bool, argv []string) error {
 	mode, err := status.ParseMode(modeName)
 	if err != nil || !mode.Closed() {
-		return misused(errors.New(wordRunMode), hintRunMode)
+		return misused(errors.New("run needs --mode offline or --mode admin"), terminal.HintRunMode)
 	}
 	program, err := exec.LookPath(argv[0])
 	if err != nil {
-		return misused(fmt.Errorf("run %s: %w", argv[0], err), hintNoProgram)
+		return misused(fmt.Errorf("run %s: %w", argv[0], err), terminal.HintNoProgram)
 	}
-	a.ui.quiet, a.ui.json = true, false // standard output, and a --json among its arguments, are the command's
+	a.terminal.Quiet, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
 	closed, err := a.set(ctx, modeName, f, given)
-	var set *coded
-	if err != nil && !(errors.As(err, &set) && set.code == exitUnpublished) {
+	if err != nil && exitCode(err) != exitUnpublished {
 		return err
 	}
 	if ctx.Err() != nil { // there was no command yet to hand the signal on to
-		return failed(fmt.Errorf(wordNotStarted, argv[0]), fmt.Sprintf(hintStaysClosed, mode))
+		return failed(fmt.Errorf("run %s: interrupted before it was started", argv[0]), fmt.Sprintf(terminal.HintStaysClosed, mode))
 	}
 	for _, r := range closed {
 		if r.Previous.Closed() {
-			a.ui.warn(fmt.Sprintf(wordWasClosed, r.Site, r.Previous))
+			a.terminal.Warn(fmt.Sprintf("%s was %s already: it opens when the command has succeeded, whoever closed it", r.Site, r.Previous))
 		}
 	}
 	code, err := runCommand(program, argv)
 	if err != nil {
-		return failed(fmt.Errorf("run %s: %w", argv[0], err), fmt.Sprintf(hintStaysClosed, mode))
+		return failed(fmt.Errorf("run %s: %w", argv[0], err), fmt.Sprintf(terminal.HintStaysClosed, mode))
 	}
 	if code != 0 {
-		return &coded{code, fmt.Errorf(wordCommandFailed, argv[0], code, mode), []string{hintOpenLater}}
+		return &coded{code, terminal.Advise(fmt.Errorf("run %[1]s: %[1]s ended with exit code %[2]d: the site stays %[3]s", argv[0], code, mode), terminal.HintOpenLater)}
 	}
 	return a.openAfter(ctx, f, closed)
 }
@@ -89,17 +89,16 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 	}
 	receipts, err := h.Set(context.WithoutCancel(ctx), req)
 	if err != nil {
-		return a.stateError(err)
+		return doing(err)
 	}
 	for _, r := range receipts {
 		if r.Err == nil && r.Unanswered {
 			_ = a.report(receipts)
-			return failed(fmt.Errorf(wordOpenedUnanswered, r.Site), hintUnanswered)
+			return failed(fmt.Errorf("open %[1]s: %[1]s is open, but its application does not answer", r.Site), terminal.HintUnanswered)
 		}
 	}
 	err = a.report(receipts)
-	var said *coded
-	if errors.As(err, &said) && said.code == exitUnpublished {
+	if exitCode(err) == exitUnpublished {
 		return nil // the code is the command's; that the status is to be published yet has been said
 	}
 	return err

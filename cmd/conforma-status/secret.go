@@ -8,14 +8,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
 
 func (a *app) secretCommand() *cobra.Command {
 	var names []string
-	cmd := &cobra.Command{Use: "secret", Short: helpSecret, Args: cobra.ArbitraryArgs, RunE: wantsMore}
+	cmd := &cobra.Command{Use: "secret", Short: terminal.HelpSecret, Args: cobra.ArbitraryArgs, RunE: wantsMore}
 	initialize := &cobra.Command{
-		Use: "init", Short: helpSecretInit, Long: helpSecretInitLong, Args: arguments(cobra.NoArgs),
+		Use: "init", Short: terminal.HelpSecretInit, Long: terminal.HelpSecretInitLong, Args: arguments(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			c, chosen, err := a.loadSites(names, false, config.Tokens)
 			if err != nil {
@@ -32,18 +33,18 @@ func (a *app) secretCommand() *cobra.Command {
 				made, err := gate.InitSecret(path, s.JWT.SecretEnvFile != "")
 				switch {
 				case err != nil && gate.Hint(err) != "":
-					return usage(fmt.Errorf("keep the secret of %s: %w", s.Name, err), gate.Hint(err))
+					return usage(fmt.Errorf("keep the secret of %s: %w", s.Name, err))
 				case errors.Is(err, fs.ErrNotExist):
-					return failed(err, hintSecretDir)
+					return failed(err, terminal.HintSecretDir)
 				case err != nil:
-					return failed(err, fileHint(err))
+					return err
 				}
-				a.ui.secretMade(s.Name, path, made)
+				a.terminal.SecretMade(s.Name, path, made)
 			}
 			return nil
 		},
 	}
-	initialize.Flags().StringArrayVar(&names, "site", nil, helpSites)
+	initialize.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
 	cmd.AddCommand(initialize)
 	return cmd
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +13,8 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
@@ -37,31 +36,31 @@ const defaultDrain = 30 * time.Second
 func (a *app) setCommand() *cobra.Command {
 	f := setFlags{drain: defaultDrain}
 	cmd := &cobra.Command{
-		Use: "set MODE", Short: helpSet, Long: helpSetLong, Args: arguments(cobra.ExactArgs(1)),
+		Use: "set MODE", Short: terminal.HelpSet, Long: terminal.HelpSetLong, Args: arguments(cobra.ExactArgs(1)),
 		ValidArgs: []string{string(status.Online), string(status.Offline), string(status.Admin)},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.ui.json = f.json
+			a.terminal.JSON = f.json
 			_, err := a.set(cmd.Context(), args[0], f, cmd.Flags().Changed)
 			return err
 		},
 	}
-	cmd.Flags().StringArrayVar(&f.sites, "site", nil, helpSites)
-	cmd.Flags().BoolVar(&f.all, "all", false, helpAll)
-	cmd.Flags().StringVar(&f.eta, "eta", "", helpETA)
-	cmd.Flags().StringArrayVar(&f.messages, "message", nil, helpMessage)
-	cmd.Flags().StringVar(&f.reason, "reason", "", helpReason)
-	cmd.Flags().Var(&wait{&f.drain}, "drain", helpDrain)
-	cmd.Flags().BoolVar(&f.noCut, "no-cut", false, helpNoCut)
-	cmd.Flags().BoolVar(&f.force, "force", false, helpForce)
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, helpDryRun)
-	cmd.Flags().BoolVar(&f.json, "json", false, helpJSON)
+	cmd.Flags().StringArrayVar(&f.sites, "site", nil, terminal.HelpSites)
+	cmd.Flags().BoolVar(&f.all, "all", false, terminal.HelpAll)
+	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
+	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
+	cmd.Flags().StringVar(&f.reason, "reason", "", terminal.HelpReason)
+	cmd.Flags().Var(&wait{&f.drain}, "drain", terminal.HelpDrain)
+	cmd.Flags().BoolVar(&f.noCut, "no-cut", false, terminal.HelpNoCut)
+	cmd.Flags().BoolVar(&f.force, "force", false, terminal.HelpForce)
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, terminal.HelpDryRun)
+	cmd.Flags().BoolVar(&f.json, "json", false, terminal.HelpJSON)
 	return cmd
 }
 
 func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(string) bool) ([]*maintenance.Receipt, error) {
 	mode, err := status.ParseMode(modeName)
 	if err != nil {
-		return nil, misused(err, hintModes)
+		return nil, misused(err, terminal.HintModes)
 	}
 	req := maintenance.Request{Mode: mode, Reason: f.reason, Force: f.force, DryRun: f.dryRun, Drain: f.drain, NoCut: f.noCut}
 	if err := wordsForVisitors(&req, f, given); err != nil {
@@ -90,7 +89,7 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 	if req.Message != nil || len(req.Messages) == 0 {
 		return
 	}
-	loaded, err := contents(c)
+	loaded, err := publishing.Contents(c)
 	if err != nil {
 		return // publish says why
 	}
@@ -106,7 +105,7 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 			}
 		}
 		if len(lacking) > 0 {
-			a.ui.warn(fmt.Sprintf(wordUntranslated, s.Name, strings.Join(lacking, ", ")))
+			a.terminal.Warn(fmt.Sprintf("%s: the message has no text for readers of %s: they get it in another language, until there is a --message TEXT for everybody", s.Name, strings.Join(lacking, ", ")))
 		}
 	}
 }
@@ -114,19 +113,19 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 // wordsForVisitors reads the flags that end up in the status document.
 func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) bool) error {
 	if req.Mode == status.Online && (given("eta") || given("message")) {
-		return misused(errors.New(wordOnlineSaysNothing), hintOnlineSaysNothing)
+		return misused(errors.New("a site that is online has neither an ETA nor a message"), terminal.HintOnlineSaysNothing)
 	}
 	if given("eta") {
 		eta, err := parseWhen(f.eta, time.Now())
 		if err != nil {
-			return usage(fmt.Errorf("read --eta: %w", err), hintWhen)
+			return usage(fmt.Errorf("read --eta: %w", err), terminal.HintWhen)
 		}
 		req.ETA = &eta
 	}
 	if given("message") {
 		var err error
 		if req.Message, req.Messages, err = parseMessages(f.messages); err != nil {
-			return usage(fmt.Errorf("read --message: %w", err), hintMessage)
+			return usage(fmt.Errorf("read --message: %w", err), terminal.HintMessage)
 		}
 	}
 	return nil
@@ -178,41 +177,29 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 		a.metrics(ctx, c, h)
 	}
 	if err != nil {
-		return nil, a.stateError(err)
+		return nil, doing(err)
 	}
 	return receipts, a.report(receipts)
 }
 
 // report prints the receipts of a change and returns the error that carries their exit code.
 func (a *app) report(receipts []*maintenance.Receipt) error {
-	a.ui.receipts(receipts)
+	a.terminal.Receipts(receipts)
 	if code := receiptCode(receipts); code != exitDone {
-		return &coded{code: code, err: errSaid}
+		return said(code)
 	}
 	return nil
 }
 
-// stateError adds what to do about an error of the state directory.
-func (a *app) stateError(err error) error {
+// doing says what was being done where an error of a change doesn't.
+func doing(err error) error {
 	switch {
-	case errors.Is(err, state.ErrRecord):
-		return failed(err, hintRecord)
-	case errors.Is(err, state.ErrJournal):
-		return failed(err, hintJournal)
-	case fileHint(err) != "":
-		return failed(err, fileHint(err))
 	case errors.Is(err, maintenance.ErrHoles):
-		return failed(fmt.Errorf("change the mode: %w", err), hintHoles)
+		return fmt.Errorf("change the mode: %w", err)
 	case errors.Is(err, maintenance.ErrNginxNeeded):
-		return &coded{exitUnsafe, fmt.Errorf("finish the interrupted change: %w", err), []string{hintWaits}}
-	case errors.Is(err, maintenance.ErrClaimed):
-		return failed(err, hintClaimed)
-	case errors.Is(err, maintenance.ErrInterrupted):
-		return failed(err, hintInterrupted)
-	case errors.Is(err, state.ErrBusy):
-		return failed(err, hintBusy)
+		return fmt.Errorf("finish the interrupted change: %w", err)
 	}
-	return failed(err, hintFor(err)...)
+	return err
 }
 
 // readyForAdmin finds out whether administrators could get in at all: it is an error where nobody could be told from
@@ -222,20 +209,25 @@ func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []confi
 		return err
 	}
 	for _, s := range sites {
-		if _, err := secretSource(s)(); err != nil {
-			return usage(fmt.Errorf("read the secret of %s: %w", s.Name, err), gate.Hint(err))
+		if _, err := secrets(s); err != nil {
+			return err
 		}
 		if s.Preset == "" && len(s.LoginPaths) == 0 {
-			a.ui.warn(fmt.Sprintf(wordNoLogin, s.Name))
+			a.terminal.Warn(fmt.Sprintf("site %s has neither preset nor login_paths: nobody can reach a login page in admin mode", s.Name))
 		}
 	}
-	if _, err := contents(c); err != nil {
+	if _, err := publishing.Contents(c); err != nil {
 		return err
 	}
-	if err := gateAnswers(ctx, c.Gate.Socket); err != nil {
-		a.ui.warn(fmt.Sprintf(wordNoGate, c.Gate.Socket))
-	}
+	a.missGate(ctx, c.Gate.Socket)
 	return nil
+}
+
+// missGate warns where no gate answers.
+func (a *app) missGate(ctx context.Context, socket string) {
+	if err := (gate.Client{Socket: socket}).Answers(ctx); err != nil {
+		a.terminal.Warn(fmt.Sprintf("no gate answers at %s: nobody but those who log in newly is let near, and administrators are refused too, until it runs (conforma-status gate)", socket))
+	}
 }
 
 // withoutJWT is the error that names each of the sites that has no [site.jwt], nil where all have one.
@@ -243,43 +235,11 @@ func withoutJWT(c *config.Config, sites []config.Site) error {
 	var faults fault.List
 	for _, s := range sites {
 		if s.JWT == nil {
-			faults = append(faults, fault.Fault{File: c.File, Line: s.Line, Key: "site.jwt", Problem: fmt.Sprintf(wordNoJWT, s.Name)})
+			faults = append(faults, fault.Fault{File: c.File, Line: s.Line, Key: "site.jwt", Problem: fmt.Sprintf("site %s has no [site.jwt]", s.Name)})
 		}
 	}
 	if len(faults) == 0 {
 		return nil
 	}
-	return usage(fmt.Errorf("read the configuration: %w", faults), hintNoJWT)
-}
-
-// gateTimeout bounds the question whether a gate is there.
-const gateTimeout = time.Second
-
-// gateClient asks whoever listens at the socket.
-func gateClient(socket string) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		},
-		DisableKeepAlives: true,
-	}}
-}
-
-// gateAnswers returns an error when no gate answers on the socket.
-func gateAnswers(ctx context.Context, socket string) error {
-	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gate/healthz", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := gateClient(socket).Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s", resp.Status)
-	}
-	return nil
+	return usage(fmt.Errorf("read the configuration: %w", faults), terminal.HintNoJWT)
 }

@@ -6,11 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 func (a *app) storeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "store", Short: helpStore, Args: cobra.ArbitraryArgs, RunE: wantsMore}
+	cmd := &cobra.Command{Use: "store", Short: terminal.HelpStore, Args: cobra.ArbitraryArgs, RunE: wantsMore}
 	cmd.AddCommand(a.storeInitCommand())
 	return cmd
 }
@@ -18,7 +19,7 @@ func (a *app) storeCommand() *cobra.Command {
 func (a *app) storeInitCommand() *cobra.Command {
 	var private bool
 	cmd := &cobra.Command{
-		Use: "init", Short: helpStoreInit, Long: helpStoreInitLong, Args: arguments(cobra.NoArgs),
+		Use: "init", Short: terminal.HelpStoreInit, Long: terminal.HelpStoreInitLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load(config.Tokens, config.Pages)
 			if err != nil {
@@ -32,12 +33,12 @@ func (a *app) storeInitCommand() *cobra.Command {
 			if !ok {
 				panic("main: a store that can't be prepared")
 			}
-			if err := p.Prepare(cmd.Context(), private, func(did store.Prepared) { a.ui.prepared(c.Store, did) }); err != nil {
-				return storeError(fmt.Errorf("set up the store: %w", err))
+			if err := p.Prepare(cmd.Context(), private, func(did store.Prepared) { a.terminal.Prepared(c.Store, did) }); err != nil {
+				return fmt.Errorf("set up the store: %w", err)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&private, "private", false, helpStorePrivate)
+	cmd.Flags().BoolVar(&private, "private", false, terminal.HelpStorePrivate)
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
@@ -17,7 +18,7 @@ import (
 // have to know of the configuration is told to them there, and nowhere else.
 func (a *app) unitsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "units DIR", Short: helpUnits, Long: helpUnitsLong, Args: arguments(cobra.ExactArgs(1)), Hidden: true,
+		Use: "units DIR", Short: terminal.HelpUnits, Long: terminal.HelpUnitsLong, Args: arguments(cobra.ExactArgs(1)), Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error {
 			file := a.configurationFile()
 			c, _, err := config.Load(file)
@@ -44,14 +45,14 @@ func writeUnits(dir, file string, c *config.Config) error {
 			continue
 		}
 		if err != nil {
-			return usage(fmt.Errorf("hand the secret of %s to the gate: %w", s.Name, err), hintUnitPath)
+			return usage(fmt.Errorf("hand the secret of %s to the gate: %w", s.Name, err), terminal.HintUnitPath)
 		}
 		secrets = append(secrets, "LoadCredential="+s.Name+":"+path)
 		watched = append(watched, "PathChanged="+path)
 	}
 	socket, err := unitPath(c.Gate.Socket)
 	if err != nil {
-		return usage(fmt.Errorf("name the gate's socket: %w", err), hintUnitPath)
+		return usage(fmt.Errorf("name the gate's socket: %w", err), terminal.HintUnitPath)
 	}
 	mounts, writes := []string{"[Unit]"}, []string{"[Service]"}
 	for _, needed := range []string{c.StateDir, c.Nginx.ConfDir, filepath.Dir(c.AuditLog), filepath.Dir(c.MetricsFile), c.Gate.Verdicts, strings.TrimPrefix(c.Store, "dir:")} {
@@ -72,11 +73,11 @@ func writeUnits(dir, file string, c *config.Config) error {
 	} {
 		path := filepath.Join(dir, unit+".d", "configuration.conf")
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return failed(err, fileHint(err))
+			return err
 		}
 		text := "# Made from " + file + " whenever systemd reads its units.\n" + strings.Join(lines, "\n") + "\n"
 		if err := durable.WriteFile(path, []byte(text), 0o644); err != nil {
-			return failed(err, fileHint(err))
+			return err
 		}
 	}
 	return nil
@@ -86,7 +87,7 @@ func writeUnits(dir, file string, c *config.Config) error {
 // continue the line can't be written at all.
 func unitPath(path string) (string, error) {
 	if strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.HasSuffix(path, `\`) || strings.TrimSpace(path) != path {
-		return "", fmt.Errorf(wordUnitPath, path)
+		return "", fmt.Errorf("systemd can't take the path %q", path)
 	}
 	return strings.ReplaceAll(path, "%", "%%"), nil
 }

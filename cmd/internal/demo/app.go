@@ -1,4 +1,5 @@
-package main
+// Package demo shows the whole thing on one machine: an application, nginx in front of it, a maintenance server and a gate.
+package demo
 
 import (
 	"embed"
@@ -12,39 +13,39 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-//go:embed demo
-var demoFiles embed.FS
+//go:embed files
+var files embed.FS
 
-// demoFile returns one of the files that the demo is made of.
-func demoFile(name string) string {
-	data, err := demoFiles.ReadFile("demo/" + name)
+// embedded returns one of the files that the demo is made of.
+func embedded(name string) string {
+	data, err := files.ReadFile("files/" + name)
 	if err != nil {
 		panic("demo: " + err.Error())
 	}
 	return string(data)
 }
 
-// maxDemoBody is the largest request that the demo's application reads, in bytes.
-const maxDemoBody = 64 << 10
+// maxBody is the largest request that the demo's application reads, in bytes.
+const maxBody = 64 << 10
 
-// demoApp is a little application of Conforma's shape: a page that queries GraphQL and can save things, a login that
+// app is a little application of Conforma's shape: a page that queries GraphQL and can save things, a login that
 // hands out tokens. It has no idea of maintenance.
-type demoApp struct {
+type app struct {
 	secret []byte // signs the tokens
 
 	mu      sync.Mutex
-	saved   []demoApplication
+	saved   []application
 	reached int // requests that have arrived
 }
 
-type demoApplication struct {
+type application struct {
 	ID      int     `json:"id"`
 	Name    string  `json:"name"`
 	SavedBy *string `json:"savedBy"` // nil for a visitor who has not signed in
 }
 
-func newDemoApp(secret []byte) *demoApp {
-	a := &demoApp{secret: secret}
+func newApp(secret []byte) *app {
+	a := &app{secret: secret}
 	admin := "admin"
 	for _, name := range []string{"Registration of a community pharmacy", "Import permit for amoxicillin 500 mg"} {
 		a.save(name, &admin)
@@ -53,7 +54,7 @@ func newDemoApp(secret []byte) *demoApp {
 }
 
 // handler serves the application and counts what arrives.
-func (a *demoApp) handler() http.Handler {
+func (a *app) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /server/graphql", a.graphQL)
 	mux.HandleFunc("POST /server/api/public/login", a.login)
@@ -61,7 +62,7 @@ func (a *demoApp) handler() http.Handler {
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { // as single-page applications do
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		_, _ = w.Write([]byte(demoFile("index.html")))
+		_, _ = w.Write([]byte(embedded("index.html")))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
@@ -79,16 +80,16 @@ func asset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", types[file])
-	_, _ = w.Write([]byte(demoFile(file)))
+	_, _ = w.Write([]byte(embedded(file)))
 }
 
 // graphQL understands two operations, by their names.
-func (a *demoApp) graphQL(w http.ResponseWriter, r *http.Request) {
+func (a *app) graphQL(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		OperationName string
 		Variables     struct{ Name string }
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxDemoBody)).Decode(&body); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&body); err != nil {
 		graphQLError(w, "not JSON")
 		return
 	}
@@ -107,9 +108,9 @@ func graphQLError(w http.ResponseWriter, text string) {
 }
 
 // login knows two people, and believes them.
-func (a *demoApp) login(w http.ResponseWriter, r *http.Request) {
+func (a *app) login(w http.ResponseWriter, r *http.Request) {
 	var body struct{ Username string }
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxDemoBody)).Decode(&body)
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&body)
 	if err != nil || !slices.Contains([]string{"admin", "user"}, body.Username) {
 		writeJSON(w, http.StatusOK, map[string]any{"success": false})
 		return
@@ -123,14 +124,14 @@ func (a *demoApp) login(w http.ResponseWriter, r *http.Request) {
 }
 
 // token signs the claims that Conforma's tokens have, which have no exp.
-func (a *demoApp) token(username string, now time.Time) (string, error) {
+func (a *app) token(username string, now time.Time) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iat": now.Unix(), "aud": "postgraphile", "username": username, "isAdmin": username == "admin",
 	}).SignedString(a.secret)
 }
 
 // bearer is the name of who has signed in, or nil.
-func (a *demoApp) bearer(r *http.Request) *string {
+func (a *app) bearer(r *http.Request) *string {
 	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		return nil
@@ -146,22 +147,22 @@ func (a *demoApp) bearer(r *http.Request) *string {
 	return nil
 }
 
-func (a *demoApp) save(name string, by *string) demoApplication {
+func (a *app) save(name string, by *string) application {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	one := demoApplication{len(a.saved) + 1, name, by}
+	one := application{len(a.saved) + 1, name, by}
 	a.saved = append(a.saved, one)
 	return one
 }
 
-func (a *demoApp) all() []demoApplication {
+func (a *app) all() []application {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.saved)
 }
 
 // arrived is how many requests have reached the application so far.
-func (a *demoApp) arrived() int {
+func (a *app) arrived() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.reached

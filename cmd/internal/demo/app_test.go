@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
 
-var demoSecret = []byte("a-secret-of-the-demo-that-is-long-enough")
+var testSecret = []byte("a-secret-of-the-demo-that-is-long-enough")
 
 func TestDemoAppAnswers(t *testing.T) {
 	const saveOne = `{"operationName":"saveApplication","variables":{"name":" One "}}`
@@ -32,12 +32,12 @@ func TestDemoAppAnswers(t *testing.T) {
 		{"a save of nothing", "POST", "/server/graphql", `{"operationName":"saveApplication","variables":{"name":" "}}`, 400, `"errors"`},
 		{"an unknown operation", "POST", "/server/graphql", `{"operationName":"dropAll"}`, 400, `"errors"`},
 		{"no JSON", "POST", "/server/graphql", `<>`, 400, `"errors"`},
-		{"too much", "POST", "/server/graphql", `{"x":"` + strings.Repeat("x", maxDemoBody) + `"}`, 400, `"errors"`},
+		{"too much", "POST", "/server/graphql", `{"x":"` + strings.Repeat("x", maxBody) + `"}`, 400, `"errors"`},
 		{"a login", "POST", "/server/api/public/login", `{"username":"user","password":"x"}`, 200, `"success":true`},
 		{"a login of somebody else", "POST", "/server/api/public/login", `{"username":"root"}`, 200, `"success":false`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			app := newDemoApp(demoSecret)
+			app := newApp(testSecret)
 			w := httptest.NewRecorder()
 			app.handler().ServeHTTP(w, httptest.NewRequest(test.method, test.path, strings.NewReader(test.body)))
 			if w.Code != test.code || !strings.Contains(w.Body.String(), test.want) {
@@ -57,24 +57,24 @@ func TestDemoTokensAreThoseOfTheGate(t *testing.T) {
 		username string
 		in       bool
 	}{{"admin", true}, {"user", false}} {
-		app := newDemoApp(demoSecret)
+		app := newApp(testSecret)
 		token, err := app.token(test.username, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := policy.Verify(token, demoSecret, now.Add(time.Minute)); (err == nil) != test.in {
+		if err := policy.Verify(token, testSecret, now.Add(time.Minute)); (err == nil) != test.in {
 			t.Errorf("the gate says of the token of %s: %v", test.username, err)
 		}
 	}
 }
 
 func TestDemoAppKnowsWhoSaves(t *testing.T) {
-	app := newDemoApp(demoSecret)
+	app := newApp(testSecret)
 	good, err := app.token("user", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged, err := newDemoApp([]byte("another-secret-that-is-long-enough-too")).token("admin", time.Now())
+	forged, err := newApp([]byte("another-secret-that-is-long-enough-too")).token("admin", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

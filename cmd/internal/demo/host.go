@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -19,27 +19,29 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 const (
-	// demoPatience is how long something on this machine may take that takes a fraction of a second.
-	demoPatience = 20 * time.Second
-	// demoGrace is how long a program may take to end when it is asked to.
-	demoGrace = 5 * time.Second
-	// demoPoll is how often something that is waited for is looked at.
-	demoPoll = 10 * time.Millisecond
+	// patience is how long something on this machine may take that takes a fraction of a second.
+	patience = 20 * time.Second
+	// grace is how long a program may take to end when it is asked to.
+	grace = 5 * time.Second
+	// poll is how often something that is waited for is looked at.
+	poll = 10 * time.Millisecond
 )
 
 // demo is all that runs for the demonstration. It lives in one directory and on loopback.
 type demo struct {
-	ui      *ui
-	self    string // this program
-	dir     string
-	app     *demoApp
-	appURL  string         // of the application through nginx, without a slash at the end
-	pageURL string         // of the maintenance page, with one
-	undo    []func() error // takes down what was put up, last first
+	terminal *terminal.Terminal
+	self     string // this program
+	dir      string
+	app      *app
+	appURL   string         // of the application through nginx, without a slash at the end
+	pageURL  string         // of the maintenance page, with one
+	undo     []func() error // takes down what was put up, last first
 }
 
 func (d *demo) path(name ...string) string { return filepath.Join(append([]string{d.dir}, name...)...) }
@@ -53,7 +55,7 @@ func (d *demo) putUp(ctx context.Context) error {
 	if d.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if d.dir, err = os.MkdirTemp(demoParent(os.TempDir()), "cs-demo-"); err != nil {
+	if d.dir, err = os.MkdirTemp(parent(os.TempDir()), "cs-demo-"); err != nil {
 		return err
 	}
 	d.undo = append(d.undo, func() error { return os.RemoveAll(d.dir) })
@@ -90,7 +92,7 @@ func (d *demo) takeDown() error {
 // conforma-status.
 func (d *demo) configure(nginx string) error {
 	secret := rand.Text() + rand.Text() // 52 characters, 260 bits
-	d.app = newDemoApp([]byte(secret))
+	d.app = newApp([]byte(secret))
 	upstream, err := d.serve(d.app.handler())
 	if err != nil {
 		return fmt.Errorf("start the application: %w", err)
@@ -129,9 +131,9 @@ func (d *demo) configure(nginx string) error {
 	}
 	return errors.Join(
 		os.WriteFile(d.path("demo.env"), []byte("JWT_SECRET="+secret+"\n"), 0o600),
-		os.WriteFile(d.path("config.toml"), []byte(strings.NewReplacer(config...).Replace(demoFile("config.toml"))), 0o644),
+		os.WriteFile(d.path("config.toml"), []byte(strings.NewReplacer(config...).Replace(embedded("config.toml"))), 0o644),
 		os.WriteFile(d.path("nginx.conf"), []byte(strings.NewReplacer("{USER}", user, "{LISTEN}", listen, "{UPSTREAM}", upstream).
-			Replace(demoFile("nginx.conf"))), 0o644),
+			Replace(embedded("nginx.conf"))), 0o644),
 	)
 }
 
@@ -146,7 +148,7 @@ func (d *demo) serve(h http.Handler) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: demoPatience, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: patience, ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = server.Serve(l) }() // until it is closed
 	d.undo = append(d.undo, server.Close)
 	return l.Addr().String(), nil
@@ -187,7 +189,7 @@ func (d *demo) startNginx(ctx context.Context, nginx string) error {
 
 func (d *demo) startGate(ctx context.Context) error {
 	return d.start(ctx, exec.Command(d.self, "--config", d.path("config.toml"), "gate"), "gate.out", func(*process) bool {
-		return gateAnswers(ctx, d.path("run", "gate.sock")) == nil
+		return gate.Client{Socket: d.path("run", "gate.sock")}.Answers(ctx) == nil
 	})
 }
 
@@ -203,15 +205,15 @@ func (d *demo) start(ctx context.Context, cmd *exec.Cmd, output string, ready fu
 	if err != nil {
 		return err
 	}
-	d.undo = append(d.undo, func() error { return p.stop(demoGrace) })
-	err = eventually(ctx, demoPatience, func() error {
+	d.undo = append(d.undo, func() error { return p.stop(grace) })
+	err = eventually(ctx, patience, func() error {
 		if !p.hasEnded() && !ready(p) {
-			return errors.New(wordDemoNotReady)
+			return errors.New("it is not ready in time")
 		}
 		return nil
 	})
 	if err == nil && p.hasEnded() {
-		err = errors.New(wordDemoEnded)
+		err = errors.New("it ended by itself")
 	}
 	if err == nil {
 		return nil
@@ -232,7 +234,7 @@ func (d *demo) run(ctx context.Context, args ...string) (code int, said string, 
 	select {
 	case <-p.ended:
 	case <-ctx.Done():
-		return 0, "", errors.Join(context.Cause(ctx), p.stop(demoGrace))
+		return 0, "", errors.Join(context.Cause(ctx), p.stop(grace))
 	}
 	var exit *exec.ExitError
 	if p.err != nil && !errors.As(p.err, &exit) {
@@ -243,14 +245,14 @@ func (d *demo) run(ctx context.Context, args ...string) (code int, said string, 
 
 // command runs this program for everyone to see. It is an error if the exit code isn't 0.
 func (d *demo) command(ctx context.Context, args ...string) error {
-	d.ui.demoCommand(args)
+	d.terminal.DemoCommand(shellWords(append([]string{"conforma-status"}, args...)))
 	code, said, err := d.run(ctx, args...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shellWords(args), err)
 	}
-	d.ui.demoOutput(said)
-	if code != exitDone {
-		return fmt.Errorf("%s: "+wordDemoExit, shellWords(args), code)
+	d.terminal.DemoOutput(said)
+	if code != 0 {
+		return fmt.Errorf("%s: exit code %d, want 0", shellWords(args), code)
 	}
 	return nil
 }
@@ -263,14 +265,16 @@ func eventually(ctx context.Context, patience time.Duration, look func() error) 
 		if err == nil || !time.Now().Before(deadline) {
 			return err
 		}
-		if err := (wallClock{}).Sleep(ctx, demoPoll); err != nil {
-			return err
+		select {
+		case <-time.After(poll):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
 
-// errNoNginx ends the demo of a machine that has no nginx.
-var errNoNginx = errors.New(wordDemoNoNginx)
+// ErrNoNginx is returned (wrapped) on a machine that has no nginx.
+var ErrNoNginx = errors.New("nginx is not installed")
 
 // findNginx finds nginx also where an ordinary user's PATH doesn't look.
 func findNginx(path string, beside ...string) (string, error) {
@@ -285,12 +289,12 @@ func findNginx(path string, beside ...string) (string, error) {
 			return found, nil
 		}
 	}
-	return "", errNoNginx
+	return "", ErrNoNginx
 }
 
-// demoParent is where the demo's directory is made: where temporary files go, unless the path is too long for a unix
+// parent is where the demo's directory is made: where temporary files go, unless the path is too long for a unix
 // socket below it (unix(7): 107 bytes) or has characters that a configuration file wouldn't take.
-func demoParent(temp string) string {
+func parent(temp string) string {
 	if len(temp) > 60 || !filepath.IsAbs(temp) || strings.ContainsFunc(temp, oddInPath) {
 		return "/tmp"
 	}
@@ -299,6 +303,18 @@ func demoParent(temp string) string {
 
 func oddInPath(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-", r))
+}
+
+// shellWords writes a command line as a POSIX shell reads it.
+func shellWords(args []string) string {
+	var words []string
+	for _, arg := range args {
+		if arg == "" || strings.ContainsFunc(arg, oddInPath) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
 }
 
 // holdAddress has the kernel pick a free port of 127.0.0.1 and keeps it from being picked again until release is

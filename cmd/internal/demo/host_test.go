@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -25,8 +25,8 @@ func TestDemoParent(t *testing.T) {
 		"relative":                        "/tmp",
 		"":                                "/tmp",
 	} {
-		if got := demoParent(temp); got != want {
-			t.Errorf("demoParent(%q) = %q, want %q", temp, got, want)
+		if got := parent(temp); got != want {
+			t.Errorf("parent(%q) = %q, want %q", temp, got, want)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func TestFindNginx(t *testing.T) {
 		{"only in the working directory", "on:.", empty, ""},
 	} {
 		got, err := findNginx(test.path, test.beside)
-		if got != test.want || (test.want == "") != errors.Is(err, errNoNginx) {
+		if got != test.want || (test.want == "") != errors.Is(err, ErrNoNginx) {
 			t.Errorf("%s: got %q, %v, want %q", test.name, got, err, test.want)
 		}
 	}

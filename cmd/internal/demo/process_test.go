@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bufio"
@@ -68,7 +68,7 @@ func TestStartNamesWhatWasSaid(t *testing.T) {
 		}
 	}()
 	err := d.start(context.Background(), exec.Command("sh", "-c", "echo bind failed; exit 1"), "out", func(*process) bool { return false })
-	if want := wordDemoEnded + "\nbind failed"; err == nil || err.Error() != want {
+	if want := "it ended by itself\nbind failed"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -11,12 +11,40 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// What visitors are told while the tour has the site closed.
 const (
-	tourETA = "30m"
+	// What visitors are told while the tour has the site closed.
+	tourETA     = "30m"
+	tourMessage = "We are upgrading the demo. Everything that was saved is kept."
+	// What is saved at the application.
+	tourApplication = "Renewal of a manufacturing licence"
 	// A worker of nginx from before a reload may go on answering for a moment by its own rules, which on the way to
 	// a more open mode are stricter. What must be refused has no such time.
 	tourSettles = 5 * time.Second
+)
+
+// What the tour looks at.
+const (
+	checkEntered         = "a navigation reaches the application"
+	checkRedirected      = "a navigation is redirected to the maintenance page"
+	checkPage            = "the maintenance page is served"
+	checkQuery           = "a query is answered"
+	checkQueryRefused    = "a query gets a 503 that a script can read"
+	checkSave            = "a save is accepted"
+	checkSaveRefused     = "a save gets a 503, and nothing is written"
+	checkKept            = "the application has everything that was saved, and nothing else"
+	checkNothingReached  = "nothing of all this reached the application"
+	checkLoginShut       = "the login page is shut, too"
+	checkLoginOpen       = "the login page is open"
+	checkAssetsOpen      = "so are the files that it needs"
+	checkGuestRefused    = "a query without a token gets a 503"
+	checkUserSignsIn     = "a user can log in"
+	checkUserRefused     = "a query with the user's token gets a 503"
+	checkUserSaveRefused = "a save with it gets a 503, and nothing is written"
+	checkAdminSignsIn    = "an administrator can log in"
+	checkAdminQuery      = "a query with the administrator's token is answered"
+	checkAdminSave       = "a save with it is accepted"
+	checkStatus          = "status.json says so, in the store and from nginx"
+	checkGet             = "conforma-status get finds no drift"
 )
 
 // stage is one step of the tour: a mode, and what must be true in it.
@@ -50,7 +78,7 @@ func newTour(d *demo) *tour {
 func (t *tour) stages() []stage {
 	return []stage{
 		{status.Online, []string{"get"}, t.onlineChecks()}, // as every site is before its first change
-		{status.Offline, []string{"set", "offline", "--eta", tourETA, "--message", wordDemoMessage}, t.offlineChecks()},
+		{status.Offline, []string{"set", "offline", "--eta", tourETA, "--message", tourMessage}, t.offlineChecks()},
 		{status.Admin, []string{"set", "admin"}, t.adminChecks()},
 		{status.Online, []string{"set", "online"}, t.onlineChecks()},
 	}
@@ -60,7 +88,7 @@ func (t *tour) stages() []stage {
 // could not be reached, or of ctx.
 func (t *tour) walk(ctx context.Context) (looked int, differed []string, err error) {
 	for _, s := range t.stages() {
-		t.ui.demoStage(s.mode)
+		t.terminal.DemoStage(s.mode)
 		if err := t.command(ctx, s.args...); err != nil {
 			return looked, differed, err
 		}
@@ -71,7 +99,7 @@ func (t *tour) walk(ctx context.Context) (looked int, differed []string, err err
 			}
 			looked++
 			line := fmt.Sprintf("%s: %s", s.mode, c.what)
-			t.ui.demoCheck(line, err)
+			t.terminal.DemoCheck(line, err)
 			if err != nil {
 				differed = append(differed, fmt.Sprintf("%s: %v", line, err))
 			}
@@ -113,7 +141,9 @@ func (t *tour) offlineChecks() []check {
 			return t.refused(a, err, status.Offline)
 		}, false},
 		{checkSaveRefused, func(ctx context.Context) error { return t.saveRefused(ctx, t.guest, status.Offline) }, false},
-		{checkNothingReached, func(context.Context) error { return sameNumber(wordDemoRequests, t.app.arrived(), reached) }, false},
+		{checkNothingReached, func(context.Context) error {
+			return sameNumber("requests at the application", t.app.arrived(), reached)
+		}, false},
 		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Offline) }, false},
 		{checkGet, t.agrees, true},
 	}
@@ -169,7 +199,7 @@ func (t *tour) answers(ctx context.Context, v *visitor) error {
 
 // keeps expects the application to save something.
 func (t *tour) keeps(ctx context.Context, v *visitor) error {
-	a, err := v.save(ctx, wordDemoApplication)
+	a, err := v.save(ctx, tourApplication)
 	return firstOf(err,
 		func() error { return a.isOpen("application/json") },
 		func() error { t.saved++; return t.counted() },
@@ -177,10 +207,10 @@ func (t *tour) keeps(ctx context.Context, v *visitor) error {
 }
 
 // counted expects the application to have all that was saved and nothing else.
-func (t *tour) counted() error { return sameNumber(wordDemoSaved, len(t.app.all()), t.saved) }
+func (t *tour) counted() error { return sameNumber("saved", len(t.app.all()), t.saved) }
 
 func (t *tour) saveRefused(ctx context.Context, v *visitor, mode status.Mode) error {
-	a, err := v.save(ctx, wordDemoApplication)
+	a, err := v.save(ctx, tourApplication)
 	return firstOf(t.refused(a, err, mode), t.counted)
 }
 
@@ -222,20 +252,20 @@ func (t *tour) told(ctx context.Context, mode status.Mode) error {
 
 // says expects a document to tell what the tour has announced, and nothing once the site is open.
 func (t *tour) says(d status.Document, mode status.Mode) error {
-	message := wordDemoNothing
+	message := "none"
 	if d.Message != nil {
 		message = *d.Message
 	}
-	want := wordDemoNothing
+	want := "none"
 	if mode.Closed() {
-		want = wordDemoMessage
+		want = tourMessage
 	}
 	return firstOf(sameText("mode", string(d.Mode), string(mode)),
 		func() error { return sameText("message", message, want) },
 		func() error { return sameText("pageUrl", d.PageURL, t.pageURL) },
 		func() error {
 			if mode.Closed() != (d.ExpectedUntil != nil) {
-				return fmt.Errorf(wordDemoUntil, d.ExpectedUntil)
+				return fmt.Errorf("expectedUntil is %v", d.ExpectedUntil)
 			}
 			return nil
 		},
@@ -260,8 +290,8 @@ func (t *tour) status(ctx context.Context, url string) (status.Document, error) 
 func (t *tour) agrees(ctx context.Context) error {
 	code, said, err := t.run(ctx, "get")
 	return firstOf(err, func() error {
-		if code != exitDone {
-			return fmt.Errorf(wordDemoExit+"\n%s", code, said)
+		if code != 0 {
+			return fmt.Errorf("exit code %d, want 0\n%s", code, said)
 		}
 		return nil
 	})

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -18,7 +19,7 @@ const testPage = "http://127.0.0.1:2/demo/"
 
 // TestTourSeesWhatDiffers looks at a site that nobody closes: the application without nginx.
 func TestTourSeesWhatDiffers(t *testing.T) {
-	app := newDemoApp(demoSecret)
+	app := newApp(testSecret)
 	server := httptest.NewServer(app.handler())
 	defer server.Close()
 	tour := newTour(&demo{app: app, appURL: server.URL, pageURL: server.URL + "/demo/"})
@@ -51,7 +52,7 @@ func TestTourSeesWhatDiffers(t *testing.T) {
 
 func TestWalkStopsWhereItCanNotGoOn(t *testing.T) {
 	var out bytes.Buffer
-	d := &demo{ui: &ui{out: &out, err: &out}, self: t.TempDir() + "/fails", dir: t.TempDir(), app: newDemoApp(demoSecret)}
+	d := &demo{terminal: terminal.New(&out, &out), self: t.TempDir() + "/fails", dir: t.TempDir(), app: newApp(testSecret)}
 	if err := os.WriteFile(d.self, []byte("#!/bin/sh\necho it says why\nexit 4\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func TestTourKnowsARefusal(t *testing.T) {
 			"Content-Type": {"application/json"}, "Retry-After": {"60"}, "Cache-Control": {"no-store"},
 		}, []byte(body)}
 		test.change(&a)
-		err := newTour(&demo{app: newDemoApp(demoSecret), pageURL: testPage}).refused(a, nil, status.Offline)
+		err := newTour(&demo{app: newApp(testSecret), pageURL: testPage}).refused(a, nil, status.Offline)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.want)
 		}
@@ -103,7 +104,7 @@ func TestTourKnowsAStatus(t *testing.T) {
 		}
 		return d
 	}
-	const until, message = `"2026-11-22T21:45:00Z"`, `"` + wordDemoMessage + `"`
+	const until, message = `"2026-11-22T21:45:00Z"`, `"` + tourMessage + `"`
 	for _, test := range []struct {
 		name     string
 		document status.Document
@@ -120,7 +121,7 @@ func TestTourKnowsAStatus(t *testing.T) {
 		{"an ETA that is left over", document("online", until, "null"), status.Online, false},
 		{"a message that is left over", document("online", "null", message), status.Online, false},
 	} {
-		err := newTour(&demo{app: newDemoApp(demoSecret), pageURL: testPage}).says(test.document, test.mode)
+		err := newTour(&demo{app: newApp(testSecret), pageURL: testPage}).says(test.document, test.mode)
 		if (err == nil) != test.good {
 			t.Errorf("%s: got %v", test.name, err)
 		}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -99,7 +99,7 @@ func (v *visitor) signIn(ctx context.Context, name string) error {
 		return err
 	}
 	if body.JWT == "" {
-		return errors.New(wordDemoNoToken)
+		return errors.New("there is no token in the answer")
 	}
 	v.token = body.JWT
 	return nil
@@ -120,14 +120,14 @@ func (a answer) hasHeader(name, want string) error { return sameText(name, a.hea
 
 func sameText(what, got, want string) error {
 	if got != want {
-		return fmt.Errorf(wordDemoText, what, got, want)
+		return fmt.Errorf("%s: got %q, want %q", what, got, want)
 	}
 	return nil
 }
 
 func sameNumber(what string, got, want int) error {
 	if got != want {
-		return fmt.Errorf(wordDemoNumber, what, got, want)
+		return fmt.Errorf("%s: got %d, want %d", what, got, want)
 	}
 	return nil
 }

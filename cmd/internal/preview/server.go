@@ -1,4 +1,4 @@
-package main
+package preview
 
 import (
 	"embed"
@@ -14,98 +14,94 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
 	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
-//go:embed preview
-var previewFiles embed.FS
+//go:embed files
+var files embed.FS
 
 // Below these paths lies what is the preview's own; no site's path starts with a dot.
 const (
-	previewOwn = "/.preview/"
-	previewApp = previewOwn + "app/"
+	own    = "/.preview/"
+	ownApp = own + "app/"
 )
 
-// previewState is what the bar above the page has chosen.
-type previewState struct {
+// state is what the bar above the page has chosen.
+type state struct {
 	Mode    string `json:"mode"`    // of status, or "unreachable"
 	End     string `json:"end"`     // "none", "ahead" or "passed"
 	Message string `json:"message"` // "none", "short" or "long"
 }
 
-// preview is the maintenance site as it is built now, with a status of its own.
-type preview struct {
+// Preview is the maintenance site as it is built now, with a status of its own.
+type Preview struct {
 	config *config.Config
-	base   string // where it is served, without a slash at the end
 	now    func() time.Time
+	built  string // the fingerprint of the content that was built last
 
 	mu        sync.Mutex
 	files     map[string]site.File
 	wrong     string // why files are not of the content as it is now, "" when they are
 	remarks   fault.List
 	languages map[string][]string // by site
-	state     previewState
+	state     state
 	seq       uint64
 	changed   chan struct{} // closed with each build
 }
 
-// newPreview has the sites' applications where the preview can answer for them: nothing of it leaves this machine.
-func newPreview(c *config.Config, base string, now func() time.Time) *preview {
-	own := *c
-	own.Sites = slices.Clone(c.Sites)
-	for i := range own.Sites {
-		s := &own.Sites[i]
-		s.AppURL = base + previewApp + s.Name
+// New returns a preview that is served at base, without a slash at its end. The sites' applications are where it can answer for
+// them: nothing of it leaves this machine.
+func New(c *config.Config, base string, now func() time.Time) *Preview {
+	copied := *c
+	copied.Sites = slices.Clone(c.Sites)
+	for i := range copied.Sites {
+		s := &copied.Sites[i]
+		s.AppURL = base + ownApp + s.Name
 		s.PageURL = strings.TrimSuffix(base+"/"+s.Path, "/") + "/"
 	}
-	return &preview{
-		config: &own, base: base, now: now, seq: 1, changed: make(chan struct{}),
-		state: previewState{Mode: string(status.Offline), End: "ahead", Message: "none"},
+	return &Preview{
+		config: &copied, now: now, built: fingerprint(c.Content), seq: 1, changed: make(chan struct{}),
+		state: state{Mode: string(status.Offline), End: "ahead", Message: "none"},
 	}
 }
 
-// build builds the site anew. What was there before stays where that fails.
-func (p *preview) build() error {
-	all, remarks, err := buildPages(p.config)
+// Build builds the site anew, and returns what its authors may not know. What was there before stays where that fails: the error is
+// that of publishing.Build.
+func (p *Preview) Build() (fault.List, error) {
+	all, remarks, err := publishing.Build(p.config)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.changed)
 	p.changed = make(chan struct{})
 	if err != nil {
 		p.wrong, p.remarks = err.Error(), nil
-		return err
+		return nil, err
 	}
 	p.wrong, p.remarks = "", remarks
 	p.files, p.languages = map[string]site.File{}, map[string][]string{}
 	for _, s := range all {
-		p.languages[s.site.Name] = s.languages
-		for _, f := range s.files {
+		p.languages[s.Site.Name] = s.Languages
+		for _, f := range s.Files {
 			p.files[f.Key] = f
 		}
 	}
-	return nil
+	return remarks, nil
 }
 
-// said is what the last build came to.
-func (p *preview) said() (wrong string, remarks fault.List) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.wrong, p.remarks
-}
-
-func (p *preview) handler() http.Handler {
+func (p *Preview) handler() http.Handler {
 	mux := http.NewServeMux()
-	own, err := fs.Sub(previewFiles, "preview")
+	bar, err := fs.Sub(files, "files")
 	if err != nil {
 		panic(err) // it is embedded
 	}
-	mux.Handle("GET "+previewOwn, http.StripPrefix(previewOwn, http.FileServerFS(own)))
-	mux.HandleFunc("GET "+previewOwn+"sites", p.listSites)
-	mux.HandleFunc("GET "+previewOwn+"events", p.events)
-	mux.HandleFunc("PUT "+previewOwn+"status", p.choose)
-	mux.HandleFunc("GET "+previewApp, p.application)
+	mux.Handle("GET "+own, http.StripPrefix(own, http.FileServerFS(bar)))
+	mux.HandleFunc("GET "+own+"sites", p.listSites)
+	mux.HandleFunc("GET "+own+"events", p.events)
+	mux.HandleFunc("PUT "+own+"status", p.choose)
+	mux.HandleFunc("GET "+ownApp, p.application)
 	mux.HandleFunc("GET /.conforma-status/status.json", func(w http.ResponseWriter, _ *http.Request) { p.status(w, p.config.Sites[0]) })
 	mux.HandleFunc("GET /", p.page)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -120,25 +116,25 @@ func (p *preview) handler() http.Handler {
 	})
 }
 
-// previewSite is what the bar lists.
-type previewSite struct {
+// listed is what the bar lists.
+type listed struct {
 	Name      string   `json:"name"`
 	Path      string   `json:"path"`
 	Languages []string `json:"languages"` // the main page's first
 }
 
-func (p *preview) listSites(w http.ResponseWriter, _ *http.Request) {
+func (p *Preview) listSites(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := []previewSite{}
+	out := []listed{}
 	for _, s := range p.config.Sites {
-		out = append(out, previewSite{s.Name, s.Path, append([]string{}, p.languages[s.Name]...)})
+		out = append(out, listed{s.Name, s.Path, append([]string{}, p.languages[s.Name]...)})
 	}
 	sendJSON(w, out)
 }
 
 // events tells of each build what is wrong with it.
-func (p *preview) events(w http.ResponseWriter, r *http.Request) {
+func (p *Preview) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for {
 		p.mu.Lock()
@@ -161,8 +157,8 @@ func (p *preview) events(w http.ResponseWriter, r *http.Request) {
 }
 
 // choose takes what the bar has chosen. Another site's page can't send it: a PUT from elsewhere asks first, and isn't allowed.
-func (p *preview) choose(w http.ResponseWriter, r *http.Request) {
-	var s previewState
+func (p *Preview) choose(w http.ResponseWriter, r *http.Request) {
+	var s state
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&s); err != nil || !s.valid() {
 		http.Error(w, "not a state", http.StatusBadRequest)
 		return
@@ -174,20 +170,20 @@ func (p *preview) choose(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (s previewState) valid() bool {
-	return (s.Mode == previewUnreachable || slices.Contains(status.Modes(), status.Mode(s.Mode))) &&
+func (s state) valid() bool {
+	return (s.Mode == unreachable || slices.Contains(status.Modes(), status.Mode(s.Mode))) &&
 		slices.Contains([]string{"none", "ahead", "passed"}, s.End) && slices.Contains([]string{"none", "short", "long"}, s.Message)
 }
 
-// previewUnreachable stands for a status that can't be had.
-const previewUnreachable = "unreachable"
+// unreachable stands for a status that can't be had.
+const unreachable = "unreachable"
 
 // status is the document that goes with what the bar has chosen.
-func (p *preview) status(w http.ResponseWriter, s config.Site) {
+func (p *Preview) status(w http.ResponseWriter, s config.Site) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.Header().Set("Access-Control-Allow-Origin", "*")
-	if p.state.Mode == previewUnreachable {
+	if p.state.Mode == unreachable {
 		http.Error(w, "the status is unreachable", http.StatusServiceUnavailable)
 		return
 	}
@@ -203,7 +199,7 @@ func (p *preview) status(w http.ResponseWriter, s config.Site) {
 		if until := now.Add(-12 * time.Minute); p.state.End == "passed" {
 			d.ExpectedUntil = &until
 		}
-		if text, ok := map[string]string{"short": previewShort, "long": previewLong}[p.state.Message]; ok {
+		if text, ok := map[string]string{"short": shortMessage, "long": longMessage}[p.state.Message]; ok {
 			d.Message = &text
 		}
 	}
@@ -212,13 +208,13 @@ func (p *preview) status(w http.ResponseWriter, s config.Site) {
 }
 
 // application stands in for the site: where a visitor is led back to.
-func (p *preview) application(w http.ResponseWriter, r *http.Request) {
+func (p *Preview) application(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprintf(w, previewHere, strings.TrimPrefix(r.URL.Path, previewApp))
+	_, _ = fmt.Fprintf(w, hereIsTheSite, strings.TrimPrefix(r.URL.Path, ownApp))
 }
 
 // page is a file of the maintenance site as it would be published, or the bar with the page below it.
-func (p *preview) page(w http.ResponseWriter, r *http.Request) {
+func (p *Preview) page(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
 	for _, s := range p.config.Sites {
 		if key == path.Join(s.Path, status.FileName) {
@@ -234,7 +230,7 @@ func (p *preview) page(w http.ResponseWriter, r *http.Request) {
 	p.mu.Unlock()
 	// The bar has the page in a frame; who goes there by hand gets the bar.
 	if dest := r.Header.Get("Sec-Fetch-Dest"); dest == "document" && (ok && path.Base(f.Key) == "index.html" || key == "") || key == "" && !ok {
-		http.ServeFileFS(w, r, previewFiles, "preview/bar.html")
+		http.ServeFileFS(w, r, files, "files/bar.html")
 		return
 	}
 	if !ok {

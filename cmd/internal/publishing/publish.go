@@ -1,28 +1,162 @@
-package main
+package publishing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// uploadTimeout bounds the listing and the upload of one site's files.
+// uploadTimeout bounds the listing and the upload of the sites' files.
 const uploadTimeout = 5 * time.Minute
 
 // verifyTimeout bounds looking at one site as the world sees it.
 const verifyTimeout = 20 * time.Second
+
+// Publication is what publish did, or would do, for one site.
+type Publication struct {
+	Site   string  `json:"site"`
+	Files  []File  `json:"files"`
+	Status *Status `json:"status"` // null in a dry run
+	// Differs is what the world sees otherwise than it was sent; null in a dry run.
+	Differs []site.Difference `json:"differs"`
+}
+
+// File is what publish did, or would do, with one file.
+type File struct {
+	Key    string      `json:"key"`
+	Action site.Action `json:"action"`
+	Size   int         `json:"size"` // bytes
+}
+
+// Status is what publish did with the status of a site.
+type Status struct {
+	Key     string      `json:"key"`
+	Mode    status.Mode `json:"mode"`
+	Seq     uint64      `json:"seq"`
+	Written bool        `json:"written"` // false when it was there already
+}
+
+// Progress is told how far the publishing has got.
+type Progress interface {
+	// Planned is called once, with what is about to be done.
+	Planned(all []Publication, prune bool)
+	// Sent is called after each file that was uploaded or deleted: the nth of total.
+	Sent(c site.Change, n, total int)
+	// Mended is called with the keys of what was sent once more.
+	Mended(keys []string)
+}
+
+// Publisher brings pages to the store of a host.
+type Publisher struct {
+	Host     *maintenance.Host
+	Progress Progress
+	DryRun   bool // only says what would be done
+	Prune    bool // deletes what is no longer built
+}
+
+// plan is what is to be done for several sites.
+type plan struct {
+	changes  []site.Change
+	sendable [][]site.File // each site's as they go to the store, its status included
+	done     []Publication
+}
+
+// Publish uploads what changed of the sites, pages after their parts, and then their status. The error is of the store, which
+// may wrap ErrUnfinished, or that of Host.PublishStatus.
+func (p Publisher) Publish(ctx context.Context, all []Pages) ([]Publication, error) {
+	bounded, cancel := context.WithTimeout(ctx, uploadTimeout)
+	defer cancel()
+	plan, err := p.plan(bounded, all)
+	if err != nil {
+		return nil, err
+	}
+	p.Progress.Planned(plan.done, p.Prune)
+	if p.DryRun {
+		return plan.done, nil
+	}
+	if err := p.upload(bounded, plan.changes); err != nil {
+		return nil, &kinded{ErrUnfinished, fmt.Errorf("publish: %w", err)}
+	}
+	for i, one := range all {
+		d, written, err := p.Host.PublishStatus(ctx, one.Site)
+		if err != nil {
+			return nil, fmt.Errorf("publish the status of %s: %w", one.Site.Name, err)
+		}
+		plan.done[i].Status = &Status{maintenance.StatusKey(one.Site), d.Mode, d.Seq, written}
+	}
+	for i, one := range all {
+		done := &plan.done[i]
+		done.Differs = verify(ctx, one)
+		mended, err := p.mend(bounded, done, plan.sendable[i])
+		if err != nil {
+			return nil, &kinded{ErrUnfinished, fmt.Errorf("publish: %w", err)}
+		}
+		if mended {
+			done.Differs = verify(ctx, one)
+		}
+	}
+	return plan.done, nil
+}
+
+// plan compares what was built with what is in the store.
+func (p Publisher) plan(ctx context.Context, all []Pages) (*plan, error) {
+	// One listing does for several sites: they lie beside each other.
+	prefix := ""
+	if len(all) == 1 {
+		prefix = all[0].Site.Path
+	}
+	existing, err := p.Host.Store.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("see what is published: %w", err)
+	}
+	kind, _, err := store.ParseURL(p.Host.Config.Store)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	out := &plan{done: []Publication{}}
+	for _, one := range all {
+		files := one.Files
+		if kind == store.S3 { // which compresses nothing itself
+			files = site.Compressed(files)
+		}
+		out.sendable = append(out.sendable, append(slices.Clone(files), site.File{
+			Key: maintenance.StatusKey(one.Site), ContentType: maintenance.StatusMeta.ContentType, CacheControl: maintenance.StatusMeta.CacheControl}))
+		changes := site.Plan(pageOf(one.Site), files, existing)
+		done := Publication{Site: one.Site.Name, Files: []File{}}
+		for _, c := range changes {
+			done.Files = append(done.Files, File{c.Key, c.Action, len(c.Data)})
+		}
+		out.done, out.changes = append(out.done, done), append(out.changes, changes...)
+	}
+	return out, nil
+}
+
+// upload sends what is new or changed, and deletes what is no longer built where that is wanted.
+func (p Publisher) upload(ctx context.Context, changes []site.Change) error {
+	sent, total := 0, 0
+	for _, c := range changes {
+		if c.Action == site.New || c.Action == site.Changed || c.Action == site.Stale && p.Prune {
+			total++
+		}
+	}
+	progress := func(c site.Change) {
+		sent++
+		p.Progress.Sent(c, sent, total)
+	}
+	err := site.Upload(ctx, p.Host.Store, changes, progress)
+	if err == nil && p.Prune {
+		err = site.Prune(ctx, p.Host.Store, changes, progress)
+	}
+	return err
+}
 
 // worldClient asks as a visitor would, from outside.
 func worldClient() *http.Client {
@@ -33,187 +167,30 @@ func worldClient() *http.Client {
 	}}
 }
 
-// publication is what publish did, or would do, for one site.
-type publication struct {
-	Site   string           `json:"site"`
-	Files  []publishedFile  `json:"files"`
-	Status *publishedStatus `json:"status"` // null in a dry run
-	// Differs is what the world sees otherwise than it was sent; null in a dry run.
-	Differs []site.Difference `json:"differs"`
-}
-
-type publishedFile struct {
-	Key    string      `json:"key"`
-	Action site.Action `json:"action"`
-	Size   int         `json:"size"`
-}
-
-type publishedStatus struct {
-	Key     string      `json:"key"`
-	Mode    status.Mode `json:"mode"`
-	Seq     uint64      `json:"seq"`
-	Written bool        `json:"written"` // false when it was there already
-}
-
-func (a *app) publishCommand() *cobra.Command {
-	var names []string
-	var asJSON, dryRun, prune bool
-	cmd := &cobra.Command{
-		Use: "publish", Short: helpPublish, Long: helpPublishLong, Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.ui.json = asJSON
-			c, chosen, err := a.loadSites(names, len(names) == 0, config.Tokens, config.Pages)
-			if err != nil {
-				return err
-			}
-			all, err := a.buildAll(c)
-			if err != nil {
-				return err
-			}
-			all = slices.DeleteFunc(all, func(p pages) bool {
-				return !slices.ContainsFunc(chosen, func(s config.Site) bool { return s.Name == p.site.Name })
-			})
-			done, err := a.publish(cmd.Context(), c, all, dryRun, prune)
-			if err != nil {
-				return err
-			}
-			a.ui.published(done, dryRun, prune)
-			return nil
-		},
-	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, helpSites)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, helpPublishDryRun)
-	cmd.Flags().BoolVar(&prune, "prune", false, helpPrune)
-	cmd.Flags().BoolVar(&asJSON, "json", false, helpJSON)
-	return cmd
-}
-
-// publish uploads what changed of the sites, pages after their parts, and then their status.
-func (a *app) publish(ctx context.Context, c *config.Config, all []pages, dryRun, prune bool) ([]publication, error) {
-	h, err := a.host(c)
-	if err != nil {
-		return nil, err
-	}
-	bounded, cancel := context.WithTimeout(ctx, uploadTimeout)
-	defer cancel()
-	// One listing does for several sites: they lie beside each other.
-	prefix := ""
-	if len(all) == 1 {
-		prefix = all[0].site.Path
-	}
-	existing, err := h.Store.List(bounded, prefix)
-	if err != nil {
-		return nil, storeError(fmt.Errorf("see what is published: %w", err))
-	}
-	kind, _, err := store.ParseURL(c.Store)
-	if err != nil {
-		return nil, usage(fmt.Errorf("open the store: %w", err))
-	}
-	done := []publication{}
-	var plan []site.Change
-	sendable := make([][]site.File, len(all)) // each site's as they go to the store, its status included
-	for i, p := range all {
-		files := p.files
-		if kind == store.S3 { // which compresses nothing itself
-			files = site.Compressed(files)
-		}
-		sendable[i] = append(slices.Clone(files), site.File{
-			Key: maintenance.StatusKey(p.site), ContentType: maintenance.StatusMeta.ContentType, CacheControl: maintenance.StatusMeta.CacheControl})
-		own := site.Plan(pageOf(p.site), files, existing)
-		one := publication{Site: p.site.Name, Files: []publishedFile{}}
-		for _, c := range own {
-			one.Files = append(one.Files, publishedFile{c.Key, c.Action, len(c.Data)})
-		}
-		done, plan = append(done, one), append(plan, own...)
-	}
-	a.ui.planned(done, prune)
-	if dryRun {
-		return done, nil
-	}
-	sent, total := 0, 0
-	for _, c := range plan {
-		if c.Action == site.New || c.Action == site.Changed || c.Action == site.Stale && prune {
-			total++
-		}
-	}
-	progress := func(c site.Change) {
-		sent++
-		a.ui.sent(c, sent, total)
-	}
-	err = site.Upload(bounded, h.Store, plan, progress)
-	if err == nil && prune {
-		err = site.Prune(bounded, h.Store, plan, progress)
-	}
-	a.ui.endLive()
-	if err != nil {
-		return nil, storeError(fmt.Errorf("publish: %w", err), hintPublishAgain)
-	}
-	for i, p := range all {
-		d, written, err := h.PublishStatus(ctx, p.site)
-		if err != nil {
-			return nil, a.statusError(fmt.Errorf("publish the status of %s: %w", p.site.Name, err))
-		}
-		done[i].Status = &publishedStatus{maintenance.StatusKey(p.site), d.Mode, d.Seq, written}
-	}
-	for i, p := range all {
-		done[i].Differs = verify(ctx, p)
-		mended, err := a.mend(bounded, h.Store, &done[i], sendable[i])
-		if err != nil {
-			return nil, storeError(fmt.Errorf("publish: %w", err), hintPublishAgain)
-		}
-		if mended {
-			done[i].Differs = verify(ctx, p)
-		}
-	}
-	return done, nil
-}
-
-func verify(ctx context.Context, p pages) []site.Difference {
+// verify sees what the world gets of a site's pages.
+func verify(ctx context.Context, p Pages) []site.Difference {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	return append([]site.Difference{}, site.Verify(ctx, worldClient(), pageOf(p.site), p.files)...)
+	return append([]site.Difference{}, site.Verify(ctx, worldClient(), pageOf(p.Site), p.Files)...)
 }
 
 // mend sends again, once, what the world sees otherwise because the store has it with other headers: the listing, which
 // shows nothing but content, had it unchanged. It reports whether there was such a thing.
-func (a *app) mend(ctx context.Context, st store.Store, p *publication, files []site.File) (bool, error) {
-	keeper, ok := st.(site.Mender)
+func (p Publisher) mend(ctx context.Context, done *Publication, files []site.File) (bool, error) {
+	keeper, ok := p.Host.Store.(site.Mender)
 	if !ok {
 		return false, nil
 	}
 	files = slices.DeleteFunc(files, func(f site.File) bool {
-		return !slices.ContainsFunc(p.Differs, func(d site.Difference) bool { return d.Key == f.Key })
+		return !slices.ContainsFunc(done.Differs, func(d site.Difference) bool { return d.Key == f.Key })
 	})
 	mended, err := site.Mend(ctx, keeper, files)
-	for i, f := range p.Files {
+	for i, f := range done.Files {
 		if slices.Contains(mended, f.Key) {
-			p.Files[i].Action = site.Changed
+			done.Files[i].Action = site.Changed
 		}
 	}
-	p.Status.Written = p.Status.Written || slices.Contains(mended, p.Status.Key)
-	a.ui.mended(mended)
+	done.Status.Written = done.Status.Written || slices.Contains(mended, done.Status.Key)
+	p.Progress.Mended(mended)
 	return len(mended) > 0, err
-}
-
-// statusError is an error of the store or of the state directory, with what an operator can do about it.
-func (a *app) statusError(err error) error {
-	if hintFor(err) != nil || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDenied) {
-		return storeError(err)
-	}
-	return a.stateError(err)
-}
-
-// storeError is an error of the store, with what an operator can do about it.
-func storeError(err error, more ...string) error {
-	if hints := hintFor(err); len(hints) > 0 {
-		return failed(err, append(hints, more...)...)
-	}
-	return failed(err, hintStore)
-}
-
-func hintFor(err error) []string {
-	if hint := store.Hint(err); hint != "" {
-		return []string{hint}
-	}
-	return nil
 }

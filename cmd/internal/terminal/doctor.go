@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -7,22 +7,14 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/doctor"
 )
 
-const (
-	helpDoctor     = "what is wrong with this host, store or front end, and how to mend it"
-	helpDoctorLong = `Look at the configuration, nginx, the site's rules, what leads past them, the secret, the gate, the store, the pages as the
-world sees them, clocks, certificates and disks: one line each, ok, warning or fault, with what to do. Exits 5 where there are
-faults. It changes nothing, leaves nothing behind and takes half a minute at most. What an ordinary user may not see is a
-warning that says so.`
-)
-
 // siteHealth is what doctor prints of one site.
 type siteHealth struct {
 	Site  string       `json:"site"`
 	Level doctor.Level `json:"level"` // of the worst finding of the site
 }
 
-// findings prints the doctor's table.
-func (u *ui) findings(sites []config.Site, all []doctor.Finding) {
+// Findings prints the doctor's table.
+func (t *Terminal) Findings(sites []config.Site, all []doctor.Finding) {
 	width, faults, warnings := 0, 0, 0
 	for _, f := range all {
 		width = max(width, len(f.Check))
@@ -33,7 +25,7 @@ func (u *ui) findings(sites []config.Site, all []doctor.Finding) {
 			warnings++
 		}
 	}
-	w := u.people()
+	w := t.people()
 	site := ""
 	for _, f := range all {
 		if f.Site != site {
@@ -46,7 +38,7 @@ func (u *ui) findings(sites []config.Site, all []doctor.Finding) {
 		}
 	}
 	fmt.Fprintf(w, "%d checks: %d faults, %d warnings\n", len(all), faults, warnings)
-	if u.json {
+	if t.JSON {
 		health := []siteHealth{}
 		for _, s := range sites {
 			own := []doctor.Finding{}
@@ -57,7 +49,7 @@ func (u *ui) findings(sites []config.Site, all []doctor.Finding) {
 			}
 			health = append(health, siteHealth{s.Name, doctor.Worst(own)})
 		}
-		u.document(struct {
+		t.document(struct {
 			Version int              `json:"version"`
 			Level   doctor.Level     `json:"level"`
 			Sites   []siteHealth     `json:"sites"`

@@ -1,9 +1,9 @@
-package main
+package terminal
 
-// The words of --help, beside those of ui.go.
+// The words of --help.
 const (
-	helpRoot     = "put a web application behind nginx into maintenance, and back"
-	helpRootLong = `conforma-status closes a web application behind nginx for maintenance without losing a write
+	HelpRoot     = "put a web application behind nginx into maintenance, and back"
+	HelpRootLong = `conforma-status closes a web application behind nginx for maintenance without losing a write
 or a visitor, tells everyone until when, lets administrators in early, and opens it again.
 
   conforma-status set offline --eta 30m     close the site
@@ -13,20 +13,20 @@ or a visitor, tells everyone until when, lets administrators in early, and opens
 
 Exit codes: 0 done; 1 failed, nothing changed or rolled back; 2 usage or configuration; 3 nginx is as asked
 but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift or faults found.`
-	helpConfig  = "configuration file (default $CONFORMA_STATUS_CONFIG, or /etc/conforma-status/config.toml)"
-	helpSites   = "the site, by its name in the configuration; may be repeated"
-	helpAll     = "every site of the configuration"
-	helpJSON    = "print one JSON document on standard output"
-	helpETA     = "when the site is expected back: 30m, 1h30m, 1d, 18:30 or RFC 3339"
-	helpMessage = "plain text for visitors, at most 2000 characters; pt=TEXT is for readers of Portuguese; may be repeated"
-	helpReason  = "why, for the record; visitors don't see it"
-	helpDrain   = "how long to wait for what was let in earlier, before it is cut"
-	helpNoCut   = "cut nothing: what is left after --drain stays, and the exit code is 4"
-	helpForce   = "go on where nginx's configuration is known to have holes"
-	helpDryRun  = "say what would be done, and do nothing"
+	HelpConfig  = "configuration file (default $CONFORMA_STATUS_CONFIG, or /etc/conforma-status/config.toml)"
+	HelpSites   = "the site, by its name in the configuration; may be repeated"
+	HelpAll     = "every site of the configuration"
+	HelpJSON    = "print one JSON document on standard output"
+	HelpETA     = "when the site is expected back: 30m, 1h30m, 1d, 18:30 or RFC 3339"
+	HelpMessage = "plain text for visitors, at most 2000 characters; pt=TEXT is for readers of Portuguese; may be repeated"
+	HelpReason  = "why, for the record; visitors don't see it"
+	HelpDrain   = "how long to wait for what was let in earlier, before it is cut"
+	HelpNoCut   = "cut nothing: what is left after --drain stays, and the exit code is 4"
+	HelpForce   = "go on where nginx's configuration is known to have holes"
+	HelpDryRun  = "say what would be done, and do nothing"
 
-	helpSet     = "switch a site to online, offline or admin"
-	helpSetLong = `Switch a site to a mode, see that nginx took it up, and tell visitors.
+	HelpSet     = "switch a site to online, offline or admin"
+	HelpSetLong = `Switch a site to a mode, see that nginx took it up, and tell visitors.
 
   online   normal functioning
   offline  every navigation goes to the maintenance page, everything else gets a 503
@@ -34,40 +34,84 @@ but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift o
 
 Closing is announced before it happens, opening after. A flag that is not given keeps its value while the
 site stays closed.`
-	helpExtend     = "announce a new ETA for a site that is closed"
-	helpExtendLong = "Announce a new ETA for a site that is closed, without touching nginx."
-	helpGet        = "compare what is wanted, on disk, live in nginx, and published"
-	helpGetLong    = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
-	helpRun        = "close a site, run a command, and open it again if the command succeeded"
-	helpRunLong    = `Close a site, run a command once nothing of before is left, and open the site again if the command exited 0 and the
+	HelpExtend     = "announce a new ETA for a site that is closed"
+	HelpExtendLong = "Announce a new ETA for a site that is closed, without touching nginx."
+	HelpGet        = "compare what is wanted, on disk, live in nginx, and published"
+	HelpGetLong    = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
+	HelpRun        = "close a site, run a command, and open it again if the command succeeded"
+	HelpRunLong    = `Close a site, run a command once nothing of before is left, and open the site again if the command exited 0 and the
 application answers. Otherwise the site stays closed. The exit code is the command's once it has started.`
-	helpRunMode       = "offline or admin"
-	helpReconcile     = "finish or undo an interrupted change, and mend what differs from the record"
-	helpReconcileLong = `Finish a change that was interrupted, or undo it when it can't be finished, then bring every site back to what is on record:
+	HelpRunMode       = "offline or admin"
+	HelpReconcile     = "finish or undo an interrupted change, and mend what differs from the record"
+	HelpReconcileLong = `Finish a change that was interrupted, or undo it when it can't be finished, then bring every site back to what is on record:
 its rules, its closed file, and what is published. It is safe to run every minute.`
-	helpRender     = "write the nginx files for the modes on record, and nothing else"
-	helpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else:
+	HelpRender     = "write the nginx files for the modes on record, and nothing else"
+	HelpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else:
 before the include lines are first added, and to look at.`
-	helpRenderOut   = "write here instead of nginx.conf_dir"
-	helpPreview     = "show the maintenance site in a browser, reloaded on each save"
-	helpPreviewLong = `Serve the maintenance site on this machine, with a bar above it to try every mode, an end that has
+	HelpRenderOut   = "write here instead of nginx.conf_dir"
+	HelpPreview     = "show the maintenance site in a browser, reloaded on each save"
+	HelpPreviewLong = `Serve the maintenance site on this machine, with a bar above it to try every mode, an end that has
 passed, a long message, each language, and no JavaScript. It is built anew whenever the content is saved, and
 what is wrong with the content is shown with file and line. Nothing is published.`
-	helpPreviewListen = "address to serve it at"
+	HelpPreviewListen = "address to serve it at"
 
-	helpBuild       = "render the maintenance site into a directory"
-	helpBuildLong   = "Render the maintenance page of every site into a directory, as it would be published."
-	helpBuildOut    = "the directory to write to"
-	helpPublish     = "build and upload what changed, and the current status"
-	helpPublishLong = `Build the maintenance site, upload what changed, pages last, and then the current status of each site. Then see whether
+	HelpBuild       = "render the maintenance site into a directory"
+	HelpBuildLong   = "Render the maintenance page of every site into a directory, as it would be published."
+	HelpBuildOut    = "the directory to write to"
+	HelpPublish     = "build and upload what changed, and the current status"
+	HelpPublishLong = `Build the maintenance site, upload what changed, pages last, and then the current status of each site. Then see whether
 the world gets what was sent, and send again what the store has with other headers.`
-	helpPrune         = "delete pages that are no longer built"
-	helpPublishDryRun = "say what would be uploaded, and upload nothing"
-	helpGate          = "answer nginx's questions about tokens in admin mode"
-	helpGateLong      = `Answer nginx's auth_request on a unix socket: 204 for the token of an administrator, 401 for anything else. One gate
+	HelpPrune         = "delete pages that are no longer built"
+	HelpPublishDryRun = "say what would be uploaded, and upload nothing"
+	HelpGate          = "answer nginx's questions about tokens in admin mode"
+	HelpGateLong      = `Answer nginx's auth_request on a unix socket: 204 for the token of an administrator, 401 for anything else. One gate
 serves every site of the host. While it is down nobody is let in.`
-	helpDemo     = "the whole thing on this machine, on loopback, as an ordinary user"
-	helpDemoLong = `Start a small application, nginx in front of it, a maintenance server and a gate, all on loopback and as an ordinary
+	HelpDemo     = "the whole thing on this machine, on loopback, as an ordinary user"
+	HelpDemoLong = `Start a small application, nginx in front of it, a maintenance server and a gate, all on loopback and as an ordinary
 user, and take the site through online, offline, admin and back. Nothing is left behind.`
-	helpDemoOnce = "take the tour, check each step over HTTP, and end: exit 0, or 1 with what differed"
+	HelpDemoOnce = "take the tour, check each step over HTTP, and end: exit 0, or 1 with what differed"
+
+	HelpDoctor     = "what is wrong with this host, store or front end, and how to mend it"
+	HelpDoctorLong = `Look at the configuration, nginx, the site's rules, what leads past them, the secret, the gate, the store, the pages as the
+world sees them, clocks, certificates and disks: one line each, ok, warning or fault, with what to do. Exits 5 where there are
+faults. It changes nothing, leaves nothing behind and takes half a minute at most. What an ordinary user may not see is a
+warning that says so.`
+
+	HelpHistory     = "who changed what, when and why, and what was announced against what it came to"
+	HelpHistoryLong = `Show every change of each site, the oldest first: when, who, why (--reason), what came of it; and for each time that
+a site was closed, for how long, and the ETA that was announced against when it opened.`
+
+	HelpInit     = "a configuration and the include lines, from the nginx that runs here"
+	HelpInitLong = `Read what nginx serves here (nginx -T) and Conforma's env files, and print a commented configuration and the include lines
+to add. What was guessed is marked as guessed. With --write both are put in place, nginx's files kept as they were, and checked
+with nginx -t; where that fails, everything is left as it was. nginx is not reloaded.`
+	HelpInitWrite    = "put the configuration and the include lines in place"
+	HelpInitEnvFiles = "where Conforma's env files are"
+
+	HelpPass     = "a short-lived link that lets its holder in while in admin mode"
+	HelpPassLong = `Print a link that lets its holder into a site that is in admin mode, for somebody who has no administrator's account. It is good
+for --ttl, in this window of admin mode only, and as often as it is opened: whoever has it is let in. What stands behind the #
+of the link is its secret, which no server sees in an address and no log holds. The gate logs each admission with the pass's name.
+
+--revoke ends all of a site's passes, and what they let in, at once.`
+	HelpOneSite = "the site, by its name in the configuration"
+	HelpTTL     = "how long the pass is good: from 1m to 24h"
+	HelpRevoke  = "end all of the site's passes, and whom they let in"
+
+	HelpSecret         = "the secret that a site's application and the gate share"
+	HelpSecretInit     = "write a strong JWT_SECRET to the site's env file, once"
+	HelpSecretInitLong = `Write a JWT_SECRET of 32 random bytes to the site's env file (0600), for the application and the gate both, where there is
+none. A secret that is there is never replaced: everyone who is logged in would be signed out.`
+
+	HelpStore         = "set up where the maintenance site lies"
+	HelpStoreInit     = "set up the store: the bucket, CORS, public read of just what is public"
+	HelpStoreInitLong = `Set up the store of the configuration, and say each thing that is done. A bucket is made where there is none; anyone may
+then get what is below the store's prefix and list nothing, and pages of any origin may read it. What others have put
+into the bucket's policy and CORS rules stays. A directory is made where there is none. It is safe to run again.`
+	HelpStorePrivate = "let nobody in: a CDN reads the bucket by a right of its own"
+
+	HelpUnits     = "write what systemd's units have to know of the configuration"
+	HelpUnitsLong = `Write drop-ins below DIR for the units of conforma-status: the sites' secrets, which systemd hands to the gate, the files that
+it is restarted for, its socket, and the directories that reconcile writes to. systemd calls this whenever it reads its units
+(systemd.generator(7)); after a change of the configuration: systemctl daemon-reload.`
 )

@@ -1,40 +1,51 @@
-package main
+package terminal
 
 import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
-const (
-	helpHistory     = "who changed what, when and why, and what was announced against what it came to"
-	helpHistoryLong = `Show every change of each site, the oldest first: when, who, why (--reason), what came of it; and for each time that
-a site was closed, for how long, and the ETA that was announced against when it opened.`
-)
-
-func (u *ui) unreadableHistory(lines int) {
-	u.warn(fmt.Sprintf("%d of the history's lines can't be read: the machine may have lost power while they were written", lines))
+// siteHistory is what history prints of one site.
+type siteHistory struct {
+	Site    string         `json:"site"`
+	Windows []state.Window `json:"windows"` // the times that it was closed, the oldest first
+	Events  []state.Event  `json:"events"`  // every change, the oldest first
 }
 
-// history prints the past of each site.
-func (u *ui) history(all []siteHistory) {
-	if u.json {
-		u.document(siteDocument[siteHistory]{1, all})
+// UnreadableHistory warns of lines that can't be read.
+func (t *Terminal) UnreadableHistory(lines int) {
+	t.Warn(fmt.Sprintf("%d of the history's lines can't be read: the machine may have lost power while they were written", lines))
+}
+
+// History prints the past of each of the sites.
+func (t *Terminal) History(sites []string, events []state.Event) {
+	all := []siteHistory{}
+	for _, name := range sites {
+		own := []state.Event{}
+		for _, e := range events {
+			if e.Site == name {
+				own = append(own, e)
+			}
+		}
+		all = append(all, siteHistory{Site: name, Windows: state.Windows(own), Events: own})
+	}
+	if t.JSON {
+		t.document(siteDocument[siteHistory]{1, all})
 		return
 	}
 	for _, s := range all {
-		fmt.Fprintf(u.out, "%s\n", s.Site)
+		fmt.Fprintf(t.Out, "%s\n", s.Site)
 		if len(s.Events) == 0 {
-			fmt.Fprintln(u.out, "  nothing on record")
+			fmt.Fprintln(t.Out, "  nothing on record")
 		}
 		for _, e := range s.Events {
-			fmt.Fprintf(u.out, "  %s\n", eventWords(e))
+			fmt.Fprintf(t.Out, "  %s\n", eventWords(e))
 			for _, w := range s.Windows {
 				if w.Until != nil && w.Until.Equal(e.At) {
-					fmt.Fprintf(u.out, "    %s\n", windowWords(w))
+					fmt.Fprintf(t.Out, "    %s\n", windowWords(w))
 				}
 			}
 		}
@@ -83,9 +94,4 @@ func windowWords(w state.Window) string {
 		return fmt.Sprintf("%s: %v early", text, -late)
 	}
 	return text + ": on time"
-}
-
-// oneLine keeps what somebody typed, or what a program said, from taking over the terminal.
-func oneLine(text string) string {
-	return strings.Join(strings.FieldsFunc(text, unicode.IsControl), " ")
 }

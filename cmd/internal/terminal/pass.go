@@ -1,40 +1,40 @@
-package main
+package terminal
 
-import "fmt"
-
-const (
-	helpPass     = "a short-lived link that lets its holder in while in admin mode"
-	helpPassLong = `Print a link that lets its holder into a site that is in admin mode, for somebody who has no administrator's account. It is good
-for --ttl, in this window of admin mode only, and as often as it is opened: whoever has it is let in. What stands behind the #
-of the link is its secret, which no server sees in an address and no log holds. The gate logs each admission with the pass's name.
-
---revoke ends all of a site's passes, and what they let in, at once.`
-	helpOneSite   = "the site, by its name in the configuration"
-	helpTTL       = "how long the pass is good: from 1m to 24h"
-	helpRevoke    = "end all of the site's passes, and whom they let in"
-	wordRevokeTTL = "--revoke and --ttl exclude each other"
-	wordTTL       = "--ttl %q is not a duration from 1m to 24h"
-	hintRevokeTTL = "revoke first, then make a new one"
-	hintTTL       = "write it like 30m or 2h"
-	hintNotAdmin  = "a pass is good in admin mode only, and in the window in which it was made: conforma-status set admin"
+import (
+	"fmt"
+	"time"
 )
 
-func (u *ui) passMade(p sitePass) {
-	if u.json {
-		u.document(siteDocument[sitePass]{1, []sitePass{p}})
-		return
-	}
-	fmt.Fprintln(u.out, p.Link)
-	fmt.Fprintf(u.err, "pass %s lets its holder into %s until %s; send it to nobody else, and end it with: conforma-status pass --revoke\n", p.Pass, p.Site, clock(p.ExpiresAt))
+// Pass is what pass prints in JSON of a new pass. Its link is a secret.
+type Pass struct {
+	Site      string    `json:"site"`
+	Pass      string    `json:"pass"` // its name in the gate's log
+	Link      string    `json:"link"`
+	ExpiresAt time.Time `json:"expiresAt"` // in UTC
 }
 
-func (u *ui) passesRevoked(r revokedPasses) {
+// PassMade prints the link of a new pass.
+func (t *Terminal) PassMade(p Pass) {
+	if t.JSON {
+		t.document(siteDocument[Pass]{1, []Pass{p}})
+		return
+	}
+	fmt.Fprintln(t.Out, p.Link)
+	fmt.Fprintf(t.Err, "pass %s lets its holder into %s until %s; send it to nobody else, and end it with: conforma-status pass --revoke\n", p.Pass, p.Site, clock(p.ExpiresAt))
+}
+
+// PassesRevoked says that a site's passes are revoked. None was made since the last time where had is false.
+func (t *Terminal) PassesRevoked(site string, had bool) {
+	type revoked struct {
+		Site    string `json:"site"`
+		Revoked bool   `json:"revoked"`
+	}
 	switch {
-	case u.json:
-		u.document(siteDocument[revokedPasses]{1, []revokedPasses{r}})
-	case r.Revoked:
-		fmt.Fprintf(u.out, "%s: every pass is revoked, and whom it let in is out\n", r.Site)
+	case t.JSON:
+		t.document(siteDocument[revoked]{1, []revoked{{site, had}}})
+	case had:
+		fmt.Fprintf(t.Out, "%s: every pass is revoked, and whom it let in is out\n", site)
 	default:
-		fmt.Fprintf(u.out, "%s: there was no pass to revoke\n", r.Site)
+		fmt.Fprintf(t.Out, "%s: there was no pass to revoke\n", site)
 	}
 }

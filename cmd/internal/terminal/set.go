@@ -1,45 +1,36 @@
-package main
-
-// What came of a command, in words: the other half of ui.go.
+package terminal
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
 
-	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
-	"github.com/msupply-foundation/conforma-status/nginxconf/control"
-	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
-	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// receipts prints what came of a change.
-func (u *ui) receipts(rs []*maintenance.Receipt) {
+// Receipts prints what came of a change.
+func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 	for _, r := range rs {
 		if r.Err != nil {
-			u.problem(fmt.Sprintf("set %s %s: %s", r.Site, r.Mode, r.Error), receiptHints(r))
+			t.problem(fmt.Sprintf("set %s %s: %s", r.Site, r.Mode, r.Error), receiptHints(r))
 		}
 		for _, w := range r.Warnings {
-			u.warn(w)
+			t.Warn(w)
 		}
 		if r.PublishErr != nil {
-			u.warn(fmt.Sprintf("not published yet: %v", r.PublishErr))
-			for _, hint := range append(hintFor(r.PublishErr), "it is made up for by the next conforma-status publish or set") {
-				fmt.Fprintf(u.err, "hint: %s\n", hint)
+			t.Warn(fmt.Sprintf("not published yet: %v", r.PublishErr))
+			if hint := store.Hint(r.PublishErr); hint != "" {
+				t.hint(hint)
 			}
+			t.hint(hintMadeUpFor)
 		}
-		fmt.Fprintln(u.people(), receiptLine(r))
+		fmt.Fprintln(t.people(), receiptLine(r))
 	}
-	if u.json {
-		u.document(siteDocument[*maintenance.Receipt]{1, append([]*maintenance.Receipt{}, rs...)})
+	if t.JSON {
+		t.document(siteDocument[*maintenance.Receipt]{1, append([]*maintenance.Receipt{}, rs...)})
 	}
 }
 
@@ -96,193 +87,12 @@ func receiptLine(r *maintenance.Receipt) string {
 
 // receiptHints says what to do after a change that could not be completed.
 func receiptHints(r *maintenance.Receipt) []string {
-	var hints []string
-	switch {
-	case fileHint(r.Err) != "":
-		hints = append(hints, fileHint(r.Err))
-	case errors.Is(r.Err, control.ErrNotInstalled):
-		hints = append(hints, hintNotInstalled)
-	case errors.Is(r.Err, workers.ErrNotRunning):
-		hints = append(hints, hintNotRunning)
-		if errors.Is(r.Err, control.ErrRefused) {
-			hints = append(hints, hintBroken)
-		}
-	case errors.Is(r.Err, workers.ErrHidden):
-		hints = append(hints, hintHidden)
-	case errors.Is(r.Err, workers.ErrNotMaster), errors.Is(r.Err, maintenance.ErrElsewhere):
-		hints = append(hints, hintPIDFile)
-	case errors.Is(r.Err, control.ErrNeedsClientCert):
-		hints = append(hints, hintCertificate)
-	case errors.Is(r.Err, control.ErrNotOurs):
-		hints = append(hints, fmt.Sprintf(hintNotOurs, filepath.Join("CONF_DIR/sites", r.Site+".conf")))
-	case errors.Is(r.Err, maintenance.ErrSmoke):
-		hints = append(hints, hintUnanswered)
-	case errors.Is(r.Err, control.ErrRefused):
-		hints = append(hints, hintBroken)
-	default:
-		hints = append(hints, hintNotTakenUp)
+	hints := hintsAbout(r.Err, r.Site)
+	if len(hints) == 0 {
+		hints = []string{hintNotTakenUp}
 	}
 	if errors.Is(r.Err, maintenance.ErrNotShut) {
 		hints = append(hints, hintNotShut)
 	}
 	return hints
-}
-
-// fileHint says what to do where a file can't be written, "" where that is not what is wrong.
-func fileHint(err error) string {
-	switch {
-	case errors.Is(err, fs.ErrPermission) && os.Geteuid() == 0:
-		return hintModule
-	case errors.Is(err, fs.ErrPermission):
-		return hintRoot
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return hintNoRoom
-	case errors.Is(err, syscall.EROFS):
-		return hintReadOnly
-	case errors.Is(err, syscall.EBUSY), errors.Is(err, syscall.EXDEV): // from rename(2)
-		return hintMountPoint
-	}
-	return ""
-}
-
-// clock is a time as an operator reads it: in the machine's zone, with the date.
-func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
-
-// views prints what get found.
-func (u *ui) views(vs []maintenance.View) {
-	if u.json {
-		u.document(siteDocument[maintenance.View]{1, vs})
-	}
-	for _, v := range vs {
-		w := u.people()
-		fmt.Fprintf(w, "%s\n", v.Site)
-		fmt.Fprintf(w, "  %-10s %s\n", "wanted", wantedWords(v))
-		fmt.Fprintf(w, "  %-10s %s\n", "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
-		fmt.Fprintf(w, "  %-10s %s\n", "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
-		fmt.Fprintf(w, "  %-10s %s\n", "published", publishedWords(v.Published))
-		for _, d := range v.Drift {
-			fmt.Fprintf(w, "  drift: %s\n", d)
-		}
-	}
-}
-
-func wantedWords(v maintenance.View) string {
-	text := string(v.Wanted.Mode)
-	if !v.Wanted.OnRecord {
-		return text + " (not on record)"
-	}
-	text += " since " + clock(*v.Wanted.Since)
-	if v.Wanted.ExpectedUntil != nil {
-		text += ", expected back " + clock(*v.Wanted.ExpectedUntil)
-	}
-	if v.Wanted.Mode == status.Offline {
-		if v.Wanted.SafeSince != nil {
-			text += ", safe to take a snapshot since " + clock(*v.Wanted.SafeSince)
-		} else {
-			text += ", NOT SAFE to take a snapshot"
-		}
-	}
-	return text
-}
-
-func rulesWords(mode status.Mode, revision string, closed bool) string {
-	if mode == "" {
-		return "no answer"
-	}
-	text := fmt.Sprintf("%s (revision %s)", mode, revision)
-	if closed {
-		text += ", shut by the closed file"
-	}
-	return text
-}
-
-func publishedWords(d *status.Document) string {
-	if d == nil {
-		return "nothing"
-	}
-	return fmt.Sprintf("%s (seq %d)", d.Mode, d.Seq)
-}
-
-// rendered prints where the rules were written and what to do with them.
-func (u *ui) rendered(paths []string, http string, siteFile func(string) string, sites []config.Site) {
-	for _, p := range paths {
-		fmt.Fprintf(u.out, "wrote %s\n", p)
-	}
-	if len(paths) == 0 {
-		fmt.Fprintln(u.out, "the rules on disk are up to date")
-	}
-	fmt.Fprintf(u.out, "in http {}:                    include %s;\n", http)
-	for _, s := range sites {
-		fmt.Fprintf(u.out, "first in %s's server {}: include %s;\n", s.Name, siteFile(s.Name))
-	}
-}
-
-func (u *ui) built(path string, size int) { fmt.Fprintf(u.out, "wrote %s (%d bytes)\n", path, size) }
-
-// sent says how far the uploading, and the deleting, has got.
-func (u *ui) sent(c site.Change, n, total int) {
-	u.live(fmt.Sprintf("%d of %d sent: %s", n, total, c.Key))
-}
-
-// planned prints what publish is about to do.
-func (u *ui) planned(ps []publication, prune bool) {
-	marks := map[site.Action]string{site.New: "+", site.Changed: "~", site.Unchanged: "=", site.Stale: "-"}
-	w := u.people()
-	for _, p := range ps {
-		fmt.Fprintf(w, "%s\n", p.Site)
-		for _, f := range p.Files {
-			switch {
-			case f.Action == site.Stale && !prune:
-				fmt.Fprintf(w, "  ? %-10s %s (no longer built: --prune deletes it)\n", f.Action, f.Key)
-			case f.Action == site.Stale:
-				fmt.Fprintf(w, "  - %-10s %s\n", f.Action, f.Key)
-			default:
-				fmt.Fprintf(w, "  %s %-10s %s (%d bytes)\n", marks[f.Action], f.Action, f.Key, f.Size)
-			}
-		}
-	}
-}
-
-// mended prints what publish sent once more.
-func (u *ui) mended(keys []string) {
-	for _, key := range keys {
-		fmt.Fprintf(u.people(), "  ~ sent again %s, which the store had with other headers\n", key)
-	}
-}
-
-// published prints what publish did.
-func (u *ui) published(ps []publication, dryRun, prune bool) {
-	if u.json {
-		u.document(siteDocument[publication]{1, ps})
-	}
-	w := u.people()
-	for _, p := range ps {
-		counts := map[site.Action]int{}
-		for _, f := range p.Files {
-			counts[f.Action]++
-		}
-		gone := "no longer built"
-		if prune {
-			gone = "deleted"
-		}
-		fmt.Fprintf(w, "%s: %d new, %d changed, %d unchanged, %d %s\n",
-			p.Site, counts[site.New], counts[site.Changed], counts[site.Unchanged], counts[site.Stale], gone)
-		if dryRun {
-			continue
-		}
-		mark := "="
-		if p.Status.Written {
-			mark = "+"
-		}
-		fmt.Fprintf(w, "  %s %-10s %s (%s, seq %d)\n", mark, "status", p.Status.Key, p.Status.Mode, p.Status.Seq)
-		for _, d := range p.Differs {
-			u.warn(fmt.Sprintf("the world sees it otherwise: %s %s", d.URL, d.Problem))
-		}
-		if len(p.Differs) == 0 {
-			fmt.Fprintln(w, "  seen from outside, it is what was sent")
-		}
-	}
-	if dryRun {
-		fmt.Fprintln(w, "nothing was uploaded: this was a dry run")
-	}
 }

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"strings"
@@ -51,8 +51,8 @@ func TestLasted(t *testing.T) {
 func TestTypedWords(t *testing.T) {
 	typed := "a\n\x1b[31mb\u009b31mc\x7f"
 	var out strings.Builder
-	u := &ui{out: &out, err: &out}
-	u.Waiting(state.Holder{Operator: typed, Command: typed})
+	shown := New(&out, &out)
+	shown.Waiting(state.Holder{Operator: typed, Command: typed})
 	out.WriteString(eventWords(state.Event{Operator: typed, Reason: typed, Outcome: state.Failed, Error: typed}))
 	if lines := strings.Split(out.String(), "\n"); len(lines) != 2 || strings.ContainsFunc(lines[0]+lines[1], unicode.IsControl) {
 		t.Errorf("it shows %q", lines)

@@ -1,18 +1,9 @@
-package main
+package terminal
 
 import (
 	"fmt"
 
 	"github.com/msupply-foundation/conforma-status/status/store"
-)
-
-const (
-	helpStore         = "set up where the maintenance site lies"
-	helpStoreInit     = "set up the store: the bucket, CORS, public read of just what is public"
-	helpStoreInitLong = `Set up the store of the configuration, and say each thing that is done. A bucket is made where there is none; anyone may
-then get what is below the store's prefix and list nothing, and pages of any origin may read it. What others have put
-into the bucket's policy and CORS rules stays. A directory is made where there is none. It is safe to run again.`
-	helpStorePrivate = "let nobody in: a CDN reads the bucket by a right of its own"
 )
 
 var preparedWords = map[store.Part][2]string{ // as it was, and changed
@@ -23,8 +14,8 @@ var preparedWords = map[store.Part][2]string{ // as it was, and changed
 	store.PartCORS:      {"pages of any origin may read them", "pages of any origin may read them now (CORS: GET and HEAD; Date, Age and ETag are exposed)"},
 }
 
-// prepared says what was done about one part of a store.
-func (u *ui) prepared(where string, did store.Prepared) {
+// Prepared says what was done about one part of a store.
+func (t *Terminal) Prepared(where string, did store.Prepared) {
 	words, mark := preparedWords[did.Part][0], "="
 	switch {
 	case did.Missing:
@@ -32,5 +23,5 @@ func (u *ui) prepared(where string, did store.Prepared) {
 	case did.Changed:
 		words, mark = preparedWords[did.Part][1], "+"
 	}
-	fmt.Fprintf(u.out, "  %s %s: %s\n", mark, where, words)
+	fmt.Fprintf(t.Out, "  %s %s: %s\n", mark, where, words)
 }

@@ -78,18 +78,18 @@ func (h handbook) leadsTo(message string) string {
 // configuration or the content, the doctor's findings, why the gate's log says that a token was refused; and what only the demo
 // and the preview say.
 var byForm = map[string]string{
-	"cmd/internal/config/":           "the-configuration",
-	"status/store/url.go":            "the-configuration",
-	"nginxconf/quote.go":             "the-configuration",
-	"nginxconf/login.go":             "the-configuration",
-	"nginxconf/render.go":            "the-configuration",
-	"site/":                          "the-content",
-	"cmd/internal/doctor/":           "the-doctors-checks",
-	"nginxconf/gate/":                "the-gate",
-	"cmd/conforma-status/demo":       "the-demo-or-the-preview",
-	"cmd/conforma-status/ui_demo":    "the-demo-or-the-preview",
-	"cmd/conforma-status/preview":    "the-demo-or-the-preview",
-	"cmd/conforma-status/ui_preview": "the-demo-or-the-preview",
+	"cmd/internal/config/":        "the-configuration",
+	"status/store/url.go":         "the-configuration",
+	"nginxconf/quote.go":          "the-configuration",
+	"nginxconf/login.go":          "the-configuration",
+	"nginxconf/render.go":         "the-configuration",
+	"site/":                       "the-content",
+	"cmd/internal/doctor/":        "the-doctors-checks",
+	"nginxconf/gate/":             "the-gate",
+	"cmd/conforma-status/demo":    "the-demo-or-the-preview",
+	"cmd/conforma-status/preview": "the-demo-or-the-preview",
+	"cmd/internal/demo/":          "the-demo-or-the-preview",
+	"cmd/internal/preview/":       "the-demo-or-the-preview",
 }
 
 // TestEveryMessageIsInTheHandbook collects what the program can say from its source: each error and each warning leads to a
@@ -146,7 +146,7 @@ var othersWords = map[string]bool{
 // notSaid are never printed, or only before and inside what is.
 var notSaid = map[string]bool{
 	"said": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, "… (bucket …)": true, "…: … (process …) since …": true,
-	"….damaged-…": true, ",mode=…": true, "… at …": true, "… (commit …, …, …/…)": true,
+	"….damaged-…": true, ",mode=…": true, "… at …": true, "the content can't be read": true, "two sites have the same place": true, "there are faults in the content": true, "not everything is uploaded": true, "… (commit …, …, …/…)": true,
 }
 
 var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*[\d.]*[a-zA-Z]`)
@@ -211,18 +211,18 @@ func collect(file *ast.File, found func(at token.Pos, text string)) {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			switch name := called(n.Fun); name {
-			case "fmt.Errorf", "errors.New":
+			case "fmt.Errorf", "errors.New", "log.Info":
 				literals(n.Args[0])
 			case "fmt.Fprintf":
 				// What was done, with the command that comes next, is no message to look up.
-				if called(n.Args[0]) == "u.err" && !strings.Contains(literal(n.Args[1]), "conforma-status ") {
+				if called(n.Args[0]) == "t.Err" && !strings.Contains(literal(n.Args[1]), "conforma-status ") {
 					literals(n.Args[1])
 				}
 			case "fmt.Sprintf":
 				if file.Name.Name == "maintenance" && !strings.Contains(literal(n.Args[0]), "conforma_status_") {
 					literals(n.Args[0])
 				}
-			case "u.warn", "a.ui.warn", "c.receipt.warn", "receipt.warn", "drift", "f.why":
+			case "t.Warn", "a.terminal.Warn", "c.receipt.warn", "receipt.warn", "drift", "f.why":
 				for _, arg := range n.Args {
 					literals(arg)
 				}
@@ -249,7 +249,7 @@ func collect(file *ast.File, found func(at token.Pos, text string)) {
 				}
 			}
 		case *ast.KeyValueExpr:
-			if id, ok := n.Key.(*ast.Ident); ok && id.Name == "why" {
+			if id, ok := n.Key.(*ast.Ident); ok && (id.Name == "why" || id.Name == "Problem") {
 				literals(n.Value)
 			}
 		}
@@ -302,8 +302,17 @@ func TestHintsNameCommands(t *testing.T) {
 				var hints []ast.Expr
 				switch n := n.(type) {
 				case *ast.ValueSpec:
-					if strings.HasPrefix(n.Names[0].Name, "hint") {
+					if strings.HasPrefix(strings.ToLower(n.Names[0].Name), "hint") {
 						hints = n.Values
+					}
+				case *ast.FuncDecl: // the table of what is known, and what depends on the machine
+					if n.Name.Name == "known" || strings.HasPrefix(n.Name.Name, "hint") {
+						ast.Inspect(n, func(n ast.Node) bool {
+							if text, ok := n.(*ast.BasicLit); ok {
+								hints = append(hints, text)
+							}
+							return true
+						})
 					}
 				case *ast.CallExpr:
 					if name := called(n.Fun); (name == "e.fault" || name == "e.warn") && len(n.Args) == 3 {

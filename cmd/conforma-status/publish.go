@@ -1,0 +1,48 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+)
+
+func (a *app) publishCommand() *cobra.Command {
+	var names []string
+	var asJSON, dryRun, prune bool
+	cmd := &cobra.Command{
+		Use: "publish", Short: terminal.HelpPublish, Long: terminal.HelpPublishLong, Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.terminal.JSON = asJSON
+			c, chosen, err := a.loadSites(names, len(names) == 0, config.Tokens, config.Pages)
+			if err != nil {
+				return err
+			}
+			all, err := a.buildAll(c)
+			if err != nil {
+				return err
+			}
+			all = slices.DeleteFunc(all, func(p publishing.Pages) bool {
+				return !slices.ContainsFunc(chosen, func(s config.Site) bool { return s.Name == p.Site.Name })
+			})
+			h, err := a.host(c)
+			if err != nil {
+				return err
+			}
+			done, err := publishing.Publisher{Host: h, Progress: a.terminal, DryRun: dryRun, Prune: prune}.Publish(cmd.Context(), all)
+			if err != nil {
+				return err
+			}
+			a.terminal.Published(done, dryRun, prune)
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, terminal.HelpPublishDryRun)
+	cmd.Flags().BoolVar(&prune, "prune", false, terminal.HelpPrune)
+	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	return cmd
+}

@@ -1,0 +1,131 @@
+// Package publishing brings the content of every site to the store: it builds the pages, uploads what changed, and sees that
+// the world gets what was sent.
+package publishing
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/content"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/site"
+	"github.com/msupply-foundation/conforma-status/status/fault"
+)
+
+// The errors of this package wrap one of these. Their text doesn't have it.
+var (
+	// ErrContent is wrapped where the folder of content can't be read.
+	ErrContent = errors.New("the content can't be read")
+	// ErrFaults is wrapped where there are faults in the content, beside their fault.List.
+	ErrFaults = errors.New("there are faults in the content")
+	// ErrSamePlace is wrapped where pages of two sites would lie at one place.
+	ErrSamePlace = errors.New("two sites have the same place")
+	// ErrUnfinished is wrapped where some of what changed may be uploaded, and the rest not.
+	ErrUnfinished = errors.New("not everything is uploaded")
+)
+
+// kinded is an error that is of a kind, too.
+type kinded struct{ kind, err error }
+
+func (k *kinded) Error() string   { return k.err.Error() }
+func (k *kinded) Unwrap() []error { return []error{k.kind, k.err} }
+
+// wordBuiltIn stands for the path of the built-in content.
+const wordBuiltIn = "the built-in content"
+
+// Contents returns what the pages of a configuration's sites say, by site. A site has what lies in the folder of content, or
+// is built in, with the files over it that lie in a folder there of its own name. The error wraps ErrContent or
+// ErrFaults.
+func Contents(c *config.Config) (map[string]*site.Content, error) {
+	from, where, err := folder(c)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*site.Content{}
+	var shared *site.Content // of the sites that have no folder of their own
+	var wrong fault.List
+	for _, s := range c.Sites {
+		info, err := fs.Stat(from, s.Name)
+		own := err == nil && info.IsDir()
+		if !own && shared != nil {
+			out[s.Name] = shared
+			continue
+		}
+		loaded, err := site.LoadContent(from, s.Name)
+		var faults fault.List
+		if errors.As(err, &faults) {
+			wrong = append(wrong, faults...)
+			continue
+		}
+		if err != nil {
+			return nil, &kinded{ErrContent, fmt.Errorf("read the content in %s: %w", where, err)}
+		}
+		if out[s.Name] = loaded; !own {
+			shared = loaded
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, &kinded{ErrFaults, fmt.Errorf("read the content: %w", wrong.Below(where))}
+	}
+	return out, nil
+}
+
+// folder is the folder of content, and its name in messages.
+func folder(c *config.Config) (fs.FS, string, error) {
+	if c.Content == "" {
+		return content.FS, wordBuiltIn, nil
+	}
+	info, err := os.Stat(c.Content)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a directory", c.Content)
+	}
+	if err != nil {
+		return nil, "", &kinded{ErrContent, fmt.Errorf("read the content: %s:%d: content: %w", c.File, c.ContentLine, err)}
+	}
+	return os.DirFS(c.Content), c.Content, nil
+}
+
+// Pages are what is built for one site.
+type Pages struct {
+	Site      config.Site
+	Languages []string // that of the main page first
+	Files     []site.File
+}
+
+// Build builds the maintenance pages of every site. The remarks are what their authors may not know of them. The error is that of
+// Contents, wraps ErrSamePlace, or is of a page that can't be built.
+func Build(c *config.Config) (all []Pages, remarks fault.List, err error) {
+	loaded, err := Contents(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	owner := map[string]config.Site{} // by key
+	for _, s := range c.Sites {
+		remarks = append(remarks, loaded[s.Name].Remarks()...)
+		built, err := site.Build(loaded[s.Name], pageOf(s))
+		if err != nil {
+			return nil, nil, fmt.Errorf("build the page of %s: %w", s.Name, err)
+		}
+		for _, f := range built {
+			if other, taken := owner[f.Key]; taken {
+				return nil, nil, &kinded{ErrSamePlace, fmt.Errorf(
+					"build the maintenance site: %s:%d: site.path: the page of site %s would lie at %s, where one of site %s lies already",
+					c.File, s.Line, s.Name, f.Key, other.Name)}
+			}
+			owner[f.Key] = s
+		}
+		all = append(all, Pages{s, loaded[s.Name].Languages(), built})
+	}
+	return all, remarks.Below(cmp.Or(c.Content, wordBuiltIn)), nil
+}
+
+func pageOf(s config.Site) site.Site {
+	return site.Site{
+		Name: s.Name, Path: s.Path, AppURL: s.AppURL, PageURL: s.PageURL,
+		LoginPath: nginxconf.LoginPage(s.Preset, s.LoginPaths),
+	}
+}

@@ -1,0 +1,206 @@
+package terminal
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+	"github.com/msupply-foundation/conforma-status/status/fault"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// hintPermission is what to do where a file can't be read or written.
+func hintPermission() string {
+	if os.Geteuid() == 0 {
+		return "root may do that, so a security module (AppArmor, SELinux) or a sandbox refuses it: journalctl -k | grep -e apparmor -e avc says which rule"
+	}
+	return "run it as root (sudo), by su where there is no sudo, or as the user who owns the state directory and nginx's files"
+}
+
+// hintNoFile is what to do where there is no configuration. dpkg has the package's beside its place until the package is configured.
+func hintNoFile() string {
+	if _, err := os.Stat(config.DefaultFile + ".dpkg-new"); err == nil {
+		return "the package is half installed; finish that: sudo dpkg --configure -a"
+	}
+	return "write one there (conforma-status init guesses it), or name another with --config or CONFORMA_STATUS_CONFIG"
+}
+
+// advised is an error that brings what to do about it.
+type advised struct {
+	error
+	hints []string
+}
+
+func (a *advised) Unwrap() error { return a.error }
+
+// Advise returns err with what to do about it, a line each, where more is known than its kind. Empty lines don't count.
+func Advise(err error, hints ...string) error {
+	hints = slices.DeleteFunc(slices.Clone(hints), func(hint string) bool { return hint == "" })
+	if len(hints) == 0 {
+		return err
+	}
+	return &advised{err, hints}
+}
+
+// Hints returns what to do about an error, a line each: what it brings, or else what is known of errors of its kind; nil where
+// there is nothing to say.
+func Hints(err error) []string { return hintsAbout(err, "NAME") }
+
+func hintsAbout(err error, site string) []string {
+	var hints []string
+	if a := (*advised)(nil); errors.As(err, &a) {
+		hints = slices.Clone(a.hints)
+	}
+	hints = append(hints, hintsOfFaults(err)...)
+	if len(hints) == 0 {
+		hints = hintsOfKind(err)
+	}
+	for i := range hints {
+		hints[i] = strings.ReplaceAll(hints[i], "{SITE}", site)
+	}
+	return hints
+}
+
+// hintsOfFaults are those of what is wrong in the configuration, by key and line, or in the content.
+func hintsOfFaults(err error) (hints []string) {
+	var faults fault.List
+	errors.As(err, &faults)
+	inContent := errors.Is(err, publishing.ErrFaults)
+	for _, f := range faults {
+		hint := f.Hint
+		if hint != "" && !inContent {
+			hint = fmt.Sprintf("%s (line %d): %s", f.Key, f.Line, f.Hint)
+		}
+		if hint != "" && !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
+	}
+	return hints
+}
+
+// hintsOfKind are those of an error that is known.
+func hintsOfKind(err error) []string {
+	if hint := cmp.Or(gate.Hint(err), store.Hint(err)); hint != "" {
+		if errors.Is(err, publishing.ErrUnfinished) {
+			return []string{hint, hintPublishAgain}
+		}
+		return []string{hint}
+	}
+	for _, a := range known() {
+		if !errors.Is(err, a.kind) {
+			continue
+		}
+		if a.kind == workers.ErrNotRunning && errors.Is(err, control.ErrRefused) {
+			return []string{a.hint, hintBroken}
+		}
+		return []string{a.hint}
+	}
+	if faults := (fault.List)(nil); errors.As(err, &faults) && !errors.Is(err, publishing.ErrFaults) {
+		return []string{hintFaults}
+	}
+	return nil
+}
+
+// advice is what to do about an error of a kind.
+type advice struct {
+	kind error
+	hint string // {SITE} stands for the name of the site
+}
+
+// known is what to do about the errors that there are. The first that fits counts: that a file can't be written says more than
+// what came of it.
+func known() []advice {
+	return []advice{
+		{state.ErrRecord, "set the site's mode after moving the damaged file away; what nginx does is not changed by that"},
+		{state.ErrJournal, "look at the file, move it away, and set the mode again; a site that is shut stays shut until then"},
+		{publishing.ErrContent, "content names a directory of Markdown files; without it the built-in content is used"},
+		{publishing.ErrSamePlace, "give one of the two sites another path"},
+		{store.ErrUnavailable, hintStore},
+		{store.ErrDenied, hintStore},
+		{store.ErrNoBucket, hintStore},
+		{store.ErrWrongRegion, hintStore},
+
+		{fs.ErrPermission, hintPermission()},
+		{syscall.ENOSPC, hintNoRoom},
+		{syscall.EDQUOT, hintNoRoom},
+		{syscall.EROFS, "that file system is mounted read-only: remount it, then repeat this command"},
+		{syscall.EBUSY, hintMountPoint}, // from rename(2)
+		{syscall.EXDEV, hintMountPoint},
+
+		{control.ErrNotInstalled, "install nginx, or say in [nginx] how it is tested and reloaded"},
+		{maintenance.ErrNginxNeeded, "start nginx: it comes up as it was, or shut; then: conforma-status reconcile"},
+		{workers.ErrNotRunning, "start nginx: it comes up shut, because of the closed file; then repeat this command"},
+		{workers.ErrHidden, "mount /proc (mount -t proc proc /proc), or run it as root where it hides other users' processes; without it nobody can prove that nothing of before is left"},
+		{workers.ErrNotMaster, hintPIDFile},
+		{maintenance.ErrElsewhere, hintPIDFile},
+		{control.ErrNeedsClientCert, "give the site's server {} an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen"},
+		{control.ErrNotOurs, `put "include CONF_DIR/sites/{SITE}.conf;" first in the site's server {}, see that listen and app_url in the configuration lead there, and try again`},
+		{maintenance.ErrSmoke, HintUnanswered},
+		{control.ErrRefused, hintBroken},
+		{maintenance.ErrHoles, "include the site's rules first in each server {} that leads to it, and take out of it what keeps the gate out, or say --force if it is known and harmless"},
+
+		{maintenance.ErrClaimed, "it stays closed: see who closed it and why, then open it with: conforma-status set online"},
+		{maintenance.ErrInterrupted, "conforma-status reconcile finishes it"},
+		{state.ErrBusy, "wait for it, or see what it is doing; its lock goes with it when it ends"},
+		{maintenance.ErrOnline, HintOnlineSaysNothing},
+		{maintenance.ErrNotAdmin, "a pass is good in admin mode only, and in the window in which it was made: conforma-status set admin"},
+		{gate.ErrInUse, "one gate serves every site of a host: stop the other one first (systemctl stop conforma-status-gate.socket, where systemd runs it)"},
+		{config.ErrNoFile, hintNoFile()},
+	}
+}
+
+// Hints of several errors.
+const (
+	hintFaults       = "mend the configuration at the lines named above, then repeat this command"
+	hintStore        = "see that the store is there and can be written to, then: conforma-status publish"
+	hintPublishAgain = "then run publish again: it goes on where it stopped, and no page points at what isn't there"
+	hintNoRoom       = "make room on that file system, then repeat this command"
+	hintMountPoint   = "the file is a mount point of its own, and can't be replaced: mount the directory that it is in instead"
+	hintPIDFile      = "name in [nginx] the pid_file, and the commands, of the nginx that serves the site; conforma-status doctor says which one that is"
+	hintBroken       = "mend what nginx names above, then repeat this command"
+	hintNotTakenUp   = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
+	hintNotShut      = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
+	hintMadeUpFor    = "it is made up for by the next conforma-status publish or set"
+)
+
+// Hints that a command gives along with an error of its own.
+const (
+	HintHelp              = "conforma-status --help lists the commands, conforma-status COMMAND --help the flags"
+	HintUsage             = "the call is: %s"
+	HintSites             = "the configuration knows: %s"
+	HintSiteAndAll        = "name the sites, or say --all for every one of them"
+	HintModes             = "the modes are online, offline and admin"
+	HintWhen              = "write a duration (30m, 1h30m, 1d), a time of day (18:30) or RFC 3339 (2026-11-22T21:45:00Z), later than now"
+	HintMessage           = "write plain text of at most 2000 characters, one for everybody and one a language as pt=TEXT; longer texts belong on the maintenance page"
+	HintOnlineSaysNothing = "close the site first: conforma-status set offline --eta 30m"
+	HintOut               = "for example: conforma-status build --out /tmp/maintenance"
+	HintNoJWT             = "add a [site.jwt] with secret_env_file, so that administrators can be told from others"
+	HintOtherSocket       = "systemctl daemon-reload && systemctl restart conforma-status-gate.socket"
+	HintRunMode           = "for example: conforma-status run --mode offline --eta 30m -- ./upload_snapshot.sh"
+	HintNoProgram         = "nothing was closed: name a program that is there and may be run"
+	HintStaysClosed       = "the site stays %s; open it with: conforma-status set online"
+	HintOpenLater         = "see what it said, then run it again, or open the site with: conforma-status set online"
+	HintUnanswered        = "see why the application does not answer, then open the site with: conforma-status set online"
+	HintInitNginx         = "nginx -T has to print its configuration: mend what it says, or run it as root (sudo)"
+	HintInitNoSites       = "put the application behind nginx first (proxy_pass), then repeat this command"
+	HintInitThere         = "edit it, or move it away; conforma-status doctor says what may be wrong with it"
+	HintInitUndone        = "everything was put back as it was: add the lines by hand where conforma-status init says, and see what nginx says"
+	HintRevokeTTL         = "revoke first, then make a new one"
+	HintTTL               = "write it like 30m or 2h"
+	HintPreviewListen     = "name another address with --listen, or 127.0.0.1:0 for any free port"
+	HintSecretDir         = "make the directory first, or name the right file in [site.jwt]"
+	HintUnitPath          = "give the file another name: no control characters, no blank at either end, no backslash as the last"
+	HintDemoNoNginx       = "apt-get install nginx, or make demo, which installs it"
+)

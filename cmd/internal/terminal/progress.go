@@ -1,0 +1,80 @@
+package terminal
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+)
+
+var stepWords = map[maintenance.Step]string{
+	maintenance.StepAnnounce: "tell visitors",
+	maintenance.StepShut:     "let nobody in any more",
+	maintenance.StepInstall:  "put the new rules in place",
+	maintenance.StepTest:     "have nginx check them",
+	maintenance.StepReload:   "have nginx take them up",
+	maintenance.StepProbe:    "see that it did",
+	maintenance.StepDrain:    "wait for what was let in",
+	maintenance.StepCut:      "cut what is left",
+	maintenance.StepSettle:   "ask whether it is idle",
+	maintenance.StepSmoke:    "try the application",
+	maintenance.StepOpen:     "let people in again",
+	maintenance.StepSee:      "see that the site answers",
+	maintenance.StepPublish:  "tell visitors",
+	maintenance.StepRecord:   "write it down",
+	maintenance.StepRollback: "put the previous rules back",
+}
+
+// Begin is part of maintenance.Progress.
+func (t *Terminal) Begin(maintenance.Step, []string) {}
+
+// End is part of maintenance.Progress.
+func (t *Terminal) End(step maintenance.Step, took time.Duration, err error) {
+	t.endLive()
+	mark := "ok"
+	if err != nil {
+		mark = "FAILED"
+	}
+	fmt.Fprintf(t.Err, "  %-28s %8s  %s\n", stepWords[step], lasted(took), mark)
+}
+
+// lasted is how long a step took. It has no µ, which not every terminal can show.
+func lasted(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%.1fms", d.Seconds()*1000)
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
+// Draining is part of maintenance.Progress.
+func (t *Terminal) Draining(site string, left workers.Remaining, after, atMost time.Duration) {
+	what := fmt.Sprintf("%d connections", len(left.Connections))
+	if len(left.Connections) == 1 {
+		what = "1 connection"
+	}
+	if n := len(left.ListeningWorkers) + len(left.UnreadableWorkers); n > 0 && len(left.Connections) == 0 {
+		what = fmt.Sprintf("%d old workers", n)
+		if n == 1 {
+			what = "1 old worker"
+		}
+	}
+	t.live(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
+}
+
+// Resuming is part of maintenance.Progress.
+func (t *Terminal) Resuming(sites []string) {
+	fmt.Fprintf(t.Err, "an earlier change of %s was interrupted: it is finished first\n", strings.Join(sites, ", "))
+}
+
+// SetAside is part of maintenance.Progress.
+func (t *Terminal) SetAside(path string, why error) {
+	t.Warn(fmt.Sprintf("%v; it is kept as %s", why, path))
+}
+
+// Waiting is part of maintenance.Progress.
+func (t *Terminal) Waiting(h state.Holder) {
+	fmt.Fprintf(t.Err, "waiting for %s (process %d, \"%s\", since %s)\n", oneLine(h.Operator), h.PID, oneLine(h.Command), clock(h.Since))
+}
