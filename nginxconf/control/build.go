@@ -1,11 +1,9 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
 )
@@ -18,14 +16,10 @@ type Build struct {
 
 // Build asks nginx for its version and modules. The error wraps ErrNoDump when TestCommand has no -t that could become -V.
 func (n Nginx) Build(ctx context.Context) (Build, error) {
-	argv := slices.Clone(n.TestCommand)
-	slices.Reverse(argv)
-	i := slices.Index(argv, "-t")
-	if i < 0 {
-		return Build{}, ErrNoDump
+	argv, err := n.command("-V")
+	if err != nil {
+		return Build{}, err
 	}
-	argv[i] = "-V"
-	slices.Reverse(argv)
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, Program(argv[0]), argv[1:]...)
@@ -35,18 +29,4 @@ func (n Nginx) Build(ctx context.Context) (Build, error) {
 		return Build{}, fmt.Errorf("ask nginx for its version: %s: %w", strings.Join(argv, " "), err)
 	}
 	return readBuild(out), nil
-}
-
-func readBuild(out []byte) Build {
-	var b Build
-	for line := range bytes.Lines(out) {
-		if _, rest, ok := bytes.Cut(line, []byte("nginx version: ")); ok {
-			words := strings.Fields(string(rest))
-			if len(words) > 0 {
-				_, b.Version, _ = strings.Cut(words[0], "/")
-			}
-		}
-	}
-	b.AuthRequest = bytes.Contains(out, []byte("--with-http_auth_request_module"))
-	return b
 }

@@ -31,7 +31,8 @@ type Nginx struct {
 	PIDFile       string
 }
 
-// Test asks nginx whether its configuration is in order. The error carries what nginx said.
+// Test asks nginx whether its configuration is in order. The error carries what nginx said; where that is one of ErrDuplicate,
+// ErrOpenFileCache, ErrNoHTTPConf and ErrDenied, it wraps that.
 func (n Nginx) Test(ctx context.Context) error {
 	if _, err := Output(ctx, n.TestCommand); err != nil {
 		return fmt.Errorf("test nginx's configuration: %w", err)
@@ -67,16 +68,18 @@ func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
 }
 
 // DumpCommand is TestCommand with -T in place of -t. The error wraps ErrNoDump.
-func (n Nginx) DumpCommand() ([]string, error) {
+func (n Nginx) DumpCommand() ([]string, error) { return n.command("-T") }
+
+// command is TestCommand with another flag in place of -t. The error wraps ErrNoDump.
+func (n Nginx) command(flag string) ([]string, error) {
 	argv := slices.Clone(n.TestCommand)
-	slices.Reverse(argv)
-	i := slices.Index(argv, "-t") // the last one: a command that runs nginx elsewhere may have a -t of its own
-	if i < 0 {
-		return nil, ErrNoDump
+	for i, arg := range slices.Backward(argv) { // the last one: a command that runs nginx elsewhere may have a -t of its own
+		if arg == "-t" {
+			argv[i] = flag
+			return argv, nil
+		}
 	}
-	argv[i] = "-T"
-	slices.Reverse(argv)
-	return argv, nil
+	return nil, ErrNoDump
 }
 
 // Master returns the process id of nginx's master process, see workers.Master.
@@ -128,5 +131,5 @@ func Output(ctx context.Context, argv []string) ([]byte, error) {
 	if text == "" {
 		text = err.Error()
 	}
-	return nil, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), ErrRefused, text)
+	return nil, fmt.Errorf("%s: %w: %w", strings.Join(argv, " "), ErrRefused, refusal(text))
 }

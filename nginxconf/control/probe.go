@@ -49,7 +49,7 @@ type Answer struct {
 func Probe(ctx context.Context, t operator.Target) (Answer, error) {
 	resp, err := ask(ctx, t, nginxconf.ProbePath, nil, func(resp *reply) error {
 		var a Answer
-		if resp.code == http.StatusBadRequest && bytes.Contains(resp.body, []byte("No required SSL certificate was sent")) {
+		if resp.code == http.StatusBadRequest && bytes.Contains(resp.body, []byte(saysNoCertificate)) {
 			return fmt.Errorf("%w: %w", ErrNotOurs, ErrNeedsClientCert)
 		}
 		if resp.code != http.StatusOK || json.Unmarshal(resp.body, &a) != nil || a.Revision == "" {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -193,7 +192,7 @@ func (e *examination) fault(check Check, text, hint string) {
 // user may not see is not known, and no fault.
 func (e *examination) refused(check Check, err error) bool {
 	switch {
-	case !errors.Is(err, fs.ErrPermission) && !strings.Contains(err.Error(), "Permission denied"): // as nginx words it
+	case !errors.Is(err, fs.ErrPermission) && !errors.Is(err, control.ErrDenied):
 		return false
 	case e.UID != 0:
 		e.warn(check, fmt.Sprintf("user %d may not look at it: %v", e.UID, err), "sudo conforma-status doctor sees it")

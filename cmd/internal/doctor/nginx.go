@@ -63,19 +63,15 @@ func olderThan(version string, major, minor int) bool {
 	return errA == nil && errB == nil && (a < major || a == major && b < minor)
 }
 
-// clash is what nginx says where a server {} has open_file_cache of its own: our rules turn it off there, because with it
-// the closed file would be seen late.
-const clash = `"open_file_cache" directive is duplicate`
-
 // nginxConfiguration returns the operator's configuration, nil where it can't be read.
 func (e *examination) nginxConfiguration(ctx context.Context) *operator.Config {
 	err := e.Nginx.Test(ctx)
 	switch {
 	case err == nil:
-	case strings.Contains(err.Error(), clash):
+	case errors.Is(err, control.ErrOpenFileCache): // our rules turn it off, because with it the closed file is seen late
 		e.fault(OpenFileCache, err.Error(), "move it from that server {} into http {} or into the locations")
 		return nil
-	case strings.Contains(err.Error(), `unknown "conforma_`): // a variable of http.conf
+	case errors.Is(err, control.ErrNoHTTPConf):
 		e.fault(HTTPInclude, err.Error(), fmt.Sprintf("put \"include %s;\" into http {}", nginxconf.HTTPFile(e.Host.Config.Nginx.ConfDir)))
 		return nil
 	case e.refused(NginxConfiguration, err):

@@ -32,7 +32,7 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 	}
 	for _, c := range changes {
 		// An open_file_cache or auth_request of the server's beside ours: nginx names the place.
-		if err != nil && !force && c.to.Mode == status.Admin && strings.Contains(err.Error(), "directive is duplicate") {
+		if err != nil && !force && c.to.Mode == status.Admin && errors.Is(err, control.ErrDuplicate) {
 			return fmt.Errorf("%w: %w", ErrHoles, err)
 		}
 		if c.unread = nil; !force {
