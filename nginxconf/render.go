@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"strings"
 	"time"
 
@@ -208,18 +207,6 @@ func navigationLines(requests []open, brought string) string {
 		return ""
 	}
 	return strings.NewReplacer("{BROUGHT}", brought, "{SHUT}", pattern).Replace(rule("navigation"))
-}
-
-// Revision names one rendering of a site's rules: n, which grows with each change on this host, and a
-// hash of the rules themselves, so that a host that lost its count can't take old rules for new ones.
-func (s Site) Revision(mode status.Mode, n uint64) (string, error) {
-	rules, err := s.Render(mode, "")
-	if err != nil {
-		return "", err
-	}
-	h := fnv.New32a()
-	h.Write(rules)
-	return fmt.Sprintf("%d-%08x", n, h.Sum32()), nil
 }
 
 // Unavailable returns the body of the 503 that requests of a closed site get, as JSON ending in a

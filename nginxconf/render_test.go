@@ -135,38 +135,6 @@ func TestRenderRefuses(t *testing.T) {
 }
 
 // A revision names what is rendered: it is another one as soon as anything in it is.
-func TestRevision(t *testing.T) {
-	changes := map[string]func(*Site){
-		"itself": func(*Site) {},
-		"name":   func(s *Site) { s.Name = "live" }, "directory": func(s *Site) { s.Dir = "/srv" },
-		"app": func(s *Site) { s.AppURL = "https://x" }, "page": func(s *Site) { s.PageURL = "https://x/" },
-	}
-	seen := map[string]string{}
-	for name, change := range changes {
-		for _, mode := range status.Modes() {
-			s := demoSite()
-			change(&s)
-			rev, err := s.Revision(mode, 42)
-			if err != nil || !regexp.MustCompile(`^42-[0-9a-f]{8}$`).MatchString(rev) {
-				t.Errorf("%s, %s: revision %q, %v", name, mode, rev, err)
-			}
-			if other, ok := seen[rev]; ok {
-				t.Errorf("%s, %s has the revision of %s", name, mode, other)
-			}
-			seen[rev] = name + ", " + string(mode)
-			again, err := s.Revision(mode, 43)
-			if err != nil || "42"+strings.TrimPrefix(again, "43") != rev {
-				t.Errorf("%s, %s: first %s, then %s", name, mode, rev, again)
-			}
-		}
-	}
-	s := demoSite()
-	first, _ := s.Revision(status.Admin, 1)
-	s.LoginPaths = []string{"/login"}
-	if second, err := s.Revision(status.Admin, 1); err != nil || second == first {
-		t.Errorf("with other login paths the revision is still %s (%v)", second, err)
-	}
-}
 
 func TestUnavailable(t *testing.T) {
 	until := time.Date(2026, 11, 23, 10, 45, 0, 999, time.FixedZone("NZDT", 13*60*60))

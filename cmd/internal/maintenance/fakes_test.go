@@ -125,7 +125,7 @@ func (w *world) load() {
 	if err != nil {
 		panic(err)
 	}
-	w.loaded.mode, w.loaded.revision = header(data)
+	w.loaded.mode, w.loaded.revision = nginxconf.ReadHeader(data)
 	w.loaded.door = "no door"
 	if _, rest, ok := strings.Cut(string(data), `$conforma_knock ~ "^`); ok {
 		w.loaded.door, _, _ = strings.Cut(rest, `[`)

@@ -67,7 +67,7 @@ func (h *Host) look(ctx context.Context, s config.Site) (sight, error) {
 		return seen, fmt.Errorf("read the rules in place: %w", err)
 	}
 	seen.disk = data
-	seen.onDisk, seen.revision = header(data)
+	seen.onDisk, seen.revision = nginxconf.ReadHeader(data)
 	seen.shut = h.Dir().IsShut(s.Name)
 	seen.live, seen.liveErr = h.Probe(ctx, target(s))
 	if seen.liveErr == nil {
@@ -205,7 +205,7 @@ func (h *Host) newChange(s config.Site, r state.Record, seen sight, to status.Do
 			ClosedAt: r.ClosedAt, WasCut: r.Cut > 0, Warnings: []string{}, Steps: []StepTime{},
 		},
 	}
-	c.rules.number = max(r.Changes, order(seen.revision), order(seen.live.Revision)) + 1
+	c.rules.number = max(r.Changes, nginxconf.Order(seen.revision), nginxconf.Order(seen.live.Revision)) + 1
 	if c.has(StepSmoke) {
 		c.rules.door = rand.Text()
 	}

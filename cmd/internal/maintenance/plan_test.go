@@ -216,27 +216,3 @@ func TestNext(t *testing.T) {
 		}
 	}
 }
-
-func TestHeader(t *testing.T) {
-	for line, want := range map[string]struct {
-		mode status.Mode
-		rev  string
-	}{
-		"# conforma-status: site demo is online, revision 12-00c0ffee. Include": {status.Online, "12-00c0ffee"},
-		"# conforma-status: site x_1 is admin, revision 0-ffffffff.\n":          {status.Admin, "0-ffffffff"},
-		"# conforma-status: site demo is ajar, revision 12-00c0ffee.":           {},
-		"# conforma-status: site demo is online, revision 12.":                  {},
-		"\n# conforma-status: site demo is online, revision 12-00c0ffee.":       {},
-		"location / { }": {},
-		"":               {},
-	} {
-		if mode, rev := header([]byte(line)); mode != want.mode || rev != want.rev {
-			t.Errorf("%q: %s, %s", line, mode, rev)
-		}
-	}
-	for rev, want := range map[string]uint64{"12-00c0ffee": 12, "": 0, "-1": 0, "x-1": 0, "9223372036854775808-1": 0, "5": 5} {
-		if got := order(rev); got != want {
-			t.Errorf("order of %q is %d, want %d", rev, got, want)
-		}
-	}
-}

@@ -90,7 +90,7 @@ func (h *Host) standByFor(s config.Site, in *state.Interrupted) ([]byte, error) 
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read the rules in place: %w", err)
 	}
-	mode, _ := header(disk)
+	mode, _ := nginxconf.ReadHeader(disk)
 	if mode != "" && (interrupted || mode.StricterThan(wanted)) {
 		return nil, nil
 	}
