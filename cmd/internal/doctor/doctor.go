@@ -1,4 +1,4 @@
-// Package doctor looks for what is wrong with a host, its nginx, its store and the world's view of its pages, and says
+// Package doctor looks for what is wrong with a host, its nginx, its store and what visitors get of its pages, and says
 // how to mend it. It changes nothing and leaves nothing behind.
 package doctor
 
@@ -39,36 +39,36 @@ type Check string
 
 // The checks. Each has a case in deploy/e2e/doctor/doctor_test.go that makes it fail.
 const (
-	Configuration      Check = "configuration"
-	Disk               Check = "disk"
-	Files              Check = "files"
-	Journal            Check = "journal"
-	NginxItself        Check = "nginx"
-	NginxRunning       Check = "nginx running"
-	NginxProcesses     Check = "nginx processes"
-	NginxConfiguration Check = "nginx configuration"
-	OpenFileCache      Check = "open_file_cache"
-	HTTPInclude        Check = "http include"
-	Include            Check = "include"
-	OtherWays          Check = "other ways"
-	AdminMode          Check = "admin mode"
-	InEffect           Check = "in effect"
-	UpstreamPorts      Check = "upstream ports"
-	Secret             Check = "secret"
-	Gate               Check = "gate"
-	Store              Check = "store"
-	ConditionalWrites  Check = "conditional writes"
-	Drift              Check = "drift"
-	Overdue            Check = "overdue"
-	Page               Check = "page"
-	RedirectLoop       Check = "redirect loop"
-	Status             Check = "status"
-	StaleStatus        Check = "stale status"
-	CORS               Check = "CORS"
-	CacheHeaders       Check = "cache headers"
-	Clock              Check = "clock"
-	Certificate        Check = "certificate"
-	Time               Check = "time"
+	checkConfiguration      Check = "configuration"
+	checkDisk               Check = "disk"
+	checkFiles              Check = "files"
+	checkJournal            Check = "journal"
+	checkNginxItself        Check = "nginx"
+	checkNginxRunning       Check = "nginx running"
+	checkNginxProcesses     Check = "nginx processes"
+	checkNginxConfiguration Check = "nginx configuration"
+	checkOpenFileCache      Check = "open_file_cache"
+	checkHTTPInclude        Check = "http include"
+	checkInclude            Check = "include"
+	checkOtherWays          Check = "other ways"
+	checkAdminMode          Check = "admin mode"
+	checkInEffect           Check = "in effect"
+	checkUpstreamPorts      Check = "upstream ports"
+	checkSecret             Check = "secret"
+	checkGate               Check = "gate"
+	checkStore              Check = "store"
+	checkConditionalWrites  Check = "conditional writes"
+	checkDrift              Check = "drift"
+	checkOverdue            Check = "overdue"
+	checkPage               Check = "page"
+	checkRedirectLoop       Check = "redirect loop"
+	checkStatus             Check = "status"
+	checkStaleStatus        Check = "stale status"
+	checkCORS               Check = "CORS"
+	checkCacheHeaders       Check = "cache headers"
+	checkClock              Check = "clock"
+	checkCertificate        Check = "certificate"
+	checkTime               Check = "time"
 )
 
 // Finding is one line of the doctor's table.
@@ -98,19 +98,14 @@ type Doctor struct {
 	UID    int           // of whoever examines: what an ordinary user may not see is no fault
 }
 
-// examination is one part of a round of the doctor's.
+// examination is one part of a round of the doctor's, which is made while others are.
 type examination struct {
 	Doctor
-	site     string
-	findings []Finding
-}
-
-// part is what is looked at by itself, while others are.
-type part struct {
-	what string
-	examination
-	look func(*examination)
-	done chan struct{}
+	what     string // that is looked at, for people
+	site     string // its name, "" where it is about the host
+	look     func(*examination)
+	findings []Finding // to be read once done is closed
+	done     chan struct{}
 }
 
 // Examine makes every check and returns what it found, in the order of the checks, those of the host first.
@@ -119,12 +114,34 @@ func (d Doctor) Examine(ctx context.Context) []Finding {
 	defer forget()
 	ctx, cancel := context.WithTimeout(ctx, d.AtMost)
 	defer cancel()
+	parts := d.examinations(ctx)
+	for _, e := range parts {
+		go func() {
+			defer close(e.done)
+			e.look(e)
+		}()
+	}
+	var all []Finding
+	for _, e := range parts {
+		select {
+		case <-e.done:
+			all = append(all, e.findings...)
+		case <-last.Done():
+			all = append(all, Finding{checkTime, e.site, Fault,
+				fmt.Sprintf("looking at %s did not end within %v", e.what, d.AtMost+grace),
+				"something of it hangs, a file system over the network for one: ps -eo pid,stat,wchan,cmd shows D for what waits for a disk"})
+		}
+	}
+	return all
+}
+
+// examinations are the parts of a round. Those that need nginx's configuration wait for the one that reads it.
+func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
+	add := func(what, site string, look func(*examination)) {
+		parts = append(parts, &examination{Doctor: d, what: what, site: site, look: look, done: make(chan struct{})})
+	}
 	var conf *operator.Config
 	read := make(chan struct{}) // closed once conf is what it will be
-	var parts []*part
-	add := func(what, site string, look func(*examination)) {
-		parts = append(parts, &part{what, examination{Doctor: d, site: site}, look, make(chan struct{})})
-	}
 	add("this machine's files", "", func(e *examination) {
 		e.configuration()
 		e.disk()
@@ -133,36 +150,21 @@ func (d Doctor) Examine(ctx context.Context) []Finding {
 	add("nginx", "", func(e *examination) {
 		defer close(read)
 		e.nginxItself(ctx)
+		e.nginxRunning()
 		conf = e.nginxConfiguration(ctx)
 	})
 	add("the store", "", func(e *examination) { e.store(ctx) })
 	for _, s := range d.Host.Config.Sites {
 		add("the rules of "+s.Name, s.Name, func(e *examination) {
 			<-read
-			e.serving(ctx, s, conf)
+			e.rules(ctx, s, conf)
 			e.upstreams(s)
 		})
-		add("the gate of "+s.Name, s.Name, func(e *examination) { e.secret(ctx, s) })
-		add("the state of "+s.Name, s.Name, func(e *examination) { e.agreement(ctx, s) })
-		add("the page of "+s.Name, s.Name, func(e *examination) { e.world(ctx, s) })
+		add("the gate of "+s.Name, s.Name, func(e *examination) { e.tokens(ctx, s) })
+		add("the state of "+s.Name, s.Name, func(e *examination) { e.state(ctx, s) })
+		add("the page of "+s.Name, s.Name, func(e *examination) { e.visitor(ctx, s) })
 	}
-	for _, p := range parts {
-		go func() {
-			defer close(p.done)
-			p.look(&p.examination)
-		}()
-	}
-	var all []Finding
-	for _, p := range parts {
-		select {
-		case <-p.done:
-			all = append(all, p.findings...)
-		case <-last.Done():
-			all = append(all, Finding{Time, p.site, Fault, fmt.Sprintf("looking at %s did not end within %v", p.what, d.AtMost+grace),
-				"something of it hangs, a file system over the network for one: ps -eo pid,stat,wchan,cmd shows D for what waits for a disk"})
-		}
-	}
-	return all
+	return parts
 }
 
 // Worst is the level of the worst finding.
@@ -188,16 +190,19 @@ func (e *examination) fault(check Check, text, hint string) {
 	e.findings = append(e.findings, Finding{check, e.site, Fault, text, hint})
 }
 
-// refused says of an error that comes from a lack of rights what to do, and reports whether it is one. What an ordinary
-// user may not see is not known, and no fault.
-func (e *examination) refused(check Check, err error) bool {
+// denied reports whether err comes from a lack of rights, and if so says what to do. What an ordinary user may not see is
+// not known, and no fault.
+func (e *examination) denied(check Check, err error) bool {
 	switch {
 	case !errors.Is(err, fs.ErrPermission) && !errors.Is(err, control.ErrDenied):
 		return false
 	case e.UID != 0:
-		e.warn(check, fmt.Sprintf("user %d may not look at it: %v", e.UID, err), "sudo conforma-status doctor sees it")
+		e.warn(check, fmt.Sprintf("user %d may not look at it: %v", e.UID, err), hintAsRoot)
 	default:
-		e.fault(check, err.Error(), "root may, so a security module (AppArmor, SELinux) or a sandbox refuses it: journalctl -k | grep -e apparmor -e avc says which rule")
+		e.fault(check, err.Error(), "root may, so a security module (AppArmor, SELinux) or a sandbox refuses it: "+
+			"journalctl -k | grep -e apparmor -e avc says which rule")
 	}
 	return true
 }
+
+const hintAsRoot = "sudo conforma-status doctor sees it"

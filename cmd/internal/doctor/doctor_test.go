@@ -72,11 +72,11 @@ func TestDisk(t *testing.T) {
 		err   error
 		want  Level
 	}{
-		{"room", Space{Bytes: 1 << 30, Files: 1e6}, nil, OK},
-		{"little room", Space{Bytes: 50 << 20, Files: 1e6}, nil, Warning},
-		{"full", Space{Bytes: 1 << 20, Files: 1e6}, nil, Fault},
-		{"no files left", Space{Bytes: 1 << 30, Files: 3}, nil, Fault},
-		{"files aren't counted", Space{Bytes: 1 << 30, NoFiles: true}, nil, OK},
+		{"room", Space{bytes: 1 << 30, files: 1e6}, nil, OK},
+		{"little room", Space{bytes: 50 << 20, files: 1e6}, nil, Warning},
+		{"full", Space{bytes: 1 << 20, files: 1e6}, nil, Fault},
+		{"no files left", Space{bytes: 1 << 30, files: 3}, nil, Fault},
+		{"files aren't counted", Space{bytes: 1 << 30, uncounted: true}, nil, OK},
 		{"gone", Space{}, errors.New("gone"), Fault},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestConditionalWrites(t *testing.T) {
 				Host: &maintenance.Host{Config: &config.Config{Store: c.kind, Sites: []config.Site{{Path: "new"}, {Path: "demo"}}}, Store: st},
 			}}
 			e.store(context.Background())
-			want(t, e, ConditionalWrites, Warning) // nothing is published yet
+			want(t, e, checkConditionalWrites, Warning) // nothing is published yet
 			if left, err := dir.List(context.Background(), ""); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v (%v)", left, err)
 			}
@@ -178,7 +178,7 @@ func TestConditionalWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.store(context.Background())
-			want(t, e, ConditionalWrites, c.want)
+			want(t, e, checkConditionalWrites, c.want)
 			left, err := dir.List(context.Background(), "")
 			if err != nil || len(left) != 1 || left[0].ETag != store.ContentETag(c.data) {
 				t.Errorf("left behind: %v (%v)", left, err)
@@ -217,7 +217,7 @@ func TestHang(t *testing.T) {
 	}
 	found := d.Examine(context.Background())
 	for _, f := range found {
-		if f.Check == Time && f.Level == Fault && strings.Contains(f.Text, "files") && f.Hint != "" {
+		if f.Check == checkTime && f.Level == Fault && strings.Contains(f.Text, "files") && f.Hint != "" {
 			return
 		}
 	}

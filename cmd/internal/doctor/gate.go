@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -12,54 +13,60 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
 
-// secret sees whether the site's secret is one, and whether the gate judges by it.
-func (e *examination) secret(ctx context.Context, s config.Site) {
+// tokens sees whether the site's secret is one, and whether the gate judges tokens by it.
+func (e *examination) tokens(ctx context.Context, s config.Site) {
 	if s.JWT == nil {
-		e.warn(Secret, "the site has no [site.jwt]: it can't go to admin mode", "add a [site.jwt] with secret_env_file")
+		e.warn(checkSecret, "the site has no [site.jwt]: it can't go to admin mode", "add a [site.jwt] with secret_env_file")
 		return
 	}
 	secrets, err := e.Secret(s)
 	if err != nil {
-		if !e.refused(Secret, err) {
-			hint := gate.Hint(err)
-			if hint == "" {
-				hint = "see that it is a file that can be read"
-			}
-			e.fault(Secret, err.Error(), hint)
+		if !e.denied(checkSecret, err) {
+			e.fault(checkSecret, err.Error(), cmp.Or(gate.Hint(err), "see that it is a file that can be read"))
 		}
-		e.warn(Gate, "can't be tried without the secret", "mend the secret first")
+		e.warn(checkGate, "can't be tried without the secret", "mend the secret first")
 		return
 	}
-	e.ok(Secret, "is strong, and its file is closed to others")
-	for _, c := range []struct {
-		admin bool
-		want  int
-		word  string
-	}{{true, http.StatusNoContent, "an administrator's"}, {false, http.StatusUnauthorized, "anybody's"}} {
-		claims := jwt.MapClaims{"iat": e.Now().Unix(), "aud": s.JWT.Audience, s.JWT.AdminClaim: c.admin}
-		if s.JWT.Issuer != "" {
-			claims["iss"] = s.JWT.Issuer
-		}
-		token, err := jwt.NewWithClaims(jwt.GetSigningMethod(s.JWT.Algorithm), claims).SignedString([]byte(secrets[0]))
-		if err != nil {
-			e.fault(Gate, "sign a token: "+err.Error(), "report this")
-			return
-		}
-		code, err := e.Ask(ctx, s.Name, token) // over the unix socket: it doesn't leave this machine
-		switch {
-		case err != nil && e.refused(Gate, err):
-			return
-		case err != nil:
-			e.fault(Gate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), "start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode")
-			return
-		case code != c.want:
-			e.fault(Gate, fmt.Sprintf("it answers %s token with %d, not %d", c.word, code, c.want), "start the gate anew: it runs with another configuration")
+	e.ok(checkSecret, "is strong, and its file is closed to others")
+	for _, isAdmin := range []bool{true, false} {
+		if !e.judged(ctx, s, secrets[0], isAdmin) {
 			return
 		}
 	}
-	if dir := e.barred(filepath.Dir(e.Host.Config.Gate.Socket)); dir != "" {
-		e.fault(Gate, fmt.Sprintf("nginx's workers may not enter %s, where its socket is: nobody would be let in", dir), "chmod o+x "+dir)
+	if dir := e.closedToWorkers(filepath.Dir(e.Host.Config.Gate.Socket)); dir != "" {
+		e.fault(checkGate, fmt.Sprintf("nginx's workers may not enter %s, where its socket is: nobody would be let in", dir), "chmod o+x "+dir)
 		return
 	}
-	e.ok(Gate, "lets an administrator's token in, and no other")
+	e.ok(checkGate, "lets an administrator's token in, and no other")
+}
+
+// judged reports whether the gate answers a token as it should, and says what is wrong where it doesn't.
+func (e *examination) judged(ctx context.Context, s config.Site, secret gate.Secret, isAdmin bool) bool {
+	want, whose := http.StatusUnauthorized, "anybody's"
+	if isAdmin {
+		want, whose = http.StatusNoContent, "an administrator's"
+	}
+	claims := jwt.MapClaims{"iat": e.Now().Unix(), "aud": s.JWT.Audience, s.JWT.AdminClaim: isAdmin}
+	if s.JWT.Issuer != "" {
+		claims["iss"] = s.JWT.Issuer
+	}
+	token, err := jwt.NewWithClaims(jwt.GetSigningMethod(s.JWT.Algorithm), claims).SignedString([]byte(secret))
+	if err != nil {
+		e.fault(checkGate, "sign a token: "+err.Error(), "report this")
+		return false
+	}
+	code, err := e.Ask(ctx, s.Name, token) // over the unix socket: it doesn't leave this machine
+	switch {
+	case err != nil && e.denied(checkGate, err):
+		return false
+	case err != nil:
+		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err),
+			"start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode")
+		return false
+	case code != want:
+		e.fault(checkGate, fmt.Sprintf("it answers %s token with %d, not %d", whose, code, want),
+			"start the gate anew: it runs with another configuration")
+		return false
+	}
+	return true
 }
