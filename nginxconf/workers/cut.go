@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -63,4 +64,18 @@ func (s Sockets) End(p Process, hard bool) error {
 		return fmt.Errorf("end worker %d: %w", p.PID, err)
 	}
 	return nil
+}
+
+// alive reports whether the process is still there, and still the same.
+func (s Sockets) alive(p Process) (bool, error) {
+	fs, err := procfs.NewFS(s.root())
+	if err != nil {
+		return false, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	proc, err := fs.Proc(p.PID)
+	if err != nil {
+		return false, nil
+	}
+	stat, err := proc.Stat()
+	return err == nil && stat.Starttime == p.Start && stat.State != "Z", nil
 }

@@ -8,7 +8,7 @@ import (
 
 func TestOldWorkersAreToldFromNewOnes(t *testing.T) {
 	const master = 1000
-	b := Snapshot{processes: map[Process]process{{PID: 10, Start: 50}: {}}, tick: 100}
+	b := Snapshot{master: master, processes: map[Process]process{{PID: 10, Start: 50}: {}}, tick: 100}
 	worker := func(pid int, start uint64, more ...func(*process)) process {
 		p := process{Process: Process{PID: pid, Start: start}, parent: master}
 		for _, f := range more {
@@ -46,7 +46,7 @@ func TestOldWorkersAreToldFromNewOnes(t *testing.T) {
 			}
 			var old []int
 			for _, w := range tt.workers {
-				if b.old(w, b.since(ps, master)) {
+				if b.old(w, b.since(ps)) {
 					old = append(old, w.PID)
 				}
 			}

@@ -85,14 +85,13 @@ func (e *examination) processes(listens []string) {
 	if err != nil {
 		return // which has been said
 	}
-	program, err := e.Host.Sockets.Program(pid)
-	if err != nil {
+	if _, err := e.Host.Sockets.Program(pid); err != nil {
 		return
 	}
-	before, err := e.Host.Sockets.Snapshot(program)
+	before, err := e.Host.Sockets.Snapshot(pid)
 	var left workers.Remaining
 	if err == nil {
-		left, err = e.Host.Sockets.Remaining(before, workers.Scope{Listens: listens}, program, pid)
+		left, err = e.Host.Sockets.Remaining(before, workers.Scope{Listens: listens})
 	}
 	unreadable, others := len(left.UnreadableWorkers), len(left.OtherMasters)
 	switch {

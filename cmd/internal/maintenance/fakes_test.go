@@ -218,9 +218,9 @@ type fakeSockets struct{ w *world }
 
 func (s fakeSockets) Program(int) (string, error) { return "nginx", nil }
 
-func (s fakeSockets) Snapshot(string) (workers.Snapshot, error) { return workers.Snapshot{}, nil }
+func (s fakeSockets) Snapshot(int) (workers.Snapshot, error) { return workers.Snapshot{}, nil }
 
-func (s fakeSockets) Remaining(workers.Snapshot, workers.Scope, string, int) (workers.Remaining, error) {
+func (s fakeSockets) Remaining(workers.Snapshot, workers.Scope) (workers.Remaining, error) {
 	s.w.moment("left")
 	if s.w.drainAfter > 0 {
 		if s.w.drainAfter--; s.w.drainAfter == 0 {

@@ -39,8 +39,8 @@ type Nginx interface {
 // Sockets looks at, and ends, what nginx's workers hold. workers.Sockets is the real one.
 type Sockets interface {
 	Program(pid int) (string, error)
-	Snapshot(program string) (workers.Snapshot, error)
-	Remaining(b workers.Snapshot, scope workers.Scope, program string, master int) (workers.Remaining, error)
+	Snapshot(master int) (workers.Snapshot, error)
+	Remaining(before workers.Snapshot, scope workers.Scope) (workers.Remaining, error)
 	Destroy(c workers.Connection) error
 	End(p workers.Process, hard bool) error
 }

@@ -18,10 +18,9 @@ const inARow = 3
 // oldWorkers is what there was of nginx before the reload.
 type oldWorkers struct {
 	workers.Snapshot
-	program string
-	master  int
-	at      time.Time // when it was noted
-	err     error     // why it could not be, nil where it was
+	master int
+	at     time.Time // when it was noted
+	err    error     // why it could not be, nil where it was
 }
 
 // tick is how finely the kernel tells the starts of processes apart; see workers.Sockets.Snapshot.
@@ -33,10 +32,7 @@ func (r *run) noteWorkers() {
 	if old.master, old.err = r.Nginx.Master(); old.err != nil {
 		return
 	}
-	if old.program, old.err = r.Sockets.Program(old.master); old.err != nil {
-		return
-	}
-	old.Snapshot, old.err = r.Sockets.Snapshot(old.program)
+	old.Snapshot, old.err = r.Sockets.Snapshot(old.master)
 	old.at = r.Clock.Now()
 }
 
@@ -126,7 +122,7 @@ func (r *run) elsewhere(c *change, failure error) error {
 
 // left looks at what there still is, in that scope, of the time before the reload.
 func (r *run) left(scope workers.Scope) (workers.Remaining, error) {
-	return r.Sockets.Remaining(r.old.Snapshot, scope, r.old.program, r.old.master)
+	return r.Sockets.Remaining(r.old.Snapshot, scope)
 }
 
 // awaitNewWorkers waits until no old worker listens for an opening site's visitors any more: one that does still answers by the
