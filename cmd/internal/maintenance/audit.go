@@ -45,18 +45,9 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 	var holes []string
 	for _, c := range changes {
 		file := nginxconf.SiteFile(h.Config.Nginx.ConfDir, c.site.Name)
-		c.serving = conf.Serving(file, target(c.site), c.site.Upstreams)
-		if !c.reachable() {
-			c.serving.Targets = nil // its ports are mapped to others: only the operator knows to which
-		}
-		if len(c.serving.SamePort) > 0 && c.has(StepShut) {
-			c.receipt.warn(fmt.Sprintf("%s shares its port with the server at %s: their old connections can't be told apart", c.site.Name, join(c.serving.SamePort)))
-		}
+		c.readServing(conf, file)
 		if !c.to.Mode.Closed() {
 			continue
-		}
-		if len(c.serving.VariablePasses) > 0 && c.has(StepShut) {
-			c.receipt.warn(fmt.Sprintf("whether %s leads to %s can't be told: it goes where a variable says", join(c.serving.VariablePasses), c.site.Name))
 		}
 		for _, hole := range c.holes(file) {
 			if force {
@@ -70,6 +61,25 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		return fmt.Errorf("%w: %s", ErrHoles, strings.Join(holes, "; "))
 	}
 	return nil
+}
+
+// readServing finds out how the site is served, and warns of what can't be told. file is the path of its rules.
+func (c *change) readServing(conf *operator.Config, file string) {
+	c.serving = conf.Serving(file, target(c.site), c.site.Upstreams)
+	if !c.reachable() {
+		c.serving.Targets = nil // its ports are mapped to others: only the operator knows to which
+	}
+	if !c.has(StepShut) {
+		return
+	}
+	if places := c.serving.SamePort; len(places) > 0 {
+		c.receipt.warn(fmt.Sprintf("%s shares its port with the server at %s: their old connections can't be told apart",
+			c.site.Name, join(places)))
+	}
+	if places := c.serving.VariablePasses; len(places) > 0 && c.to.Mode.Closed() {
+		c.receipt.warn(fmt.Sprintf("whether %s leads to %s can't be told: it goes where a variable says",
+			join(places), c.site.Name))
+	}
 }
 
 // holes says in words how the site could be reached past its rules.

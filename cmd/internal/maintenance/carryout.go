@@ -23,8 +23,8 @@ type run struct {
 type action struct {
 	step Step
 	take func(*run, context.Context, []*change) error
-	// undo sees to what holds after the step has failed, and the changes are given up with the error that it returns. Where
-	// it is nil the changes go on.
+	// undo sees to what holds after the step has failed, and the changes are given up with the error that it returns.
+	// Where it is nil the changes go on.
 	undo func(*run, context.Context, []*change, error) error
 	// after is called once the step was taken, or wasn't needed; it may be nil.
 	after func(*run)
@@ -101,7 +101,8 @@ func (r *run) act(ctx context.Context, a action) {
 	}
 }
 
-// taking returns the changes that take the step: those that have it in their plan, and that nothing keeps from it by now.
+// taking returns the changes that take the step: those that have it in their plan, and that nothing keeps from it by
+// now.
 func (r *run) taking(step Step) []*change {
 	var out []*change
 	for _, c := range r.changes {

@@ -198,8 +198,8 @@ func TestAdminStaysShutWhileSomethingIsLeft(t *testing.T) {
 	w.agrees(t, status.Admin)
 }
 
-// TestNobodyIsToldOfAdminBeforeItIsOpen: what was let in before a site was offline keeps it shut on its way to admin, and visitors
-// are told that it is offline for as long.
+// TestNobodyIsToldOfAdminBeforeItIsOpen: what was let in before a site was offline keeps it shut on its way to admin,
+// and visitors are told that it is offline for as long.
 func TestNobodyIsToldOfAdminBeforeItIsOpen(t *testing.T) {
 	noCut := func(r *Request) { r.NoCut = true }
 	for name, open := range map[string]func(*testing.T, *world){

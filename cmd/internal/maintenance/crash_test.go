@@ -104,7 +104,8 @@ func (w *world) next(t *testing.T, mode status.Mode) status.Document {
 	return d
 }
 
-// TestKilledWhileCuttingAndOverruled: the change that follows doesn't finish the one that has cut, and knows of it all the same.
+// TestKilledWhileCuttingAndOverruled: the change that follows doesn't finish the one that has cut, and knows of it
+// all the same.
 func TestKilledWhileCuttingAndOverruled(t *testing.T) {
 	w := newWorld(t)
 	w.left.Connections = []workers.Connection{one}
@@ -151,7 +152,8 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
-// TestKilledClosingIsNotUndone: where nginx's configuration is broken meanwhile, the site stays shut until it is mended.
+// TestKilledClosingIsNotUndone: where nginx's configuration is broken meanwhile, the site stays shut until it is
+// mended.
 func TestKilledClosingIsNotUndone(t *testing.T) {
 	for _, c := range []situation{
 		{recorded: status.Online, wanted: status.Offline}, {recorded: status.Online, wanted: status.Admin}, {recorded: status.Admin, wanted: status.Offline},
@@ -239,19 +241,17 @@ func (w *world) promise(t *testing.T, what string) *promise {
 
 func (p *promise) begun() []Step { return p.w.heard.begun }
 
-// TestTheAnnouncementNeverRunsAhead has random things happen to a site: changes, kills, faults and their mending. At every
-// moment the promise has to hold, and when all is mended everything has to agree.
+// TestTheAnnouncementNeverRunsAhead has random things happen to a site: changes, kills, faults and their mending. At
+// every moment the promise has to hold, and when all is mended everything has to agree.
 func TestTheAnnouncementNeverRunsAhead(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	chance := rand.New(rand.NewPCG(seed, 0))
+	chance := chance(t)
 	for n := range 60 {
 		w := newWorld(t)
 		w.set(t, status.Online)
 		if chance.IntN(2) == 0 {
 			w.Config.Sites[0].Smoke = "/healthz"
 		}
-		p := w.promise(t, fmt.Sprintf("seed %d, sequence %d", seed, n))
+		p := w.promise(t, fmt.Sprintf("sequence %d", n))
 		faults := chance.IntN(2) == 0
 		for range 3 + chance.IntN(8) {
 			mode := modes[chance.IntN(len(modes))]

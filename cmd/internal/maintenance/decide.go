@@ -49,8 +49,8 @@ const (
 // decide lists the steps that lead a site from what is found, and what is on record, to what is asked for. The list is
 // empty where there is nothing to do. StepRecord, which ends each change, is not in it.
 //
-// The order keeps two promises: a site is shut before anything more open than what is asked for could go on serving, and
-// what visitors are told is never more open than what they find.
+// The order keeps two promises: a site is shut before anything more open than what is asked for could go on serving,
+// and what visitors are told is never more open than what they find.
 func decide(f facts, r state.Record, w wish) []Step {
 	takesUp := f.takesUp(r, w)
 	if !takesUp && !w.news {

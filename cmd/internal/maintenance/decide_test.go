@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// situations calls do with every combination of what may be on record ("" for no record), on disk, in nginx ("" where it
-// doesn't answer), whether the closed file is there, and what is wanted.
+// situations calls do with every combination of what may be on record ("" for no record), on disk, in nginx ("" where
+// it doesn't answer), whether the closed file is there, and what is wanted.
 func situations(do func(situation)) {
 	orNone := append([]status.Mode{""}, modes...)
 	for _, recorded := range orNone {
@@ -111,7 +111,8 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestDecideKeepsTheOrder: whatever is found, is on record and is asked for, the steps that are taken keep the promises.
+// TestDecideKeepsTheOrder: whatever is found, is on record and is asked for, the steps that are taken keep the
+// promises.
 func TestDecideKeepsTheOrder(t *testing.T) {
 	for _, checks := range [][]Step{nil, {StepSettle}, {StepSmoke}, {StepSettle, StepSmoke}} {
 		for _, scope := range []scope{wholeChange, repair, wordsOnly} {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -332,4 +334,23 @@ func (w *world) agrees(tb testing.TB, mode status.Mode) {
 	if w.effective() != mode || w.published() != mode {
 		tb.Fatalf("nginx is %s, published is %s, want %s", w.effective(), w.published(), mode)
 	}
+}
+
+// chance is a source of chance. A test that fails says how to have the same again.
+func chance(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("CONFORMA_STATUS_SEED"); text != "" {
+		given, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("CONFORMA_STATUS_SEED: %v", err)
+		}
+		seed = given
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("repeat with: CONFORMA_STATUS_SEED=%d go test -count=1 -run '^%s$' ./cmd/internal/maintenance", seed, t.Name())
+		}
+	})
+	return rand.New(rand.NewPCG(seed, 0))
 }

@@ -87,8 +87,8 @@ func (r *run) seeAnswers(ctx context.Context, changes []*change) error {
 	return nil
 }
 
-// awaitAnswer waits until the site answers otherwise than with our own refusal. What an application that has not come up
-// yet answers is a warning: opening nginx is all that was asked.
+// awaitAnswer waits until the site answers otherwise than with our own refusal. What an application that has not come
+// up yet answers is a warning: opening nginx is all that was asked.
 func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) error {
 	var seen control.Page
 	answers, err := r.until(ctx, deadline, func() (answers bool, err error) {

@@ -51,8 +51,8 @@ type rules struct {
 // has reports whether the change has the step in its plan.
 func (c *change) has(step Step) bool { return slices.Contains(c.steps, step) }
 
-// sight is what is found of a site at the beginning of a change.
-type sight struct {
+// observed is what is found of a site at the beginning of a change: the facts, and what they were read from.
+type observed struct {
 	facts
 	disk     []byte // the rules in place, nil where there are none
 	revision string // of those rules, "" where they are not ours
@@ -60,8 +60,8 @@ type sight struct {
 	liveErr  error // why nginx doesn't answer, nil where it does
 }
 
-func (h *Host) look(ctx context.Context, s config.Site) (sight, error) {
-	var seen sight
+func (h *Host) look(ctx context.Context, s config.Site) (observed, error) {
+	var seen observed
 	data, err := os.ReadFile(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return seen, fmt.Errorf("read the rules in place: %w", err)
@@ -79,8 +79,9 @@ func (h *Host) look(ctx context.Context, s config.Site) (sight, error) {
 	return seen, nil
 }
 
-// isInForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it belongs.
-func (h *Host) isInForce(s config.Site, r state.Record, seen sight) (bool, error) {
+// isInForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it
+// belongs.
+func (h *Host) isInForce(s config.Site, r state.Record, seen observed) (bool, error) {
 	text, err := h.rules(s, r.Door).Render(r.Document.Mode, r.Revision)
 	if err != nil {
 		return false, err
@@ -96,13 +97,13 @@ func (h *Host) isInForce(s config.Site, r state.Record, seen sight) (bool, error
 
 // recall returns what is on record of a site, and what is found of it. A damaged record is set aside where that is
 // allowed: which mode was wanted isn't known then, but what holds is seen, and the operator says what is wanted now.
-func (h *Host) recall(ctx context.Context, s config.Site, mayWrite bool) (state.Record, sight, error) {
+func (h *Host) recall(ctx context.Context, s config.Site, mayWrite bool) (state.Record, observed, error) {
 	r, known, err := h.Dir().Record(s.Name)
 	if errors.Is(err, state.ErrRecord) && mayWrite {
 		err = h.setAside(h.Dir().RecordFile(s.Name), err)
 	}
 	if err != nil {
-		return r, sight{}, err
+		return r, observed{}, err
 	}
 	if !known {
 		r = state.Record{Document: firstDocument(s, h.now())}
@@ -145,7 +146,8 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request) (*change, e
 }
 
 // planAgain works out what is left to do of an interrupted change of one site. It has the document that the change had.
-func (h *Host) planAgain(ctx context.Context, s config.Site, one state.SiteChange, in *state.Interrupted) (*change, error) {
+func (h *Host) planAgain(ctx context.Context, s config.Site, in *state.Interrupted) (*change, error) {
+	one, _ := in.Of(s.Name)
 	r, seen, err := h.recall(ctx, s, true)
 	if err != nil {
 		return nil, err
@@ -171,8 +173,8 @@ func (h *Host) planAgain(ctx context.Context, s config.Site, one state.SiteChang
 	return c, nil
 }
 
-// planRepair works out what has to be done for a site to be as it is on record. Visitors are told anew where unpublished
-// is set.
+// planRepair works out what has to be done for a site to be as it is on record. Visitors are told anew where
+// unpublished is set.
 func (h *Host) planRepair(ctx context.Context, s config.Site, unpublished bool) (*change, error) {
 	r, seen, err := h.recall(ctx, s, false)
 	if err != nil {
@@ -196,7 +198,7 @@ func checks(s config.Site, mustAnswer bool) []Step {
 }
 
 // newChange renders the rules of a change whose steps are decided.
-func (h *Host) newChange(s config.Site, r state.Record, seen sight, to status.Document, steps []Step) (*change, error) {
+func (h *Host) newChange(s config.Site, r state.Record, seen observed, to status.Document, steps []Step) (*change, error) {
 	c := &change{
 		site: s, known: seen.known, record: r, from: r.Document.Mode, to: to, steps: steps,
 		leavesAlone: r.Hold.LeavesAlone(),

@@ -68,8 +68,8 @@ func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, 
 // errNotDocument is returned (wrapped) by published for what is not a status document.
 var errNotDocument = errors.New("not a status document")
 
-// published returns a site's status document as it is in the store. The error wraps store.ErrNotFound, or errNotDocument, or is of
-// the store.
+// published returns a site's status document as it is in the store. The error wraps store.ErrNotFound, or
+// errNotDocument, or is of the store.
 func (h *Host) published(ctx context.Context, s config.Site) (status.Document, error) {
 	data, _, err := h.Store.Get(ctx, StatusKey(s))
 	if err != nil {
@@ -112,7 +112,8 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 	return d, put, err
 }
 
-// publishFirst puts the document of a site that this machine has no record of where there is none, and returns the one that is there.
+// publishFirst puts the document of a site that this machine has no record of where there is none, and returns the
+// one that is there.
 func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document, bool, error) {
 	d, err := h.published(ctx, s) // mostly it is there: nothing has to be sent to find that out
 	if !errors.Is(err, store.ErrNotFound) {

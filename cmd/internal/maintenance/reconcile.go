@@ -12,9 +12,10 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// Reconcile finishes an interrupted change, or undoes it when it can't be finished, and then brings every site that this
-// machine has a record of back to what the record says: its rules, its closed file, and what is published. Where all
-// agrees it changes nothing, so that it may run every minute. The receipts are of the sites that it did something about.
+// Reconcile finishes an interrupted change, or undoes it when it can't be finished, and then brings every site that
+// this machine has a record of back to what the record says: its rules, its closed file, and what is published. Where
+// all agrees it changes nothing, so that it may run every minute. The receipts are of the sites that it did something
+// about.
 //
 // Where nginx doesn't run only its files are put right, as at boot before it starts: see standBy and ErrNginxNeeded.
 func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {

@@ -74,8 +74,8 @@ func (c *change) claim() {
 }
 
 // finishInterrupted completes a change that a command before this one began and didn't live to end. What can't be
-// completed is undone by the rules of every change: an opening goes back, a closing stays shut. What is superseded is left
-// to the change that follows, which sees for itself what holds.
+// completed is undone by the rules of every change: an opening goes back, a closing stays shut. What is superseded is
+// left to the change that follows, which sees for itself what holds.
 func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.SiteChange) bool) ([]*Receipt, error) {
 	in, err := h.Dir().Interrupted()
 	if errors.Is(err, state.ErrJournal) {
@@ -98,7 +98,7 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 			}
 			continue
 		}
-		c, err := h.planAgain(ctx, s, one, in)
+		c, err := h.planAgain(ctx, s, in)
 		if err != nil {
 			return nil, fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
 		}

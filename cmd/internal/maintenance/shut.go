@@ -54,8 +54,8 @@ func (r *run) noteShut(c *change) {
 	c.shutAt = &now
 }
 
-// isClosedNow reports whether nobody reaches a site whose closed file is there: nginx says so, or nothing answers for the
-// site at all, and the closed file waits for an nginx that comes up.
+// isClosedNow reports whether nobody reaches a site whose closed file is there: nginx says so, or nothing answers for
+// the site at all, and the closed file waits for an nginx that comes up.
 func (r *run) isClosedNow(ctx context.Context, c *change) bool {
 	if c.shutAt != nil {
 		return true

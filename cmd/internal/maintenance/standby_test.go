@@ -12,8 +12,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestBootAfterKill has the machine die at every moment of every change, and come up with reconcile before nginx and once more after
-// it: what nginx comes up with is the old mode or shut, also where its files were lost with the machine, and in the end all agree.
+// TestBootAfterKill has the machine die at every moment of every change, and come up with reconcile before nginx and
+// once more after it: what nginx comes up with is the old mode or shut, also where its files were lost with the
+// machine, and in the end all agree.
 func TestBootAfterKill(t *testing.T) {
 	modes := []status.Mode{status.Online, status.Admin, status.Offline}
 	for _, from := range modes {
@@ -107,7 +108,8 @@ func TestStandBy(t *testing.T) {
 	}
 }
 
-// TestStandByTellsVisitors of a closing that they weren't told yet, and never of an opening: nobody can see whether it is one.
+// TestStandByTellsVisitors of a closing that they weren't told yet, and never of an opening: nobody can see whether
+// it is one.
 func TestStandByTellsVisitors(t *testing.T) {
 	for _, mode := range []status.Mode{status.Offline, status.Online} {
 		w := newWorld(t)

@@ -45,12 +45,10 @@ func TestDamagedState(t *testing.T) {
 	}
 }
 
-// TestGarbledState: whatever the journal or the record holds, a closing closes, and then there is nothing left to do. (Not
-// a fuzz target, whose inputs have to be quick and always go the same way.)
+// TestGarbledState: whatever the journal or the record holds, a closing closes, and then there is nothing left to do.
+// (Not a fuzz target, whose inputs have to be quick and always go the same way.)
 func TestGarbledState(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	chance := rand.New(rand.NewPCG(seed, 0))
+	chance := chance(t)
 	for n := range 60 {
 		w := newWorld(t)
 		w.set(t, modes[chance.IntN(len(modes))])

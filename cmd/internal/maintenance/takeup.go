@@ -108,7 +108,8 @@ func (r *run) probe(ctx context.Context, changes []*change) error {
 	return nil
 }
 
-// ErrElsewhere is returned (wrapped) when a site is served by another nginx than the one that was told of its new rules.
+// ErrElsewhere is returned (wrapped) when a site is served by another nginx than the one that was told of its new
+// rules.
 var ErrElsewhere = errors.New("another nginx serves it")
 
 // elsewhere adds to a failure whether that is because the pid file is that of another nginx than the site's.
@@ -125,8 +126,8 @@ func (r *run) left(scope workers.Scope) (workers.Remaining, error) {
 	return r.Sockets.Remaining(r.old.Snapshot, scope)
 }
 
-// awaitNewWorkers waits until no old worker listens for an opening site's visitors any more: one that does still answers by the
-// old rules, and what is announced must not be ahead of any of them.
+// awaitNewWorkers waits until no old worker listens for an opening site's visitors any more: one that does still
+// answers by the old rules, and what is announced must not be ahead of any of them.
 func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
 	scope := c.scope()
 	scope.WorkersMustEnd = false // an old worker that only serves out its connections is given no new ones

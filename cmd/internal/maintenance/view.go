@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
-	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -82,6 +78,15 @@ type Live struct {
 	Error    string      `json:"error,omitempty"`
 }
 
+// comparison is a site while what is wanted of it is compared with what four witnesses say.
+type comparison struct {
+	*Host
+	site   config.Site
+	record state.Record
+	seen   observed
+	drift  []Drift
+}
+
 // View compares what is wanted of a site with what is on disk, live in nginx, and published.
 func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 	r, known, err := h.Dir().Record(s.Name)
@@ -95,178 +100,124 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	d := r.Document
+	seen.known = known
+	c := &comparison{Host: h, site: s, record: r, seen: seen, drift: []Drift{}}
+	c.withJournal()
+	c.withDisk()
 	v := View{
-		Site: s.Name, Mode: d.Mode, Drift: []Drift{},
-		Wanted: Wanted{
-			Mode: d.Mode, OnRecord: known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Messages: d.Messages,
-			Seq: d.Seq, Revision: r.Revision, ClosedAt: r.ClosedAt, SafeSince: r.SafeSince,
-		},
-		OnDisk: OnDisk{Mode: seen.onDisk, Revision: seen.revision, Closed: seen.shut},
+		Site: s.Name, Mode: r.Document.Mode, Wanted: c.wanted(), Live: c.withNginx(),
+		OnDisk:    OnDisk{Mode: seen.onDisk, Revision: seen.revision, Closed: seen.shut},
+		Published: c.withStore(ctx),
 	}
-	if known {
-		v.Wanted.Since = &d.Since
-	}
-	shown := func(by Witness) func(string, ...any) {
-		return func(format string, args ...any) {
-			d := Drift{Shown: by, Text: fmt.Sprintf(format, args...)}
-			for _, arg := range args {
-				if err, is := arg.(error); is {
-					d.Err = err
-				}
-			}
-			v.Drift = append(v.Drift, d)
-		}
-	}
-	drift := shown(ByJournal)
-	if in, err := h.Dir().Interrupted(); err != nil {
-		drift("%v", err)
-	} else if in != nil {
-		for _, c := range in.Changes {
-			if c.Site == s.Name {
-				drift("a change to %s was interrupted; the next set finishes it", c.To.Mode)
-			}
-		}
-	}
-	h.compareDisk(s, r, known, seen, shown(ByDisk))
-	drift = shown(ByNginx)
-	if seen.liveErr != nil {
-		v.Live.Error = seen.liveErr.Error()
-		drift("%v", seen.liveErr)
-	} else {
-		v.Live = Live{Mode: seen.live.Mode, Revision: seen.live.Revision, Closed: seen.live.Closed}
-		if seen.onDisk != "" && seen.live.Revision != seen.revision {
-			drift("nginx serves revision %s (%s), on disk is %s (%s)", seen.live.Revision, seen.live.Mode, seen.revision, seen.onDisk)
-		}
-		if seen.live.Closed != seen.shut {
-			drift("nginx and the disk disagree about the closed file")
-		}
-	}
-	v.Published = h.comparePublished(ctx, s, r, known, shown(ByStore))
+	v.Drift = c.drift
 	return v, nil
 }
 
-func (h *Host) compareDisk(s config.Site, r state.Record, known bool, seen sight, drift func(string, ...any)) {
-	switch {
-	case seen.disk == nil:
-		drift("there are no rules at %s", nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
-	case seen.onDisk == "":
-		drift("%s is not a file of conforma-status", nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
-	case seen.onDisk != r.Document.Mode:
-		drift("wanted is %s, the rules on disk are for %s", r.Document.Mode, seen.onDisk)
-	case known && seen.revision != r.Revision:
-		drift("wanted is revision %s, on disk is %s", r.Revision, seen.revision)
-	default:
-		rules, err := h.rules(s, r.Door).Render(seen.onDisk, seen.revision)
-		if err != nil || !bytes.Equal(rules, seen.disk) {
-			drift("the rules on disk are not those of this configuration: edited by hand, or the configuration changed since")
+func (c *comparison) wanted() Wanted {
+	d := c.record.Document
+	w := Wanted{
+		Mode: d.Mode, OnRecord: c.seen.known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Messages: d.Messages,
+		Seq: d.Seq, Revision: c.record.Revision, ClosedAt: c.record.ClosedAt, SafeSince: c.record.SafeSince,
+	}
+	if c.seen.known {
+		w.Since = &d.Since
+	}
+	return w
+}
+
+// differs notes what a witness says otherwise. An error among the arguments is why it can't be heard or understood.
+func (c *comparison) differs(by Witness, format string, args ...any) {
+	d := Drift{Shown: by, Text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if err, is := arg.(error); is {
+			d.Err = err
 		}
 	}
-	file := nginxconf.HTTPFile(h.Config.Nginx.ConfDir)
-	http, err := h.httpConf()
-	if disk, _ := os.ReadFile(file); err != nil || !bytes.Equal(http, disk) {
-		drift("%s is not that of this configuration: edited by hand, or the configuration changed since", file)
+	c.drift = append(c.drift, d)
+}
+
+func (c *comparison) withJournal() {
+	in, err := c.Dir().Interrupted()
+	if err != nil {
+		c.differs(ByJournal, "%v", err)
+	} else if change, under := in.Of(c.site.Name); under {
+		c.differs(ByJournal, "a change to %s was interrupted; the next set finishes it", change.To.Mode)
+	}
+}
+
+func (c *comparison) withDisk() {
+	r, seen := c.record, c.seen
+	file := nginxconf.SiteFile(c.Config.Nginx.ConfDir, c.site.Name)
+	switch {
+	case seen.disk == nil:
+		c.differs(ByDisk, "there are no rules at %s", file)
+	case seen.onDisk == "":
+		c.differs(ByDisk, "%s is not a file of conforma-status", file)
+	case seen.onDisk != r.Document.Mode:
+		c.differs(ByDisk, "wanted is %s, the rules on disk are for %s", r.Document.Mode, seen.onDisk)
+	case seen.known && seen.revision != r.Revision:
+		c.differs(ByDisk, "wanted is revision %s, on disk is %s", r.Revision, seen.revision)
+	default:
+		text, err := c.rules(c.site, r.Door).Render(seen.onDisk, seen.revision)
+		if err != nil || !bytes.Equal(text, seen.disk) {
+			c.differs(ByDisk, "the rules on disk are not those of this configuration: edited by hand, or the configuration changed since")
+		}
+	}
+	if same, err := c.httpInPlace(); err != nil || !same {
+		c.differs(ByDisk, "%s is not that of this configuration: edited by hand, or the configuration changed since",
+			nginxconf.HTTPFile(c.Config.Nginx.ConfDir))
 	}
 	switch {
 	case r.Shut() == seen.shut:
 	case seen.shut:
-		drift("the closed file is there: the site is shut")
+		c.differs(ByDisk, "the closed file is there: the site is shut")
 	default:
-		drift("the closed file is missing")
+		c.differs(ByDisk, "the closed file is missing")
 	}
 }
 
-func (h *Host) comparePublished(ctx context.Context, s config.Site, r state.Record, known bool, drift func(string, ...any)) *status.Document {
+func (c *comparison) withNginx() Live {
+	seen := c.seen
+	if seen.liveErr != nil {
+		c.differs(ByNginx, "%v", seen.liveErr)
+		return Live{Error: seen.liveErr.Error()}
+	}
+	if seen.onDisk != "" && seen.live.Revision != seen.revision {
+		c.differs(ByNginx, "nginx serves revision %s (%s), on disk is %s (%s)",
+			seen.live.Revision, seen.live.Mode, seen.revision, seen.onDisk)
+	}
+	if seen.live.Closed != seen.shut {
+		c.differs(ByNginx, "nginx and the disk disagree about the closed file")
+	}
+	return Live{Mode: seen.live.Mode, Revision: seen.live.Revision, Closed: seen.live.Closed}
+}
+
+// withStore returns what is published, nil where there is nothing that can be read.
+func (c *comparison) withStore(ctx context.Context) *status.Document {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
-	there, err := h.published(ctx, s)
+	r, known := c.record, c.seen.known
+	there, err := c.published(ctx, c.site)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		if known {
-			drift("nothing is published")
+			c.differs(ByStore, "nothing is published")
 		}
 		return nil
 	case errors.Is(err, errNotDocument):
-		drift("what is published is %v", err)
+		c.differs(ByStore, "what is published is %v", err)
 		return nil
 	case err != nil:
-		drift("what is published can't be read: %v", err)
+		c.differs(ByStore, "what is published can't be read: %v", err)
 		return nil
 	case known && r.Unpublished:
-		drift("%s (seq %d) is not published yet, visitors are told %s (seq %d)", r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)
-	case known && (there.Seq != r.Document.Seq || !there.Same(h.Dir().Announced(r.Document, r.Hold))):
-		drift("published is %s (seq %d), on record is %s (seq %d)", there.Mode, there.Seq, r.Document.Mode, r.Document.Seq)
+		c.differs(ByStore, "%s (seq %d) is not published yet, visitors are told %s (seq %d)",
+			r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)
+	case known && (there.Seq != r.Document.Seq || !there.Same(c.Dir().Announced(r.Document, r.Hold))):
+		c.differs(ByStore, "published is %s (seq %d), on record is %s (seq %d)",
+			there.Mode, there.Seq, r.Document.Mode, r.Document.Seq)
 	case !known && there.Mode.Closed():
-		drift("published is %s, and this machine has no record of the site", there.Mode)
+		c.differs(ByStore, "published is %s, and this machine has no record of the site", there.Mode)
 	}
 	return &there
-}
-
-// Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
-func (h *Host) Rendered() (map[string][]byte, error) {
-	http, err := h.httpConf()
-	if err != nil {
-		return nil, err
-	}
-	files := map[string][]byte{nginxconf.HTTPFile(""): http}
-	for _, s := range h.Config.Sites {
-		r, known, err := h.Dir().Record(s.Name)
-		if err != nil {
-			return nil, err
-		}
-		if !known {
-			r.Document.Mode = status.Online
-		}
-		if r.Revision == "" {
-			if r.Revision, err = h.rules(s, r.Door).Revision(r.Document.Mode, r.Changes); err != nil {
-				return nil, err
-			}
-		}
-		if files[nginxconf.SiteFile("", s.Name)], err = h.rules(s, r.Door).Render(r.Document.Mode, r.Revision); err != nil {
-			return nil, err
-		}
-	}
-	return files, nil
-}
-
-// ErrInterrupted is returned (wrapped) where an interrupted change has to be finished first.
-var ErrInterrupted = errors.New("a change was interrupted")
-
-// Render writes the rules of the modes on record below dir, and nothing else. It returns the paths of the
-// files that weren't there or said something else. Nothing is written, and the error wraps ErrInterrupted,
-// where the record doesn't say what the rules in use are to be.
-func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
-	if _, err := os.Stat(h.Config.StateDir); err == nil && dir == h.Config.Nginx.ConfDir {
-		unlock, err := h.lock(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer unlock()
-		if in, err := h.Dir().Interrupted(); err != nil {
-			return nil, err
-		} else if in != nil {
-			return nil, fmt.Errorf("render: %w", ErrInterrupted)
-		}
-	}
-	files, err := h.Rendered()
-	if err != nil {
-		return nil, err
-	}
-	var paths []string
-	for path, data := range files {
-		path = filepath.Join(dir, path)
-		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
-			continue
-		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return paths, err
-		}
-		if err := state.MakeDirs(filepath.Dir(path)); err != nil {
-			return paths, err
-		}
-		if err := durable.WriteFile(path, data, 0o644); err != nil {
-			return paths, err
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
 }

@@ -54,8 +54,8 @@ type Window struct {
 	Reason         string     `json:"reason,omitempty"`
 	FirstAnnounced *time.Time `json:"firstAnnounced"` // the first ETA, null for none
 	LastAnnounced  *time.Time `json:"lastAnnounced"`  // the ETA that visitors were told last
-	// LateSeconds is by how much the site opened after the last ETA, negative for earlier; null without an ETA, or while the
-	// site is closed.
+	// LateSeconds is by how much the site opened after the last ETA, negative for earlier; null without an ETA, or
+	// while the site is closed.
 	LateSeconds *int64 `json:"lateSeconds"`
 }
 
@@ -125,8 +125,8 @@ func Windows(events []Event) []Window {
 	return out
 }
 
-// AppendHistory adds events to the history, and to the audit log at that path, "" for none. The errors are of the one and
-// of the other.
+// AppendHistory adds events to the history, and to the audit log at that path, "" for none. The errors are of the one
+// and of the other.
 func (d Dir) AppendHistory(events []Event, auditLog string) (history, audit error) {
 	var lines []byte
 	for _, e := range events {

@@ -153,8 +153,8 @@ func endJournal(path string) error {
 	return nil
 }
 
-// Interrupted returns the change that is in the journal, or nil where there is none. It may still be under way where the
-// caller doesn't hold the lock. The error wraps ErrJournal when the journal can't be understood.
+// Interrupted returns the change that is in the journal, or nil where there is none. It may still be under way where
+// the caller doesn't hold the lock. The error wraps ErrJournal when the journal can't be understood.
 func (d Dir) Interrupted() (*Interrupted, error) {
 	data, err := os.ReadFile(d.JournalFile())
 	if errors.Is(err, fs.ErrNotExist) {

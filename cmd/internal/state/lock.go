@@ -37,8 +37,8 @@ type Holder struct {
 }
 
 // Lock makes me the only holder on this host until unlock is called or the process ends, whatever way it ends: the
-// kernel drops the lock with its holder (flock(2)). It waits for LockTimeout at most, then the error wraps ErrBusy; waiting
-// is called once with whom it waits for. me.Since is filled in.
+// kernel drops the lock with its holder (flock(2)). It waits for LockTimeout at most, then the error wraps ErrBusy;
+// waiting is called once with whom it waits for. me.Since is filled in.
 func (d Dir) Lock(ctx context.Context, clock Clock, me Holder, waiting func(Holder)) (unlock func(), err error) {
 	if err := MakeDirs(string(d)); err != nil {
 		return nil, fmt.Errorf("lock the state directory: %w", err)

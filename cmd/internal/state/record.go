@@ -95,8 +95,8 @@ func (r Record) KeptShut() bool {
 // Shut reports whether the site's closed file is to be there.
 func (r Record) Shut() bool { return r.Document.Mode == status.Offline || r.KeptShut() }
 
-// Announced is the document d as visitors are told of it: offline where Hold keeps another mode from them, for as long as
-// the site is shut by its closed file.
+// Announced is the document d as visitors are told of it: offline where Hold keeps another mode from them, for as
+// long as the site is shut by its closed file.
 func (d Dir) Announced(doc status.Document, h Hold) status.Document {
 	if !h.Announced() && d.IsShut(doc.Site) {
 		doc.Mode = status.Offline

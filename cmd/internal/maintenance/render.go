@@ -1,0 +1,93 @@
+package maintenance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
+func (h *Host) Rendered() (map[string][]byte, error) {
+	http, err := h.httpConf()
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{nginxconf.HTTPFile(""): http}
+	for _, s := range h.Config.Sites {
+		r, known, err := h.Dir().Record(s.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			r.Document.Mode = status.Online
+		}
+		if files[nginxconf.SiteFile("", s.Name)], err = h.rulesOnRecord(s, r); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// rulesOnRecord renders the rules that are to be in place by the record of a site.
+func (h *Host) rulesOnRecord(s config.Site, r state.Record) ([]byte, error) {
+	rules := h.rules(s, r.Door)
+	if r.Revision == "" { // of a site that was never changed
+		var err error
+		if r.Revision, err = rules.Revision(r.Document.Mode, r.Changes); err != nil {
+			return nil, err
+		}
+	}
+	return rules.Render(r.Document.Mode, r.Revision)
+}
+
+// ErrInterrupted is returned (wrapped) where an interrupted change has to be finished first.
+var ErrInterrupted = errors.New("a change was interrupted")
+
+// Render writes the rules of the modes on record below dir, and nothing else. It returns the paths of the
+// files that weren't there or said something else. Nothing is written, and the error wraps ErrInterrupted,
+// where the record doesn't say what the rules in use are to be.
+func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
+	if _, err := os.Stat(h.Config.StateDir); err == nil && dir == h.Config.Nginx.ConfDir {
+		unlock, err := h.lock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+		if in, err := h.Dir().Interrupted(); err != nil {
+			return nil, err
+		} else if in != nil {
+			return nil, fmt.Errorf("render: %w", ErrInterrupted)
+		}
+	}
+	files, err := h.Rendered()
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for path, data := range files {
+		path = filepath.Join(dir, path)
+		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
+			continue
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return paths, err
+		}
+		if err := state.MakeDirs(filepath.Dir(path)); err != nil {
+			return paths, err
+		}
+		if err := durable.WriteFile(path, data, 0o644); err != nil {
+			return paths, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
