@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2/unstable"
 	"github.com/xhit/go-str2duration/v2"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
@@ -25,8 +23,8 @@ const required = "\x00"
 // maxURL is what every browser and nginx's answer take with ease.
 const maxURL = 2000
 
-// reader collects the faults of one file. go-toml's own strict decoding stops at the first value of a
-// wrong type, so that only one such fault a run could be reported.
+// reader collects the faults of one file. Not go-toml's own strict decoding: it stops at the first value of a wrong type,
+// and all faults are to be said in one run.
 type reader struct {
 	file   string
 	lines  map[string]int
@@ -43,7 +41,7 @@ type table struct {
 	name  string // path for people: "site.jwt."
 	line  int
 	known []string
-	mute  bool // it isn't a table at all, which is on report already
+	mute  bool // it isn't a table at all, and that has been said
 }
 
 func (r *reader) table(tree map[string]any, at, name string, line int) *table {
@@ -54,11 +52,9 @@ func (t *table) fault(key, problem, hint string) {
 	if t.mute {
 		return
 	}
-	line := t.line
-	if l, ok := t.r.lines[t.at+key]; ok {
-		line = l
-	}
-	t.r.faults = append(t.r.faults, fault.Fault{File: t.r.file, Line: line, Key: t.name + key, Problem: problem, Hint: hint})
+	t.r.faults = append(t.r.faults, fault.Fault{
+		File: t.r.file, Line: t.lineOf(t.at + key), Key: t.name + key, Problem: problem, Hint: hint,
+	})
 }
 
 func (t *table) get(key string) (any, bool) {
@@ -68,6 +64,15 @@ func (t *table) get(key string) (any, bool) {
 }
 
 func (t *table) has(key string) bool { _, ok := t.tree[key]; return ok }
+
+// given reports whether key is there, which it needn't be: whoever reads it asks first.
+func (t *table) given(key string) bool {
+	if t.has(key) {
+		return true
+	}
+	t.known = append(t.known, key)
+	return false
+}
 
 // done reports the keys that nobody asked for.
 func (t *table) done() {
@@ -125,9 +130,18 @@ func (t *table) texts(key string) ([]string, bool) {
 	return out, true
 }
 
+// program returns a command that may be left out, or be empty.
+func (t *table) program(key string) []string {
+	argv, _ := t.texts(key)
+	if len(argv) > 0 && argv[0] == "" {
+		t.fault(key, "begins with an empty string instead of a program", "")
+	}
+	return argv
+}
+
+// command returns a command, def where there is none.
 func (t *table) command(key string, def ...string) []string {
-	if !t.has(key) {
-		t.known = append(t.known, key)
+	if !t.given(key) {
 		return def
 	}
 	argv, ok := t.texts(key)
@@ -167,10 +181,16 @@ func (t *table) absPath(key, def string) string {
 	return filepath.Clean(s)
 }
 
+// checkAbsolute reports a path that is given and not absolute.
+func (t *table) checkAbsolute(key, path string) {
+	if path != "" && !filepath.IsAbs(path) {
+		t.fault(key, "is not an absolute path", "")
+	}
+}
+
 // optionalPath is an absolute path, or "" where there is none.
 func (t *table) optionalPath(key string) string {
-	if !t.has(key) {
-		t.known = append(t.known, key)
+	if !t.given(key) {
 		return ""
 	}
 	return t.absPath(key, "")
@@ -226,7 +246,8 @@ func (t *table) checkURL(key, s string) bool {
 
 func (t *table) checkHostPort(key, s string, anyHost bool) {
 	host, port, err := net.SplitHostPort(s)
-	if err != nil || !validPort(port) || (host == "" && !anyHost) || strings.ContainsFunc(host, func(r rune) bool { return isControl(r) || r == ' ' || r == '/' }) {
+	odd := strings.ContainsFunc(host, func(r rune) bool { return isControl(r) || r == ' ' || r == '/' })
+	if err != nil || !validPort(port) || host == "" && !anyHost || odd {
 		t.fault(key, fmt.Sprintf("%q is not an address and port", s), `write it like "127.0.0.1:50000"`)
 	}
 }
@@ -293,80 +314,3 @@ func kindOf(v any) string {
 		return "a date or time"
 	}
 }
-
-// keyLines finds the line of every table and key in data, which must be TOML. The keys are paths such as
-// "store", "site[0]", "site[0].jwt.max_age".
-func keyLines(data []byte) map[string]int {
-	lines := map[string]int{}
-	counts := map[string]int{}
-	var p unstable.Parser
-	p.Reset(data)
-	// Keys come in their order in the file: the parser's own Shape would count from the file's beginning for each.
-	offset, line := uint32(0), 1
-	lineAt := func(r unstable.Range) int {
-		if r.Offset < offset {
-			offset, line = 0, 1
-		}
-		line += bytes.Count(data[offset:r.Offset], []byte("\n"))
-		offset = r.Offset
-		return line
-	}
-	prefix := ""
-	// place appends a dotted key to prefix, going into the last element of arrays of tables.
-	place := func(prefix string, key unstable.Iterator) (path string, line int) {
-		path = prefix
-		for key.Next() {
-			n := key.Node()
-			line = lineAt(n.Raw)
-			if c := counts[path]; c > 0 {
-				path += index(c - 1)
-			}
-			if path != "" {
-				path += "."
-			}
-			path += string(n.Data)
-			if _, known := lines[path]; !known { // a table that has no line of its own: "s3" in "s3.region = …"
-				lines[path] = line
-			}
-		}
-		return path, line
-	}
-	var value func(path string, n *unstable.Node)
-	value = func(path string, n *unstable.Node) {
-		it := n.Children()
-		for i := 0; it.Next(); i++ {
-			c := it.Node()
-			switch {
-			case n.Kind == unstable.InlineTable && c.Kind == unstable.KeyValue:
-				sub, line := place(path, c.Key())
-				lines[sub] = line
-				value(sub, c.Value())
-			case n.Kind == unstable.Array && c.Kind == unstable.InlineTable:
-				sub := path + index(i)
-				lines[sub] = lineAt(c.Raw)
-				value(sub, c)
-			}
-		}
-	}
-	for p.NextExpression() {
-		e := p.Expression()
-		switch e.Kind {
-		case unstable.Table:
-			path, line := place("", e.Key())
-			lines[path] = line
-			prefix = path
-		case unstable.ArrayTable:
-			path, line := place("", e.Key())
-			counts[path]++
-			prefix = path + index(counts[path]-1)
-			lines[path], lines[prefix] = line, line
-		case unstable.KeyValue:
-			path, line := place(prefix, e.Key())
-			lines[path] = line
-			value(path, e.Value())
-		}
-	}
-	return lines
-}
-
-func index(i int) string { return "[" + strconv.Itoa(i) + "]" }

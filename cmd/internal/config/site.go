@@ -1,0 +1,174 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+)
+
+var (
+	siteName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+	storePath = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
+)
+
+const (
+	// maxStorePath leaves room for file names below it in a key of the store.
+	maxStorePath = 200
+	// defaultLeeway is by how much the clocks of this machine and of whoever signs tokens may differ.
+	defaultLeeway = 30 * time.Second
+	maxLeeway     = 2 * time.Minute
+)
+
+func (r *reader) site(t *table, c *Config) Site {
+	s := Site{Line: t.line, Name: t.text("name", required), AppURL: t.webURL("app_url")}
+	if s.Name != "" && !siteName.MatchString(s.Name) {
+		t.fault("name", fmt.Sprintf("%q can't name a site", s.Name),
+			"use letters, digits, - and _, at most 63, beginning with a letter or digit")
+	}
+	s.Path = t.text("path", s.Name)
+	if s.Path != "" && s.Path != s.Name && (!storePath.MatchString(s.Path) || len(s.Path) > maxStorePath) {
+		t.fault("path", fmt.Sprintf("%q can't be a place in the store", s.Path),
+			fmt.Sprintf("use letters, digits, -, _ and . between single slashes, with none at the ends, at most %d", maxStorePath))
+	}
+	s.PageURL = c.PageURL + "/"
+	if s.Path != "" {
+		s.PageURL += s.Path + "/"
+	}
+	r.unique(t, s)
+	s.Listen = listenOf(t, s.AppURL)
+	s.Upstreams = upstreamsOf(t)
+	if s.Preset = t.text("preset", ""); s.Preset != "" && !slices.Contains(nginxconf.Presets(), s.Preset) {
+		t.fault("preset", fmt.Sprintf("there is no preset %q", s.Preset), "known presets: "+strings.Join(nginxconf.Presets(), ", "))
+	}
+	s.LoginPaths = loginPathsOf(t)
+	s.Settled = t.program("settled")
+	if s.Smoke = t.text("smoke", ""); s.Smoke != "" && !strings.HasPrefix(s.Smoke, "/") {
+		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
+	}
+	if t.given("jwt") {
+		s.JWT = jwtOf(t.sub("jwt"))
+	}
+	t.done()
+	if len(Of(r.faults, Core)) == 0 {
+		checkLength(t, s, c)
+	}
+	return s
+}
+
+// unique reports a site whose name, or place in the store, an earlier one has.
+func (r *reader) unique(t *table, s Site) {
+	hasPath := s.Name != "" || t.has("path") // else there is neither a path nor a name that it follows from
+	if other, taken := r.names[s.Name]; taken {
+		t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.Line), "")
+		return
+	}
+	if other, taken := r.paths[s.Path]; taken && hasPath {
+		t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, other.Name, other.Line),
+			"give each site a path of its own")
+		return
+	}
+	if s.Name != "" {
+		r.names[s.Name] = s
+	}
+	if hasPath {
+		r.paths[s.Path] = s
+	}
+}
+
+// listenOf is where nginx serves the site: on this machine, at the port of its address, unless said otherwise.
+func listenOf(t *table, appURL string) string {
+	listen := t.text("listen", "")
+	if listen != "" {
+		t.checkHostPort("listen", listen, true)
+		return listen
+	}
+	u, err := url.Parse(appURL)
+	if err != nil {
+		return "" // which is on report
+	}
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+func upstreamsOf(t *table) []string {
+	upstreams, _ := t.texts("upstreams")
+	for _, up := range upstreams {
+		if !strings.HasPrefix(up, "unix:/") {
+			t.checkHostPort("upstreams", up, false)
+		}
+	}
+	return upstreams
+}
+
+func loginPathsOf(t *table) []string {
+	paths, _ := t.texts("login_paths")
+	for _, p := range paths {
+		if err := nginxconf.CheckLoginPath(p); err != nil {
+			t.fault("login_paths", err.Error(), `write exact paths ("/login") or prefixes that end in a slash ("/assets/")`)
+		}
+	}
+	return paths
+}
+
+// checkLength reports values that nginx's configuration takes one by one, but not together.
+func checkLength(t *table, s Site, c *Config) {
+	dir := filepath.Join(c.StateDir, "sites", s.Name)
+	if err := (nginxconf.Site{Name: s.Name, Dir: dir, AppURL: s.AppURL, PageURL: s.PageURL}).Check(); err != nil {
+		t.fault("app_url", "is too long for nginx's configuration, together with page_url, path and state_dir", "")
+	}
+}
+
+func jwtOf(t *table) *JWT {
+	j := &JWT{
+		SecretEnvFile: t.text("secret_env_file", ""),
+		SecretFile:    t.text("secret_file", ""),
+		Audience:      t.text("audience", "postgraphile"),
+		AdminClaim:    t.text("admin_claim", "isAdmin"),
+		MaxAge:        t.duration("max_age", "8h"),
+
+		Algorithm: t.text("algorithm", gate.DefaultAlgorithm),
+		Issuer:    t.text("issuer", ""),
+		Leeway:    defaultLeeway,
+	}
+	switch {
+	case j.SecretEnvFile == "" && j.SecretFile == "":
+		t.fault("secret_env_file", "neither secret_env_file nor secret_file is set",
+			"name the file that holds the application's JWT_SECRET")
+	case j.SecretEnvFile != "" && j.SecretFile != "":
+		t.fault("secret_file", "secret_env_file and secret_file are both set", "keep one of them")
+	}
+	if !slices.Contains(gate.Algorithms(), j.Algorithm) {
+		t.fault("algorithm", fmt.Sprintf("%q is not an algorithm that the gate checks", j.Algorithm),
+			"write the one that the application signs with: "+strings.Join(gate.Algorithms(), ", "))
+	}
+	if t.given("leeway") {
+		if j.Leeway = t.duration("leeway", ""); j.Leeway > maxLeeway {
+			t.fault("leeway", fmt.Sprintf("is more than %v, by which no two clocks should differ", maxLeeway), "set the clocks by NTP")
+		}
+	}
+	t.checkAbsolute("secret_env_file", j.SecretEnvFile)
+	t.checkAbsolute("secret_file", j.SecretFile)
+	if j.AdminClaim == "" {
+		t.fault("admin_claim", "is empty", "")
+	}
+	if j.Audience == "" {
+		t.fault("audience", "is empty", "")
+	}
+	t.done()
+	return j
+}
