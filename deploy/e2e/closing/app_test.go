@@ -32,8 +32,11 @@ func (a arrival) String() string {
 type witness struct {
 	port int
 
+	held chan struct{} // closed by release
+
 	mu       sync.Mutex
 	arrivals []arrival
+	asked    int               // how often it was asked whether it is idle
 	active   map[net.Conn]bool // from the moment they are accepted until they are idle or gone
 	sockets  int               // WebSockets that are open
 }
@@ -41,7 +44,7 @@ type witness struct {
 // newWitness starts an application that listens on loopback.
 func newWitness(tb testing.TB) *witness {
 	tb.Helper()
-	w := &witness{port: rig.Port(tb), active: map[net.Conn]bool{}}
+	w := &witness{port: rig.Port(tb), held: make(chan struct{}), active: map[net.Conn]bool{}}
 	l, err := net.Listen("tcp", rig.Loopback(w.port))
 	if err != nil {
 		tb.Fatal(err)
@@ -55,8 +58,34 @@ func newWitness(tb testing.TB) *witness {
 	tb.Cleanup(func() {
 		srv.Close()
 		<-served
+		w.release()
 	})
 	return w
+}
+
+// release has the application finish its work on the requests for heldPath, whether or not somebody still waits for it.
+func (w *witness) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.held:
+	default:
+		close(w.held)
+	}
+}
+
+// rests waits until the application is idle: then it has written down all that was sent to it before.
+func (w *witness) rests(tb testing.TB) {
+	tb.Helper()
+	c := rig.Client{Addr: rig.Loopback(w.port), Host: "rest.test"}
+	rig.WaitFor(tb, "the application to rest", func() bool { return c.Get(tb, idlePath).Status == http.StatusOK })
+}
+
+// wasAsked is how often the application was asked whether it is idle.
+func (w *witness) wasAsked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked
 }
 
 // connState is called for a new connection before the next one is accepted: whoever asks whether the application is
@@ -108,6 +137,7 @@ func (w *witness) count(what, path string) int {
 func (w *witness) idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.asked++
 	return len(w.active) <= 1 && w.sockets == 0 // the one is that of who asks
 }
 
@@ -115,13 +145,15 @@ func (w *witness) idle() bool {
 const (
 	postPath   = "/server/graphql"
 	slowPath   = "/slow"
+	heldPath   = "/held"
+	idlePath   = "/idle"
 	socketPath = "/websocket/"
 	uploadPath = "/server/upload"     // nginx keeps the body until it is complete
 	streamPath = "/unbuffered/upload" // nginx passes the body on as it comes
 )
 
 func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/idle" {
+	if r.URL.Path == idlePath {
 		if !w.idle() {
 			http.Error(rw, "at work", http.StatusServiceUnavailable)
 		}
@@ -135,6 +167,9 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == slowPath:
 		ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))
 		time.Sleep(time.Duration(ms) * time.Millisecond) // whether or not somebody still waits for it
+		w.note("commit", r)
+	case r.URL.Path == heldPath:
+		<-w.held
 		w.note("commit", r)
 	default:
 		buf := make([]byte, 32<<10)

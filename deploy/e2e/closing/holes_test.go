@@ -154,7 +154,7 @@ func TestErrorsBeforeTheRules(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(rig.Patience))
 				_, _ = io.WriteString(conn, request) // nginx may have answered and closed before it has all
 				answer, _ := io.ReadAll(conn)
 				return string(answer)

@@ -20,9 +20,9 @@ func TestKernelThatCantBeAsked(t *testing.T) {
 		t.Helper()
 		return y.Call(t, rig.Call{Before: rig.OldKernel(t), Args: args})
 	}
-	got := pumpReceiptOf(t, call("set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+	got := pumpReceiptOf(t, call("set", "offline", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
 	got.counts(t, 0, 0, aWebSocket)
-	got = pumpReceiptOf(t, call("set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+	got = pumpReceiptOf(t, call("set", "offline", "--drain", y.drain, "--json").Want(t, 0))
 	returned := time.Now()
 	got.counts(t, 0, aWebSocket, 0)
 	if !got.warns("was ended, with the connections of every site that it held") {

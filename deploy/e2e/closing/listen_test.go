@@ -31,9 +31,9 @@ func TestEveryKindOfAddressIsDrained(t *testing.T) {
 			client := *s
 			client.listen = []string{net.JoinHostPort(tt.dial, fmt.Sprint(s.port))}
 			tab := openSocket(t, l, &client)
-			got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+			got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
 			got.counts(t, 0, 0, aWebSocket)
-			got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+			got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", y.drain, "--json").Want(t, 0))
 			returned := time.Now()
 			got.counts(t, 0, aWebSocket, 0)
 			if err := exchange(l.ctx, tab); err == nil {
@@ -60,13 +60,13 @@ func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
 	y.start(t)
 	l := newLoad(t, y)
 	own, others := openSocket(t, l, demo), openSocket(t, l, other)
-	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
 	// The connection to the other's application is none of the site's.
 	got.counts(t, 0, 0, aWebSocket+1)
 	if !got.warns("shares its port") {
 		t.Errorf("no warning: %v", got.Warnings)
 	}
-	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--drain", "100ms", "--json").Want(t, 0))
+	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--drain", y.drain, "--json").Want(t, 0))
 	got.counts(t, 0, aWebSocket+1, 0)
 	if exchange(l.ctx, own) == nil || exchange(l.ctx, others) == nil {
 		t.Error("a tab can still be used")
@@ -80,32 +80,10 @@ func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
 	}
 }
 
-// portRange returns the first of some free ports in a row.
-func portRange(t *testing.T, n int) int {
-	t.Helper()
-	for {
-		first := rig.Port(t)
-		var held []net.Listener
-		for port := first; port < first+n; port++ {
-			l, err := net.Listen("tcp4", rig.Loopback(port))
-			if err != nil {
-				break
-			}
-			held = append(held, l)
-		}
-		for _, l := range held {
-			l.Close()
-		}
-		if len(held) == n {
-			return first
-		}
-	}
-}
-
 // TestARangeOfPortsIsDrained has a client at the last port of a range.
 func TestARangeOfPortsIsDrained(t *testing.T) {
 	t.Parallel()
-	s := &yardSite{name: "demo", settled: true, port: portRange(t, 3)}
+	s := &yardSite{name: "demo", settled: true, port: rig.Ports(t, 3)}
 	s.listen = []string{fmt.Sprintf("127.0.0.1:%d-%d", s.port, s.port+2)}
 	y := newYard(t, s)
 	y.start(t)
@@ -113,9 +91,9 @@ func TestARangeOfPortsIsDrained(t *testing.T) {
 	client := *s
 	client.port, client.listen = s.port+2, []string{rig.Loopback(s.port + 2)}
 	openSocket(t, l, &client)
-	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4))
+	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
 	got.counts(t, 0, 0, aWebSocket)
-	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", "100ms", "--json").Want(t, 0))
+	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", y.drain, "--json").Want(t, 0))
 	got.counts(t, 0, aWebSocket, 0)
 	if r := y.dialer(&client).Get(t, "/"); r.Status != 503 {
 		t.Errorf("the site answers %d", r.Status)

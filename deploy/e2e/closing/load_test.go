@@ -27,9 +27,16 @@ type load struct {
 	stop func()
 	wait sync.WaitGroup
 
-	done   atomic.Int64 // requests that the application answered, and messages that it sent back
-	mu     sync.Mutex
-	failed []string // what didn't get the application's answer
+	done    atomic.Int64 // requests that the application answered, and messages that it sent back
+	mu      sync.Mutex
+	failed  []string // what didn't get the application's answer
+	runners []*runner
+}
+
+// runner is one thing that a client does again and again.
+type runner struct {
+	admin bool         // with a token
+	tries atomic.Int64 // that have come to their end, whatever that was
 }
 
 // newLoad ends with tb at the latest.
@@ -91,15 +98,42 @@ func (l *load) client(s *yardSite, proto string, admin bool) *client {
 
 // run has the client do one thing again and again, with a pause in between.
 func (c *client) run(pause time.Duration, once func()) {
+	r := &runner{admin: c.token != ""}
+	c.mu.Lock()
+	c.runners = append(c.runners, r)
+	c.mu.Unlock()
 	c.wait.Go(func() {
 		defer c.http.CloseIdleConnections()
 		for c.ctx.Err() == nil {
 			once()
+			r.tries.Add(1)
 			select {
 			case <-time.After(pause):
 			case <-c.ctx.Done():
 			}
 		}
+	})
+}
+
+// goesOn waits until all that runs has been tried again so many times, each from beginning to end; what comes with a token only where
+// admins is set.
+func (l *load) goesOn(tb testing.TB, times int64, admins bool) {
+	tb.Helper()
+	l.mu.Lock()
+	until := map[*runner]int64{}
+	for _, r := range l.runners {
+		if admins || !r.admin {
+			until[r] = r.tries.Load() + 1 + times // one is under way
+		}
+	}
+	l.mu.Unlock()
+	rig.WaitFor(tb, "the traffic to go on", func() bool {
+		for r, tries := range until {
+			if r.tries.Load() < tries {
+				return false
+			}
+		}
+		return true
 	})
 }
 
@@ -141,6 +175,11 @@ func (c *client) post() bool {
 	})
 }
 
+// hold asks for something that the application works on until it is released.
+func (c *client) hold() bool {
+	return c.ask(http.MethodGet, heldPath, func() io.Reader { return nil })
+}
+
 // linger asks for something that the application works on for that long.
 func (c *client) linger(d time.Duration) bool {
 	return c.ask(http.MethodGet, fmt.Sprintf("%s?ms=%d", slowPath, d.Milliseconds()), func() io.Reader { return nil })
@@ -154,7 +193,7 @@ func (c *client) upload(path string, parts int, pause time.Duration) bool {
 // trickle is a body that takes its time.
 type trickle struct {
 	ctx   context.Context
-	parts int
+	parts int // -1 for no end
 	pause time.Duration
 	// complete ends the body when it is closed; nil for one that only ends with its parts.
 	complete chan struct{}
@@ -181,7 +220,7 @@ func (c *client) dialSocket() (*websocket.Conn, error) {
 	if c.token != "" {
 		header.Set("Authorization", "Bearer "+c.token)
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, rig.Patience)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, c.site.url()+socketPath, &websocket.DialOptions{HTTPClient: &c.http, HTTPHeader: header})
 	return conn, err

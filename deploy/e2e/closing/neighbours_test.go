@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -95,7 +94,7 @@ func TestNeighboursNeverNotice(t *testing.T) {
 // echo has the application send a message back.
 func echo(t *testing.T, conn *websocket.Conn, text string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	if err := conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
 		t.Fatalf("a WebSocket that was open all along: %v", err)

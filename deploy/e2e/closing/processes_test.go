@@ -69,39 +69,36 @@ func TestWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
 		args []string
 		code int
 	}{
-		{"offline", []string{"set", "offline", "--drain", "100ms", "--json"}, 0},
-		{"admin", []string{"set", "admin", "--drain", "100ms", "--json"}, 0},
-		{"offline without cutting", []string{"set", "offline", "--drain", "100ms", "--no-cut", "--json"}, 4},
-		{"admin without cutting", []string{"set", "admin", "--drain", "100ms", "--no-cut", "--json"}, 4},
+		{"offline", []string{"set", "offline", "--json"}, 0},
+		{"admin", []string{"set", "admin", "--json"}, 0},
+		{"offline without cutting", []string{"set", "offline", "--no-cut", "--json"}, 4},
+		{"admin without cutting", []string{"set", "admin", "--no-cut", "--json"}, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			y, s, _ := oneSite(t, true)
 			workers := workersOf(t, y.Nginx.PID(t))
 			var conns []*rig.Conn
-			for range 12 { // of which each worker takes some
+			rig.WaitFor(t, "each worker to take some connections", func() bool {
 				conn := y.dialer(s).Dial(t)
-				defer conn.Close()
+				t.Cleanup(func() { conn.Close() })
 				if r := conn.Do(t, aPost); r.Status != 200 {
 					t.Fatalf("got %d", r.Status)
 				}
 				conns = append(conns, conn)
-			}
+				return rig.Clients(t, workers[0], s.port) > 2 && rig.Clients(t, workers[1], s.port) > 2
+			})
 			stopped := workers[0]
-			kill(t, stopped, syscall.SIGSTOP)
+			rig.Halt(t, stopped)
 			defer func() { _ = syscall.Kill(stopped, syscall.SIGCONT) }()
 			before := s.app.count("request", postPath)
 			for _, conn := range conns {
 				conn.Send(t, aPost)
 			}
 			rig.WaitFor(t, "the other worker to answer", func() bool {
-				time.Sleep(50 * time.Millisecond) // each time as long as it takes
-				n := s.app.count("request", postPath)
-				quiet := n == before
-				before = n
-				return quiet
+				return s.app.count("request", postPath)-before == len(conns)-rig.Clients(t, stopped, s.port)
 			})
-			r := y.CLI(t, tt.args...).Want(t, tt.code)
+			r := y.CLI(t, append(tt.args, "--drain", y.drain)...).Want(t, tt.code)
 			returned := time.Now()
 			got := pumpReceiptOf(t, r)
 			if tt.code == 0 && (!gone(stopped) || *got.Left != 0) {
@@ -113,9 +110,9 @@ func TestWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
 			if !gone(stopped) {
 				kill(t, stopped, syscall.SIGCONT)
 				rig.WaitFor(t, "the worker that was woken up to end", func() bool { return gone(stopped) })
-				got = pumpReceiptOf(t, y.CLI(t, "set", got.Mode, "--drain", "100ms", "--json").Want(t, 0))
+				got = pumpReceiptOf(t, y.CLI(t, "set", got.Mode, "--drain", y.drain, "--json").Want(t, 0))
 			}
-			time.Sleep(watched)
+			s.app.rests(t)
 			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 				t.Errorf("after the return came %v", late)
 			}
@@ -133,12 +130,12 @@ func TestNginxWithoutMaster(t *testing.T) {
 	poster.run(2*time.Millisecond, func() { poster.post() })
 	rig.WaitFor(t, "the orphans to serve", func() bool { return s.app.count("request", postPath) > 10 })
 
-	r := y.CLI(t, "set", "offline", "--drain", "100ms").Want(t, 4)
+	r := y.CLI(t, "set", "offline", "--drain", y.drain).Want(t, 4)
 	returned := time.Now()
 	if !strings.Contains(r.Stderr, "hint: start nginx") || !strings.Contains(r.Stdout, "NOT SAFE") {
 		t.Errorf("it said %s%s", r.Stdout, r.Stderr)
 	}
-	time.Sleep(watched)
+	l.goesOn(t, 20, true)
 	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 		t.Errorf("after the return came %v", late)
 	}
@@ -148,7 +145,7 @@ func TestNginxWithoutMaster(t *testing.T) {
 	}
 	y.Nginx.Kill(t)
 	y.Nginx.Start(t)
-	y.CLI(t, "set", "offline", "--drain", "100ms").Want(t, 0)
+	y.CLI(t, "set", "offline", "--drain", y.drain).Want(t, 0)
 	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 		t.Errorf("after the return came %v", late)
 	}
@@ -211,9 +208,9 @@ func TestUpgradedNginx(t *testing.T) {
 			poster := l.client(s, "HTTP/1.1", false)
 			poster.run(2*time.Millisecond, func() { poster.post() })
 			rig.WaitFor(t, "requests", func() bool { return s.app.count("request", postPath) > 10 })
-			y.CLI(t, "set", mode, "--drain", "100ms", "--json").Want(t, 0)
+			y.CLI(t, "set", mode, "--drain", y.drain, "--json").Want(t, 0)
 			returned := time.Now()
-			time.Sleep(watched)
+			l.goesOn(t, 20, true)
 			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 				t.Errorf("after the return came %v", late)
 			}
@@ -239,20 +236,20 @@ func TestUpgradedNginx(t *testing.T) {
 				poster.run(2*time.Millisecond, func() { poster.post(); poster.http.CloseIdleConnections() })
 			}
 			rig.WaitFor(t, "requests", func() bool { return s.app.count("request", postPath) > 10 })
-			r := y.CLI(t, "set", mode, "--drain", "100ms", "--json")
+			r := y.CLI(t, "set", mode, "--drain", y.drain, "--json")
 			returned := time.Now()
 			// The old master starts its workers afresh, with the old rules: only its end makes it safe.
 			if got := pumpReceiptOf(t, r); r.Code != 4 || *got.Left == 0 {
 				t.Errorf("exit code %d with workers of the old master left: %s", r.Code, r.Stdout)
 			}
-			time.Sleep(3 * watched)
+			l.goesOn(t, 50, true)
 			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 				t.Errorf("%d came after the return, the first %v", len(late), late[0])
 			}
 			kill(t, old, syscall.SIGQUIT)
-			y.CLI(t, "set", mode, "--drain", "5s", "--json").Want(t, 0)
+			y.CLI(t, "set", mode, "--drain", "5m", "--json").Want(t, 0)
 			returned = time.Now()
-			time.Sleep(watched)
+			l.goesOn(t, 20, true)
 			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 				t.Errorf("with the old master gone, after the return came %v", late)
 			}
@@ -260,7 +257,7 @@ func TestUpgradedNginx(t *testing.T) {
 	}
 }
 
-// TestSomebodyElseReloads has nginx reloaded fifty times by somebody else while the site is switched.
+// TestSomebodyElseReloads has nginx reloaded by somebody else all the time while the site is switched, and fifty times at least.
 func TestSomebodyElseReloads(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"offline", "admin"} {
@@ -278,14 +275,13 @@ func TestSomebodyElseReloads(t *testing.T) {
 				return s.app.count("request", postPath) > 10 && s.app.count("message", socketPath) > 10
 			})
 			master := y.Nginx.PID(t)
-			l.wait.Go(func() {
-				for range 50 {
-					_ = syscall.Kill(master, syscall.SIGHUP)
-					time.Sleep(7 * time.Millisecond)
-				}
-			})
-			got := pumpReceiptOf(t, y.CLI(t, "set", mode, "--drain", "200ms", "--json").Want(t, 0))
-			time.Sleep(3 * watched)
+			set := y.Start(t, rig.Call{Args: []string{"set", mode, "--drain", y.drain, "--json"}})
+			for n := 0; n < 50 || !set.Ended(); n++ {
+				kill(t, master, syscall.SIGHUP)
+				time.Sleep(7 * time.Millisecond) // or most would come to one and the same
+			}
+			got := pumpReceiptOf(t, set.Wait(t).Want(t, 0))
+			l.goesOn(t, 50, true)
 			if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
 				t.Errorf("%d came after it was safe, the first %v", len(late), late[0])
 			}

@@ -45,19 +45,23 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 			if err != nil {
 				return // the test is over
 			}
+			// The next time it is another one: nginx would read on in this one.
+			next := pipe + ".next"
+			if syscall.Mkfifo(next, 0o600) != nil || os.Rename(next, pipe) != nil {
+				return
+			}
 			goOn := make(chan struct{})
 			read <- goOn
 			<-goOn
 			_, _ = f.Write(chain)
 			f.Close()
-			time.Sleep(50 * time.Millisecond) // or nginx would read on in what is for the next time
 		}
 	}()
 	next := func() chan struct{} {
 		select {
 		case goOn := <-read:
 			return goOn
-		case <-time.After(20 * time.Second):
+		case <-time.After(rig.Patience):
 			t.Fatal("nginx doesn't read its configuration")
 			return nil
 		}
@@ -114,16 +118,15 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 
 	kill(t, master, syscall.SIGHUP)
 	theirs := next()
-	set := y.begin(t, "set", "admin", "--drain", "300ms", "--json")
-	set.awaits(t, "have nginx take them up")
+	set := y.Start(t, rig.Call{Args: []string{"set", "admin", "--drain", y.drain, "--json"}})
+	set.Says(t, "have nginx take them up")
 	close(theirs)
 	newcomers("the workers of somebody else's reload")
 	close(next())
 	newcomers("the workers of ours")
-	kill(t, master, syscall.SIGSTOP) // as if the machine were slow
-	r := set.end()
-	got := pumpReceiptOf(t, r)
-	time.Sleep(3 * watched)
+	rig.Halt(t, master) // as if the machine were slow
+	got := pumpReceiptOf(t, set.Wait(t))
+	l.goesOn(t, 50, true)
 	kill(t, master, syscall.SIGCONT)
 	if got.SafeSince != nil {
 		if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
@@ -131,9 +134,9 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 		}
 	}
 	go func() { close(<-read) }()
-	y.CLI(t, "set", "admin", "--drain", "300ms", "--json").Want(t, 0)
+	y.CLI(t, "set", "admin", "--drain", y.drain, "--json").Want(t, 0)
 	returned := time.Now()
-	time.Sleep(watched)
+	l.goesOn(t, 20, true)
 	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 		t.Errorf("%d came after the return, the first %v", len(late), late[0])
 	}

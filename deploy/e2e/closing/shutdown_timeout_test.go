@@ -46,7 +46,7 @@ func stopped(t *testing.T, s *rig.Single, before []int) (worker int) {
 		worker = old[0]
 		return true
 	})
-	kill(t, worker, syscall.SIGSTOP)
+	rig.Halt(t, worker)
 	return worker
 }
 

@@ -49,7 +49,7 @@ func pump(t *testing.T, rounds int) {
 	was := "online"
 	for range rounds {
 		for _, mode := range round {
-			y.pumpedSwitch(t, site, was, mode)
+			y.pumpedSwitch(t, pumped, site, was, mode)
 			was = mode
 			switches++
 		}
@@ -65,13 +65,10 @@ func pump(t *testing.T, rounds int) {
 	}
 }
 
-// watched is for how long it is looked whether something gets through after a switch.
-const watched = 150 * time.Millisecond
-
-func (y *yard) pumpedSwitch(t *testing.T, site *yardSite, was, mode string) {
+func (y *yard) pumpedSwitch(t *testing.T, l *load, site *yardSite, was, mode string) {
 	t.Helper()
 	began := time.Now()
-	r := y.CLI(t, "set", mode, "--site", site.name, "--drain", "300ms", "--json")
+	r := y.CLI(t, "set", mode, "--site", site.name, "--drain", y.drain, "--json")
 	returned := time.Now()
 	if r.Code != 0 {
 		t.Fatalf("from %s to %s: exit code %d\n%s\n%s", was, mode, r.Code, r.Stdout, r.Stderr)
@@ -90,7 +87,7 @@ func (y *yard) pumpedSwitch(t *testing.T, site *yardSite, was, mode string) {
 	if was == "online" {
 		got.closed(t, began, returned, true)
 	}
-	time.Sleep(watched) // the traffic goes on meanwhile
+	l.goesOn(t, 2, mode == "offline")
 	// Safe is safe from the moment that the receipt names (in milliseconds), not only from the return.
 	for _, a := range site.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), mode == "offline") {
 		t.Errorf("from %s to %s: returned at %s, safe since %s, and then came: %v", was, mode,

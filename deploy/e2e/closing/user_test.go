@@ -25,9 +25,9 @@ func TestOrdinaryUser(t *testing.T) {
 	l := newLoad(t, y)
 	tab := openSocket(t, l, site)
 
-	r := y.asNobody(t, "set", "offline", "--no-cut", "--drain", "100ms", "--json").Want(t, 4)
+	r := y.asNobody(t, "set", "offline", "--no-cut", "--drain", y.drain, "--json").Want(t, 4)
 	pumpReceiptOf(t, r).counts(t, 0, 0, aWebSocket)
-	r = y.asNobody(t, "set", "offline", "--drain", "100ms", "--json").Want(t, 0)
+	r = y.asNobody(t, "set", "offline", "--drain", y.drain, "--json").Want(t, 0)
 	returned := time.Now()
 	got := pumpReceiptOf(t, r)
 	got.counts(t, 0, aWebSocket, 0)

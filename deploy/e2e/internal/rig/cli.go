@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/prometheus/procfs"
 )
 
 // Result is how a run of conforma-status ended.
@@ -83,15 +81,7 @@ func (g *Gate) PID() int { return g.proc.cmd.Process.Pid }
 // Halt keeps the gate from doing anything until Resume.
 func (g *Gate) Halt(tb testing.TB) {
 	tb.Helper()
-	g.signal(tb, syscall.SIGSTOP)
-	WaitFor(tb, "the gate to halt", func() bool {
-		proc, err := procfs.NewProc(g.PID())
-		if err != nil {
-			return false
-		}
-		stat, err := proc.Stat()
-		return err == nil && stat.State == "T"
-	})
+	Halt(tb, g.PID())
 }
 
 // Resume has a halted gate go on.

@@ -17,19 +17,35 @@ const firstPort, lastPort = 18000, 31999
 // that this one is spoken for.
 func Port(tb testing.TB) int {
 	tb.Helper()
+	return Ports(tb, 1)
+}
+
+// Ports is Port for so many ports in a row. It returns the first of them.
+func Ports(tb testing.TB, n int) int {
+	tb.Helper()
 	for range 1000 {
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		addr := Loopback(port)
-		mark, err := net.ListenPacket("udp4", addr)
-		if err != nil {
-			continue
+		first := firstPort + rand.IntN(lastPort-firstPort+2-n)
+		var marks []net.PacketConn
+		for port := first; port < first+n; port++ {
+			mark, err := net.ListenPacket("udp4", Loopback(port))
+			if err != nil {
+				break
+			}
+			marks = append(marks, mark)
+			if !free(port) {
+				break
+			}
 		}
-		if !free(port) {
-			mark.Close()
-			continue
+		release := func() {
+			for _, mark := range marks {
+				mark.Close()
+			}
 		}
-		tb.Cleanup(func() { mark.Close() })
-		return port
+		if len(marks) == n && free(first+n-1) {
+			tb.Cleanup(release)
+			return first
+		}
+		release()
 	}
 	tb.Fatal("rig: no free port found")
 	return 0

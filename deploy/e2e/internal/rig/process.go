@@ -110,6 +110,22 @@ func running(tb testing.TB, group int) bool {
 	return false
 }
 
+// Halt keeps a process from doing anything until it is sent SIGCONT.
+func Halt(tb testing.TB, pid int) {
+	tb.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		tb.Fatalf("rig: halt process %d: %v", pid, err)
+	}
+	WaitFor(tb, "a process to halt", func() bool {
+		proc, err := procfs.NewProc(pid)
+		if err != nil {
+			return false
+		}
+		stat, err := proc.Stat()
+		return err == nil && stat.State == "T"
+	})
+}
+
 func (p *process) hasExited() bool {
 	select {
 	case <-p.exited:

@@ -48,20 +48,32 @@ func (c *Conn) serverSide(tb testing.TB) (alive, read bool) {
 // Listens reports whether the process listens at a TCP port of IPv4.
 func Listens(tb testing.TB, pid, port int) bool {
 	tb.Helper()
+	return sockets(tb, pid, port, listening) > 0
+}
+
+// Clients is how many connections to a TCP port of IPv4 the process has accepted and still has.
+func Clients(tb testing.TB, pid, port int) int {
+	tb.Helper()
+	return sockets(tb, pid, port, established)
+}
+
+// sockets counts those of the process at a local port that are in the state.
+func sockets(tb testing.TB, pid, port int, state uint64) (n int) {
+	tb.Helper()
 	proc, err := procfs.NewProc(pid)
 	if err != nil {
-		return false // it has ended
+		return 0 // it has ended
 	}
 	held, err := proc.FileDescriptorTargets()
 	if err != nil {
-		return false
+		return 0
 	}
 	for _, s := range tcpSockets(tb) {
-		if s.St == listening && s.LocalPort == uint64(port) && slices.Contains(held, fmt.Sprintf("socket:[%d]", s.Inode)) {
-			return true
+		if s.St == state && s.LocalPort == uint64(port) && slices.Contains(held, fmt.Sprintf("socket:[%d]", s.Inode)) {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 func tcpSockets(tb testing.TB) procfs.NetTCP {
