@@ -141,10 +141,36 @@ func (h *crashHost) steps() ([]string, error) {
 	return steps, nil
 }
 
+// planned returns the steps that a dry run foresees.
+func (h *crashHost) planned(t *testing.T, c crashCase) ([]string, error) {
+	t.Helper()
+	receipt, err := changeReceiptOf(h.CLI(t, append([]string{"set", string(c.to), "--dry-run", "--json"}, c.variant.args...)...))
+	var steps []string
+	for _, s := range receipt.Steps {
+		steps = append(steps, s.Step)
+	}
+	return steps, err
+}
+
+// asPlanned compares the steps that a change took, killed at its very end, with those that were planned: it takes all of
+// them and no other, but for a cut and the record, or the first of them before it rolls back.
+func asPlanned(planned, taken []string) error {
+	rolledBack := slices.Contains(taken, "rollback")
+	own := slices.DeleteFunc(slices.Clone(taken), func(s string) bool { return s == "cut" || s == "rollback" || s == "record" })
+	if slices.Equal(own, planned) || rolledBack && len(own) <= len(planned) && slices.Equal(own, planned[:len(own)]) {
+		return nil
+	}
+	return fmt.Errorf("it took the steps %v, a dry run foresaw %v", taken, planned)
+}
+
 // crash is one case. It returns the steps that were begun.
 func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error) {
 	defer h.clean(t)
 	if err := h.begin(t, c); err != nil {
+		return nil, err
+	}
+	planned, err := h.planned(t, c)
+	if err != nil {
 		return nil, err
 	}
 	rules := rig.WatchRules{Modes: []status.Mode{c.from, c.to}, Unannounced: !c.storeUp, AdminShut: c.to == status.Admin && c.from == status.Online}
@@ -159,6 +185,11 @@ func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error)
 	}
 	if steps, err = h.steps(); err != nil {
 		return nil, err
+	}
+	if c.when == "after" && c.step == "record" {
+		if err := asPlanned(planned, steps); err != nil {
+			return nil, err
+		}
 	}
 	// An opening that is undone is a closing.
 	undone := slices.Contains(c.variant.undone, c.to) && c.opens()

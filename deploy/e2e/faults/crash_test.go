@@ -110,7 +110,8 @@ func (c crashCase) third() status.Mode {
 func (m move) opens() bool { return m.from.StricterThan(m.to) }
 
 // TestCrashTable kills the command before and after every step of every change, lets something happen, and has reconcile
-// finish. Which steps there are is not written here: each change is first killed at its very end, and its journal says.
+// finish. Which steps there are is not written here: a dry run lists those of a change. Each change is first killed at its
+// very end, and its journal says which it took besides, a cut or a rollback.
 func TestCrashTable(t *testing.T) {
 	t.Parallel()
 	crashTable(t, soaking())
