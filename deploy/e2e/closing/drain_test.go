@@ -184,6 +184,11 @@ func TestNoCut(t *testing.T) {
 			if r := y.dialer(s).Do(t, admin); r.Status != http.StatusServiceUnavailable {
 				t.Errorf("an administrator is let in with something left of before: %d", r.Status)
 			}
+			// It is as it was asked to be: neither get nor reconcile finds anything to mend.
+			y.CLI(t, "get").Want(t, 0)
+			if r := y.CLI(t, "reconcile").Want(t, 0); strings.Contains(r.Stderr, "put the new rules in place") {
+				t.Errorf("reconcile did something: %s", r.Stderr)
+			}
 
 			got = pumpReceiptOf(t, y.CLI(t, "set", mode, "--drain", y.drain, "--json").Want(t, 0))
 			returned := time.Now()
