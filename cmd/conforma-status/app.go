@@ -21,6 +21,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/nginxconf/memory"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/status/fault"
@@ -42,8 +43,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	// A pipe that nobody reads, or a terminal that is closed, must not end a change halfway. Not ignored but caught, so that
 	// the commands we run get the default back.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
-	a.terminal.JSON = asksForJSON(args)
 	root := a.root()
+	a.terminal.JSON = asksForJSON(args)
 	strict(root)
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -164,18 +165,18 @@ func (a *app) configurationFile() string {
 }
 
 // loadSites reads the configuration and picks the sites that a command is about. What is wrong with either is said in one run.
-func (a *app) loadSites(names []string, all bool, stops ...config.Scope) (*config.Config, []config.Site, error) {
+func (a *app) loadSites(which selection, stops ...config.Scope) (*config.Config, []config.Site, error) {
 	c, err := a.load(stops...)
 	var faults fault.List
 	if c != nil && errors.As(err, &faults) {
-		if unknown := unknownSites(c, names); len(unknown) > 0 {
+		if unknown := unknownSites(c, which.names); len(unknown) > 0 {
 			err = usage(fmt.Errorf("read the configuration: %w", append(faults, unknown...)), knownSites(c))
 		}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	chosen, err := sites(c, names, all)
+	chosen, err := which.of(c)
 	return c, chosen, err
 }
 
@@ -207,27 +208,37 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 	}, nil
 }
 
-// sites picks the sites that a command is about: those named, all of them, or the only one there is.
-func sites(c *config.Config, names []string, all bool) ([]config.Site, error) {
-	if all && len(names) > 0 {
+// selection is which sites a command is about.
+type selection struct {
+	names []string
+	all   bool
+}
+
+// flag has a command take --site.
+func (s *selection) flag(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&s.names, "site", nil, terminal.HelpSites)
+}
+
+// orAll selects all sites where none is named.
+func (s selection) orAll() selection { return selection{s.names, s.all || len(s.names) == 0} }
+
+// of are the sites of the configuration that are named, all of them, or the only one there is.
+func (s selection) of(c *config.Config) ([]config.Site, error) {
+	switch {
+	case s.all && len(s.names) > 0:
 		return nil, misused(errors.New("--site and --all exclude each other"), terminal.HintSiteAndAll)
-	}
-	if all {
+	case s.all, len(s.names) == 0 && len(c.Sites) == 1:
 		return c.Sites, nil
-	}
-	if len(names) == 0 {
-		if len(c.Sites) == 1 {
-			return c.Sites, nil
-		}
+	case len(s.names) == 0:
 		return nil, misused(errors.New("there are several sites: say which with --site, or --all"), knownSites(c))
 	}
-	if unknown := unknownSites(c, names); len(unknown) > 0 {
+	if unknown := unknownSites(c, s.names); len(unknown) > 0 {
 		return nil, usage(fmt.Errorf("read --site: %w", unknown), knownSites(c))
 	}
 	var out []config.Site
-	for i, name := range names {
-		if s, ok := c.Site(name); ok && !slices.Contains(names[:i], name) {
-			out = append(out, s)
+	for i, name := range s.names {
+		if one, ok := c.Site(name); ok && !slices.Contains(s.names[:i], name) {
+			out = append(out, one)
 		}
 	}
 	return out, nil
@@ -261,6 +272,11 @@ func knownSites(c *config.Config) string {
 		return ""
 	}
 	return fmt.Sprintf(terminal.HintSites, strings.Join(siteNames(c), ", "))
+}
+
+// jsonFlag has a command take --json.
+func (a *app) jsonFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.terminal.JSON, "json", false, terminal.HelpJSON)
 }
 
 // asksForJSON reports whether the command line asks for JSON, also where it can't be understood otherwise.
@@ -300,5 +316,16 @@ func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// metrics brings the textfile of the node exporter up to date; a gate that doesn't answer is left out of it.
+func (a *app) metrics(ctx context.Context, c *config.Config, h *maintenance.Host) {
+	if c.MetricsFile == "" {
+		return
+	}
+	ofGate, _ := gate.Client{Socket: c.Gate.Socket}.Metrics(ctx)
+	if err := h.WriteMetrics(ofGate); err != nil {
+		a.terminal.Warn(err.Error())
 	}
 }

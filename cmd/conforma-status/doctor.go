@@ -15,11 +15,9 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: terminal.HelpDoctor, Long: terminal.HelpDoctorLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.terminal.JSON = asJSON
 			c, faults, err := config.Load(a.configurationFile())
 			if err != nil {
 				return unreadable(err)
@@ -48,6 +46,6 @@ func (a *app) doctorCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	a.jsonFlag(cmd)
 	return cmd
 }

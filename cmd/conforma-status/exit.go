@@ -7,6 +7,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/status/fault"
@@ -64,7 +65,7 @@ func exitCode(err error) int {
 	case errors.Is(err, maintenance.ErrNginxNeeded):
 		return exitUnsafe
 	case errors.As(err, &faults), errors.Is(err, config.ErrNoFile),
-		errors.Is(err, publishing.ErrContent), errors.Is(err, publishing.ErrSamePlace):
+		errors.Is(err, publishing.ErrContent), errors.Is(err, publishing.ErrSamePlace), errors.Is(err, setup.ErrUnitPath):
 		return exitUsage
 	}
 	return exitFailed

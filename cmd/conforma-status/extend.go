@@ -11,17 +11,15 @@ import (
 )
 
 func (a *app) extendCommand() *cobra.Command {
-	var names []string
-	var asJSON bool
+	var which selection
 	cmd := &cobra.Command{
 		Use: "extend WHEN", Short: terminal.HelpExtend, Long: terminal.HelpExtendLong, Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.terminal.JSON = asJSON
 			eta, err := parseWhen(args[0], time.Now())
 			if err != nil {
 				return usage(fmt.Errorf("read the time: %w", err), terminal.HintWhen)
 			}
-			c, chosen, err := a.loadSites(names, false)
+			c, chosen, err := a.loadSites(which)
 			if err != nil {
 				return err
 			}
@@ -29,7 +27,7 @@ func (a *app) extendCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
-	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	which.flag(cmd)
+	a.jsonFlag(cmd)
 	return cmd
 }

@@ -8,13 +8,11 @@ import (
 )
 
 func (a *app) getCommand() *cobra.Command {
-	var names []string
-	var asJSON bool
+	var which selection
 	cmd := &cobra.Command{
 		Use: "get", Short: terminal.HelpGet, Long: terminal.HelpGetLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.terminal.JSON = asJSON
-			c, chosen, err := a.loadSites(names, len(names) == 0)
+			c, chosen, err := a.loadSites(which.orAll())
 			if err != nil {
 				return err
 			}
@@ -41,7 +39,7 @@ func (a *app) getCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
-	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	which.flag(cmd)
+	a.jsonFlag(cmd)
 	return cmd
 }

@@ -9,13 +9,11 @@ import (
 )
 
 func (a *app) historyCommand() *cobra.Command {
-	var names []string
-	var asJSON bool
+	var which selection
 	cmd := &cobra.Command{
 		Use: "history", Short: terminal.HelpHistory, Long: terminal.HelpHistoryLong, Args: arguments(cobra.NoArgs),
 		RunE: func(_ *cobra.Command, _ []string) error {
-			a.terminal.JSON = asJSON
-			c, _, err := a.loadSites(names, len(names) == 0)
+			c, _, err := a.loadSites(which.orAll())
 			if err != nil {
 				return err
 			}
@@ -31,8 +29,8 @@ func (a *app) historyCommand() *cobra.Command {
 				a.terminal.UnreadableHistory(unreadable)
 			}
 			// Sites that the configuration doesn't know any more have a past too.
-			known := names
-			if len(names) == 0 {
+			known := which.names
+			if len(known) == 0 {
 				for _, s := range c.Sites {
 					known = append(known, s.Name)
 				}
@@ -46,7 +44,7 @@ func (a *app) historyCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
-	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	which.flag(cmd)
+	a.jsonFlag(cmd)
 	return cmd
 }

@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
-	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
@@ -47,46 +41,39 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 	if err != nil {
 		return failed(err, terminal.HintInitNginx)
 	}
-	var envs []setup.EnvFile
-	paths, err := filepath.Glob(envFiles)
+	envs, unread, err := setup.ReadEnvFiles(envFiles)
 	if err != nil {
 		return usage(fmt.Errorf("read --env-files: %w", err), fmt.Sprintf(terminal.HintUsage, "init --env-files '"+defaultEnvFiles+"'"))
 	}
-	for _, path := range paths {
-		if data, err := os.ReadFile(path); err != nil {
-			a.terminal.Warn(err.Error())
-		} else {
-			envs = append(envs, setup.EnvFile{Path: path, Port: setup.ReadPort(string(data))})
-		}
+	for _, err := range unread {
+		a.terminal.Warn(err.Error())
 	}
 	found := setup.Guess(inv, envs)
 	if len(found) == 0 {
 		return failed(errors.New("read nginx's configuration: nginx serves nothing here that it hands on to an application"), terminal.HintInitNoSites)
 	}
-	text, lines := setup.Configuration(inv, found), setup.Lines(inv, found)
-	file := a.configurationFile()
+	draft, file := setup.NewDraft(inv, found), a.configurationFile()
 	if !write {
-		a.terminal.Initial(text, lines, file)
+		a.terminal.Initial(draft, file)
 		return nil
 	}
-	if err := a.putInPlace(ctx, file, text, lines, setup.ConfDir(inv)); err != nil {
+	if err := a.putInPlace(ctx, draft, file); err != nil {
 		return err
 	}
-	a.terminal.Initialized(file, lines, filepath.Join(setup.ConfDir(inv), "backup"))
+	a.terminal.Initialized(draft, file)
 	return nil
 }
 
-// putInPlace writes the rules, the include lines and, when nginx takes them, the configuration; or it leaves everything as it was.
-// Whenever it is killed, nginx has all that it includes, and the next call does the rest.
-func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.Line, confDir string) (err error) {
-	was, err := os.ReadFile(file)
-	switch {
-	case err == nil && !config.Empty(was):
-		return failed(fmt.Errorf("write the configuration: there is a configuration at %s already", file), terminal.HintInitThere)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+// putInPlace puts a draft in place, and the rules for it, or leaves everything as it was.
+func (a *app) putInPlace(ctx context.Context, draft setup.Draft, file string) error {
+	vacant, err := setup.Vacant(file)
+	if err != nil {
 		return err
 	}
-	c, faults := config.Parse(file, []byte(text))
+	if !vacant {
+		return failed(fmt.Errorf("write the configuration: there is a configuration at %s already", file), terminal.HintInitThere)
+	}
+	c, faults := config.Parse(file, []byte(draft.Text))
 	if core := config.Of(faults, config.Core); len(core) > 0 {
 		return unreadable(core)
 	}
@@ -94,47 +81,15 @@ func (a *app) putInPlace(ctx context.Context, file, text string, lines []setup.L
 	if err != nil {
 		return err
 	}
-	rendered, err := h.Rendered()
+	rules, err := h.Rendered()
 	if err != nil {
 		return err
 	}
-	rules := map[string][]byte{}
-	for path, data := range rendered {
-		rules[filepath.Join(confDir, path)] = data
-	}
-	backups := filepath.Join(confDir, "backup")
-	var undo []func() error
-	defer func() {
-		if err == nil {
-			return
+	test := func(ctx context.Context) error {
+		if err := h.Nginx.Test(ctx); err != nil {
+			return failed(err, terminal.HintInitUndone)
 		}
-		for _, step := range slices.Backward(undo) {
-			if undone := step(); undone != nil {
-				a.terminal.Warn(undone.Error())
-			}
-		}
-	}()
-	if _, missing := os.Lstat(confDir); errors.Is(missing, fs.ErrNotExist) {
-		undo = append(undo, func() error { return os.RemoveAll(confDir) })
+		return nil
 	}
-	remove, err := nginxconf.Install(rules)
-	if err != nil {
-		return fmt.Errorf("put the rules in place: %w", err)
-	}
-	undo = append(undo, remove)
-	restore, err := setup.Add(lines, backups)
-	undo = append(undo, restore)
-	if err != nil {
-		return err
-	}
-	if err := h.Nginx.Test(ctx); err != nil {
-		return failed(err, terminal.HintInitUndone)
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	if err := durable.WriteFile(file, []byte(text), 0o644); err != nil {
-		return err
-	}
-	return nil
+	return setup.Placement{Draft: draft, File: file, Rules: rules, Test: test, Warn: a.terminal.Warn}.Put(ctx)
 }

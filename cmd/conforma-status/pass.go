@@ -17,11 +17,10 @@ import (
 
 func (a *app) passCommand() *cobra.Command {
 	var name, ttl string
-	var revoke, asJSON bool
+	var revoke bool
 	cmd := &cobra.Command{
 		Use: "pass", Short: terminal.HelpPass, Long: terminal.HelpPassLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.terminal.JSON = asJSON
 			if revoke && cmd.Flags().Changed("ttl") {
 				return misused(errors.New("--revoke and --ttl exclude each other"), terminal.HintRevokeTTL)
 			}
@@ -29,15 +28,15 @@ func (a *app) passCommand() *cobra.Command {
 			if err != nil || lasts < time.Minute || lasts > gate.MaxPass {
 				return misused(fmt.Errorf("--ttl %q is not a duration from 1m to 24h", ttl), terminal.HintTTL)
 			}
-			var scopes []config.Scope
-			if !revoke {
-				scopes = append(scopes, config.Tokens)
-			}
-			var names []string
+			var which selection
 			if cmd.Flags().Changed("site") {
-				names = []string{name}
+				which.names = []string{name}
 			}
-			c, chosen, err := a.loadSites(names, false, scopes...)
+			var stops []config.Scope
+			if !revoke {
+				stops = append(stops, config.Tokens)
+			}
+			c, chosen, err := a.loadSites(which, stops...)
 			if err != nil {
 				return err
 			}
@@ -59,7 +58,7 @@ func (a *app) passCommand() *cobra.Command {
 	cmd.Flags().StringVar(&name, "site", "", terminal.HelpOneSite)
 	cmd.Flags().StringVar(&ttl, "ttl", "1h", terminal.HelpTTL)
 	cmd.Flags().BoolVar(&revoke, "revoke", false, terminal.HelpRevoke)
-	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	a.jsonFlag(cmd)
 	return cmd
 }
 

@@ -11,13 +11,12 @@ import (
 )
 
 func (a *app) publishCommand() *cobra.Command {
-	var names []string
-	var asJSON, dryRun, prune bool
+	var which selection
+	var dryRun, prune bool
 	cmd := &cobra.Command{
 		Use: "publish", Short: terminal.HelpPublish, Long: terminal.HelpPublishLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.terminal.JSON = asJSON
-			c, chosen, err := a.loadSites(names, len(names) == 0, config.Tokens, config.Pages)
+			c, chosen, err := a.loadSites(which.orAll(), config.Tokens, config.Pages)
 			if err != nil {
 				return err
 			}
@@ -40,9 +39,9 @@ func (a *app) publishCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
+	which.flag(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, terminal.HelpPublishDryRun)
 	cmd.Flags().BoolVar(&prune, "prune", false, terminal.HelpPrune)
-	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	a.jsonFlag(cmd)
 	return cmd
 }

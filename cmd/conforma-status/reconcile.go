@@ -8,11 +8,9 @@ import (
 
 func (a *app) reconcileCommand() *cobra.Command {
 	drain := defaultDrain
-	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "reconcile", Short: terminal.HelpReconcile, Long: terminal.HelpReconcileLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.terminal.JSON = asJSON
 			c, err := a.load()
 			if err != nil {
 				return err
@@ -33,6 +31,6 @@ func (a *app) reconcileCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().Var(&wait{&drain}, "drain", terminal.HelpDrain)
-	cmd.Flags().BoolVar(&asJSON, "json", false, terminal.HelpJSON)
+	a.jsonFlag(cmd)
 	return cmd
 }

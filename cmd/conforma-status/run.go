@@ -18,29 +18,23 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	f := setFlags{drain: defaultDrain}
+	var f setFlags
 	var modeName string
 	cmd := &cobra.Command{
 		Use: "run --mode MODE [flags] -- COMMAND...", Short: terminal.HelpRun, Long: terminal.HelpRunLong, Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runClosed(cmd.Context(), modeName, f, cmd.Flags().Changed, args)
+			return a.runClosed(cmd.Context(), modeName, f, args)
 		},
 	}
 	cmd.Flags().StringVar(&modeName, "mode", "", terminal.HelpRunMode)
 	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]cobra.Completion{string(status.Offline), string(status.Admin)}, cobra.ShellCompDirectiveNoFileComp))
-	cmd.Flags().StringArrayVar(&f.sites, "site", nil, terminal.HelpSites)
-	cmd.Flags().BoolVar(&f.all, "all", false, terminal.HelpAll)
-	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
-	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
-	cmd.Flags().StringVar(&f.reason, "reason", "", terminal.HelpReason)
-	cmd.Flags().Var(&wait{&f.drain}, "drain", terminal.HelpDrain)
-	cmd.Flags().BoolVar(&f.force, "force", false, terminal.HelpForce)
+	f.register(cmd)
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
 
 // runClosed closes, runs the command once the sites are safe, and opens again if it succeeded.
-func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given func(string) bool, argv []string) error {
+func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv []string) error {
 	mode, err := status.ParseMode(modeName)
 	if err != nil || !mode.Closed() {
 		return misused(errors.New("run needs --mode offline or --mode admin"), terminal.HintRunMode)
@@ -50,7 +44,7 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 		return misused(fmt.Errorf("run %s: %w", argv[0], err), terminal.HintNoProgram)
 	}
 	a.terminal.Quiet, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
-	closed, err := a.set(ctx, modeName, f, given)
+	closed, err := a.set(ctx, modeName, f)
 	if err != nil && exitCode(err) != exitUnpublished {
 		return err
 	}
@@ -75,7 +69,7 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, given 
 // openAfter opens the sites after a command that succeeded, if their applications answer and nobody else has closed them
 // meanwhile.
 func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.Receipt) error {
-	c, chosen, err := a.loadSites(f.sites, f.all)
+	c, chosen, err := a.loadSites(f.which)
 	if err != nil {
 		return err
 	}
@@ -83,7 +77,8 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 	if err != nil {
 		return err
 	}
-	req := maintenance.Request{Mode: status.Online, Sites: chosen, Reason: f.reason, Force: f.force, Drain: f.drain, MustAnswer: true, Claims: map[string]string{}}
+	req := f.request
+	req.Mode, req.Sites, req.MustAnswer, req.Claims = status.Online, chosen, true, map[string]string{}
 	for _, r := range closed {
 		req.Claims[r.Site] = r.Claim
 	}

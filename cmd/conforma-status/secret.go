@@ -13,12 +13,12 @@ import (
 )
 
 func (a *app) secretCommand() *cobra.Command {
-	var names []string
+	var which selection
 	cmd := &cobra.Command{Use: "secret", Short: terminal.HelpSecret, Args: cobra.ArbitraryArgs, RunE: wantsMore}
 	initialize := &cobra.Command{
 		Use: "init", Short: terminal.HelpSecretInit, Long: terminal.HelpSecretInitLong, Args: arguments(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			c, chosen, err := a.loadSites(names, false, config.Tokens)
+			c, chosen, err := a.loadSites(which, config.Tokens)
 			if err != nil {
 				return err
 			}
@@ -44,7 +44,7 @@ func (a *app) secretCommand() *cobra.Command {
 			return nil
 		},
 	}
-	initialize.Flags().StringArrayVar(&names, "site", nil, terminal.HelpSites)
+	which.flag(initialize)
 	cmd.AddCommand(initialize)
 	return cmd
 }

@@ -22,55 +22,61 @@ import (
 
 // setFlags are the flags of set.
 type setFlags struct {
-	sites                    []string
-	all, force, dryRun, json bool
-	noCut                    bool
-	drain                    time.Duration
-	eta, reason              string
-	messages                 []string
+	which    selection
+	eta      string
+	messages []string
+	given    func(name string) bool // whether a flag was given
+	request  maintenance.Request    // what is asked for in so many words
 }
 
 // defaultDrain is how long a closing waits for what was let in earlier before it cuts it.
 const defaultDrain = 30 * time.Second
 
+// register has a command take the flags that set and run have in common.
+func (f *setFlags) register(cmd *cobra.Command) {
+	f.request.Drain, f.given = defaultDrain, cmd.Flags().Changed
+	f.which.flag(cmd)
+	cmd.Flags().BoolVar(&f.which.all, "all", false, terminal.HelpAll)
+	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
+	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
+	cmd.Flags().StringVar(&f.request.Reason, "reason", "", terminal.HelpReason)
+	cmd.Flags().Var(&wait{&f.request.Drain}, "drain", terminal.HelpDrain)
+	cmd.Flags().BoolVar(&f.request.Force, "force", false, terminal.HelpForce)
+}
+
 func (a *app) setCommand() *cobra.Command {
-	f := setFlags{drain: defaultDrain}
+	var f setFlags
 	cmd := &cobra.Command{
 		Use: "set MODE", Short: terminal.HelpSet, Long: terminal.HelpSetLong, Args: arguments(cobra.ExactArgs(1)),
 		ValidArgs: []string{string(status.Online), string(status.Offline), string(status.Admin)},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.terminal.JSON = f.json
-			_, err := a.set(cmd.Context(), args[0], f, cmd.Flags().Changed)
+			_, err := a.set(cmd.Context(), args[0], f)
 			return err
 		},
 	}
-	cmd.Flags().StringArrayVar(&f.sites, "site", nil, terminal.HelpSites)
-	cmd.Flags().BoolVar(&f.all, "all", false, terminal.HelpAll)
-	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
-	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
-	cmd.Flags().StringVar(&f.reason, "reason", "", terminal.HelpReason)
-	cmd.Flags().Var(&wait{&f.drain}, "drain", terminal.HelpDrain)
-	cmd.Flags().BoolVar(&f.noCut, "no-cut", false, terminal.HelpNoCut)
-	cmd.Flags().BoolVar(&f.force, "force", false, terminal.HelpForce)
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, terminal.HelpDryRun)
-	cmd.Flags().BoolVar(&f.json, "json", false, terminal.HelpJSON)
+	f.register(cmd)
+	cmd.Flags().BoolVar(&f.request.NoCut, "no-cut", false, terminal.HelpNoCut)
+	cmd.Flags().BoolVar(&f.request.DryRun, "dry-run", false, terminal.HelpDryRun)
+	a.jsonFlag(cmd)
 	return cmd
 }
 
-func (a *app) set(ctx context.Context, modeName string, f setFlags, given func(string) bool) ([]*maintenance.Receipt, error) {
+// set changes the mode of the sites as the flags say, and reports.
+func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintenance.Receipt, error) {
 	mode, err := status.ParseMode(modeName)
 	if err != nil {
 		return nil, misused(err, terminal.HintModes)
 	}
-	req := maintenance.Request{Mode: mode, Reason: f.reason, Force: f.force, DryRun: f.dryRun, Drain: f.drain, NoCut: f.noCut}
-	if err := wordsForVisitors(&req, f, given); err != nil {
+	req := f.request
+	req.Mode = mode
+	if err := f.readWords(&req, time.Now()); err != nil {
 		return nil, err
 	}
 	var stops []config.Scope
 	if mode == status.Admin {
 		stops = []config.Scope{config.Tokens, config.Pages}
 	}
-	c, chosen, err := a.loadSites(f.sites, f.all, stops...)
+	c, chosen, err := a.loadSites(f.which, stops...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,20 +116,19 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 	}
 }
 
-// wordsForVisitors reads the flags that end up in the status document.
-func wordsForVisitors(req *maintenance.Request, f setFlags, given func(string) bool) error {
-	if req.Mode == status.Online && (given("eta") || given("message")) {
+// readWords reads the flags that end up in the status document.
+func (f setFlags) readWords(req *maintenance.Request, now time.Time) (err error) {
+	if req.Mode == status.Online && (f.given("eta") || f.given("message")) {
 		return misused(errors.New("a site that is online has neither an ETA nor a message"), terminal.HintOnlineSaysNothing)
 	}
-	if given("eta") {
-		eta, err := parseWhen(f.eta, time.Now())
+	if f.given("eta") {
+		eta, err := parseWhen(f.eta, now)
 		if err != nil {
 			return usage(fmt.Errorf("read --eta: %w", err), terminal.HintWhen)
 		}
 		req.ETA = &eta
 	}
-	if given("message") {
-		var err error
+	if f.given("message") {
 		if req.Message, req.Messages, err = parseMessages(f.messages); err != nil {
 			return usage(fmt.Errorf("read --message: %w", err), terminal.HintMessage)
 		}

@@ -4,6 +4,7 @@ package setup
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,8 +19,23 @@ type EnvFile struct {
 	Port string // its PORT=, "" for none
 }
 
-// ReadPort finds the port in the text of an env file.
-func ReadPort(text string) string {
+// ReadEnvFiles reads the files that the pattern names (filepath.Match). The warnings are of files that can't be read; the error is
+// filepath.ErrBadPattern.
+func ReadEnvFiles(pattern string) (files []EnvFile, warnings []error, err error) {
+	paths, err := filepath.Glob(pattern)
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			warnings = append(warnings, err)
+			continue
+		}
+		files = append(files, EnvFile{Path: path, Port: readPort(string(data))})
+	}
+	return files, warnings, err
+}
+
+// readPort finds the port in the text of an env file.
+func readPort(text string) string {
 	port := ""
 	for line := range strings.Lines(text) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.TrimSpace(key) == "PORT" {
@@ -131,13 +147,13 @@ func siteName(word string) string {
 	return name
 }
 
-// ConfDir is where the rules go: beside nginx's main configuration.
-func ConfDir(inv operator.Inventory) string {
+// confDir is where the rules go: beside nginx's main configuration.
+func confDir(inv operator.Inventory) string {
 	return filepath.Join(filepath.Dir(inv.Main), "conforma-status")
 }
 
-// Configuration writes the configuration for the sites, with what was guessed marked as guessed.
-func Configuration(inv operator.Inventory, sites []Site) string {
+// configuration writes the configuration for the sites, with what was guessed marked as guessed.
+func configuration(inv operator.Inventory, sites []Site) string {
 	var b strings.Builder
 	b.WriteString(`# The configuration of conforma-status, made by "conforma-status init" from what nginx serves here.
 # Look at each line that says GUESSED or CHANGE before the first maintenance window.
@@ -147,7 +163,7 @@ page_url = "https://maintenance.example.org"    # CHANGE: where the store's root
 
 [nginx]
 `)
-	fmt.Fprintf(&b, "conf_dir = %q\n", ConfDir(inv))
+	fmt.Fprintf(&b, "conf_dir = %q\n", confDir(inv))
 	if inv.PIDFile != "" {
 		fmt.Fprintf(&b, "pid_file = %q\n", inv.PIDFile)
 	}

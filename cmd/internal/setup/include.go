@@ -20,9 +20,9 @@ type Line struct {
 	Text string
 }
 
-// Lines are the include lines that the sites need and that aren't there.
-func Lines(inv operator.Inventory, sites []Site) []Line {
-	dir := ConfDir(inv)
+// includes are the include lines that the sites need and that aren't there.
+func includes(inv operator.Inventory, sites []Site) []Line {
+	dir := confDir(inv)
 	var out []Line
 	if http := nginxconf.HTTPFile(dir); !inv.Survey.Includes(http) {
 		out = append(out, Line{inv.HTTP, "include " + http + ";"})
@@ -37,9 +37,6 @@ func Lines(inv operator.Inventory, sites []Site) []Line {
 	}
 	return out
 }
-
-// ErrBlock is returned (wrapped) where a block isn't where nginx said that it is.
-var ErrBlock = errors.New("there is no block")
 
 // insert adds lines to the text of one file, each behind the brace that opens its block.
 func insert(text string, lines []Line) (string, error) {
@@ -57,15 +54,15 @@ func insert(text string, lines []Line) (string, error) {
 			}
 		}
 		if !done {
-			return "", fmt.Errorf("%w at %s", ErrBlock, l.At)
+			return "", fmt.Errorf("there is no block at %s", l.At)
 		}
 	}
 	return strings.Join(rows, ""), nil
 }
 
-// Add adds the lines to nginx's files, each file at once and whole, in the order of the lines. It keeps each as it was below backups,
+// add adds the lines to nginx's files, each file at once and whole, in the order of the lines. It keeps each as it was below backups,
 // and returns what puts them back. A file that is a symbolic link stays one; owner and mode stay.
-func Add(lines []Line, backups string) (undo func() error, err error) {
+func add(lines []Line, backups string) (undo func() error, err error) {
 	type edited struct {
 		path, copied string
 		was          []byte

@@ -51,7 +51,7 @@ func TestGuess(t *testing.T) {
 			if strings.Join(got, " ") != c.want {
 				t.Errorf("got %v\nwant %s", got, c.want)
 			}
-			text := Configuration(inv, sites)
+			text := configuration(inv, sites)
 			if _, faults := config.Parse("config.toml", []byte(text)); len(faults) > 0 {
 				t.Errorf("the configuration is not one: %v\n%s", faults, text)
 			}
@@ -76,7 +76,7 @@ func TestReadPort(t *testing.T) {
 	for text, want := range map[string]string{
 		"PORT=8000\n": "8000", "PORT_APP=1\nPORT='8001'\nPORT=\"8002\"": "8002", "#PORT=1\n": "", "": "",
 	} {
-		if got := ReadPort(text); got != want {
+		if got := readPort(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
@@ -157,6 +158,7 @@ func known() []advice {
 		{maintenance.ErrOnline, HintOnlineSaysNothing},
 		{maintenance.ErrNotAdmin, "a pass is good in admin mode only, and in the window in which it was made: conforma-status set admin"},
 		{gate.ErrInUse, "one gate serves every site of a host: stop the other one first (systemctl stop conforma-status-gate.socket, where systemd runs it)"},
+		{setup.ErrUnitPath, "give the file another name: no control characters, no blank at either end, no backslash as the last"},
 		{config.ErrNoFile, hintNoFile()},
 	}
 }
@@ -201,6 +203,5 @@ const (
 	HintTTL               = "write it like 30m or 2h"
 	HintPreviewListen     = "name another address with --listen, or 127.0.0.1:0 for any free port"
 	HintSecretDir         = "make the directory first, or name the right file in [site.jwt]"
-	HintUnitPath          = "give the file another name: no control characters, no blank at either end, no backslash as the last"
 	HintDemoNoNginx       = "apt-get install nginx, or make demo, which installs it"
 )
