@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
@@ -42,6 +43,10 @@ func (e *examination) configuration() {
 		hint := f.Hint
 		if hint == "" {
 			hint = "mend that line of the configuration"
+		}
+		if config.ScopeOf(f) == config.Removed {
+			e.warn(checkConfiguration, f.String(), hint)
+			continue
 		}
 		e.fault(checkConfiguration, f.String(), hint)
 	}
