@@ -316,10 +316,10 @@ func TestCachedFile(t *testing.T) {
 
 	again := func(change func() error) { // until the file system's clock has ticked
 		t.Helper()
-		before, err := os.Stat(path)
-		for now := before; err == nil && changed(now).Equal(changed(before)); {
+		before, err := stateOf(path)
+		for now := before; err == nil && now.changed == before.changed; {
 			if err = change(); err == nil {
-				now, err = os.Stat(path)
+				now, err = stateOf(path)
 			}
 		}
 		if err != nil {

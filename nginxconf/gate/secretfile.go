@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -185,31 +187,38 @@ const settled = 2 * time.Second
 // is replaced holds at once, and one that is taken away or spoilt is gone at once. Safe for concurrent use.
 func CachedFile[T any](path string, read func(path string) (T, error), now func() time.Time) func() (T, error) {
 	type entry struct {
-		info  fs.FileInfo
+		file  fileState
 		value T
 	}
 	var last atomic.Pointer[entry]
 	return func() (T, error) {
-		info, err := os.Stat(path)
+		file, err := stateOf(path)
 		if err != nil {
 			return read(path) // which fails as well, and says so in its own words
 		}
-		if e := last.Load(); e != nil && sameFile(e.info, info) {
+		if e := last.Load(); e != nil && e.file == file {
 			return e.value, nil
 		}
 		value, err := read(path)
-		if err == nil && now().Sub(changed(info)) >= settled {
-			last.Store(&entry{info, value})
+		if err == nil && now().Sub(time.Unix(file.changed.Unix())) >= settled {
+			last.Store(&entry{file, value})
 		}
 		return value, err
 	}
 }
 
-func sameFile(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode() && changed(a).Equal(changed(b))
+// fileState is what stays the same while a file does.
+type fileState struct {
+	device, inode, mode uint64
+	size                int64
+	modified            unix.Timespec
+	changed             unix.Timespec // ctime in inode(7): tar and cp -p set the time of a file's content, nobody this one
 }
 
-// changed is when anything of the file last changed (ctime in inode(7)): tar and cp -p set the time of its content, nobody this one.
-func changed(info fs.FileInfo) time.Time {
-	return time.Unix(info.Sys().(*syscall.Stat_t).Ctim.Unix())
+func stateOf(path string) (fileState, error) {
+	var s unix.Stat_t
+	if err := unix.Stat(path, &s); err != nil {
+		return fileState{}, err
+	}
+	return fileState{uint64(s.Dev), uint64(s.Ino), uint64(s.Mode), s.Size, s.Mtim, s.Ctim}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
 )
 
 // ErrCantDestroy is returned (wrapped) by Destroy where the kernel doesn't destroy sockets for us: it was built without
@@ -21,30 +20,8 @@ func (s Sockets) Destroy(c Connection) error {
 	if theirs := s.network(strconv.Itoa(c.Process.PID)); theirs != "" && theirs != s.network("self") {
 		return fmt.Errorf("destroy a socket: %w: process %d is in another network namespace", ErrCantDestroy, c.Process.PID)
 	}
-	fd, err := openDiag()
-	if err != nil {
-		return fmt.Errorf("destroy a socket: %w: %w", ErrCantDestroy, err)
-	}
-	defer unix.Close(fd)
-	families := []uint8{unix.AF_INET6}
-	if c.Local.Addr().Is4() {
-		// A socket that listens on [::] holds IPv4 clients under mapped addresses.
-		families = []uint8{unix.AF_INET, unix.AF_INET6}
-	}
-	for _, family := range families {
-		switch err := destroyDiag(fd, family, c); {
-		case err == nil:
-			return nil
-		case errors.Is(err, unix.ENOENT):
-			continue
-		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINVAL):
-			return fmt.Errorf("destroy a socket: %w: %w", ErrCantDestroy, err)
-		default:
-			return fmt.Errorf("destroy a socket: %w", err)
-		}
-	}
-	if err := hasDiag(fd); err != nil {
-		return fmt.Errorf("destroy a socket: %w: %w", ErrCantDestroy, err)
+	if err := destroy(c); err != nil {
+		return fmt.Errorf("destroy a socket: %w", err)
 	}
 	return nil
 }

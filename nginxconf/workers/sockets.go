@@ -31,6 +31,13 @@ type tcpSocket struct {
 	listening     bool
 }
 
+// diagSocket is a TCP socket as sock_diag(7) tells of it.
+type diagSocket struct {
+	tcpSocket
+	inode  uint64 // 0 where no process holds it
+	cookie [8]byte
+}
+
 const tcpListen = 0x0a // TCP_LISTEN in the kernel's tcp_states.h
 
 // sockets are the site's sockets in the network namespace of master, by inode.
@@ -81,6 +88,15 @@ func (s Sockets) list(pid int) ([]diagSocket, error) {
 		}})
 	}
 	return out, nil
+}
+
+// network names the network namespace of a process, "" where that can't be read.
+func (s Sockets) network(process string) string {
+	name, err := os.Readlink(filepath.Join(s.root(), process, "ns", "net"))
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // Listening returns the TCP addresses that this machine's processes listen at, in this network namespace.

@@ -3,9 +3,8 @@ package workers
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,13 +21,6 @@ const (
 
 // noCookie is INET_DIAG_NOCOOKIE: the addresses alone say which socket is meant.
 var noCookie = [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-
-// diagSocket is a TCP socket as sock_diag(7) tells of it.
-type diagSocket struct {
-	tcpSocket
-	inode  uint64 // 0 where no process holds it
-	cookie [8]byte
-}
 
 // Where the fields of struct inet_diag_msg of linux/inet_diag.h stand; ports and addresses are in network byte order.
 const (
@@ -176,13 +168,35 @@ func listDiag() ([]diagSocket, error) {
 	return out, nil
 }
 
-// network names the network namespace of a process, "" where that can't be read.
-func (s Sockets) network(process string) string {
-	name, err := os.Readlink(filepath.Join(s.root(), process, "ns", "net"))
+// destroy destroys the socket of a connection of this process's network namespace. One that is gone is no error. The error wraps
+// ErrCantDestroy where the kernel doesn't do it for us.
+func destroy(c Connection) error {
+	fd, err := openDiag()
 	if err != nil {
-		return ""
+		return fmt.Errorf("%w: %w", ErrCantDestroy, err)
 	}
-	return name
+	defer unix.Close(fd)
+	families := []uint8{unix.AF_INET6}
+	if c.Local.Addr().Is4() {
+		// A socket that listens on [::] holds IPv4 clients under mapped addresses.
+		families = []uint8{unix.AF_INET, unix.AF_INET6}
+	}
+	for _, family := range families {
+		switch err := destroyDiag(fd, family, c); {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.ENOENT):
+			continue
+		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINVAL):
+			return fmt.Errorf("%w: %w", ErrCantDestroy, err)
+		default:
+			return err
+		}
+	}
+	if err := hasDiag(fd); err != nil {
+		return fmt.Errorf("%w: %w", ErrCantDestroy, err)
+	}
+	return nil
 }
 
 // destroyDiag destroys the socket of a connection by its cookie. By its addresses alone the kernel would find the socket that

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package workers
+
+import "errors"
+
+// Only Linux has sock_diag(7), and nginx is looked at there.
+
+func listDiag() ([]diagSocket, error) { return nil, errors.ErrUnsupported }
+
+func destroy(Connection) error { return ErrCantDestroy }
