@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,14 +160,14 @@ func TestDirSurvivesKilledWriter(t *testing.T) {
 	root := t.TempDir()
 	s := dirAt(root)
 	versions := bigVersions()
-	for range 15 {
+	for n := range 15 {
 		cmd := child(t, "rewrite", root)
 		out, err := cmd.StdoutPipe()
 		must(t, err)
 		must(t, cmd.Start())
 		_, err = io.ReadFull(out, make([]byte, len("started")))
 		must(t, err)
-		time.Sleep(time.Duration(rand.IntN(20_000)) * time.Microsecond) // any moment is as good
+		time.Sleep(time.Duration(n) * 1300 * time.Microsecond) // one moment after the other
 		must(t, cmd.Process.Kill())
 		cmd.Wait()
 		data, etag, err := s.Get(t.Context(), "demo/page")

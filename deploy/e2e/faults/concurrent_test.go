@@ -17,16 +17,12 @@ import (
 // one before it ended, and the last one's stays.
 func TestConcurrentSets(t *testing.T) {
 	t.Parallel()
-	calls := 30
-	if soaking() {
-		calls = 200
-	}
-	concurrentSets(t, calls)
+	concurrentSets(t, 30)
 }
 
 func concurrentSets(t *testing.T, calls int) {
 	t.Helper()
-	chance := seeded(t)
+	chance := rig.NewChance(t)
 	h := rig.OnlineSingle(t)
 	modes := []status.Mode{status.Online, status.Offline, status.Admin}
 	w := rig.Watch(h, rig.WatchRules{Modes: modes, AdminShut: true})

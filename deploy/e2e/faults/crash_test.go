@@ -1,12 +1,11 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,27 +18,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 	"github.com/msupply-foundation/conforma-status/status"
 )
-
-// soakEnv set to 1 asks for the whole of the tables that "make test" takes a sample of.
-const soakEnv = "CONFORMA_STATUS_SOAK"
-
-func soaking() bool { return os.Getenv(soakEnv) == "1" }
-
-// seeded returns a source of chance whose seed is printed, and can be given by CONFORMA_STATUS_SEED.
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("CONFORMA_STATUS_SEED"); text != "" {
-		given, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = given
-	}
-	t.Logf("CONFORMA_STATUS_SEED=%d", seed)
-	fmt.Printf("%s: CONFORMA_STATUS_SEED=%d\n", t.Name(), seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // variant is a circumstance in which a change takes steps that it doesn't take otherwise.
 type variant struct {
@@ -114,7 +92,7 @@ func (m move) opens() bool { return m.from.StricterThan(m.to) }
 // very end, and its journal says which it took besides, a cut or a rollback.
 func TestCrashTable(t *testing.T) {
 	t.Parallel()
-	crashTable(t, soaking())
+	crashTable(t, false)
 }
 
 // crashTime is how long cases of the table are begun. A machine that is too slow for the whole of it takes those that chance
@@ -127,7 +105,14 @@ const crashHosts = 8
 // crashTable takes the whole table, or a few rows of it by chance.
 func crashTable(t *testing.T, all bool) {
 	t.Helper()
-	chance := seeded(t)
+	chance := rig.NewChance(t)
+	if again := chance.Cases(); again != nil {
+		share(t, casesCalled(t, again), func(t *testing.T, h *crashHost, c crashCase) error {
+			_, err := h.crash(t, c)
+			return failed(chance, c, err)
+		})
+		return
+	}
 	var first, table []crashCase
 	for _, v := range variants {
 		list := v.changes
@@ -166,16 +151,15 @@ func crashTable(t *testing.T, all bool) {
 				}
 			}
 		}
-		return err
+		return failed(chance, c, err)
 	})
 	for _, step := range declaredSteps(t) {
 		if !taken[step] && !t.Failed() {
 			t.Errorf("no change of the table takes the step %q: add a variant that does", step)
 		}
 	}
-	slices.SortFunc(table, func(a, b crashCase) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(table, func(a, b crashCase) int { return cmp.Compare(chance.Rank(a.String()), chance.Rank(b.String())) })
 	whole := len(table)
-	chance.Shuffle(len(table), func(i, j int) { table[i], table[j] = table[j], table[i] })
 	if !all && len(table) > 15 {
 		table = table[:15]
 	}
@@ -187,9 +171,45 @@ func crashTable(t *testing.T, all bool) {
 			return nil
 		}
 		_, err := h.crash(t, c)
-		return err
+		return failed(chance, c, err)
 	})
 	fmt.Printf("%s: %d of %d cases\n", t.Name(), len(first)+len(table)-int(late.Load()), len(first)+whole)
+}
+
+// failed notes a case whose error isn't nil, and returns that.
+func failed(chance *rig.Chance, c crashCase, err error) error {
+	if err != nil {
+		chance.Failed(c.String())
+	}
+	return err
+}
+
+// casesCalled returns the cases of those names.
+func casesCalled(t *testing.T, names []string) []crashCase {
+	t.Helper()
+	var all []crashCase
+	for _, v := range variants {
+		for _, m := range moves {
+			for _, storeUp := range []bool{true, false} {
+				for _, step := range declaredSteps(t) {
+					for _, when := range []string{"before", "after"} {
+						for _, followed := range []string{"nothing", "a reboot", "a second command"} {
+							all = append(all, crashCase{move: m, variant: v, storeUp: storeUp, when: when, step: step, followed: followed})
+						}
+					}
+				}
+			}
+		}
+	}
+	var called []crashCase
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(c crashCase) bool { return c.String() == name })
+		if i < 0 {
+			t.Fatalf("there is no case %q", name)
+		}
+		called = append(called, all[i])
+	}
+	return called
 }
 
 // share has a few workers, each with a host of its own, take the cases. A host that a case has spoilt is replaced.

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -34,7 +33,8 @@ type publisher struct {
 	mu      sync.Mutex
 	lists   int
 	puts    []string
-	failing bool // answers and questions get lost at random
+	failing bool // answers and questions get lost, by chance
+	chance  *rig.Chance
 	mangle  func(h http.Header, path string, body []byte) []byte
 	front   *httptest.Server
 }
@@ -73,8 +73,8 @@ func (p *publisher) counting(next http.Handler) http.Handler {
 		}
 		failing := p.failing
 		p.mu.Unlock()
-		if failing && rand.IntN(4) == 0 {
-			if rand.IntN(2) == 0 { // the answer gets lost, not the question
+		if failing && p.chance.IntN(4) == 0 {
+			if p.chance.IntN(2) == 0 { // the answer gets lost, not the question
 				next.ServeHTTP(httptest.NewRecorder(), r)
 			}
 			panic(http.ErrAbortHandler)

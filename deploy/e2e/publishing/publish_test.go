@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -23,6 +22,7 @@ import (
 // in the end undisturbed.
 func publishThroughFaults(t *testing.T, kills int) {
 	p := newPublisher(t)
+	p.chance = rig.NewChance(t)
 	began := time.Now()
 	p.CLI(t, "publish", "--prune").Want(t, 0)
 	whole := time.Since(began)
@@ -35,7 +35,7 @@ func publishThroughFaults(t *testing.T, kills int) {
 		p.mu.Unlock()
 		r := p.Start(t, rig.Call{Args: []string{"publish", "--prune"}})
 		if i%2 == 0 {
-			time.Sleep(time.Duration(rand.Int64N(int64(whole))))
+			time.Sleep(time.Duration(p.chance.IntN(int(whole))))
 			r.Signal(syscall.SIGKILL)
 		}
 		switch res := r.Wait(t); {
