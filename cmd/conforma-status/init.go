@@ -31,9 +31,9 @@ func (a *app) initCommand() *cobra.Command {
 
 func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 	dump, err := control.Nginx{TestCommand: []string{"nginx", "-t"}}.Dump(ctx)
-	var inv operator.Inventory
+	var conf *operator.Config
 	if err == nil {
-		inv, err = operator.ReadInventory(dump)
+		conf, err = operator.ReadConfig(dump)
 	}
 	if errors.Is(err, control.ErrNotInstalled) {
 		return err
@@ -48,11 +48,11 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 	for _, err := range unread {
 		a.terminal.Warn(err.Error())
 	}
-	found := setup.Guess(inv, envs)
+	found := setup.Guess(conf, envs)
 	if len(found) == 0 {
 		return failed(errors.New("read nginx's configuration: nginx serves nothing here that it hands on to an application"), terminal.HintInitNoSites)
 	}
-	draft, file := setup.NewDraft(inv, found), a.configurationFile()
+	draft, file := setup.NewDraft(conf, found), a.configurationFile()
 	if !write {
 		a.terminal.Initial(draft, file)
 		return nil

@@ -4,7 +4,7 @@ import "strings"
 
 // skipLua passes over the code of a *_by_lua_block, whose braces balance but for those in strings, long brackets and
 // comments: the tokens are those of lua-nginx-module's ngx_http_lua_lex (its util/gen-lexer-c).
-func (p *confParser) skipLua() error {
+func (p *parser) skipLua() error {
 	open := 1
 	for i := 0; i < len(p.rest); i++ {
 		switch p.rest[i] {

@@ -7,6 +7,15 @@ import (
 	"testing"
 )
 
+// directives are those of the main file of a dump.
+func directives(dump []byte) ([]*directive, error) {
+	files, err := parseFiles(splitDump(string(dump)))
+	if err != nil {
+		return nil, err
+	}
+	return files.all()
+}
+
 // TestLuaCodeIsPassedOver has Lua code with a brace where none counts. nginx 1.22.1 with lua-nginx-module 0.10.23 takes each of
 // these, and refuses those below.
 func TestLuaCodeIsPassedOver(t *testing.T) {
@@ -20,7 +29,7 @@ func TestLuaCodeIsPassedOver(t *testing.T) {
 		`a[b[1]]`, `a = {[1] = "}"}`, `[== `, `[=="}"`, `]] ]=]`,
 		`it's`, `" `, `"` + "\n", `"\` + "\n" + `a`, // nobody's Lua, but nginx doesn't look at that
 	} {
-		ds, err := parseDump(dump("/n.conf", "a_by_lua_block {"+code+"}\nroot /a;"))
+		ds, err := directives(dump("/n.conf", "a_by_lua_block {"+code+"}\nroot /a;"))
 		if err != nil {
 			t.Errorf("%s: %v", code, err)
 			continue
@@ -30,7 +39,7 @@ func TestLuaCodeIsPassedOver(t *testing.T) {
 		}
 	}
 	for _, code := range []string{`"}`, `-- `, `-- }`, `[[ `, `[[ } ]=]`, `--[=[ } ]]`, `{`, `"` + "\n}" + `"`, `"\` + "\n}" + `"`} {
-		if _, err := parseDump(dump("/n.conf", "a_by_lua_block {"+code+"} root /a;")); !errors.Is(err, ErrSyntax) {
+		if _, err := directives(dump("/n.conf", "a_by_lua_block {"+code+"} root /a;")); !errors.Is(err, ErrSyntax) {
 			t.Errorf("%s: is read: %v", code, err)
 		}
 	}
@@ -70,7 +79,7 @@ func luaEnd(code string) int {
 func FuzzLua(f *testing.F) {
 	f.Add(`ngx.say("\"}", '\'}') [=[ ]] } ]=] --[==[ } ]==] -- }` + "\n" + `a[b[1]] = {} } root /a;`)
 	f.Fuzz(func(t *testing.T, code string) {
-		p := &confParser{rest: code}
+		p := &parser{rest: code}
 		err := p.skipLua()
 		want := luaEnd(code)
 		if got := len(code) - len(p.rest); (err != nil) != (want < 0) || err == nil && got != want {

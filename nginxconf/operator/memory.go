@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -16,41 +15,36 @@ func ReadFiles(dump []byte) (c *Config, files []Text, includes []string, ok bool
 	for _, f := range split {
 		files = append(files, Text{f.name, f.text})
 	}
-	parsed, err := parseFiles(split)
+	set, err := parseFiles(split)
 	if err != nil {
 		return nil, nil, nil, false
 	}
-	if includes, ok = parsed.patterns(); !ok {
+	if includes, ok = set.patterns(); !ok {
 		return nil, nil, nil, false
 	}
-	ds, err := parsed.all()
-	if err != nil {
+	if c, err = set.config(); err != nil {
 		return nil, nil, nil, false
 	}
-	return configOf(ds), files, includes, true
+	return c, files, includes, true
 }
 
 // patterns are those by which the files, whose includes aren't resolved yet, include others; ok only if they mean the same to us as
 // to nginx.
-func (c *conf) patterns() (patterns []string, ok bool) {
-	for _, name := range c.names {
-		patterns = addPatterns(patterns, c.files[name].ds, c.prefix)
+func (s *fileSet) patterns() (patterns []string, ok bool) {
+	for _, name := range s.names {
+		patterns = s.addPatterns(patterns, s.files[name].ds)
 	}
 	return patterns, !slices.ContainsFunc(patterns, func(p string) bool { return strings.ContainsAny(p, `[\`) })
 }
 
-func addPatterns(patterns []string, ds []*directive, prefix string) []string {
+func (s *fileSet) addPatterns(patterns []string, ds []*directive) []string {
 	for _, d := range ds {
 		if d.includes() && strings.ContainsAny(d.args[0], "*?[") {
-			pattern := d.args[0]
-			if !filepath.IsAbs(pattern) {
-				pattern = filepath.Join(prefix, pattern)
-			}
-			if !slices.Contains(patterns, pattern) {
+			if pattern := s.absolute(d.args[0]); !slices.Contains(patterns, pattern) {
 				patterns = append(patterns, pattern)
 			}
 		}
-		patterns = addPatterns(patterns, d.block, prefix)
+		patterns = s.addPatterns(patterns, d.block)
 	}
 	return patterns
 }

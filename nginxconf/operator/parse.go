@@ -3,7 +3,6 @@ package operator
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -18,162 +17,18 @@ type directive struct {
 	line  int
 }
 
+func (d *directive) includes() bool { return d.name == "include" && len(d.args) == 1 }
+
+func (d *directive) at() Place { return Place{d.file, d.line} }
+
 // ErrSyntax is returned (wrapped) for a dump that can't be read as nginx's configuration.
 var ErrSyntax = errors.New("not an nginx configuration")
-
-// dumpHeader begins the line that stands before each file in what nginx -T prints; a colon ends it.
-const dumpHeader = "# configuration file "
-
-// dumped is one file of a dump.
-type dumped struct{ name, text string }
-
-func splitDump(text string) []dumped {
-	var out []dumped
-	start := 0 // of what belongs to the last file
-	for at := 0; at < len(text); {
-		i := strings.Index(text[at:], dumpHeader)
-		if i < 0 {
-			break
-		}
-		at += i
-		line, _, _ := strings.Cut(text[at:], "\n")
-		name, ended := strings.CutSuffix(line[len(dumpHeader):], ":")
-		if name == "" || !ended || at > 0 && text[at-1] != '\n' {
-			at += len(dumpHeader)
-			continue
-		}
-		if len(out) > 0 {
-			out[len(out)-1].text = text[start:at]
-		}
-		at += len(line)
-		start = min(at+1, len(text))
-		out = append(out, dumped{name, text[start:]})
-	}
-	return out
-}
-
-// parseDump reads what nginx -T prints: each file after a line with its name, the main file first. Includes
-// are resolved to the files that follow: an include directive stands before what each file brought in, with the
-// file's name as its argument.
-func parseDump(dump []byte) ([]*directive, error) {
-	c, err := parseFiles(splitDump(string(dump)))
-	if err != nil {
-		return nil, err
-	}
-	return c.all()
-}
-
-// all are the directives of the main file with those that it includes. It is an error for a file to be left: nginx has read it, so
-// somewhere is an include that means something else to nginx than to us.
-func (c *conf) all() ([]*directive, error) {
-	ds, err := c.whole(c.names[0])
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range c.names {
-		if !c.files[name].done {
-			return nil, fmt.Errorf("%w: nginx reads %s, and which directive includes it can't be told", ErrSyntax, name)
-		}
-	}
-	return ds, nil
-}
-
-// parseFiles reads the files of a dump, each by itself.
-func parseFiles(split []dumped) (*conf, error) {
-	if len(split) == 0 {
-		return nil, fmt.Errorf("%w: no file in it", ErrSyntax)
-	}
-	c := &conf{files: map[string]*confFile{}, prefix: filepath.Dir(filepath.Clean(split[0].name))}
-	p := &confParser{}
-	for _, f := range split {
-		ds, err := p.parse(f)
-		if err != nil {
-			return nil, err
-		}
-		name := filepath.Clean(f.name)
-		c.files[name] = &confFile{ds: ds}
-		c.names = append(c.names, name)
-	}
-	return c, nil
-}
 
 // maxDepth bounds how deep blocks nest.
 const maxDepth = 32
 
-// conf is the files of a configuration, each of which may include others.
-type conf struct {
-	files  map[string]*confFile
-	names  []string // of the files, in the order of the dump
-	prefix string   // relative names are relative to it
-}
-
-type confFile struct {
-	ds   []*directive
-	open bool // its includes are being put in
-	done bool // they are in
-}
-
-// whole are the directives of a file with those that it includes.
-func (c *conf) whole(name string) ([]*directive, error) {
-	f := c.files[name]
-	if f.open {
-		return nil, fmt.Errorf("%w: %s includes itself", ErrSyntax, name)
-	}
-	if f.done {
-		return f.ds, nil
-	}
-	var err error
-	f.open = true
-	f.ds, err = c.resolve(f.ds)
-	f.open, f.done = false, true
-	return f.ds, err
-}
-
-func (c *conf) resolve(ds []*directive) ([]*directive, error) {
-	includes := false
-	for _, d := range ds {
-		var err error
-		if d.block, err = c.resolve(d.block); err != nil {
-			return nil, err
-		}
-		includes = includes || d.includes()
-	}
-	if !includes {
-		return ds, nil
-	}
-	out := make([]*directive, 0, len(ds)) // never nil: what has a block keeps it
-	for _, d := range ds {
-		if !d.includes() {
-			out = append(out, d)
-			continue
-		}
-		pattern := d.args[0]
-		if !filepath.IsAbs(pattern) {
-			pattern = filepath.Join(c.prefix, pattern)
-		}
-		pattern = strings.ReplaceAll(filepath.Clean(pattern), "[!", "[^") // glob(3) has both, package filepath one
-		for _, name := range c.names {
-			ok := pattern == name
-			if !ok && strings.ContainsAny(pattern, `*?[\`) {
-				ok, _ = filepath.Match(pattern, name)
-			}
-			if ok {
-				inner, err := c.whole(name)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, &directive{name: "include", args: []string{name}, file: d.file, line: d.line})
-				out = append(out, inner...)
-			}
-		}
-	}
-	return out, nil
-}
-
-func (d *directive) includes() bool { return d.name == "include" && len(d.args) == 1 }
-
-// confParser reads one file after the other. A configuration has thousands of directives: they are made many at a time.
-type confParser struct {
+// parser reads one file after the other. A configuration has thousands of directives: they are made many at a time.
+type parser struct {
 	file string
 	rest string
 	line int
@@ -183,12 +38,12 @@ type confParser struct {
 	stack []*directive // of the blocks that are being read, the outer ones first
 }
 
-func (p *confParser) parse(f dumped) ([]*directive, error) {
+func (p *parser) parse(f dumped) ([]*directive, error) {
 	p.file, p.rest, p.line = f.name, f.text, 1
 	return p.block(0)
 }
 
-func (p *confParser) directive(name string, line int) *directive {
+func (p *parser) directive(name string, line int) *directive {
 	if len(p.made) == 0 {
 		p.made = make([]directive, 256)
 	}
@@ -201,12 +56,12 @@ func (p *confParser) directive(name string, line int) *directive {
 	return d
 }
 
-func (p *confParser) fail(why string) error {
+func (p *parser) fail(why string) error {
 	return fmt.Errorf("%w: %s:%d: %s", ErrSyntax, p.file, p.line, why)
 }
 
 // block reads directives up to the end of the file (depth 0) or the closing brace.
-func (p *confParser) block(depth int) ([]*directive, error) {
+func (p *parser) block(depth int) ([]*directive, error) {
 	if depth > maxDepth {
 		return nil, p.fail("blocks nest too deep")
 	}
@@ -266,18 +121,8 @@ const (
 var endsWord = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ';': true, '{': true}
 
 // token reads the next token by the rules of ngx_conf_read_token.
-func (p *confParser) token() (word string, kind rune, line int, err error) {
-	for {
-		p.rest = p.skipBlank()
-		if !strings.HasPrefix(p.rest, "#") {
-			break
-		}
-		i := strings.IndexByte(p.rest, '\n')
-		if i < 0 {
-			i = len(p.rest)
-		}
-		p.rest = p.rest[i:]
-	}
+func (p *parser) token() (word string, kind rune, line int, err error) {
+	p.skipBlanksAndComments()
 	line = p.line
 	if p.rest == "" {
 		return "", tokenEnd, line, nil
@@ -288,33 +133,33 @@ func (p *confParser) token() (word string, kind rune, line int, err error) {
 		return "", rune(c), line, nil
 	case '"', '\'':
 		word, err = p.quoted(c)
-		return word, tokenWord, line, err
+	default:
+		word, err = p.plain()
 	}
-	i := 0
-	for ; i < len(p.rest); i++ {
-		c := p.rest[i]
-		if c == '\\' && i+1 < len(p.rest) {
-			i++
-			continue
-		}
-		if c == '$' && strings.HasPrefix(p.rest[i:], "${") { // ${name} in a word is not a block
-			end := strings.IndexByte(p.rest[i:], '}')
-			if end < 0 {
-				return "", 0, line, p.fail("a variable's closing brace is missing")
-			}
-			i += end
-			continue
-		}
-		if endsWord[c] {
-			break
-		}
-	}
-	word = p.rest[:i]
-	p.advance(i)
-	return word, tokenWord, line, nil
+	return word, tokenWord, line, err
 }
 
-func (p *confParser) quoted(quote byte) (string, error) {
+// plain reads a word that isn't quoted. What is escaped in it stays so.
+func (p *parser) plain() (string, error) {
+	i := 0
+	for ; i < len(p.rest) && !endsWord[p.rest[i]]; i++ {
+		switch {
+		case p.rest[i] == '\\' && i+1 < len(p.rest):
+			i++
+		case strings.HasPrefix(p.rest[i:], "${"): // ${name} in a word is not a block
+			end := strings.IndexByte(p.rest[i:], '}')
+			if end < 0 {
+				return "", p.fail("a variable's closing brace is missing")
+			}
+			i += end
+		}
+	}
+	word := p.rest[:i]
+	p.advance(i)
+	return word, nil
+}
+
+func (p *parser) quoted(quote byte) (string, error) {
 	ends := string([]byte{quote, '\\'})
 	if n := strings.IndexAny(p.rest[1:], ends); n >= 0 && p.rest[1+n] == quote { // nothing in it is escaped
 		word := p.rest[1 : 1+n]
@@ -348,16 +193,22 @@ func (p *confParser) quoted(quote byte) (string, error) {
 	return "", p.fail("a quote is not closed")
 }
 
-func (p *confParser) skipBlank() string {
-	i := 0
-	for i < len(p.rest) && strings.IndexByte(" \t\r\n", p.rest[i]) >= 0 {
-		i++
+func (p *parser) skipBlanksAndComments() {
+	for {
+		i := 0
+		for i < len(p.rest) && strings.IndexByte(" \t\r\n", p.rest[i]) >= 0 {
+			i++
+		}
+		p.advance(i)
+		if !strings.HasPrefix(p.rest, "#") {
+			return
+		}
+		line, _, _ := strings.Cut(p.rest, "\n")
+		p.rest = p.rest[len(line):]
 	}
-	p.advance(i)
-	return p.rest
 }
 
-func (p *confParser) advance(n int) {
+func (p *parser) advance(n int) {
 	p.line += strings.Count(p.rest[:n], "\n")
 	p.rest = p.rest[n:]
 }

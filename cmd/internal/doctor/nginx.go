@@ -92,11 +92,7 @@ func (e *examination) nginxConfiguration(ctx context.Context) *operator.Config {
 			`write nginx.test with its "-t" as a word of its own, so that other ways to the application are found`)
 		return nil
 	}
-	var survey operator.Survey
 	var conf *operator.Config
-	if err == nil {
-		survey, err = operator.ReadSurvey(dump)
-	}
 	if err == nil {
 		conf, err = operator.ReadConfig(dump)
 	}
@@ -106,7 +102,7 @@ func (e *examination) nginxConfiguration(ctx context.Context) *operator.Config {
 	}
 	e.ok(checkNginxConfiguration, "nginx finds it in order")
 	e.ok(checkOpenFileCache, "is off for the rules")
-	if survey.Includes(http) {
+	if conf.HTTPIncludes(http) {
 		e.ok(checkHTTPInclude, http+" is included")
 	} else {
 		e.fault(checkHTTPInclude, "http {} doesn't include "+http, hintHTTP)

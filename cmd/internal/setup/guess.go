@@ -57,9 +57,9 @@ type Site struct {
 
 // Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env files, only those
 // that belong to one are chosen; otherwise all but what looks like a Grafana.
-func Guess(inv operator.Inventory, envs []EnvFile) []Site {
+func Guess(conf *operator.Config, envs []EnvFile) []Site {
 	var sites []Site
-	for _, f := range inv.Servers {
+	for _, f := range conf.Proxies() {
 		if _, _, err := net.SplitHostPort(f.Listen); err != nil {
 			continue
 		}
@@ -148,12 +148,12 @@ func siteName(word string) string {
 }
 
 // confDir is where the rules go: beside nginx's main configuration.
-func confDir(inv operator.Inventory) string {
-	return filepath.Join(filepath.Dir(inv.Main), "conforma-status")
+func confDir(conf *operator.Config) string {
+	return filepath.Join(filepath.Dir(conf.Main), "conforma-status")
 }
 
 // configuration writes the configuration for the sites, with what was guessed marked as guessed.
-func configuration(inv operator.Inventory, sites []Site) string {
+func configuration(conf *operator.Config, sites []Site) string {
 	var b strings.Builder
 	b.WriteString(`# The configuration of conforma-status, made by "conforma-status init" from what nginx serves here.
 # Look at each line that says GUESSED or CHANGE before the first maintenance window.
@@ -163,9 +163,9 @@ page_url = "https://maintenance.example.org"    # CHANGE: where the store's root
 
 [nginx]
 `)
-	fmt.Fprintf(&b, "conf_dir = %q\n", confDir(inv))
-	if inv.PIDFile != "" {
-		fmt.Fprintf(&b, "pid_file = %q\n", inv.PIDFile)
+	fmt.Fprintf(&b, "conf_dir = %q\n", confDir(conf))
+	if conf.PIDFile != "" {
+		fmt.Fprintf(&b, "pid_file = %q\n", conf.PIDFile)
 	}
 	for _, s := range sites {
 		mark := ""

@@ -21,11 +21,11 @@ type Line struct {
 }
 
 // includes are the include lines that the sites need and that aren't there.
-func includes(inv operator.Inventory, sites []Site) []Line {
-	dir := confDir(inv)
+func includes(conf *operator.Config, sites []Site) []Line {
+	dir := confDir(conf)
 	var out []Line
-	if http := nginxconf.HTTPFile(dir); !inv.Survey.Includes(http) {
-		out = append(out, Line{inv.HTTP, "include " + http + ";"})
+	if http := nginxconf.HTTPFile(dir); !conf.HTTPIncludes(http) {
+		out = append(out, Line{conf.HTTP, "include " + http + ";"})
 	}
 	for _, s := range sites {
 		file := nginxconf.SiteFile(dir, s.Name)

@@ -22,9 +22,9 @@ type Draft struct {
 	ConfDir string // where the rules go
 }
 
-// NewDraft is the draft for the sites that were found, which it takes from inv.
-func NewDraft(inv operator.Inventory, sites []Site) Draft {
-	return Draft{configuration(inv, sites), includes(inv, sites), confDir(inv)}
+// NewDraft is the draft for the sites that were found, which it takes from conf.
+func NewDraft(conf *operator.Config, sites []Site) Draft {
+	return Draft{configuration(conf, sites), includes(conf, sites), confDir(conf)}
 }
 
 // Backups is where nginx's files are kept as they were.

@@ -25,7 +25,7 @@ server { listen 127.0.0.1:3000; server_name _; location / { proxy_pass $where; }
 `
 
 func TestGuess(t *testing.T) {
-	inv, err := operator.ReadInventory([]byte(dump))
+	conf, err := operator.ReadConfig([]byte(dump))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestGuess(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
-			sites := Guess(inv, c.envs)
+			sites := Guess(conf, c.envs)
 			for _, s := range sites {
 				text := s.Name + "=" + s.AppURL
 				if s.Chosen {
@@ -51,7 +51,7 @@ func TestGuess(t *testing.T) {
 			if strings.Join(got, " ") != c.want {
 				t.Errorf("got %v\nwant %s", got, c.want)
 			}
-			text := configuration(inv, sites)
+			text := configuration(conf, sites)
 			if _, faults := config.Parse("config.toml", []byte(text)); len(faults) > 0 {
 				t.Errorf("the configuration is not one: %v\n%s", faults, text)
 			}

@@ -2,7 +2,7 @@ package operator
 
 import "testing"
 
-func TestReadSurvey(t *testing.T) {
+func TestHTTPIncludes(t *testing.T) {
 	const main = "# configuration file /etc/nginx/nginx.conf:\n"
 	for _, c := range []struct {
 		name, conf string
@@ -15,15 +15,15 @@ func TestReadSurvey(t *testing.T) {
 		{"commented out", "http {\n# include cs/http.conf;\n}", false},
 		{"in stream", "stream { include cs/http.conf; }\n# configuration file /etc/nginx/cs/http.conf:\n", false},
 	} {
-		s, err := ReadSurvey([]byte(main + c.conf))
+		config, err := ReadConfig([]byte(main + c.conf))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if got := s.Includes("/etc/nginx/cs/http.conf"); got != c.want {
+		if got := config.HTTPIncludes("/etc/nginx/cs/http.conf"); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
-	if _, err := ReadSurvey([]byte("nonsense")); err == nil {
+	if _, err := ReadConfig([]byte("nonsense")); err == nil {
 		t.Error("nonsense is taken for a configuration")
 	}
 }

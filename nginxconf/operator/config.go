@@ -1,0 +1,144 @@
+// Package operator reads the operator's nginx configuration: its servers, where they lead, and what keeps our rules from holding.
+// It runs nothing and changes nothing; of this machine it looks at what machine.go says.
+package operator
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for encoding/json.
+type Config struct {
+	Main    string    `json:"main"`    // nginx's main configuration file
+	PIDFile string    `json:"pidFile"` // as it is configured, "" for nginx's default
+	HTTP    Place     `json:"http"`    // of the first http {}; zero where there is none
+	Servers []*server `json:"servers"`
+	// HTTPFiles are the files included at the top level of http {}.
+	HTTPFiles []string `json:"httpFiles"`
+	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers, as "host:port" or
+	// "unix:/path".
+	Upstreams map[string][]string `json:"upstreams"`
+	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as long as
+	// they take.
+	ShutdownTimeout time.Duration `json:"shutdownTimeout"`
+}
+
+// streamPrefix keeps the names of stream {} from those of http {}, which are others.
+const streamPrefix = "stream "
+
+// Place is where something stands in nginx's configuration.
+type Place struct {
+	File string
+	Line int // 1-based
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
+// ReadConfig reads what nginx -T printed. The error wraps ErrSyntax.
+func ReadConfig(dump []byte) (*Config, error) {
+	files, err := parseFiles(splitDump(string(dump)))
+	if err != nil {
+		return nil, err
+	}
+	return files.config()
+}
+
+func (s *fileSet) config() (*Config, error) {
+	ds, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Main: s.main, Upstreams: map[string][]string{}}
+	for _, d := range ds {
+		switch {
+		case d.name == "worker_shutdown_timeout" && len(d.args) == 1:
+			c.ShutdownTimeout = readTime(d.args[0])
+		case d.name == "pid" && len(d.args) == 1 && filepath.IsAbs(d.args[0]):
+			c.PIDFile = d.args[0]
+		case d.name == "http" && d.block != nil:
+			if c.HTTP.File == "" {
+				c.HTTP = d.at()
+			}
+			c.readHTTP(d)
+			c.readBlock(d, false)
+		case d.name == "stream":
+			c.readBlock(d, true)
+		}
+	}
+	return c, nil
+}
+
+// readHTTP notes which files an http {} includes.
+func (c *Config) readHTTP(http *directive) {
+	for _, d := range http.block {
+		if d.name == "include" {
+			c.HTTPFiles = append(c.HTTPFiles, d.args...)
+		}
+	}
+}
+
+// HTTPIncludes reports whether http {} includes the file, by way of symbolic links too.
+func (c *Config) HTTPIncludes(file string) bool {
+	return slices.ContainsFunc(c.HTTPFiles, func(f string) bool { return sameFile(f, file) })
+}
+
+// readTime reads a time as nginx does (https://nginx.org/en/docs/syntax.html): seconds where
+// there is no unit. It is 0 where there are days or more in it: nothing here waits that long.
+func readTime(text string) time.Duration {
+	if strings.Trim(text, "0123456789") == "" {
+		text += "s"
+	}
+	d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
+// inherited is what of an http {} or stream {} holds for its servers.
+type inherited struct {
+	stream          bool
+	needsClientCert bool
+	bypasses        []*directive
+	values          map[string][]string // of variables, by name with the dollar sign: what a map or set may make of them
+}
+
+// readBlock reads the servers and upstreams of an http {} or stream {}.
+func (c *Config) readBlock(block *directive, stream bool) {
+	above := inherited{stream: stream, values: map[string][]string{}}
+	for _, d := range block.block {
+		switch {
+		case d.name == "ssl_verify_client":
+			above.needsClientCert = slices.Contains(d.args, "on")
+		case d.name == "mirror", d.name == "post_action":
+			above.bypasses = append(above.bypasses, d)
+		case d.name == "map" && len(d.args) == 2:
+			for _, entry := range d.block {
+				above.values[d.args[1]] = append(above.values[d.args[1]], entry.args...)
+			}
+		}
+	}
+	for _, d := range block.block {
+		switch {
+		case d.name == "upstream" && len(d.args) == 1:
+			c.readUpstream(d, stream)
+		case d.name == "server" && d.block != nil:
+			c.Servers = append(c.Servers, readServer(d, above))
+		}
+	}
+}
+
+func (c *Config) readUpstream(upstream *directive, stream bool) {
+	name := strings.ToLower(upstream.args[0]) // nginx compares names without case
+	if stream {
+		name = streamPrefix + name
+	}
+	for _, d := range upstream.block {
+		if d.name == "server" && len(d.args) > 0 {
+			c.Upstreams[name] = append(c.Upstreams[name], withPort(d.args[0], "80"))
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package operator
+
+import (
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+)
+
+// server is one server {}, of http or of stream.
+type server struct {
+	At       Place
+	Listens  []listen
+	Names    []string
+	Files    []string // included at its top level, in their order
+	Rewrites []obstacle
+	Bypasses []obstacle
+	Passes   []pass
+	Ungated  []Ungated
+	// NeedsClientCert is set where TLS is for visitors with a certificate of their own only.
+	NeedsClientCert bool
+}
+
+type listen struct {
+	Addr string // host:port
+	TLS  bool
+	// NotTCP is set where clients come by other sockets than TCP's, which can't be told from another site's.
+	NotTCP bool
+}
+
+// obstacle is a directive that may keep the rules of a file included after it from running, or hand requests on beside them.
+type obstacle struct {
+	At    Place
+	After int // how many files had been included before it; always where that doesn't matter
+}
+
+const always = -1
+
+func readServer(block *directive, above inherited) *server {
+	s := &server{At: block.at(), NeedsClientCert: above.needsClientCert}
+	for _, d := range above.bypasses {
+		if !slices.ContainsFunc(block.block, func(own *directive) bool { return own.name == d.name }) {
+			s.readBypass(d)
+		}
+	}
+	for _, d := range block.block {
+		s.read(d)
+	}
+	if len(s.Listens) == 0 && !above.stream {
+		s.Listens = []listen{{Addr: "*:80"}} // nginx's default, for root
+	}
+	above.values = maps.Clone(above.values)
+	collectValues(above.values, block.block)
+	s.collectPasses(block.block, above)
+	return s
+}
+
+// read takes note of a directive at the top level of a server {}.
+func (s *server) read(d *directive) {
+	switch d.name {
+	case "mirror", "post_action", "error_page":
+		s.readBypass(d)
+	case "listen":
+		s.Listens = append(s.Listens, readListen(d.args)...)
+	case "ssl_verify_client":
+		s.NeedsClientCert = slices.Contains(d.args, "on")
+	case "server_name":
+		s.Names = append(s.Names, d.args...)
+	case "include":
+		s.Files = append(s.Files, d.args...)
+	case "auth_request", "satisfy":
+		if !slices.Contains(d.args, authPath) && !slices.Contains(d.args, "all") {
+			s.ungate(d, "")
+		}
+	case "location":
+		s.ungateLocation(d)
+	case "return": // answers before the gate is asked; before the include, before all rules
+		s.ungate(d, "")
+		s.Rewrites = append(s.Rewrites, obstacle{d.at(), len(s.Files)})
+	case "rewrite", "if", "break":
+		s.Rewrites = append(s.Rewrites, obstacle{d.at(), len(s.Files)})
+	}
+}
+
+// plainToTLS is another: it is often led to https, which is left to do so.
+const plainToTLS = "497"
+
+// readBypass notes a directive that hands requests on beside the rules.
+func (s *server) readBypass(d *directive) {
+	switch d.name {
+	case "mirror", "post_action":
+		if !slices.Contains(d.args, "off") {
+			s.Bypasses = append(s.Bypasses, obstacle{d.at(), always})
+		}
+	case "error_page":
+		if n := len(d.args); n == 0 || !strings.HasPrefix(d.args[n-1], "@") {
+			return
+		}
+		if slices.Contains(d.args, plainToTLS) {
+			s.Bypasses = append(s.Bypasses, obstacle{d.at(), always})
+		} else if slices.ContainsFunc(d.args, func(code string) bool { return slices.Contains(nginxconf.EarlyErrors, code) }) {
+			s.Bypasses = append(s.Bypasses, obstacle{d.at(), len(s.Files)})
+			s.ungate(d, "")
+		}
+	}
+}
+
+// readListen reads a listen directive: a range of ports (since nginx 1.15.10) is one address for each.
+func readListen(args []string) []listen {
+	if len(args) == 0 {
+		return nil
+	}
+	if strings.HasPrefix(args[0], "unix:") {
+		return []listen{{Addr: args[0], NotTCP: true}}
+	}
+	l := listen{Addr: args[0], NotTCP: slices.Contains(args[1:], "quic"), TLS: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
+	switch _, _, err := net.SplitHostPort(l.Addr); {
+	case err == nil:
+	case strings.Trim(l.Addr, "0123456789-") == "":
+		l.Addr = "*:" + l.Addr
+	default:
+		l.Addr = net.JoinHostPort(strings.Trim(l.Addr, "[]"), "80")
+	}
+	host, ports, _ := net.SplitHostPort(l.Addr)
+	first, last, _ := strings.Cut(ports, "-")
+	from, err := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	if err != nil || err2 != nil || to < from {
+		return []listen{l}
+	}
+	var out []listen
+	for port := from; port <= to; port++ {
+		l.Addr = net.JoinHostPort(host, strconv.FormatUint(port, 10))
+		out = append(out, l)
+	}
+	return out
+}
