@@ -16,9 +16,8 @@ import (
 // ErrHoles is returned (wrapped) when nginx's configuration leads to a site's application past the site's rules.
 var ErrHoles = errors.New("nginx's configuration has holes")
 
-// audit finds out from nginx's own configuration how the sites are served, and refuses to close one that could be
-// reached past its rules, unless forced: that is a warning then. A configuration that nginx itself can't read is
-// not judged here: testing it will say so.
+// audit reads how nginx serves the sites, and refuses to close one that has a hole. Forced, it warns.
+// A configuration that nginx itself can't read is not judged: the test will say so.
 func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 	if len(changes) == 0 {
 		return nil

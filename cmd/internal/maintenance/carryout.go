@@ -23,8 +23,7 @@ type run struct {
 type action struct {
 	step Step
 	take func(*run, context.Context, []*change) error
-	// undo sees to what holds after the step has failed, and the changes are given up with the error that it returns.
-	// Where it is nil the changes go on.
+	// undo sees to what holds after the step has failed. The changes are given up with its error. Where nil they go on.
 	undo func(*run, context.Context, []*change, error) error
 	// after is called once the step was taken, or wasn't needed; it may be nil.
 	after func(*run)
@@ -47,8 +46,7 @@ var actions = []action{
 	{step: StepPublish, take: (*run).publishAll},
 }
 
-// carryOut takes the steps of the changes. An error means that nothing was begun. What came of each change is in its
-// receipt.
+// carryOut takes the steps of the changes. An error means that nothing was begun. The receipts say the rest.
 func (h *Host) carryOut(ctx context.Context, changes []*change, in state.Intent) error {
 	in.Changes = nil
 	var active []*change
@@ -101,8 +99,7 @@ func (r *run) act(ctx context.Context, a action) {
 	}
 }
 
-// taking returns the changes that take the step: those that have it in their plan, and that nothing keeps from it by
-// now.
+// taking returns the changes that take the step: it is in their plan, and nothing keeps them from it by now.
 func (r *run) taking(step Step) []*change {
 	var out []*change
 	for _, c := range r.changes {
@@ -152,8 +149,7 @@ func (r *run) step(step Step, changes []*change, take func() error) error {
 	return err
 }
 
-// giveUp settles what holds after nginx could not be brought to new rules: a closing stays announced and shut by its
-// file, and remains what is wanted; an opening didn't happen.
+// giveUp settles what holds where nginx kept its old rules: a closing stays shut and announced, an opening is undone.
 func (r *run) giveUp(ctx context.Context, failure error) {
 	for _, c := range r.changes {
 		switch {
@@ -227,8 +223,8 @@ func (r *run) recordChange(c *change) error {
 	return r.Dir().WriteRecord(c.site.Name, *rec)
 }
 
-// hold is what is done about requests from before the closing, now that the steps are taken. A site on its way from
-// offline to admin that is still shut is announced only once it is open; on the way from online visitors know already.
+// hold is what is done about requests from before the closing, now that the steps are taken. On the way from offline to
+// admin a site is announced once it is open; on the way from online visitors know already.
 func (r *run) hold(c *change) state.Hold {
 	was := c.record.Hold
 	if c.receipt.Err != nil {

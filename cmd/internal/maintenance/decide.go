@@ -19,8 +19,7 @@ type facts struct {
 	found status.Mode
 	// shut is whether the closed file is there.
 	shut bool
-	// inForce is whether the rules on record are what is on disk and what nginx follows, and the closed file is as it
-	// belongs.
+	// inForce is whether disk and nginx have the rules on record, and the closed file is as it belongs.
 	inForce bool
 }
 
@@ -46,11 +45,11 @@ const (
 	wordsOnly
 )
 
-// decide lists the steps that lead a site from what is found, and what is on record, to what is asked for. The list is
-// empty where there is nothing to do. StepRecord, which ends each change, is not in it.
+// decide lists the steps from what is found and on record to what is asked for; none where there is nothing to do.
+// StepRecord ends each change and is not in the list.
 //
-// The order keeps two promises: a site is shut before anything more open than what is asked for could go on serving,
-// and what visitors are told is never more open than what they find.
+// A site is shut before anything more open than what is asked for could go on serving. Visitors are never told that
+// it is more open than they find it.
 func decide(f facts, r state.Record, w wish) []Step {
 	takesUp := f.takesUp(r, w)
 	if !takesUp && !w.news {
@@ -104,8 +103,7 @@ func (f facts) mostOpen(r state.Record) status.Mode {
 	return open
 }
 
-// foundBy is the mode that visitors find: what nginx says, or, when it says nothing, the strictest of what is on disk
-// and on record.
+// foundBy is the mode that visitors find. Where nginx says nothing it is the strictest of disk and record.
 func (f facts) foundBy(r state.Record) status.Mode {
 	switch {
 	case f.found != "":

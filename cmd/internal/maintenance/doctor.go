@@ -7,8 +7,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// Interrupted returns when the change that is in the journal began, zero where there is none. It may still be under
-// way. The error wraps ErrJournal when the journal can't be understood.
+// Interrupted returns when the change in the journal began, zero for none. It may still be under way.
+// The error wraps state.ErrJournal when the journal can't be understood.
 func (h *Host) Interrupted() (began time.Time, err error) {
 	in, err := h.Dir().Interrupted()
 	if in == nil || err != nil {

@@ -50,8 +50,7 @@ func (d *drain) endWorker(p workers.Process) {
 	d.all[unseen], d.ended[unseen] = true, true
 }
 
-// awaitDrained waits until nothing that was let in before the reload is left of the sites. It is not an error for
-// something to be left.
+// awaitDrained waits until nothing from before the reload is left of the sites. Something may be left.
 func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 	for _, c := range changes {
 		c.drain.all, c.drain.ended = map[workers.Connection]bool{}, map[workers.Connection]bool{}
@@ -103,10 +102,8 @@ func (r *run) lookOnce(changes []*change) (bool, error) {
 	return done, nil
 }
 
-// countEndedByNginx counts as cut what may have been ended by nginx itself, should it be gone at the look that has
-// just been taken: its old workers end what they have when worker_shutdown_timeout is over
-// (https://nginx.org/en/docs/ngx_core_module.html), and how long those have been at it that were leaving before is
-// not known.
+// countEndedByNginx counts as cut what nginx itself may have ended, if it is gone at this look: old workers end what
+// they have after worker_shutdown_timeout (https://nginx.org/en/docs/ngx_core_module.html).
 func (r *run) countEndedByNginx(c *change, left workers.Remaining) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range c.drain.left.Connections {
@@ -127,8 +124,7 @@ func (r *run) shutdownIsOver(c *change) bool {
 	return timeout > 0 && r.Clock.Now().Sub(r.old.at) >= timeout
 }
 
-// cut ends what is left: the connections of the site one by one where the kernel allows it, and otherwise the old
-// workers that hold them, which touches other sites and is said.
+// cut ends what is left: each connection of the site where the kernel allows it, else the old workers that hold them.
 func (r *run) cut(ctx context.Context, changes []*change) error {
 	began := r.Clock.Now()
 	told := map[workers.Process]bool{}
@@ -155,8 +151,7 @@ func (r *run) cut(ctx context.Context, changes []*change) error {
 	return err
 }
 
-// cutConnections ends the connections that are left of a site, and returns the old workers that have to be ended for
-// it.
+// cutConnections ends the connections left of a site, and returns the old workers that have to be ended for it.
 func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 	d := &c.drain
 	doomed = append(doomed, d.left.ListeningWorkers...)

@@ -1,5 +1,4 @@
-// Package maintenance moves a site from one mode to another: it keeps the order of the steps, the record
-// of what was done, and the receipt.
+// Package maintenance moves a site from one mode to another: what steps that takes, their order, and the receipt.
 package maintenance
 
 import (

@@ -9,9 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// WriteMetrics writes what is on record of each site to the configuration's metrics_file, where there is to be one,
-// in Prometheus' text format for the node exporter's textfile collector, and gate, the gate's own metrics, after it.
-// The file is replaced by rename, as that collector asks for. Sites that this machine has no record of are left out.
+// WriteMetrics writes what is on record, and the gate's own metrics after it, to the metrics_file, if any.
+// It is in Prometheus' text format, and replaced by rename as the node exporter's textfile collector asks for.
 func (h *Host) WriteMetrics(gate []byte) error {
 	if h.Config.MetricsFile == "" {
 		return nil

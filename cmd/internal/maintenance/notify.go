@@ -18,9 +18,8 @@ const (
 	eventOverdue = "overdue"
 )
 
-// notify starts the operator's on_change command for an event and doesn't wait for it: it can hold up nothing, and
-// goes on when this process ends. It finds the event in its environment, and as one line of JSON on its standard
-// input.
+// notify starts the operator's on_change command for an event and doesn't wait for it. It may outlive us.
+// The command finds the event in its environment, and as a line of JSON on standard input.
 func (h *Host) notify(kind string, e state.Event) error {
 	argv := h.Config.OnChange
 	if len(argv) == 0 {
@@ -74,8 +73,7 @@ func (h *Host) remind(name string, r state.Record) error {
 	return nil
 }
 
-// writeHistory appends what came of the changes to the history, and to the audit log where there is to be one, and
-// tells on_change.
+// writeHistory appends what came of the changes to the history and the audit log, and tells on_change.
 func (r *run) writeHistory() error {
 	var events []state.Event
 	for _, c := range r.changes {

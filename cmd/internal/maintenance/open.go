@@ -87,8 +87,7 @@ func (r *run) seeAnswers(ctx context.Context, changes []*change) error {
 	return nil
 }
 
-// awaitAnswer waits until the site answers otherwise than with our own refusal. What an application that has not come
-// up yet answers is a warning: opening nginx is all that was asked.
+// awaitAnswer waits until the site answers otherwise than by our own refusal. An application that is down is a warning.
 func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) error {
 	var seen control.Page
 	answers, err := r.until(ctx, deadline, func() (answers bool, err error) {
@@ -110,8 +109,7 @@ func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) er
 	return nil
 }
 
-// shutAgain undoes an opening that didn't get through: the sites are shut by their files first, then the previous rules
-// are put back. Whoever got in meanwhile may still be there.
+// shutAgain undoes an opening: closed files first, then the previous rules. Whoever got in may still be there.
 func (r *run) shutAgain(ctx context.Context, changes []*change, failure error) error {
 	for _, c := range r.taking(StepOpen) {
 		c.record.SafeSince = nil

@@ -18,9 +18,8 @@ import (
 // ErrNotAdmin is returned (wrapped) where a site is not in admin mode, so that a pass would be good for nothing.
 var ErrNotAdmin = errors.New("the site is not in admin mode")
 
-// PassKeys returns what a pass of the site is made for: the window of admin mode that it is in, and the epoch of its
-// passes, a new one where there is none. The error wraps ErrNotAdmin where the site is in another mode, on record or
-// in nginx.
+// PassKeys returns what a pass of the site is made for: its window of admin mode, and the epoch of its passes, made if
+// there is none. The error wraps ErrNotAdmin where the site is in another mode, on record or in nginx.
 func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch string, err error) {
 	unlock, err := h.lock(ctx) // a change that is under way may end this window
 	if err != nil {
@@ -52,8 +51,7 @@ func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch strin
 	return r.Revision, epoch, err
 }
 
-// RevokePasses makes every pass of the site worthless, and what it admitted to, and reports whether there can have
-// been any. It doesn't wait for a change that is under way.
+// RevokePasses makes every pass of the site worthless, and reports whether there can have been any. It takes no lock.
 func (h *Host) RevokePasses(s config.Site) (had bool, err error) {
 	file := h.Dir().EpochFile(s.Name)
 	if err := os.Remove(file); errors.Is(err, fs.ErrNotExist) {

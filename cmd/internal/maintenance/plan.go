@@ -79,8 +79,7 @@ func (h *Host) look(ctx context.Context, s config.Site) (observed, error) {
 	return seen, nil
 }
 
-// isInForce reports whether the rules of r are what is on disk and what nginx serves, with the closed file as it
-// belongs.
+// isInForce reports whether disk and nginx have the rules of r, with the closed file as it belongs.
 func (h *Host) isInForce(s config.Site, r state.Record, seen observed) (bool, error) {
 	text, err := h.rules(s, r.Door).Render(r.Document.Mode, r.Revision)
 	if err != nil {
@@ -95,8 +94,8 @@ func (h *Host) isInForce(s config.Site, r state.Record, seen observed) (bool, er
 		seen.shut == r.Shut() && seen.live.Closed == r.Shut(), nil
 }
 
-// recall returns what is on record of a site, and what is found of it. A damaged record is set aside where that is
-// allowed: which mode was wanted isn't known then, but what holds is seen, and the operator says what is wanted now.
+// recall returns what is on record of a site, and what is found. A damaged record is set aside where mayWrite is set:
+// what holds is seen, and the operator says what is wanted now.
 func (h *Host) recall(ctx context.Context, s config.Site, mayWrite bool) (state.Record, observed, error) {
 	r, known, err := h.Dir().Record(s.Name)
 	if errors.Is(err, state.ErrRecord) && mayWrite {
@@ -173,8 +172,7 @@ func (h *Host) planAgain(ctx context.Context, s config.Site, in *state.Interrupt
 	return c, nil
 }
 
-// planRepair works out what has to be done for a site to be as it is on record. Visitors are told anew where
-// unpublished is set.
+// planRepair works out what brings a site back to its record. Visitors are told anew where unpublished is set.
 func (h *Host) planRepair(ctx context.Context, s config.Site, unpublished bool) (*change, error) {
 	r, seen, err := h.recall(ctx, s, false)
 	if err != nil {

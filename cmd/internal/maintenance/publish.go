@@ -23,9 +23,8 @@ type publication struct {
 	foreign *status.Document
 }
 
-// publish puts a document into the store, unless it is there already, with a sequence number above the one
-// that is there. A document that somebody else put there since own was ours (the Seq last published by
-// this machine, 0 for none) is replaced, and returned as foreign: nobody overwrites another unseen.
+// publish puts a document into the store, with a sequence number above the one there, unless it is there already. One
+// that somebody else put there since own (our last sequence number, 0 for none) is replaced, and returned as foreign.
 func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, own uint64) (publication, error) {
 	key := StatusKey(s)
 	var foreign *status.Document
@@ -68,8 +67,7 @@ func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, 
 // errNotDocument is returned (wrapped) by published for what is not a status document.
 var errNotDocument = errors.New("not a status document")
 
-// published returns a site's status document as it is in the store. The error wraps store.ErrNotFound, or
-// errNotDocument, or is of the store.
+// published returns a site's document in the store. The error may wrap store.ErrNotFound or errNotDocument.
 func (h *Host) published(ctx context.Context, s config.Site) (status.Document, error) {
 	data, _, err := h.Store.Get(ctx, StatusKey(s))
 	if err != nil {
@@ -82,9 +80,8 @@ func (h *Host) published(ctx context.Context, s config.Site) (status.Document, e
 	return there, nil
 }
 
-// PublishStatus brings the store's status document of a site up to date with this machine's record. A machine that has
-// no record puts one there only where there is none. It returns the document that is in the store now,
-// and whether it was put there by this call.
+// PublishStatus brings the store's document of a site up to date with this machine's record. Without a record it puts
+// one there only where there is none. It returns the document in the store, and whether this call put it there.
 func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Document, bool, error) {
 	unlock, err := h.lockIfAny(ctx)
 	if err != nil {
@@ -112,8 +109,7 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 	return d, put, err
 }
 
-// publishFirst puts the document of a site that this machine has no record of where there is none, and returns the
-// one that is there.
+// publishFirst publishes a site without a record where nothing is published, and returns the document in the store.
 func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document, bool, error) {
 	d, err := h.published(ctx, s) // mostly it is there: nothing has to be sent to find that out
 	if !errors.Is(err, store.ErrNotFound) {
@@ -159,8 +155,8 @@ func (r *run) publishAll(ctx context.Context, changes []*change) error {
 	return r.publishEach(ctx, changes, r.hold)
 }
 
-// publishEach publishes each change's document, as the hold of its site has it, and gives it to nginx. What couldn't be
-// published is marked for later.
+// publishEach publishes each document, as the hold of its site has it, and gives it to nginx. Failures are marked for
+// later.
 func (r *run) publishEach(ctx context.Context, changes []*change, hold func(*change) state.Hold) error {
 	var errs []error
 	for _, c := range changes {

@@ -12,12 +12,11 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// Reconcile finishes an interrupted change, or undoes it when it can't be finished, and then brings every site that
-// this machine has a record of back to what the record says: its rules, its closed file, and what is published. Where
-// all agrees it changes nothing, so that it may run every minute. The receipts are of the sites that it did something
-// about.
+// Reconcile finishes an interrupted change, or undoes it, and then brings each site on record back to what the record
+// says: rules, closed file, publication. Where all agrees it changes nothing, so it may run every minute. The
+// receipts are of the sites that it did something about.
 //
-// Where nginx doesn't run only its files are put right, as at boot before it starts: see standBy and ErrNginxNeeded.
+// Where nginx doesn't run only its files are put right: see standBy and ErrNginxNeeded.
 func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -47,8 +46,8 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 	return finished, errors.Join(forgotten, damaged)
 }
 
-// planRepairs works out what has to be done for each site that is on record. The first error names sites that are left
-// out: which mode is wanted of them isn't known, and that is for the operator to say.
+// planRepairs works out what each site on record needs. damaged names sites that are left out: the operator has to say
+// which mode they are to be in.
 func (h *Host) planRepairs(ctx context.Context) (changes []*change, damaged, err error) {
 	var takeUp []*change
 	for _, s := range h.Config.Sites {

@@ -53,9 +53,8 @@ func (h *Host) rulesOnRecord(s config.Site, r state.Record) ([]byte, error) {
 // ErrInterrupted is returned (wrapped) where an interrupted change has to be finished first.
 var ErrInterrupted = errors.New("a change was interrupted")
 
-// Render writes the rules of the modes on record below dir, and nothing else. It returns the paths of the
-// files that weren't there or said something else. Nothing is written, and the error wraps ErrInterrupted,
-// where the record doesn't say what the rules in use are to be.
+// Render writes the rules of the modes on record below dir, and returns the paths of the files that it changed.
+// The error wraps ErrInterrupted where the record doesn't say which rules are to be in use: nothing is written then.
 func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
 	if _, err := os.Stat(h.Config.StateDir); err == nil && dir == h.Config.Nginx.ConfDir {
 		unlock, err := h.lock(ctx)

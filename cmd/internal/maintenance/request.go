@@ -16,8 +16,7 @@ type Request struct {
 	Sites   []config.Site
 	ETA     *time.Time // nil keeps the one that is announced
 	Message *string    // likewise; that for readers of any language
-	// Messages are those for readers of one language, by BCP 47 tag. Message and Messages together replace what is
-	// announced; where both are nil that stays.
+	// Messages are those in one language each, by BCP 47 tag. With Message they replace the announced; both nil keep it.
 	Messages map[string]string
 	Reason   string // for the record, not for visitors
 	Force    bool   // go on where the configuration of nginx is known to have holes
@@ -25,13 +24,13 @@ type Request struct {
 	// Drain is how long to wait for what was let in earlier; after it what is left is cut, unless NoCut is set.
 	Drain time.Duration
 	NoCut bool
-	// Claims are, by site, the claims of the receipts of an earlier change: where somebody else has set a site since,
-	// the error wraps ErrClaimed. A site without one is changed whoever set it.
+	// Claims are the claims of an earlier change's receipts, by site. Where somebody else has set a site since, the error
+	// wraps ErrClaimed. A site without one is changed whoever set it.
 	Claims map[string]string
 	// MustAnswer has an opening fail where the application doesn't answer.
 	MustAnswer bool
-	// WordsOnly keeps each site's mode and doesn't look at nginx: Mode is not used. It is an error for a site that
-	// is online, which wraps ErrOnline.
+	// WordsOnly keeps each site's mode, whatever Mode is, and leaves nginx alone. For a site that is online the error
+	// wraps ErrOnline.
 	WordsOnly bool
 }
 
@@ -41,8 +40,8 @@ var ErrOnline = errors.New("the site is online")
 // ErrClaimed is returned (wrapped) for a site that somebody else has set since it was closed.
 var ErrClaimed = errors.New("somebody else has set its mode since")
 
-// supersedes reports whether the request closes a site that an interrupted change was about to open further: opening it
-// first would let people in whom the operator is about to shut out.
+// supersedes reports whether the request closes a site that an interrupted change was about to open further: finishing
+// that first would let people in.
 func (req Request) supersedes(interrupted state.SiteChange) bool {
 	return req.Mode.StricterThan(interrupted.To.Mode) &&
 		slices.ContainsFunc(req.Sites, func(s config.Site) bool { return s.Name == interrupted.Site })

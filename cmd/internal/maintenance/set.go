@@ -11,8 +11,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
-// Set moves the sites of a request to its mode, one change at a time on this host. The receipts say for each site
-// what came of it. The error is of what kept every site from being changed: nothing was touched then.
+// Set moves the sites of a request to its mode. The receipts say what came of it. An error means that nothing was
+// touched.
 func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 	lock := h.lock
 	if req.DryRun {
@@ -73,9 +73,8 @@ func (c *change) claim() {
 	c.receipt.Claim = c.record.Claim
 }
 
-// finishInterrupted completes a change that a command before this one began and didn't live to end. What can't be
-// completed is undone by the rules of every change: an opening goes back, a closing stays shut. What is superseded is
-// left to the change that follows, which sees for itself what holds.
+// finishInterrupted completes a change that an earlier command didn't live to end, or undoes an opening that can't be
+// completed. A superseded one is left to the change that follows.
 func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.SiteChange) bool) ([]*Receipt, error) {
 	in, err := h.Dir().Interrupted()
 	if errors.Is(err, state.ErrJournal) {

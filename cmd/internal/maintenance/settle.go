@@ -32,8 +32,7 @@ func (r *run) settle(ctx context.Context, changes []*change) error {
 	return errors.Join(errs...)
 }
 
-// awaitSettled asks until the site's own command has said twice in a row that the application is idle: between two
-// transactions of one request it may look so for a moment.
+// awaitSettled asks until the command has said twice in a row that it is idle: so it may look between two transactions.
 func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) error {
 	for idle := 0; ; {
 		bounded, cancel := context.WithTimeout(ctx, max(deadline.Sub(r.Clock.Now()), time.Second))

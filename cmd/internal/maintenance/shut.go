@@ -13,8 +13,7 @@ import (
 // ErrNotShut is wrapped by the error of a closing that failed with nginx still letting requests through.
 var ErrNotShut = errors.New("the site is not shut")
 
-// shutAll creates the closed files and asks nginx whether it obeys them. Where it doesn't, the new rules have to
-// do it alone, and the receipt says so.
+// shutAll creates the closed files and asks nginx whether it obeys. Where it doesn't, the new rules are on their own.
 func (r *run) shutAll(ctx context.Context, changes []*change) error {
 	var errs []error
 	for _, c := range changes {
@@ -54,8 +53,7 @@ func (r *run) noteShut(c *change) {
 	c.shutAt = &now
 }
 
-// isClosedNow reports whether nobody reaches a site whose closed file is there: nginx says so, or nothing answers for
-// the site at all, and the closed file waits for an nginx that comes up.
+// isClosedNow reports whether nobody reaches a site that has its closed file: nginx says so, or no nginx runs.
 func (r *run) isClosedNow(ctx context.Context, c *change) bool {
 	if c.shutAt != nil {
 		return true

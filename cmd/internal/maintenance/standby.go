@@ -14,15 +14,13 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// ErrNginxNeeded is returned (wrapped) by Reconcile when a change was interrupted and nginx, which has to be asked,
-// doesn't run: the files are such that nginx comes up in the old mode or shut, and the next Reconcile finishes the
-// change.
+// ErrNginxNeeded is returned (wrapped) by Reconcile when a change was interrupted and nginx doesn't run. It comes up
+// in the old mode or shut, and the next Reconcile finishes the change.
 var ErrNginxNeeded = errors.New("the interrupted change is finished once nginx runs")
 
-// standBy sees to the files that a nginx which doesn't run reads when it starts: at boot this comes before it takes
-// traffic. Every step of it makes a site stricter, or lets nginx start at all: what makes one more open is left to a
-// Reconcile that can see what it does. Last it tells visitors that a site is closed, where they weren't told yet;
-// nginx, which waits for us at boot, isn't kept waiting by that for longer than announceTimeout.
+// standBy puts right the files that nginx reads when it starts: at boot this comes before any traffic. It only makes
+// a site stricter, or lets nginx start. What opens one is left to a Reconcile that can ask nginx. Last it publishes
+// closings.
 func (h *Host) standBy(ctx context.Context) error {
 	interrupted, err := h.Dir().Interrupted()
 	if err != nil && !errors.Is(err, state.ErrJournal) { // a damaged one is set aside when nginx runs
@@ -65,8 +63,7 @@ func (h *Host) standBy(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// standByFor shuts a site that is to be offline, and returns the rules that are to be put in place, nil for those
-// that are there.
+// standByFor shuts a site that is to be offline, and returns the rules to put in place, nil for those that are there.
 func (h *Host) standByFor(s config.Site, in *state.Interrupted) ([]byte, error) {
 	r, known, err := h.Dir().Record(s.Name)
 	if err != nil {

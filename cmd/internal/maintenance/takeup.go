@@ -11,8 +11,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// inARow is how many answers on connections of their own must be the new ones: until the old workers have
-// stopped listening, any of them may take the next connection.
+// inARow is how many answers in a row must be new: an old worker may take any connection until it stops listening.
 const inARow = 3
 
 // oldWorkers is what there was of nginx before the reload.
@@ -108,8 +107,7 @@ func (r *run) probe(ctx context.Context, changes []*change) error {
 	return nil
 }
 
-// ErrElsewhere is returned (wrapped) when a site is served by another nginx than the one that was told of its new
-// rules.
+// ErrElsewhere is returned (wrapped) when another nginx serves the site than the one that was told of its new rules.
 var ErrElsewhere = errors.New("another nginx serves it")
 
 // elsewhere adds to a failure whether that is because the pid file is that of another nginx than the site's.
@@ -126,8 +124,7 @@ func (r *run) left(scope workers.Scope) (workers.Remaining, error) {
 	return r.Sockets.Remaining(r.old.Snapshot, scope)
 }
 
-// awaitNewWorkers waits until no old worker listens for an opening site's visitors any more: one that does still
-// answers by the old rules, and what is announced must not be ahead of any of them.
+// awaitNewWorkers waits until no old worker listens for an opening site's visitors: it would answer by the old rules.
 func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
 	scope := c.scope()
 	scope.WorkersMustEnd = false // an old worker that only serves out its connections is given no new ones
@@ -175,8 +172,7 @@ func (r *run) awaitAnswers(ctx context.Context, c *change, good func(control.Ans
 	return why
 }
 
-// probeAll asks nginx at every address, port and name of the site and returns the first answer that isn't good, or the
-// last that is.
+// probeAll asks nginx at each address and name of the site. It returns the first answer that isn't good, else the last.
 func (r *run) probeAll(ctx context.Context, c *change, good func(control.Answer) bool) (control.Answer, error) {
 	var a control.Answer
 	var err error

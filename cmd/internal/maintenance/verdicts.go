@@ -11,9 +11,8 @@ import (
 // verdict is how nginx names a file of its cache, and one that it is still writing (ngx_http_file_cache_name).
 var verdict = regexp.MustCompile(`^[0-9a-f]{32}([.][0-9]{10})?$`)
 
-// forgetVerdicts deletes what an nginx that followed the rules of an earlier release has left in the directory of
-// gate.remember: the names of those files are hashes, but tokens are in them. The directory stays, because nginx may
-// use it until its next reload, which takes a file that is gone for one that it has yet to write.
+// forgetVerdicts deletes what nginx has left in the directory of the first release's gate.remember: tokens are in it.
+// The directory stays: nginx may use it until its next reload.
 func (h *Host) forgetVerdicts() error {
 	if h.Config.Gate.Verdicts == "" {
 		return nil

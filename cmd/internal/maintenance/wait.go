@@ -5,15 +5,13 @@ import (
 	"time"
 )
 
-// The pauses between two questions while something is waited for: short at first, since most of it takes little, and
-// longer the longer it takes, so that a long drain costs the machine little.
+// The pauses between two questions: short at first, and longer in a long wait, which then costs the machine little.
 const (
 	minPause = 5 * time.Millisecond
 	maxPause = 50 * time.Millisecond
 )
 
-// until asks until the answer is yes, or an error, or the deadline has passed: ask is called once more then at least.
-// It reports whether the answer was yes.
+// until asks until the answer is yes, or an error, or the deadline has passed, and reports whether it was yes.
 func (h *Host) until(ctx context.Context, deadline time.Time, ask func() (bool, error)) (bool, error) {
 	began := h.Clock.Now()
 	for {

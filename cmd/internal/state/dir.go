@@ -66,8 +66,7 @@ func (d Dir) Open(site string) error {
 	return nil
 }
 
-// WriteAnswers writes what nginx serves of a document: the document itself and the body of the 503. A file that
-// already says so is left alone.
+// WriteAnswers writes what nginx serves of a document: itself, and the body of the 503. Nothing is written twice.
 func (d Dir) WriteAnswers(doc status.Document) error {
 	for name, data := range map[string][]byte{
 		nginxconf.StatusFile:      doc.Marshal(),
@@ -101,8 +100,7 @@ func (d Dir) Remind(site string, eta time.Time) error {
 // ForgetReminder takes back the last Remind of the site.
 func (d Dir) ForgetReminder(site string) error { return os.Remove(d.remindedFile(site)) }
 
-// SetAside moves a file of the directory that can't be understood out of the way, for somebody to look at, and returns
-// its new path. The error wraps why.
+// SetAside moves a file that can't be understood out of the way, and returns its new path. The error wraps why.
 func (d Dir) SetAside(path string, why error, now time.Time) (string, error) {
 	aside := fmt.Sprintf("%s.damaged-%s", path, now.UTC().Format("20060102T150405.000000000"))
 	if err := os.Rename(path, aside); err != nil {

@@ -54,16 +54,15 @@ type Window struct {
 	Reason         string     `json:"reason,omitempty"`
 	FirstAnnounced *time.Time `json:"firstAnnounced"` // the first ETA, null for none
 	LastAnnounced  *time.Time `json:"lastAnnounced"`  // the ETA that visitors were told last
-	// LateSeconds is by how much the site opened after the last ETA, negative for earlier; null without an ETA, or
-	// while the site is closed.
+	// LateSeconds is how late the site opened by the last ETA, negative for early; null without one, or while closed.
 	LateSeconds *int64 `json:"lateSeconds"`
 }
 
 // historyFile holds one event a line, the newest last.
 func (d Dir) historyFile() string { return filepath.Join(string(d), "history.jsonl") }
 
-// History returns what happened on this host, the oldest first, and how many lines of it can't be read: one may be cut
-// off where the machine lost power. There being no history yet is not an error.
+// History returns what happened on this host, the oldest first, and how many lines can't be read.
+// No history yet is not an error.
 func (d Dir) History() (events []Event, unreadable int, err error) {
 	data, err := os.ReadFile(d.historyFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,8 +124,7 @@ func Windows(events []Event) []Window {
 	return out
 }
 
-// AppendHistory adds events to the history, and to the audit log at that path, "" for none. The errors are of the one
-// and of the other.
+// AppendHistory adds events to the history, and to the audit log at that path, "" for none, with an error of each.
 func (d Dir) AppendHistory(events []Event, auditLog string) (history, audit error) {
 	var lines []byte
 	for _, e := range events {
@@ -147,8 +145,7 @@ func (d Dir) AppendHistory(events []Event, auditLog string) (history, audit erro
 	return history, audit
 }
 
-// appendLines adds whole lines to a file of lines, which it makes where there is none. A last line that was cut off
-// spoils nothing but itself. The file is opened by its name each time, so that it may be rotated away in between.
+// appendLines adds whole lines to a file of lines. A last line that was cut off spoils nothing but itself.
 func appendLines(path string, lines []byte, perm os.FileMode) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, perm)
 	if err != nil {

@@ -62,8 +62,7 @@ func (in *Interrupted) Of(site string) (SiteChange, bool) {
 	return SiteChange{}, false
 }
 
-// Journal is the file that holds what a change is about to do. It is there from before the first step of a change until
-// after its last, so that whoever comes next finds a change that was interrupted.
+// Journal is the file that says what a change is about to do. It is there from before the first step to after the last.
 type Journal struct {
 	file *os.File
 	path string
@@ -89,8 +88,7 @@ const (
 // JournalFile is the journal of the change that is under way, or was interrupted.
 func (d Dir) JournalFile() string { return filepath.Join(string(d), "journal") }
 
-// Begin writes the journal's first line. It is complete on disk when Begin returns: a torn first line is never seen,
-// because the file takes its name only once that line is in it.
+// Begin writes the journal's first line. The file takes its name once that is on disk: a torn first line is never seen.
 func (d Dir) Begin(in Intent) (*Journal, error) {
 	in.Version = journalVersion
 	line, err := json.Marshal(in)
@@ -107,8 +105,7 @@ func (d Dir) Begin(in Intent) (*Journal, error) {
 	return &Journal{file: f, path: d.JournalFile()}, nil
 }
 
-// Write adds a line. That a step begins is on disk before it does; how it ended is for people, and gets there with the
-// next line.
+// Write adds a line. That a step begins is on disk before it does; how it ended gets there with the next line.
 func (j *Journal) Write(l JournalLine) error {
 	line, err := json.Marshal(l)
 	if err != nil {
@@ -153,8 +150,8 @@ func endJournal(path string) error {
 	return nil
 }
 
-// Interrupted returns the change that is in the journal, or nil where there is none. It may still be under way where
-// the caller doesn't hold the lock. The error wraps ErrJournal when the journal can't be understood.
+// Interrupted returns the change in the journal, nil for none. Without the lock it may still be under way. The error
+// wraps ErrJournal when the journal can't be understood.
 func (d Dir) Interrupted() (*Interrupted, error) {
 	data, err := os.ReadFile(d.JournalFile())
 	if errors.Is(err, fs.ErrNotExist) {

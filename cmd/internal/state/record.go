@@ -15,8 +15,7 @@ import (
 // recordVersion is the version of a record on disk.
 const recordVersion = 1
 
-// ErrRecord is returned (wrapped) when the record of a site can't be understood. It is then not known which mode the
-// site is to be in.
+// ErrRecord is returned (wrapped) when the record of a site can't be understood, so that its mode isn't known.
 var ErrRecord = errors.New("the record is damaged")
 
 // Record is what this host knows of a site between two commands: what was last applied.
@@ -54,13 +53,12 @@ const (
 	HoldKeptShut Hold = "kept-shut"
 	// HoldKeptShutUnannounced is HoldKeptShut for a site that was offline: visitors are still told that it is.
 	HoldKeptShutUnannounced Hold = "kept-shut-unannounced"
-	// HoldUnannounced means that a site that was offline is to be in admin mode and could not be opened: visitors are
-	// still told that it is offline. The next reconcile tries again.
+	// HoldUnannounced means that a site on its way from offline to admin could not be opened: visitors are told that it is
+	// offline, and the next reconcile tries again.
 	HoldUnannounced Hold = "unannounced"
 )
 
-// HoldOf is the Hold of a site, by whether requests are left alone, whether the site is kept shut because of them, and
-// whether visitors were told its mode.
+// HoldOf is the Hold of a site where requests are left alone, it is kept shut for them, or visitors were told its mode.
 func HoldOf(leftAlone, keptShut, announced bool) Hold {
 	switch {
 	case leftAlone && !announced:
@@ -95,8 +93,7 @@ func (r Record) KeptShut() bool {
 // Shut reports whether the site's closed file is to be there.
 func (r Record) Shut() bool { return r.Document.Mode == status.Offline || r.KeptShut() }
 
-// Announced is the document d as visitors are told of it: offline where Hold keeps another mode from them, for as
-// long as the site is shut by its closed file.
+// Announced is d as visitors are told of it: offline where Hold keeps the mode from them and the closed file is there.
 func (d Dir) Announced(doc status.Document, h Hold) status.Document {
 	if !h.Announced() && d.IsShut(doc.Site) {
 		doc.Mode = status.Offline
@@ -107,8 +104,7 @@ func (d Dir) Announced(doc status.Document, h Hold) status.Document {
 // RecordFile is the file that holds the record of a site.
 func (d Dir) RecordFile(site string) string { return filepath.Join(string(d), "records", site+".json") }
 
-// Record returns the record of a site; known is false when this machine has none. The error wraps ErrRecord where it
-// can't be understood.
+// Record returns the record of a site, known false for none. The error wraps ErrRecord where it can't be understood.
 func (d Dir) Record(site string) (r Record, known bool, err error) {
 	data, err := os.ReadFile(d.RecordFile(site))
 	if errors.Is(err, fs.ErrNotExist) {
