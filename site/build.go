@@ -215,10 +215,10 @@ func (p page) footer() markup {
 	if p.foreign != "" {
 		lang = fill(` lang="%s"`, p.foreign)
 	}
-	if p.contact.Text != "" {
-		who := fill("<span%s>%s</span>", lang, p.contact.Text)
-		if p.contact.URL != "" {
-			who = fill("<a href=\"%s\"%s>%s</a>", p.contact.URL, lang, p.contact.Text)
+	if p.contact.text != "" {
+		who := fill("<span%s>%s</span>", lang, p.contact.text)
+		if p.contact.url != "" {
+			who = fill("<a href=\"%s\"%s>%s</a>", p.contact.url, lang, p.contact.text)
 		}
 		before, after, _ := strings.Cut(p.words["contact"], "{contact}")
 		out += fill("<p>%s%s%s</p>\n", before, who, after)
@@ -226,7 +226,7 @@ func (p page) footer() markup {
 	if len(p.links) > 0 {
 		var items markup
 		for _, l := range p.links {
-			items += fill("<li><a href=\"%s\">%s</a></li>\n", l.URL, l.Text)
+			items += fill("<li><a href=\"%s\">%s</a></li>\n", l.url, l.text)
 		}
 		out += fill("<ul%s>\n%s</ul>\n", lang, items)
 	}

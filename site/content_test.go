@@ -170,8 +170,8 @@ func TestFrontMatterMeansWhatItSays(t *testing.T) {
 		"mail address":       {"---\ntitle: T\ncontact: help@example.org\n---\n", frontMatter{title: "T", contact: link{"help@example.org", "mailto:help@example.org"}}},
 		"mail link":          {"---\ntitle: T\ncontact: mailto:help@example.org?subject=Hi\n---\n", frontMatter{title: "T", contact: link{"help@example.org", "mailto:help@example.org?subject=Hi"}}},
 		"web link":           {"---\ntitle: T\ncontact: https://help.example.org\n---\n", frontMatter{title: "T", contact: link{"https://help.example.org", "https://help.example.org"}}},
-		"contact text":       {"---\ntitle: T\ncontact: 'Service desk: room 5'\n---\n", frontMatter{title: "T", contact: link{Text: "Service desk: room 5"}}},
-		"a script is a text": {"---\ntitle: T\ncontact: javascript:alert(1)\n---\n", frontMatter{title: "T", contact: link{Text: "javascript:alert(1)"}}},
+		"contact text":       {"---\ntitle: T\ncontact: 'Service desk: room 5'\n---\n", frontMatter{title: "T", contact: link{text: "Service desk: room 5"}}},
+		"a script is a text": {"---\ntitle: T\ncontact: javascript:alert(1)\n---\n", frontMatter{title: "T", contact: link{text: "javascript:alert(1)"}}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
