@@ -15,6 +15,8 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 export VERSION COMMIT SOURCE_DATE_EPOCH
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MODULES     := . deploy/e2e
+# What it is built for. On macOS content is written and published; no test runs there.
+PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 RETRY       := $(CURDIR)/.ci/retry
 TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin dist coverage
 SCRIPTS     := $(wildcard .ci/* deploy/*.sh deploy/*/*.sh deploy/package/p*inst deploy/package/p*rm) \
@@ -43,7 +45,7 @@ demo: need-demo build
 publish: build
 	@$(BIN) $(if $(CONFIG),--config "$(CONFIG)") publish
 
-## lint: formatting, vet, staticcheck, shellcheck, tidy modules, who imports whom, nothing stray at the top level
+## lint: formatting, vet, staticcheck, shellcheck, tidy modules, other platforms, who imports whom, nothing stray at the top level
 lint: need-lint
 	@files=$$(gofmt -l .)
 	[ -z "$$files" ] || { echo "not gofmt'ed: $$files"; exit 1; }
@@ -51,6 +53,10 @@ lint: need-lint
 	  echo "lint $$module"
 	  (cd $$module && go mod verify >/dev/null && $(RETRY) go mod tidy -diff)
 	  (cd $$module && go vet -tags soak ./... && go run $(STATICCHECK) -tags soak ./...)
+	done
+	for platform in $(PLATFORMS); do
+	  echo "lint $$platform"
+	  (export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; go vet ./... && go build -o /dev/null ./cmd/conforma-status)
 	done
 	.ci/arrows
 	shellcheck $(SCRIPTS)

@@ -39,10 +39,14 @@ type app struct {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{terminal: terminal.New(stdout, stderr), args: args}
 	// A pipe that nobody reads, or a terminal that is closed, must not end a change halfway. Not ignored but caught, so that
 	// the commands we run get the default back.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
+	return execute(ctx, args, stdout, stderr)
+}
+
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{terminal: terminal.New(stdout, stderr), args: args}
 	root := a.root()
 	a.terminal.JSON = asksForJSON(args)
 	strict(root)
@@ -71,9 +75,9 @@ func (a *app) root() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misused(err, terminal.HintHelp) })
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", terminal.HelpConfig)
-	root.AddCommand(a.setCommand(), a.extendCommand(), a.getCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.buildCommand(),
-		a.publishCommand(), a.previewCommand(), a.storeCommand(), a.historyCommand(), a.doctorCommand(),
-		a.initCommand(), a.secretCommand(), a.gateCommand(), a.passCommand(), a.demoCommand(), a.unitsCommand())
+	root.AddCommand(a.buildCommand(), a.publishCommand(), a.previewCommand(), a.storeCommand(), a.extendCommand(), a.getCommand())
+	root.AddCommand(onHost(a.setCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.historyCommand(), a.doctorCommand(),
+		a.initCommand(), a.secretCommand(), a.gateCommand(), a.passCommand(), a.unitsCommand(), a.demoCommand())...)
 	a.completeSites(root)
 	return root
 }

@@ -194,22 +194,10 @@ func (c *comparison) withNginx() Live {
 
 // withStore returns what is published, nil where there is nothing that can be read.
 func (c *comparison) withStore(ctx context.Context) *status.Document {
-	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
-	defer cancel()
+	there := c.fromStore(ctx)
 	r, known := c.record, c.seen.known
-	there, err := c.published(ctx, c.site)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		if known {
-			c.differs(ByStore, "nothing is published")
-		}
-		return nil
-	case errors.Is(err, errNotDocument):
-		c.differs(ByStore, "what is published is %v", err)
-		return nil
-	case err != nil:
-		c.differs(ByStore, "what is published can't be read: %v", err)
-		return nil
+	case there == nil:
 	case known && r.Unpublished:
 		c.differs(ByStore, "%s (seq %d) is not published yet, visitors are told %s (seq %d)",
 			r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)
@@ -219,5 +207,44 @@ func (c *comparison) withStore(ctx context.Context) *status.Document {
 	case !known && there.Mode.Closed():
 		c.differs(ByStore, "published is %s, and this machine has no record of the site", there.Mode)
 	}
-	return &there
+	return there
+}
+
+// fromStore reads what is published, and notes what can't be read or is missing.
+func (c *comparison) fromStore(ctx context.Context) *status.Document {
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	there, err := c.published(ctx, c.site)
+	switch {
+	case err == nil:
+		return &there
+	case errors.Is(err, store.ErrNotFound):
+		if c.seen.known {
+			c.differs(ByStore, "nothing is published")
+		}
+	case errors.Is(err, errNotDocument):
+		c.differs(ByStore, "what is published is %v", err)
+	default:
+		c.differs(ByStore, "what is published can't be read: %v", err)
+	}
+	return nil
+}
+
+// PublishedView is one site as a machine sees it that isn't its host.
+type PublishedView struct {
+	Site      string           `json:"site"`
+	Mode      status.Mode      `json:"mode,omitempty"` // the published one; absent when there is none
+	Published *status.Document `json:"published"`      // null when there is none, or none that can be read
+	Drift     []Drift          `json:"drift"`          // why it can't be read; never null
+}
+
+// ViewPublished reads what is published of a site, and asks neither this machine nor its nginx.
+func (h *Host) ViewPublished(ctx context.Context, s config.Site) PublishedView {
+	c := &comparison{Host: h, site: s, drift: []Drift{}}
+	v := PublishedView{Site: s.Name, Published: c.fromStore(ctx)}
+	if v.Published != nil {
+		v.Mode = v.Published.Mode
+	}
+	v.Drift = c.drift
+	return v
 }

@@ -2,6 +2,8 @@ package terminal
 
 import (
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -19,10 +21,39 @@ func (t *Terminal) Views(vs []maintenance.View) {
 		fmt.Fprintf(w, "  %-10s %s\n", "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
 		fmt.Fprintf(w, "  %-10s %s\n", "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
 		fmt.Fprintf(w, "  %-10s %s\n", "published", publishedWords(v.Published))
-		for _, d := range v.Drift {
-			fmt.Fprintf(w, "  drift: %s\n", d)
-		}
+		drifted(w, v.Drift)
 	}
+}
+
+// PublishedViews prints what get found on a machine that is no host.
+func (t *Terminal) PublishedViews(vs []maintenance.PublishedView) {
+	if t.JSON {
+		t.document(siteDocument[maintenance.PublishedView]{1, vs})
+	}
+	w := t.people()
+	for _, v := range vs {
+		text := publishedWords(v.Published)
+		if d := v.Published; d != nil {
+			text += sinceWords(d.Since, d.ExpectedUntil)
+		}
+		fmt.Fprintf(w, "%s\n  %-10s %s\n", v.Site, "published", text)
+		drifted(w, v.Drift)
+	}
+	fmt.Fprintln(w, "What is wanted, on disk and live in nginx is seen on the application's host.")
+}
+
+func drifted(w io.Writer, drift []maintenance.Drift) {
+	for _, d := range drift {
+		fmt.Fprintf(w, "  drift: %s\n", d)
+	}
+}
+
+func sinceWords(since time.Time, expectedUntil *time.Time) string {
+	text := " since " + clock(since)
+	if expectedUntil != nil {
+		text += ", expected back " + clock(*expectedUntil)
+	}
+	return text
 }
 
 func wantedWords(v maintenance.View) string {
@@ -30,10 +61,7 @@ func wantedWords(v maintenance.View) string {
 	if !v.Wanted.OnRecord {
 		return text + " (not on record)"
 	}
-	text += " since " + clock(*v.Wanted.Since)
-	if v.Wanted.ExpectedUntil != nil {
-		text += ", expected back " + clock(*v.Wanted.ExpectedUntil)
-	}
+	text += sinceWords(*v.Wanted.Since, v.Wanted.ExpectedUntil)
 	if v.Wanted.Mode == status.Offline {
 		if v.Wanted.SafeSince != nil {
 			text += ", safe to take a snapshot since " + clock(*v.Wanted.SafeSince)
