@@ -319,6 +319,9 @@ func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return control.ErrInterrupted
+		}
 		return ctx.Err()
 	}
 }

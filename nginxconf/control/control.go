@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
@@ -23,6 +24,10 @@ var ErrNotInstalled = errors.New("no such command")
 
 // ErrRefused is returned (wrapped) when the command ran and failed: the error ends in what it said.
 var ErrRefused = errors.New("refused")
+
+// ErrInterrupted is returned (wrapped) when a command didn't come to its end because its context, or a signal from the
+// terminal, ended it.
+var ErrInterrupted = errors.New("it was interrupted")
 
 // Nginx is the nginx of this host, as far as commands go.
 type Nginx struct {
@@ -119,6 +124,8 @@ func Output(ctx context.Context, argv []string) ([]byte, error) {
 		return out.Bytes(), nil
 	case ctx.Err() == context.DeadlineExceeded:
 		return nil, fmt.Errorf("%s: no answer within %v", strings.Join(argv, " "), commandTimeout)
+	case ctx.Err() != nil, isInterrupt(err):
+		return nil, fmt.Errorf("%s: %w", strings.Join(argv, " "), ErrInterrupted)
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("%s: %w", argv[0], ErrNotInstalled)
 	case errors.Is(err, os.ErrPermission):
@@ -132,4 +139,14 @@ func Output(ctx context.Context, argv []string) ([]byte, error) {
 		text = err.Error()
 	}
 	return nil, fmt.Errorf("%s: %w: %w", strings.Join(argv, " "), ErrRefused, refusal(text))
+}
+
+// isInterrupt reports whether a command died of the key that a terminal sends to all who run in it, us included.
+func isInterrupt(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	state, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && state.Signaled() && state.Signal() == syscall.SIGINT
 }

@@ -33,6 +33,7 @@ func TestRunCommands(t *testing.T) {
 		"fails on stdout":       {[]string{"sh", "-c", "echo why; exit 3"}, ErrRefused, "sh -c echo why; exit 3: refused: why"},
 		"fails without a word":  {[]string{"sh", "-c", "exit 3"}, ErrRefused, "sh -c exit 3: refused: exit status 3"},
 		"is killed":             {[]string{"sh", "-c", "kill -9 $$"}, ErrRefused, "sh -c kill -9 $$: refused: signal: killed"},
+		"is interrupted":        {[]string{"sh", "-c", "kill -INT $$"}, ErrInterrupted, "sh -c kill -INT $$: it was interrupted"},
 		"arguments as they are": {argv: []string{"sh", "-c", `test "$1" = '$x "y"  z' && test "$#" = 2`, "sh", `$x "y"  z`, ""}},
 	} {
 		err := Run(t.Context(), c.argv)
@@ -60,7 +61,7 @@ func TestRunDoesNotWaitForChildren(t *testing.T) {
 func TestRunStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Run(ctx, []string{"sleep", "600"}); err == nil || errors.Is(err, ErrNotInstalled) {
+	if err := Run(ctx, []string{"sleep", "600"}); !errors.Is(err, ErrInterrupted) || errors.Is(err, ErrRefused) {
 		t.Errorf("given up before it began: %v", err)
 	}
 }

@@ -148,6 +148,7 @@ func known() []advice {
 		{maintenance.ErrElsewhere, hintPIDFile},
 		{control.ErrNeedsClientCert, "give the site's server {} an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen"},
 		{control.ErrNotOurs, `put "include CONF_DIR/sites/{SITE}.conf;" first in the site's server {}, see that listen and app_url in the configuration lead there, and try again`},
+		{control.ErrInterrupted, "repeat this command"},
 		{maintenance.ErrSmoke, HintUnanswered},
 		{control.ErrRefused, hintBroken},
 		{maintenance.ErrHoles, "include the site's rules first in each server {} that leads to it, and take out of it what keeps the gate out, or say --force if it is known and harmless"},

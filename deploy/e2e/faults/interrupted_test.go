@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,5 +36,48 @@ func TestAnOpeningThatIsInterruptedIsUndone(t *testing.T) {
 			}
 			h.CLI(t, "set", string(c.from)).Want(t, 0)
 		})
+	}
+}
+
+// TestInterruptedWhileNginxWorks: Ctrl-C in the middle of one of nginx's commands is called what it is, whether or not that command gets
+// it too, as in a terminal. What was asked for is undone; only a closing stays shut, by its file.
+func TestInterruptedWhileNginxWorks(t *testing.T) {
+	t.Parallel()
+	const ours, both = "kill -INT $PPID; exec sleep 600", "kill -INT $PPID; kill -INT $$" // the parent of the command is ours
+	test := func(command []string) rig.Settings { return rig.Settings{Test: command} }
+	reload := func(command []string) rig.Settings { return rig.Settings{Reload: command} }
+	for _, c := range []struct {
+		name     string
+		slow     func(command []string) rig.Settings
+		from, to status.Mode
+		code     int
+		doing    string
+	}{
+		{"opening, nginx -t", test, status.Offline, status.Online, 1, "test nginx's configuration: "},
+		{"opening, nginx -s reload", reload, status.Offline, status.Online, 1, "reload nginx: "},
+		{"closing, nginx -t", test, status.Online, status.Offline, 4, "test nginx's configuration: "},
+	} {
+		for name, signals := range map[string]string{"ours": ours, "both": both} {
+			t.Run(c.name+", "+name, func(t *testing.T) {
+				t.Parallel()
+				h := rig.OnlineSingle(t)
+				h.CLI(t, "set", string(c.from)).Want(t, 0)
+				began := filepath.Join(h.Nginx.Dir, "began")
+				h.Configure(t, c.slow([]string{"sh", "-c", "[ -e " + began + " ] && exit; touch " + began + "; " + signals}))
+				r := h.CLI(t, "set", string(c.to)).Want(t, c.code)
+				rig.Says(t, r, "set demo "+string(c.to)+": "+c.doing, ": it was interrupted\n", "hint: repeat this command\n")
+				for _, not := range []string{"canceled", "refused", "error log"} {
+					if strings.Contains(r.Stderr, not) {
+						t.Errorf("it says %q:\n%s", not, r.Stderr)
+					}
+				}
+				h.Configure(t, rig.Settings{})
+				if c.code == 1 {
+					rig.Agreed(t, h, c.from)
+				}
+				h.CLI(t, "set", string(c.to)).Want(t, 0)
+				rig.Agreed(t, h, c.to)
+			})
+		}
 	}
 }
