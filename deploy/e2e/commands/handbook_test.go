@@ -146,7 +146,7 @@ var othersWords = map[string]bool{
 // notSaid are never printed, or only before and inside what is.
 var notSaid = map[string]bool{
 	"said": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, "… (bucket …)": true, "…: … (process …) since …": true,
-	"….damaged-…": true, ",mode=…": true, "… at …": true, "the content can't be read": true, "two sites have the same place": true, "there are faults in the content": true, "not everything is uploaded": true, "… (commit …, …, …/…)": true,
+	"….damaged-…": true, ",mode=…": true, "… at …": true, "it did not come back": true, "the content can't be read": true, "two sites have the same place": true, "there are faults in the content": true, "not everything is uploaded": true, "… (commit …, …, …/…)": true,
 }
 
 var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*[\d.]*[a-zA-Z]`)
@@ -222,7 +222,7 @@ func collect(file *ast.File, found func(at token.Pos, text string)) {
 				if file.Name.Name == "maintenance" && !strings.Contains(literal(n.Args[0]), "conforma_status_") {
 					literals(n.Args[0])
 				}
-			case "t.Warn", "a.terminal.Warn", "c.receipt.warn", "receipt.warn", "drift", "f.why":
+			case "t.Warn", "a.terminal.Warn", "c.receipt.warn", "receipt.warn", "c.differs", "f.why":
 				for _, arg := range n.Args {
 					literals(arg)
 				}
