@@ -98,7 +98,7 @@ func Build(c *Content, s Site) ([]File, error) {
 			"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
 			"{canonical}", html.EscapeString(s.PageURL+place),
 			"{alternates}", string(c.alternates(s)),
-			"{handover}", handover, // first of all that is shown or asked for, behind the policy and the languages that there are
+			"{handover}", handover, // before anything is shown or asked for, behind the policy and the languages
 			"{icon}", cmp.Or(c.brand.logo, icon), // neither holds a double quote
 			"{style}", style,
 			"{brand}", string(c.brand.header(app.Host)),
@@ -121,7 +121,9 @@ func Build(c *Content, s Site) ([]File, error) {
 }
 
 // icon stands in the browser's tab where there is no logo.
-const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%230f766e'/%3E%3Cpath d='M8 4v4l3 2' fill='none' stroke='%23fff' stroke-width='1.6'/%3E%3C/svg%3E"
+const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
+	"%3Ccircle cx='8' cy='8' r='7' fill='%230f766e'/%3E" +
+	"%3Cpath d='M8 4v4l3 2' fill='none' stroke='%23fff' stroke-width='1.6'/%3E%3C/svg%3E"
 
 // placeOf is where the i-th page lies below the site's path: "" for the main page, else "LANG/".
 func placeOf(i int, p page) string {
@@ -156,7 +158,8 @@ func (c *Content) languages(at int) markup {
 		if i == at {
 			current = ` aria-current="page"`
 		}
-		links += fill("<a href=\"%s\" hreflang=\"%s\" lang=\"%s\"%s>%s</a>\n", cmp.Or(href, "./"), p.lang, p.lang, current, p.name)
+		href = cmp.Or(href, "./")
+		links += fill("<a href=\"%s\" hreflang=\"%s\" lang=\"%s\"%s>%s</a>\n", href, p.lang, p.lang, current, p.name)
 	}
 	return fill("<nav aria-label=\"%s\">\n%s</nav>\n", c.pages[at].words["languages"], links)
 }
@@ -200,10 +203,10 @@ func (p page) articles() markup {
 	out := fill("<article>\n%s</article>\n", p.body)
 	for _, s := range p.sections {
 		lang := markup("")
-		if s.Lang != "" {
-			lang = fill(` lang="%s" dir="%s"`, s.Lang, direction(s.Lang))
+		if s.lang != "" {
+			lang = fill(` lang="%s" dir="%s"`, s.lang, direction(s.lang))
 		}
-		out += fill("<article%s>\n<h2>%s</h2>\n%s</article>\n", lang, s.Title, s.Body)
+		out += fill("<article%s>\n<h2>%s</h2>\n%s</article>\n", lang, s.title, s.body)
 	}
 	return out
 }

@@ -143,10 +143,10 @@ func TestLoadContentPutsFilesInTheirPlaces(t *testing.T) {
 			for _, p := range c.pages {
 				var sections []string
 				for _, s := range p.sections {
-					if s.Lang != "" {
-						s.Title += "/" + s.Lang
+					if s.lang != "" {
+						s.title += "/" + s.lang
 					}
-					sections = append(sections, s.Title)
+					sections = append(sections, s.title)
 				}
 				pages = append(pages, p.lang+": "+p.title+" ["+strings.Join(sections, " ")+"]")
 			}

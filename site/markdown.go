@@ -15,8 +15,8 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// boxes writes the boxes of a task list as signs. As fields of a form, which they are by default, they would need labels, and
-// can't be used anyway.
+// boxes writes the boxes of a task list as signs. As fields of a form, which they are by default, they would need labels,
+// and can't be used anyway.
 type boxes struct{}
 
 func (boxes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
@@ -38,11 +38,12 @@ type remark struct {
 	problem, hint string
 }
 
-// renderMarkdown turns CommonMark with GitHub's extensions and footnotes into HTML that needs nothing
-// from anywhere else and that the page's content security policy lets through as it is. Raw HTML is left
-// out, unless raw is set; then it is the policy alone that keeps it from running or loading anything. The highest heading
-// becomes one of the level top, so that an outline has no gaps. IDs (of footnotes) begin with prefix. The remarks are in no
-// order.
+// renderMarkdown turns CommonMark with GitHub's extensions and footnotes into HTML that needs nothing from anywhere else
+// and that the page's content security policy lets through as it is. Raw HTML is left out, unless raw is set; then it is
+// the policy alone that keeps it from running or loading anything.
+//
+// The highest heading becomes one of the level top, so that an outline has no gaps. IDs (of footnotes) begin with prefix.
+// The remarks are in no order.
 func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []remark, error) {
 	var options []goldmark.Option
 	if raw {
@@ -68,79 +69,108 @@ func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []
 
 // tame shifts the headings of doc and takes out what would load something or run something: links of
 // other kinds become plain text, images that are not in the page itself become links to them.
-func tame(doc ast.Node, source []byte, top int, raw bool) (remarks []remark) {
-	var headings []*ast.Heading
-	var unlink, images, auto []ast.Node
-	highest := 6
-	say := func(n ast.Node, hint, problem string, what ...any) {
-		remarks = append(remarks, remark{bytes.Count(source[:position(n)], []byte("\n")), fmt.Sprintf(problem, what...), hint})
-	}
+func tame(doc ast.Node, source []byte, top int, raw bool) []remark {
+	t := &tamer{source: source, raw: raw}
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if !entering {
-			return ast.WalkContinue, nil
-		}
-		switch n := n.(type) {
-		case *ast.Heading:
-			headings = append(headings, n)
-			highest = min(highest, n.Level)
-		case *ast.Link:
-			if !safeLink(n.Destination) {
-				say(n, hintLink, "the link to %q is left out, its text stays", n.Destination)
-				unlink = append(unlink, n)
-			} else if !leadsSomewhere(n.Destination) {
-				say(n, hintLink, "the link to %q leads to nothing that is published", n.Destination)
-			}
-		case *ast.AutoLink:
-			if n.AutoLinkType == ast.AutoLinkURL && !safeLink(n.URL(source)) {
-				auto = append(auto, n)
-			}
-		case *ast.Image:
-			if !inlineImage(n.Destination) {
-				say(n, hintPicture, "the picture %q is not part of the page: it is shown as a link, or as its text", n.Destination)
-				images = append(images, n)
-			}
-		case *ast.RawHTML:
-			if !raw && !bytes.HasPrefix(n.Segments.Value(source), []byte("<!--")) {
-				say(n, hintHTML, "the HTML %s is left out", n.Segments.Value(source))
-			}
-		case *ast.HTMLBlock:
-			if !raw && n.HTMLBlockType != ast.HTMLBlockType2 { // a comment
-				first, _, _ := bytes.Cut(n.Lines().Value(source), []byte("\n"))
-				say(n, hintHTML, "the HTML %s is left out", bytes.TrimSpace(first))
-			}
+		if entering {
+			t.look(n)
 		}
 		return ast.WalkContinue, nil
 	})
+	shift(t.headings, top)
+	for _, n := range t.autoLinks {
+		n.Parent().ReplaceChild(n.Parent(), n, asIs(n.Label(source)))
+	}
+	for _, n := range t.images {
+		imageToLink(n)
+	}
+	for _, n := range t.links {
+		unwrap(n)
+	}
+	return t.remarks
+}
+
+// tamer gathers what is to be changed, which can't be done during a walk.
+type tamer struct {
+	source    []byte
+	raw       bool // whether HTML stays
+	headings  []*ast.Heading
+	autoLinks []*ast.AutoLink // that lead where they must not
+	links     []*ast.Link     // likewise
+	images    []*ast.Image    // that are not in the page
+	remarks   []remark
+}
+
+func (t *tamer) say(n ast.Node, hint, problem string, what ...any) {
+	line := bytes.Count(t.source[:position(n)], []byte("\n"))
+	t.remarks = append(t.remarks, remark{line, fmt.Sprintf(problem, what...), hint})
+}
+
+func (t *tamer) look(n ast.Node) {
+	switch n := n.(type) {
+	case *ast.Heading:
+		t.headings = append(t.headings, n)
+	case *ast.Link:
+		if !safeLink(n.Destination) {
+			t.say(n, hintLink, "the link to %q is left out, its text stays", n.Destination)
+			t.links = append(t.links, n)
+		} else if !leadsSomewhere(n.Destination) {
+			t.say(n, hintLink, "the link to %q leads to nothing that is published", n.Destination)
+		}
+	case *ast.AutoLink:
+		if n.AutoLinkType == ast.AutoLinkURL && !safeLink(n.URL(t.source)) {
+			t.autoLinks = append(t.autoLinks, n)
+		}
+	case *ast.Image:
+		if !inlineImage(n.Destination) {
+			t.say(n, hintPicture, "the picture %q is not part of the page: it is shown as a link, or as its text", n.Destination)
+			t.images = append(t.images, n)
+		}
+	case *ast.RawHTML:
+		if !t.raw && !bytes.HasPrefix(n.Segments.Value(t.source), []byte("<!--")) {
+			t.say(n, hintHTML, "the HTML %s is left out", n.Segments.Value(t.source))
+		}
+	case *ast.HTMLBlock:
+		if !t.raw && n.HTMLBlockType != ast.HTMLBlockType2 { // a comment
+			first, _, _ := bytes.Cut(n.Lines().Value(t.source), []byte("\n"))
+			t.say(n, hintHTML, "the HTML %s is left out", bytes.TrimSpace(first))
+		}
+	}
+}
+
+// shift has the highest of the headings be of the level top, and the others below it as before.
+func shift(headings []*ast.Heading, top int) {
+	highest := 6
+	for _, h := range headings {
+		highest = min(highest, h.Level)
+	}
 	for _, h := range headings {
 		h.Level = min(6, h.Level-highest+top)
 	}
-	for _, n := range auto {
-		label := ast.NewString(n.(*ast.AutoLink).Label(source))
-		label.SetRaw(true)
-		n.Parent().ReplaceChild(n.Parent(), n, label)
+}
+
+// imageToLink puts a link to an image in its place, or its text where it can't be linked to.
+func imageToLink(n *ast.Image) {
+	if !n.HasChildren() {
+		n.AppendChild(n, asIs(n.Destination))
 	}
-	for _, n := range images {
-		image := n.(*ast.Image)
-		if !n.HasChildren() {
-			label := ast.NewString(image.Destination)
-			label.SetRaw(true)
-			n.AppendChild(n, label)
-		}
-		if !safeLink(image.Destination) || inLink(n) {
-			unwrap(n)
-			continue
-		}
-		l := ast.NewLink()
-		l.Destination, l.Title = image.Destination, image.Title
-		for n.HasChildren() {
-			l.AppendChild(l, n.FirstChild())
-		}
-		n.Parent().ReplaceChild(n.Parent(), n, l)
-	}
-	for _, n := range unlink {
+	if !safeLink(n.Destination) || inLink(n) {
 		unwrap(n)
+		return
 	}
-	return remarks
+	l := ast.NewLink()
+	l.Destination, l.Title = n.Destination, n.Title
+	for n.HasChildren() {
+		l.AppendChild(l, n.FirstChild())
+	}
+	n.Parent().ReplaceChild(n.Parent(), n, l)
+}
+
+// asIs is a text that is not taken for Markdown.
+func asIs(text []byte) ast.Node {
+	s := ast.NewString(text)
+	s.SetRaw(true)
+	return s
 }
 
 const (
@@ -200,8 +230,8 @@ func safeLink(dest []byte) bool {
 	return false
 }
 
-// leadsSomewhere reports whether a harmless link leads out of the published files, of which an author knows none by name,
-// or to another host.
+// leadsSomewhere reports whether a harmless link leads out of the published files, of which an author knows none by
+// name, or to another host.
 func leadsSomewhere(dest []byte) bool {
 	d := string(util.URLEscape(dest, true))
 	at := strings.IndexAny(d, ":/?#")

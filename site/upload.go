@@ -18,9 +18,11 @@ import (
 const atOnce = 8
 
 // Compressed returns the files as they go to a store that serves what it was given and compresses nothing itself, an S3
-// bucket for one: with gzip, which every browser takes. The same file always comes to the same bytes, and one whose headers
-// are others to others: a listing shows nothing but ETags, which are made of the bytes. What tells them apart is the time in
-// gzip's own header, four bytes that nobody looks at (RFC 1952, section 2.3.1).
+// bucket for one: with gzip, which every browser takes.
+//
+// The same file always comes to the same bytes, and one whose headers are others to others: a listing shows nothing but
+// ETags, which are made of the bytes. What tells them apart is the time in gzip's own header, four bytes that nobody looks
+// at (RFC 1952, section 2.3.1).
 func Compressed(files []File) []File {
 	out := slices.Clone(files)
 	for i := range out {
@@ -55,8 +57,8 @@ func Upload(ctx context.Context, st Keeper, plan []Change, progress func(Change)
 	})
 }
 
-// Prune deletes the stale files of a plan, as Upload writes the others: pages before what they point at. It is for after
-// an Upload of the same plan: no page that is left points at them then.
+// Prune deletes the stale files of a plan, as Upload writes the others: pages before what they point at. It is for after an
+// Upload of the same plan: no page that is left points at them then.
 func Prune(ctx context.Context, st Keeper, plan []Change, progress func(Change)) error {
 	plan = slices.DeleteFunc(slices.Clone(plan), func(c Change) bool { return c.Action != Stale })
 	slices.SortStableFunc(plan, func(a, b Change) int { return uploadOrder(b, a) })
@@ -79,8 +81,8 @@ type Mender interface {
 	Describe(ctx context.Context, key string) (store.Meta, error)
 }
 
-// Mend writes those of the files that the store has with other headers once more, with the content that they have there, and
-// returns their keys. It stops at the first error, which wraps that of st. The files' Data is not looked at.
+// Mend writes those of the files that the store has with other headers once more, with the content that they have there,
+// and returns their keys. It stops at the first error, which wraps that of st. The files' Data is not looked at.
 func Mend(ctx context.Context, st Mender, files []File) (mended []string, err error) {
 	for _, f := range files {
 		is, err := st.Describe(ctx, f.Key)
@@ -96,7 +98,7 @@ func Mend(ctx context.Context, st Mender, files []File) (mended []string, err er
 			_, err = st.Put(ctx, f.Key, data, f.meta(), store.IfMatch(etag))
 		}
 		switch {
-		case errors.Is(err, store.ErrPrecondition), errors.Is(err, store.ErrNotFound): // somebody else sends or deletes it now
+		case errors.Is(err, store.ErrPrecondition), errors.Is(err, store.ErrNotFound): // somebody else is at it
 		case err != nil:
 			return mended, fmt.Errorf("send %s again: %w", f.Key, err)
 		default:
@@ -108,7 +110,9 @@ func Mend(ctx context.Context, st Mender, files []File) (mended []string, err er
 
 // inStages does the changes, which are in order, several at a time, but never one together with one of another rank. The
 // error is the first.
-func inStages(ctx context.Context, changes []Change, progress func(Change), do func(context.Context, Change) error) error {
+func inStages(
+	ctx context.Context, changes []Change, progress func(Change), do func(context.Context, Change) error,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for len(changes) > 0 {
@@ -116,32 +120,39 @@ func inStages(ctx context.Context, changes []Change, progress func(Change), do f
 		for n < len(changes) && rank(changes[n]) == rank(changes[0]) {
 			n++
 		}
-		var wait sync.WaitGroup
 		var mu sync.Mutex
-		places := make(chan struct{}, atOnce)
-		for _, c := range changes[:n] {
-			places <- struct{}{}
-			wait.Go(func() {
-				defer func() { <-places }()
-				if ctx.Err() != nil {
-					return
-				}
-				if err := do(ctx, c); err != nil {
-					cancel(err)
-					return
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if progress != nil {
-					progress(c)
-				}
-			})
-		}
-		wait.Wait()
+		inParallel(changes[:n], func(c Change) {
+			if ctx.Err() != nil {
+				return
+			}
+			if err := do(ctx, c); err != nil {
+				cancel(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if progress != nil {
+				progress(c)
+			}
+		})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		changes = changes[n:]
 	}
 	return nil
+}
+
+// inParallel does something with each of all, several at a time, and returns when the last is done.
+func inParallel[T any](all []T, do func(T)) {
+	var wait sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	for _, one := range all {
+		places <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-places }()
+			do(one)
+		})
+	}
+	wait.Wait()
 }

@@ -27,70 +27,73 @@ type Difference struct {
 	Problem string `json:"problem"`
 }
 
-// Verify asks for every file of s, and its status, where the world sees them, s.PageURL, and says what differs from what
+// Verify asks for every file of s, and its status, where visitors get them, at s.PageURL, and says what differs from what
 // was sent: a web server or a CDN on the way may keep old copies, compress, rewrite or forbid. Nothing that it finds is an
 // error. The client bounds each request; where the server can't be reached at all, that is the one thing said. No
 // published file is larger than what is sent.
 func Verify(ctx context.Context, client *http.Client, s Site, files []File) []Difference {
-	at := func(key string) string { // what a key is made of needs no escaping, or nearly so
-		rel := (&url.URL{Path: strings.TrimPrefix(strings.TrimPrefix(key, s.Path), "/")}).EscapedPath()
-		return s.PageURL + strings.TrimSuffix(rel, indexName)
-	}
 	statusKey := path.Join(s.Path, status.FileName)
-	seen, err := fetch(ctx, client, at(statusKey), 1<<20)
+	statusURL := s.urlOf(statusKey)
+	a, err := fetch(ctx, client, statusURL, 1<<20)
 	if err != nil {
-		return []Difference{{statusKey, at(statusKey), err.Error()}}
+		return []Difference{{statusKey, statusURL, err.Error()}}
 	}
 	var out []Difference
-	for _, problem := range seen.status() {
-		out = append(out, Difference{statusKey, at(statusKey), problem})
+	for _, problem := range a.statusProblems() {
+		out = append(out, Difference{statusKey, statusURL, problem})
 	}
 	var mu sync.Mutex
-	var wait sync.WaitGroup
-	places := make(chan struct{}, atOnce)
-	for _, f := range files {
-		places <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-places }()
-			address := at(f.Key)
-			problem := ""
-			if seen, err := fetch(ctx, client, address, len(f.Data)+1); err != nil {
-				problem = err.Error()
-			} else {
-				problem = seen.file(f)
-				if seen.code != http.StatusOK && strings.HasSuffix(address, "/") {
-					// A bucket's own address doesn't look for an index.
-					if named, err := fetch(ctx, client, address+indexName, len(f.Data)+1); err == nil && named.code == http.StatusOK {
-						problem += ", though " + indexName + " is there: what serves the store has to answer a folder by its " + indexName
-					}
-				}
-			}
-			if problem != "" {
-				mu.Lock()
-				defer mu.Unlock()
-				out = append(out, Difference{f.Key, address, problem})
-			}
-		})
-	}
-	wait.Wait()
+	inParallel(files, func(f File) {
+		address := s.urlOf(f.Key)
+		if problem := verifyFile(ctx, client, address, f); problem != "" {
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, Difference{f.Key, address, problem})
+		}
+	})
 	slices.SortFunc(out, func(a, b Difference) int { return strings.Compare(a.URL+a.Problem, b.URL+b.Problem) })
 	return out
 }
 
-// sight is an answer as the world gets it.
-type sight struct {
+// urlOf is where visitors get a file of the site.
+func (s Site) urlOf(key string) string {
+	// What a key is made of needs no escaping, or nearly so.
+	rel := (&url.URL{Path: strings.TrimPrefix(strings.TrimPrefix(key, s.Path), "/")}).EscapedPath()
+	return s.PageURL + strings.TrimSuffix(rel, indexName)
+}
+
+// verifyFile says what is wrong with the file at the address, "" for nothing.
+func verifyFile(ctx context.Context, client *http.Client, address string, f File) string {
+	a, err := fetch(ctx, client, address, len(f.Data)+1)
+	if err != nil {
+		return err.Error()
+	}
+	problem := a.fileProblem(f)
+	if a.code == http.StatusOK || !strings.HasSuffix(address, "/") {
+		return problem
+	}
+	// A bucket's own address doesn't look for an index.
+	if index, err := fetch(ctx, client, address+indexName, len(f.Data)+1); err == nil && index.code == http.StatusOK {
+		problem += ", though " + indexName + " is there: what serves the store has to answer a folder by its " + indexName
+	}
+	return problem
+}
+
+// answer is what a visitor is answered.
+type answer struct {
 	code   int
 	header http.Header
 	body   []byte
 }
 
-func fetch(ctx context.Context, client *http.Client, address string, most int) (*sight, error) {
+// fetch reads at most so many bytes of an answer.
+func fetch(ctx context.Context, client *http.Client, address string, most int) (*answer, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Origin", "https://origin.invalid") // as a page of the application does
-	answer, err := client.Do(r)
+	resp, err := client.Do(r)
 	var inner *url.Error
 	if errors.As(err, &inner) {
 		err = inner.Err // it begins with the URL again
@@ -98,32 +101,33 @@ func fetch(ctx context.Context, client *http.Client, address string, most int) (
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, int64(most)))
-	return &sight{answer.StatusCode, answer.Header, body}, err
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(most)))
+	return &answer{resp.StatusCode, resp.Header, body}, err
 }
 
-// file says what is other than in f, "" for nothing.
-func (s *sight) file(f File) string {
+// fileProblem says what is other than in f, "" for nothing.
+func (a *answer) fileProblem(f File) string {
 	want, _, _ := mime.ParseMediaType(f.ContentType)
-	got, _, _ := mime.ParseMediaType(s.header.Get("Content-Type"))
-	cache := s.header.Get("Cache-Control")
+	got, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	cache := a.header.Get("Cache-Control")
 	switch {
-	case s.code != http.StatusOK:
-		return fmt.Sprintf("is answered by %d", s.code)
-	case !bytes.Equal(s.body, f.Data):
-		return fmt.Sprintf("is not what was sent (SHA-256 %.4x… instead of %.4x…)", sha256.Sum256(s.body), sha256.Sum256(f.Data))
+	case a.code != http.StatusOK:
+		return fmt.Sprintf("is answered by %d", a.code)
+	case !bytes.Equal(a.body, f.Data):
+		got, want := sha256.Sum256(a.body), sha256.Sum256(f.Data)
+		return fmt.Sprintf("is not what was sent (SHA-256 %.4x… instead of %.4x…)", got, want)
 	case got != want && !(javaScript.MatchString(got) && javaScript.MatchString(want)):
 		return fmt.Sprintf("is served as %q, not %q", got, want)
-	case s.header.Get("Set-Cookie") != "":
+	case a.header.Get("Set-Cookie") != "":
 		return "sets a cookie"
-	case want != "text/html" && !revalidated(s.header) && kept(cache) > kept(f.CacheControl):
+	case want != "text/html" && !revalidated(a.header) && kept(cache) > kept(f.CacheControl):
 		return fmt.Sprintf("has Cache-Control %q, not %q: front ends would go on with an old one", cache, f.CacheControl)
 	case want != "text/html":
-		return s.readByAll()
-	case s.header.Get("Content-Security-Policy") != "":
+		return a.readByAll()
+	case a.header.Get("Content-Security-Policy") != "":
 		return "has a Content-Security-Policy of its own, which may forbid the page what its own allows"
-	case cache != "" && !revalidated(s.header):
+	case cache != "" && !revalidated(a.header):
 		return fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see an old page", cache)
 	}
 	return ""
@@ -132,7 +136,7 @@ func (s *sight) file(f File) string {
 // javaScript is text/javascript by any of its names (RFC 9239, section 6), which browsers take alike.
 var javaScript = regexp.MustCompile(`^(text|application)/(x-)?(java|ecma)script$`)
 
-// lifetime is how long a Cache-Control lets a cache keep an answer, a shared one or a browser's (RFC 9111, section 5.2.2).
+// lifetime is how long a Cache-Control lets a cache, a shared one or a browser's, keep an answer (RFC 9111, 5.2.2).
 var lifetime = regexp.MustCompile(`(?i)\b(?:s-maxage|max-age)="?([0-9]+)`)
 
 // kept is the longest of these times in seconds, 0 for none.
@@ -144,10 +148,10 @@ func kept(cache string) (seconds int) {
 	return seconds
 }
 
-// readByAll says why a page of another origin can't read the answer, "" where it can. It can't load a module that it can't
-// read either (https://html.spec.whatwg.org/#fetch-a-single-module-script).
-func (s *sight) readByAll() string {
-	if got := s.header.Get("Access-Control-Allow-Origin"); got != "*" {
+// readByAll says why a page of another origin can't read the answer, "" where it can. It can't load a module either that
+// it can't read (https://html.spec.whatwg.org/#fetch-a-single-module-script).
+func (a *answer) readByAll() string {
+	if got := a.header.Get("Access-Control-Allow-Origin"); got != "*" {
 		return fmt.Sprintf("has Access-Control-Allow-Origin %q, not \"*\": the front end can't read it", got)
 	}
 	return ""
@@ -156,22 +160,24 @@ func (s *sight) readByAll() string {
 // revalidated reports whether an answer is asked for again each time (RFC 9111, section 5.2.2).
 func revalidated(h http.Header) bool {
 	cache := h.Get("Cache-Control")
-	return strings.Contains(cache, "no-cache") || strings.Contains(cache, "no-store") || lifetime.MatchString(cache) && kept(cache) == 0
+	never := lifetime.MatchString(cache) && kept(cache) == 0
+	return never || strings.Contains(cache, "no-cache") || strings.Contains(cache, "no-store")
 }
 
-// status says what is wrong with how the status is served. What it says may have changed since it was sent.
-func (s *sight) status() (problems []string) {
-	if s.code != http.StatusOK {
-		return []string{fmt.Sprintf("is answered by %d", s.code)}
+// statusProblems says what is wrong with how the status is served. What it says may have changed since it was sent.
+func (a *answer) statusProblems() (problems []string) {
+	if a.code != http.StatusOK {
+		return []string{fmt.Sprintf("is answered by %d", a.code)}
 	}
-	if _, err := status.Parse(s.body); err != nil {
+	if _, err := status.Parse(a.body); err != nil {
 		problems = append(problems, "is not a status document: "+err.Error())
 	}
-	if problem := s.readByAll(); problem != "" {
+	if problem := a.readByAll(); problem != "" {
 		problems = append(problems, problem)
 	}
-	if !revalidated(s.header) {
-		problems = append(problems, fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see old news", s.header.Get("Cache-Control")))
+	if !revalidated(a.header) {
+		cache := a.header.Get("Cache-Control")
+		problems = append(problems, fmt.Sprintf("has Cache-Control %q, not \"no-cache\": people would see old news", cache))
 	}
 	return problems
 }

@@ -21,9 +21,10 @@ var slots = map[string][]string{
 	// In the page as it is built.
 	"state": nil, "which": nil, "go": nil, "contact": {"{contact}"}, "languages": nil,
 	// Put there by its script.
-	"admin": {"[]"}, "closed": nil, "in": nil, "soon": nil, "planned": {"{time}"}, "late": nil, "missed": {"{time}"}, "none": nil, "later": nil,
-	"since": {"{time}"}, "back": nil, "open": nil, "opened": nil, "tab": {"{title}"}, "welcome": nil, "over": nil, "moment": nil,
-	"reopened": {"{time}"}, "next": {"{time}"}, "zone": {"{zone}"}, "unknown": nil, "asking": nil, "stale": {"{time}"},
+	"admin": {"[]"}, "asking": nil, "back": nil, "closed": nil, "in": nil, "late": nil, "later": nil, "missed": {"{time}"},
+	"moment": nil, "next": {"{time}"}, "none": nil, "open": nil, "opened": nil, "over": nil, "planned": {"{time}"},
+	"reopened": {"{time}"}, "since": {"{time}"}, "soon": nil, "stale": {"{time}"}, "tab": {"{title}"}, "unknown": nil,
+	"welcome": nil, "zone": {"{zone}"},
 }
 
 // built are the sentences that the page's script doesn't need.
@@ -87,8 +88,8 @@ func fallBack(own words, lang string) (all words, english []string) {
 	return all, english
 }
 
-// forScript is what the page's script says, in the order of the names, as JSON for an attribute in single quotes: all that
-// could end it, or be taken for markup, is escaped.
+// forScript is what the page's script says, in the order of the names, as JSON for an attribute in single quotes: all
+// that could end it, or be taken for markup, is escaped.
 func (w words) forScript() string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(slots)) {
