@@ -95,6 +95,7 @@ func TestFaultsInWords(t *testing.T) {
 func TestDirection(t *testing.T) {
 	for tag, want := range map[string]string{
 		"en": "ltr", "ar": "rtl", "ar-Latn": "ltr", "he-IL": "rtl", "pt-BR": "ltr", "az-Arab": "rtl", "zh-Hant-TW": "ltr", "fa-IR": "rtl", "ckb": "rtl", "lo": "ltr",
+		"pa": "ltr", "pa-PK": "rtl", "ku-Arab": "rtl", "arc": "rtl", "ur": "rtl", "xx": "ltr", "tpi": "ltr",
 	} {
 		if got := direction(tag); got != want {
 			t.Errorf("%s: %s, want %s", tag, got, want)
