@@ -22,8 +22,8 @@ func SiteFile(confDir, site string) string { return filepath.Join(confDir, "site
 const previousSuffix = ".previous"
 
 // Install puts rendered files in place of those that are there, in the order of their paths, and keeps
-// each one's predecessor beside it. It returns a function that puts the predecessors back. Should Install
-// fail halfway it has put them back itself.
+// each one's predecessor beside it. It returns a function that puts the predecessors back, for which the disk
+// needs no room. Should Install fail halfway it has put them back itself.
 func Install(files map[string][]byte) (rollback func() error, err error) {
 	type change struct {
 		path string
@@ -39,7 +39,7 @@ func Install(files map[string][]byte) (rollback func() error, err error) {
 				}
 				continue
 			}
-			errs = append(errs, durable.WriteFile(c.path, c.was, 0o644))
+			errs = append(errs, putBack(c.path, c.was))
 		}
 		done = nil
 		return errors.Join(errs...)
@@ -71,4 +71,12 @@ func Install(files map[string][]byte) (rollback func() error, err error) {
 		}
 	}
 	return rollback, nil
+}
+
+// putBack puts the predecessor of a file back: by renaming the copy that was kept, since the disk may be full by now.
+func putBack(path string, was []byte) error {
+	if err := os.Rename(path+previousSuffix, path); err != nil { // somebody has taken it away
+		return durable.WriteFile(path, was, 0o644)
+	}
+	return durable.SyncDir(filepath.Dir(path))
 }

@@ -84,17 +84,17 @@ func TestInstall(t *testing.T) {
 		"new":             {before: files{}, install: files{"sites/a.conf": "1"}, after: files{"sites/a.conf": "1"}, rolledBack: files{"sites/": ""}},
 		"nothing":         {before: files{"http.conf": "1"}, install: files{}},
 		"unchanged":       {before: files{"http.conf": "1"}, install: files{"http.conf": "1"}},
-		"changed":         {before: files{"http.conf": "1"}, install: files{"http.conf": "2"}, after: files{"http.conf": "2", "http.conf.previous": "1"}, rolledBack: files{"http.conf": "1", "http.conf.previous": "1"}},
-		"changed again":   {before: files{"http.conf": "2", "http.conf.previous": "1"}, install: files{"http.conf": "3"}, after: files{"http.conf": "3", "http.conf.previous": "2"}, rolledBack: files{"http.conf": "2", "http.conf.previous": "2"}},
+		"changed":         {before: files{"http.conf": "1"}, install: files{"http.conf": "2"}, after: files{"http.conf": "2", "http.conf.previous": "1"}, rolledBack: files{"http.conf": "1"}},
+		"changed again":   {before: files{"http.conf": "2", "http.conf.previous": "1"}, install: files{"http.conf": "3"}, after: files{"http.conf": "3", "http.conf.previous": "2"}, rolledBack: files{"http.conf": "2"}},
 		"unchanged keeps": {before: files{"http.conf": "2", "http.conf.previous": "1"}, install: files{"http.conf": "2"}},
-		"empty before":    {before: files{"http.conf": ""}, install: files{"http.conf": "1"}, after: files{"http.conf": "1", "http.conf.previous": ""}, rolledBack: files{"http.conf": "", "http.conf.previous": ""}},
-		"empty after":     {before: files{"http.conf": "1"}, install: files{"http.conf": ""}, after: files{"http.conf": "", "http.conf.previous": "1"}, rolledBack: files{"http.conf": "1", "http.conf.previous": "1"}},
+		"empty before":    {before: files{"http.conf": ""}, install: files{"http.conf": "1"}, after: files{"http.conf": "1", "http.conf.previous": ""}, rolledBack: files{"http.conf": ""}},
+		"empty after":     {before: files{"http.conf": "1"}, install: files{"http.conf": ""}, after: files{"http.conf": "", "http.conf.previous": "1"}, rolledBack: files{"http.conf": "1"}},
 		"new and empty":   {before: files{}, install: files{"http.conf": ""}, after: files{"http.conf": ""}, rolledBack: files{}},
 		"several": {
 			before:     files{"http.conf": "1", "sites/a.conf": "1", "sites/b.conf": "1", "sites/other.conf": "x"},
 			install:    files{"http.conf": "1", "sites/a.conf": "2", "sites/b.conf": "1", "sites/c.conf": "2"},
 			after:      files{"http.conf": "1", "sites/a.conf": "2", "sites/a.conf.previous": "1", "sites/b.conf": "1", "sites/c.conf": "2", "sites/other.conf": "x"},
-			rolledBack: files{"http.conf": "1", "sites/a.conf": "1", "sites/a.conf.previous": "1", "sites/b.conf": "1", "sites/other.conf": "x"},
+			rolledBack: files{"http.conf": "1", "sites/a.conf": "1", "sites/b.conf": "1", "sites/other.conf": "x"},
 		},
 
 		"a file where a directory should be": {before: files{"sites": "x"}, install: files{"sites/a.conf": "1"}, fails: true},
@@ -103,15 +103,15 @@ func TestInstall(t *testing.T) {
 		"no place for a temporary file":      {before: files{}, install: files{long: "1"}, fails: true},
 		"halfway, before the previous is kept": {
 			before: files{"a.conf": "1", "c.conf": "1", "c.conf.previous/": ""}, install: files{"a.conf": "2", "b.conf": "2", "c.conf": "2", "d.conf": "2"}, fails: true,
-			after: files{"a.conf": "1", "a.conf.previous": "1", "c.conf": "1", "c.conf.previous/": ""},
+			after: files{"a.conf": "1", "c.conf": "1", "c.conf.previous/": ""},
 		},
 		"halfway, on reading": {
 			before: files{"a.conf": "1", "c.conf/": ""}, install: files{"a.conf": "2", "b.conf": "2", "c.conf": "2", "d.conf": "2"}, fails: true,
-			after: files{"a.conf": "1", "a.conf.previous": "1", "c.conf/": ""},
+			after: files{"a.conf": "1", "c.conf/": ""},
 		},
 		"halfway, on writing": {
 			before: files{"a": "1"}, install: files{"a": "2", long: "2", "b": "2"}, fails: true,
-			after: files{"a": "1", "a.previous": "1"},
+			after: files{"a": "1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,6 +189,37 @@ func TestUnchangedFilesAreLeftAlone(t *testing.T) {
 	after, err := os.Stat(path)
 	if err != nil || !os.SameFile(before, after) {
 		t.Errorf("the file was replaced by one that says the same (%v)", err)
+	}
+}
+
+// The copy that is kept is what is put back, unless somebody has taken it away.
+func TestRollbackNeedsNoRoom(t *testing.T) {
+	for name, taken := range map[string]bool{"kept": false, "taken away": true} {
+		dir := grow(t, map[string]string{"a.conf": "1"})
+		path := filepath.Join(dir, "a.conf")
+		rollback, err := Install(map[string][]byte{path: []byte("2")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := os.Stat(path + previousSuffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken {
+			if err := os.Remove(path + previousSuffix); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := rollback(); err != nil {
+			t.Fatal(err)
+		}
+		back, err := os.Stat(path)
+		if err != nil || os.SameFile(back, kept) == taken {
+			t.Errorf("%s: the same file: %v, %v", name, os.SameFile(back, kept), err)
+		}
+		if got := tree(t, dir); !maps.Equal(got, map[string]string{"a.conf": "1"}) {
+			t.Errorf("%s: rolled back to %q", name, got)
+		}
 	}
 }
 
