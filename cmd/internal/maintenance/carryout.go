@@ -123,23 +123,29 @@ func (c *change) takes(step Step) bool {
 // draining returns the changes that had something to drain, and were not given up before it.
 func (r *run) draining() []*change { return r.taking(StepDrain) }
 
-// step takes one step: it is written down before and after.
+// step takes one step: it is written down before and after. What can't be written down isn't done, but for a rollback,
+// and for the record: a disk that is full must not keep the site from what held before.
 func (r *run) step(step Step, changes []*change, take func() error) error {
 	if len(changes) == 0 {
 		return nil
 	}
 	began := r.Clock.Now()
 	r.Progress.Begin(step, names(changes))
-	err := r.journal.Write(state.JournalLine{Step: string(step), Event: state.StepBegins})
+	unwritten := r.journal.Write(state.JournalLine{Step: string(step), Event: state.StepBegins})
+	inAnyCase := step == StepRollback || step == StepRecord
 	crashpoint("before", step)
-	if err == nil {
+	var err error
+	if unwritten == nil || inAnyCase {
 		err = take()
 		line := state.JournalLine{Step: string(step), Event: state.StepEnds}
 		if err != nil {
 			line.Event, line.Error = state.StepFailed, err.Error()
 		}
 		crashpoint("after", step)
-		err = errors.Join(err, r.journal.Write(line))
+		unwritten = errors.Join(unwritten, r.journal.Write(line))
+	}
+	if !inAnyCase {
+		err = errors.Join(err, unwritten)
 	}
 	took := r.Clock.Now().Sub(began)
 	r.Progress.End(step, took, err)
@@ -220,7 +226,7 @@ func (r *run) recordChange(c *change) error {
 	if !c.known && c.receipt.Outcome == state.Failed && !c.has(StepShut) {
 		return nil // a site that could not be opened for the first time stays unknown
 	}
-	return r.Dir().WriteRecord(c.site.Name, *rec)
+	return r.journal.WriteRecord(c.site.Name, *rec)
 }
 
 // hold is what is done about requests from before the closing, now that the steps are taken. On the way from offline to

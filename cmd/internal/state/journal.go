@@ -64,8 +64,10 @@ func (in *Interrupted) Of(site string) (SiteChange, bool) {
 
 // Journal is the file that says what a change is about to do. It is there from before the first step to after the last.
 type Journal struct {
-	file *os.File
-	path string
+	file  *os.File
+	dir   Dir
+	torn  bool                         // its last line is not complete
+	rooms map[string]*durable.Reserved // for the records of its sites
 }
 
 // JournalLine is one line of the journal after its first.
@@ -89,20 +91,41 @@ const (
 func (d Dir) JournalFile() string { return filepath.Join(string(d), "journal") }
 
 // Begin writes the journal's first line. The file takes its name once that is on disk: a torn first line is never seen.
+// Room for what is written last, the records, is set aside: by then the disk may be full.
 func (d Dir) Begin(in Intent) (*Journal, error) {
+	j := &Journal{dir: d, rooms: map[string]*durable.Reserved{}}
+	if err := j.begin(in); err != nil {
+		j.release()
+		return nil, fmt.Errorf("write the journal: %w", err)
+	}
+	return j, nil
+}
+
+func (j *Journal) begin(in Intent) error {
+	for _, c := range in.Changes {
+		room, err := j.dir.reserveRecord(c)
+		if err != nil {
+			return err
+		}
+		j.rooms[c.Site] = room
+	}
 	in.Version = journalVersion
 	line, err := json.Marshal(in)
 	if err != nil {
-		return nil, fmt.Errorf("write the journal: %w", err)
+		return err
 	}
-	if err := durable.WriteFile(d.JournalFile(), append(line, '\n'), 0o644); err != nil {
-		return nil, fmt.Errorf("write the journal: %w", err)
+	if err := durable.WriteFile(j.dir.JournalFile(), append(line, '\n'), 0o644); err != nil {
+		return err
 	}
-	f, err := os.OpenFile(d.JournalFile(), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return nil, fmt.Errorf("write the journal: %w", err)
+	j.file, err = os.OpenFile(j.dir.JournalFile(), os.O_APPEND|os.O_WRONLY, 0)
+	return err
+}
+
+// release gives back the room that wasn't needed.
+func (j *Journal) release() {
+	for _, room := range j.rooms {
+		room.Release()
 	}
-	return &Journal{file: f, path: d.JournalFile()}, nil
 }
 
 // Write adds a line. That a step begins is on disk before it does; how it ended gets there with the next line.
@@ -111,7 +134,12 @@ func (j *Journal) Write(l JournalLine) error {
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	if j.torn {
+		line = append([]byte("\n"), line...)
+	}
+	n, err := j.file.Write(append(line, '\n'))
+	j.torn = err != nil && (j.torn || n > 0)
+	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	if l.Event != StepBegins {
@@ -125,12 +153,27 @@ func (j *Journal) Write(l JournalLine) error {
 
 // End removes the journal: the change is complete, or undone.
 func (j *Journal) End() error {
-	j.file.Close()
-	return endJournal(j.path)
+	j.Keep()
+	return endJournal(j.dir.JournalFile())
 }
 
 // Keep leaves the journal where it is, for whoever comes next.
-func (j *Journal) Keep() { j.file.Close() }
+func (j *Journal) Keep() {
+	j.file.Close()
+	j.release()
+}
+
+// WriteRecord replaces the record of one of its sites, in the room that Begin has set aside.
+func (j *Journal) WriteRecord(site string, r Record) error {
+	room, ok := j.rooms[site]
+	if !ok {
+		return j.dir.WriteRecord(site, r)
+	}
+	if err := room.Write(r.marshal(), 0o644); err != nil {
+		return fmt.Errorf("write the record of %s: %w", site, err)
+	}
+	return nil
+}
 
 // ForgetJournal removes a journal whose change turned out to be complete. It is no error where there is none.
 func (d Dir) ForgetJournal() error {

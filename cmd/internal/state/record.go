@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -122,11 +123,31 @@ func (d Dir) Record(site string) (r Record, known bool, err error) {
 
 // WriteRecord replaces the record of a site.
 func (d Dir) WriteRecord(site string, r Record) error {
-	r.Version = recordVersion
-	if err := d.write(d.RecordFile(site), mustJSON(r)); err != nil {
+	if err := d.write(d.RecordFile(site), r.marshal()); err != nil {
 		return fmt.Errorf("write the record of %s: %w", site, err)
 	}
 	return nil
+}
+
+func (r Record) marshal() []byte {
+	r.Version = recordVersion
+	return mustJSON(r)
+}
+
+// recordRest is more than what a record has beside its document and what it had before.
+const recordRest = 4 << 10 // bytes
+
+// reserveRecord sets room aside for the record of a site, whichever way its change ends.
+func (d Dir) reserveRecord(c SiteChange) (*durable.Reserved, error) {
+	path := d.RecordFile(c.Site)
+	if err := MakeDirs(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	size := len(mustJSON(c.To))
+	if was, err := os.Stat(path); err == nil {
+		size = max(size, int(was.Size()))
+	}
+	return durable.Reserve(path, size+recordRest)
 }
 
 // parseRecord reads the record of the site of that name.
