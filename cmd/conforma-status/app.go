@@ -57,7 +57,15 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil && !errors.Is(err, errSaid) {
 		a.terminal.Fail(err)
 	}
-	return exitCode(err)
+	code := exitCode(err)
+	if unwritten := a.terminal.Unwritten(); unwritten != nil {
+		a.terminal.JSON = false
+		a.terminal.Fail(fmt.Errorf("print the JSON document: %w", unwritten))
+		if code == exitDone { // any other says more
+			code = exitFailed
+		}
+	}
+	return code
 }
 
 func (a *app) root() *cobra.Command {

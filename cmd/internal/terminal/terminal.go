@@ -8,10 +8,12 @@ package terminal
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 )
@@ -23,6 +25,8 @@ type Terminal struct {
 	Out, Err io.Writer // where results go, and words about them
 	rewrites bool      // whether Err is a terminal that can show a line anew
 	last     string    // the live line that is shown
+
+	unwritten error // of the document
 }
 
 // New returns a terminal that writes to standard output and standard error.
@@ -81,8 +85,13 @@ func (t *Terminal) document(v any) {
 	e := json.NewEncoder(t.Out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // who reads standard output may be gone
+	if err := e.Encode(v); err != nil && !errors.Is(err, syscall.EPIPE) { // who reads standard output may be gone
+		t.unwritten = err
+	}
 }
+
+// Unwritten returns why the JSON document could not be printed; nil where it was, or none had to be, or its reader has gone.
+func (t *Terminal) Unwritten() error { return t.unwritten }
 
 // siteDocument is the document of a command that is about sites.
 type siteDocument[T any] struct {
