@@ -21,12 +21,18 @@ type open struct {
 	begins   string // a short one that whatever follows the first slash of their paths begins with: not all that it takes in is open
 }
 
+// preset is an application whose login page is known.
+type preset struct {
+	login string // the path of that page
+	open         // what it needs
+}
+
 // presets holds, for each known application, what its login page needs in admin mode. Everything here must be harmless without
 // a token.
-var presets = map[string]open{
+var presets = map[string]preset{
 	// Conforma: a single-page app whose static files lie beside index.html; of its API only what the
 	// login page calls. GET /server/api/public/verify writes, so it is not here.
-	"conforma": {
+	"conforma": {login: "/login", open: open{
 		// One pattern, because nginx takes its time for each.
 		requests: `^(?:(?:GET|HEAD) /(?:login(?:/` + segment + `)*` +
 			`|(?:assets|fonts|images|static)/(?:` + segment + `/)*` + segment +
@@ -34,7 +40,7 @@ var presets = map[string]open{
 			`|server/api/public/(?:get-prefs|file|language/` + segment + `))` +
 			`|POST /server/api/(?:public/login|login-org))` + query,
 		begins: `login|assets/|fonts/|images/|static/|server/api/|[^/.]*[.]`,
-	},
+	}},
 }
 
 // Presets returns the names of the applications whose login page is known, in alphabetical order.
@@ -47,11 +53,11 @@ func Presets() []string {
 	return names
 }
 
-// LoginPage returns the path where people log in: the preset's own, or the first of paths that is not a prefix; "" when
-// there is neither.
+// LoginPage returns the path where people log in: that of the preset of this name, or the first of paths that is not a prefix; ""
+// when there is neither.
 func LoginPage(preset string, paths []string) string {
-	if preset == "conforma" {
-		return "/login"
+	if known, ok := presets[preset]; ok {
+		return known.login
 	}
 	for _, p := range paths {
 		if !strings.HasSuffix(p, "/") {
@@ -90,7 +96,7 @@ func openRequests(preset string, paths []string) ([]open, error) {
 		if !ok {
 			return nil, fmt.Errorf("unknown preset %q", preset)
 		}
-		all = append(all, known)
+		all = append(all, known.open)
 	}
 	for _, p := range paths {
 		if err := CheckLoginPath(p); err != nil {

@@ -55,6 +55,10 @@ func TestPresets(t *testing.T) {
 		if strings.ContainsAny(p.requests+p.begins, `"'\{}`) || p.requests[0] != '^' || !strings.HasSuffix(p.requests, "$") || strings.Count(p.requests+p.begins, "$") != 1 {
 			t.Errorf("%s: %+v", name, p)
 		}
+		// Whoever is led to it gets it.
+		if page := LoginPage(name, []string{"/elsewhere"}); page != p.login || CheckLoginPath(page) != nil || !regexp.MustCompile(p.requests).MatchString("GET "+page) {
+			t.Errorf("%s: the login page is %q", name, page)
+		}
 	}
 }
 
@@ -225,4 +229,22 @@ func normal(raw string) string {
 		to += "/"
 	}
 	return to
+}
+
+func TestLoginPage(t *testing.T) {
+	for _, c := range []struct {
+		preset string
+		paths  []string
+		want   string
+	}{
+		{"conforma", nil, "/login"},
+		{"", []string{"/assets/", "/sign-in", "/other"}, "/sign-in"},
+		{"unknown", []string{"/sign-in"}, "/sign-in"},
+		{"", []string{"/assets/"}, ""},
+		{"", nil, ""},
+	} {
+		if got := LoginPage(c.preset, c.paths); got != c.want {
+			t.Errorf("preset %q, paths %q: %q, want %q", c.preset, c.paths, got, c.want)
+		}
+	}
 }
