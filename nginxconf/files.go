@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,56 +22,59 @@ func SiteFile(confDir, site string) string { return filepath.Join(confDir, "site
 // previousSuffix marks the rules that were in place before the last change; nginx doesn't include them.
 const previousSuffix = ".previous"
 
-// Install puts rendered files in place of those that are there, in the order of their paths, and keeps
-// each one's predecessor beside it. It returns a function that puts the predecessors back, for which the disk
-// needs no room. Should Install fail halfway it has put them back itself.
+// Install puts rendered files in place of those that are there, in the order of their paths, and keeps each one's predecessor
+// beside it. It returns a function that puts the predecessors back, for which the disk needs no room. Should Install fail halfway
+// it has put them back itself.
 func Install(files map[string][]byte) (rollback func() error, err error) {
-	type change struct {
-		path string
-		was  []byte // nil when there was no file
-	}
-	var done []change
-	rollback = func() error {
-		var errs []error
-		for _, c := range slices.Backward(done) {
-			if c.was == nil {
-				if err := os.Remove(c.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					errs = append(errs, err)
-				}
-				continue
-			}
-			errs = append(errs, putBack(c.path, c.was))
-		}
-		done = nil
-		return errors.Join(errs...)
-	}
-	var paths []string
-	for path := range files {
-		paths = append(paths, path)
-	}
-	slices.Sort(paths)
-	for _, path := range paths {
-		was, err := os.ReadFile(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, errors.Join(fmt.Errorf("read the rules in place: %w", err), rollback())
-		}
-		if err == nil && bytes.Equal(was, files[path]) {
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return nil, errors.Join(err, rollback())
-		}
-		if was != nil {
-			if err := durable.WriteFile(path+previousSuffix, was, 0o644); err != nil {
-				return nil, errors.Join(fmt.Errorf("keep the rules in place: %w", err), rollback())
-			}
-		}
-		done = append(done, change{path, was})
-		if err := durable.WriteFile(path, files[path], 0o644); err != nil {
-			return nil, errors.Join(err, rollback())
+	var done replaced
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := done.replace(path, files[path]); err != nil {
+			return nil, errors.Join(err, done.rollBack())
 		}
 	}
-	return rollback, nil
+	return done.rollBack, nil
+}
+
+// replaced are the files that were replaced, in their order.
+type replaced []predecessor
+
+type predecessor struct {
+	path string
+	was  []byte // nil when there was no file
+}
+
+func (r *replaced) replace(path string, data []byte) error {
+	was, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the rules in place: %w", err)
+	}
+	if err == nil && bytes.Equal(was, data) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if was != nil {
+		if err := durable.WriteFile(path+previousSuffix, was, 0o644); err != nil {
+			return fmt.Errorf("keep the rules in place: %w", err)
+		}
+	}
+	*r = append(*r, predecessor{path, was})
+	return durable.WriteFile(path, data, 0o644)
+}
+
+// rollBack puts back what was there, the last first. A second call does nothing.
+func (r *replaced) rollBack() error {
+	var errs []error
+	for _, f := range slices.Backward(*r) {
+		if f.was != nil {
+			errs = append(errs, putBack(f.path, f.was))
+		} else if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	*r = nil
+	return errors.Join(errs...)
 }
 
 // putBack puts the predecessor of a file back: by renaming the copy that was kept, since the disk may be full by now.

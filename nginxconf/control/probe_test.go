@@ -116,11 +116,11 @@ func TestProbe(t *testing.T) {
 		}), "http://demo.example.org", ErrNotOurs, "there: the answer is 302 Found"},
 		"nobody":              {nobody(t), "http://demo.example.org", ErrUnreachable, "connect: connection refused"},
 		"nobody, TLS":         {nobody(t), "https://demo.example.org", ErrUnreachable, "connect: connection refused"},
-		"another protocol":    {say(t, "SSH-2.0-OpenSSH_9.2\r\n"), "http://demo.example.org", ErrNoAnswer, ""},
-		"another, TLS":        {say(t, "SSH-2.0-OpenSSH_9.2\r\n"), "https://demo.example.org", ErrNoAnswer, ""},
-		"a line that is shut": {say(t, ""), "http://demo.example.org", ErrNoAnswer, ""},
-		"cut off":             {say(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"), "http://demo.example.org", ErrNoAnswer, "unexpected EOF"},
-		"no port":             {"127.0.0.1", "http://demo.example.org", ErrNoAnswer, "missing port in address"},
+		"another protocol":    {say(t, "SSH-2.0-OpenSSH_9.2\r\n"), "http://demo.example.org", errNoAnswer, ""},
+		"another, TLS":        {say(t, "SSH-2.0-OpenSSH_9.2\r\n"), "https://demo.example.org", errNoAnswer, ""},
+		"a line that is shut": {say(t, ""), "http://demo.example.org", errNoAnswer, ""},
+		"cut off":             {say(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"), "http://demo.example.org", errNoAnswer, "unexpected EOF"},
+		"no port":             {"127.0.0.1", "http://demo.example.org", errNoAnswer, "missing port in address"},
 	} {
 		got, err := Probe(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url})
 		switch {
@@ -131,7 +131,7 @@ func TestProbe(t *testing.T) {
 		case c.want != nil && !strings.HasPrefix(err.Error(), "ask nginx at "+c.addr+" which rules it follows for demo: "):
 			t.Errorf("%s: %v says too little", name, err)
 		}
-		for _, other := range []error{ErrNotOurs, ErrUnreachable, ErrNoAnswer} {
+		for _, other := range []error{ErrNotOurs, ErrUnreachable, errNoAnswer} {
 			if other != c.want && errors.Is(err, other) {
 				t.Errorf("%s: %v is %v too", name, err, other)
 			}
@@ -149,7 +149,7 @@ func TestProbeOfSomebodyWhoHangs(t *testing.T) {
 			panic(http.ErrAbortHandler) // a return would answer, and the asker may still be there to hear it
 		})
 		_, err := Probe(ctx, operator.Target{Site: "demo", Addr: addr, URL: map[bool]string{true: "https", false: "http"}[tls] + "://demo.example.org"})
-		if !errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrUnreachable) || !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, errNoAnswer) || errors.Is(err, ErrUnreachable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("TLS %v: %v, want ErrNoAnswer", tls, err)
 		}
 	}

@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// Admission is how long an admission cookie holds, at most: it ends with the token for which it was given.
-const Admission = 30 * time.Minute
+// admissionLasts is how long an admission cookie holds, at most: it ends with the token for which it was given.
+const admissionLasts = 30 * time.Minute
 
 // CookieName is the name of a site's admission cookie. It has the site's name in it because browsers send a host's cookies
 // to all of its ports (RFC 6265, 8.5), and sites often differ by port only.
 func CookieName(site string) string { return "conforma-status-" + site }
 
-// admission is what keys are derived for (RFC 5869, 3.2) and what a cookie is for: with it, nothing that is signed with the
-// application's secret is an admission cookie, and no admission cookie is a token.
-const admission = "conforma-status admission cookie 1"
+// admissionPurpose is what keys are derived for (RFC 5869, 3.2) and what a cookie is for: with it, nothing that is signed with the
+// application's secret is an admissionPurpose cookie, and no admissionPurpose cookie is a token.
+const admissionPurpose = "conforma-status admission cookie 1"
 
 // The reasons for which a cookie is refused.
 const (
@@ -36,11 +36,11 @@ const (
 // windowName is what names a window of admin mode: the revision of the rules.
 var windowName = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f]{8}$`)
 
-// Mint returns the value of a cookie that admits to the site in that window of admin mode until the moment expires, to the
+// mintCookie returns the value of a cookie that admits to the site in that window of admin mode until the moment expires, to the
 // second. It is the moment in seconds since 1970, a dot, and an HMAC-SHA256 of it, in base64url. secret must not be empty.
-func Mint(secret []byte, site, window string, expires time.Time) (string, error) {
+func mintCookie(secret []byte, site, window string, expires time.Time) (string, error) {
 	when := strconv.FormatInt(expires.Unix(), 10)
-	mac, err := macOf(admission, secret, site, window, when)
+	mac, err := macOf(admissionPurpose, secret, site, window, when)
 	if err != nil {
 		return "", err
 	}
@@ -61,9 +61,9 @@ func macOf(purpose string, secret []byte, fields ...string) ([]byte, error) {
 // equal compares in a time that doesn't tell where two texts differ.
 func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 
-// CheckCookie returns when a cookie of that value ceases to admit to the site in that window of admin mode, and a *Refusal
+// checkCookie returns when a cookie of that value ceases to admit to the site in that window of admin mode, and a *refusal
 // when it doesn't admit at the time now. An empty secret admits nobody.
-func CheckCookie(value string, secret []byte, site, window string, now time.Time) (time.Time, error) {
+func checkCookie(value string, secret []byte, site, window string, now time.Time) (time.Time, error) {
 	none := time.Time{}
 	if len(secret) == 0 {
 		return none, refuse(reasonNoSecret)
@@ -81,7 +81,7 @@ func CheckCookie(value string, secret []byte, site, window string, now time.Time
 	if err != nil {
 		return none, refuse(reasonCookieForm)
 	}
-	want, err := macOf(admission, secret, site, window, when)
+	want, err := macOf(admissionPurpose, secret, site, window, when)
 	if err != nil || !hmac.Equal(got, want) {
 		return none, refuse(reasonCookieMAC)
 	}
@@ -89,39 +89,39 @@ func CheckCookie(value string, secret []byte, site, window string, now time.Time
 	switch {
 	case !now.Before(expires):
 		return none, refuse(reasonCookieOld)
-	case expires.Sub(now) > Admission+time.Minute: // the clock was put back since
+	case expires.Sub(now) > admissionLasts+time.Minute: // the clock was put back since
 		return none, refuse(reasonCookieFuture)
 	}
 	return expires, nil
 }
 
-// checkCookie is CheckCookie with the first of the secrets that does.
-func checkCookie(value string, secrets []Secret, site, window string, now time.Time) (ends time.Time, err error) {
+// checkCookieAny is CheckCookie with the first of the secrets that does.
+func checkCookieAny(value string, secrets []Secret, site, window string, now time.Time) (ends time.Time, err error) {
 	err = refuse(reasonNoSecret)
 	for _, secret := range secrets {
-		if ends, err = CheckCookie(value, secret, site, window, now); err == nil {
+		if ends, err = checkCookie(value, secret, site, window, now); err == nil {
 			return ends, nil
 		}
 	}
 	return time.Time{}, err
 }
 
-// findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1). several is true where
-// there is more than one: a neighbour under the same domain may have set another, and which to believe nobody can say.
-func findCookie(headers []string, name string) (value string, found, several bool) {
+// findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1), and how many there are: 0, 1 or 2
+// for more. Of several it returns none: a neighbour under the same domain may have set another, and nobody can say which to believe.
+func findCookie(headers []string, name string) (value string, count int) {
 	for _, header := range headers {
 		for pair := range strings.SplitSeq(header, ";") {
 			k, v, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
 			if !ok || k != name {
 				continue
 			}
-			if found {
-				return "", true, true
+			if count == 1 {
+				return "", 2
 			}
-			value, found = v, true
+			value, count = v, 1
 		}
 	}
-	return value, found, false
+	return value, count
 }
 
 // setCookie is the whole Set-Cookie header. SameSite=Lax, not Strict: who follows a link from a mail to a page of the site is

@@ -15,7 +15,7 @@ const testWindow = "7-0123abcd"
 
 func testCookie(t testing.TB, secret, site, window string, expires time.Time) string {
 	t.Helper()
-	value, err := Mint([]byte(secret), site, window, expires)
+	value, err := mintCookie([]byte(secret), site, window, expires)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +54,10 @@ func TestCheckCookie(t *testing.T) {
 		{"beyond any date", "9223372036854775808." + mac, testWindow, testSecret, reasonCookieForm},
 		{"twice", good + "." + mac, testWindow, testSecret, reasonCookieForm},
 		{"a token", mint(goodHeader, adminClaims(), testSecret), testWindow, testSecret, reasonCookieForm},
-		{"signed with the secret itself", when + "." + signature(sha256.New, admission+"\ndemo\n"+testWindow+"\n"+when, testSecret), testWindow, testSecret, reasonCookieMAC},
+		{"signed with the secret itself", when + "." + signature(sha256.New, admissionPurpose+"\ndemo\n"+testWindow+"\n"+when, testSecret), testWindow, testSecret, reasonCookieMAC},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ends, err := CheckCookie(tt.value, []byte(tt.secret), "demo", tt.window, testNow)
+			ends, err := checkCookie(tt.value, []byte(tt.secret), "demo", tt.window, testNow)
 			if got := reasonOf(t, err); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
@@ -74,7 +74,7 @@ func TestCheckCookie(t *testing.T) {
 			t.Fatal(err)
 		}
 		data[i/8] ^= 1 << (i % 8)
-		if _, err := CheckCookie(when+"."+base64.RawURLEncoding.EncodeToString(data), []byte(testSecret), "demo", testWindow, testNow); err == nil {
+		if _, err := checkCookie(when+"."+base64.RawURLEncoding.EncodeToString(data), []byte(testSecret), "demo", testWindow, testNow); err == nil {
 			t.Errorf("admitted with bit %d of its signature turned", i)
 		}
 	}
@@ -251,7 +251,7 @@ func FuzzCookie(f *testing.F) {
 		f.Add(value, testWindow)
 	}
 	f.Fuzz(func(t *testing.T, value, window string) {
-		ends, err := CheckCookie(value, []byte(testSecret), "demo", window, testNow)
+		ends, err := checkCookie(value, []byte(testSecret), "demo", window, testNow)
 		if reason := reasonOf(t, err); reason == "" {
 			if again := testCookie(t, testSecret, "demo", window, ends); again != value || !ends.After(testNow) {
 				t.Errorf("admitted: %q in %q until %v", value, window, ends)
@@ -260,7 +260,7 @@ func FuzzCookie(f *testing.F) {
 			t.Errorf("the reason quotes the cookie: %q", reason)
 		}
 		header := "a=b; " + CookieName("demo") + "=" + value
-		if got, found, several := findCookie([]string{header}, CookieName("demo")); found && !several && got != strings.TrimRight(value, " \t") && !strings.Contains(value, ";") {
+		if got, count := findCookie([]string{header}, CookieName("demo")); count == 1 && got != strings.TrimRight(value, " \t") && !strings.Contains(value, ";") {
 			t.Errorf("found %q in %q", got, header)
 		}
 	})

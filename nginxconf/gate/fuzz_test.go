@@ -159,10 +159,10 @@ func FuzzEnvFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		secret, err := fromEnv(data, envKey)
 		if err != nil {
-			if secret != nil || !errors.Is(err, ErrSecretMissing) && !errors.Is(err, ErrSecretQuotes) {
+			if secret != nil || !errors.Is(err, errSecretMissing) && !errors.Is(err, errSecretQuotes) {
 				t.Errorf("%q: %q, %v", data, []byte(secret), err)
 			}
-			if text := err.Error(); text != ErrSecretQuotes.Error() && text != ErrSecretMissing.Error()+": no JWT_SECRET= line" {
+			if text := err.Error(); text != errSecretQuotes.Error() && text != errSecretMissing.Error()+": no JWT_SECRET= line" {
 				t.Errorf("%q: %v", data, err)
 			}
 			return

@@ -89,12 +89,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
+// credentials are what a request brings that may admit it.
+type credentials struct {
+	authorization []string // each Authorization header
+	cookie        string   // the admission cookie, "" where there isn't just one
+	cookies       int      // how many of that name: 0, 1, or 2 for more
+}
+
 // admits says whether the request is to be let through; where it offers a cookie instead, it writes it to w's header.
 func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	name := strings.TrimPrefix(r.RequestURI, checkPath)
-	cookie, hasCookie, several := findCookie(r.Header["Cookie"], CookieName(name))
-	authorization := r.Header["Authorization"]
-	if len(authorization) == 0 && !hasCookie {
+	c := credentials{authorization: r.Header["Authorization"]}
+	c.cookie, c.cookies = findCookie(r.Header["Cookie"], CookieName(name))
+	if len(c.authorization) == 0 && c.cookies == 0 {
 		return false
 	}
 	site, known := h.sites[r.RequestURI]
@@ -103,56 +110,77 @@ func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 		return h.refused(r, name, reasonUnknownSite)
 	case !known:
 		return h.refused(r, "", reasonUnknownSite)
-	case len(authorization) > 1:
+	case len(c.authorization) > 1:
 		return h.refused(r, name, reasonSeveral)
 	}
-	window, now := r.Header.Get(windowHeader), h.now()
-	if hasCookie && !several && isPassCookie(cookie) {
-		err := site.holdsPass(cookie, window, now)
+	if isPassCookie(c.cookie) {
+		err := site.holdsPass(c.cookie, r.Header.Get(windowHeader), h.now())
 		if err == nil {
 			return true
 		}
-		if len(authorization) == 0 {
+		if len(c.authorization) == 0 {
 			return h.refused(r, name, cookieReason(err))
 		}
 	}
-	var token string
-	if len(authorization) == 1 {
-		// RFC 7235, 2.1: the scheme's case doesn't matter. One space; the token's check refuses a second.
-		scheme, rest, found := strings.Cut(authorization[0], " ")
-		if !found || !strings.EqualFold(scheme, "Bearer") {
-			return h.refused(r, name, reasonNotBearer)
-		}
-		token = rest
-	} else if several {
+	if len(c.authorization) == 0 {
+		return h.admitsCookie(r, site, c)
+	}
+	return h.admitsToken(w, r, site, c)
+}
+
+func (h *handler) admitsCookie(r *http.Request, site SiteSource, c credentials) bool {
+	name := site.Policy.Site
+	if c.cookies > 1 {
 		return h.refused(r, name, reasonCookies)
 	}
-	secrets, err := site.secrets()
-	if err != nil {
-		h.log.ErrorContext(r.Context(), "refused", "site", name, "reason", err.Error(), "hint", Hint(err))
+	secrets, ok := h.secrets(r, site)
+	if !ok {
 		return false
 	}
-	cookieEnds, cookieErr := checkCookie(cookie, secrets, name, window, now)
-	if len(authorization) == 0 {
-		if cookieErr != nil {
-			return h.refused(r, name, cookieReason(cookieErr))
-		}
-		return true
+	if _, err := checkCookieAny(c.cookie, secrets, name, r.Header.Get(windowHeader), h.now()); err != nil {
+		return h.refused(r, name, cookieReason(err))
 	}
-	tokenEnds, err := site.Policy.admitsAny(token, secrets, now)
+	return true
+}
+
+func (h *handler) admitsToken(w http.ResponseWriter, r *http.Request, site SiteSource, c credentials) bool {
+	name, now := site.Policy.Site, h.now()
+	// RFC 7235, 2.1: the scheme's case doesn't matter. One space; the token's check refuses a second.
+	scheme, token, found := strings.Cut(c.authorization[0], " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") {
+		return h.refused(r, name, reasonNotBearer)
+	}
+	secrets, ok := h.secrets(r, site)
+	if !ok {
+		return false
+	}
+	ends, err := site.Policy.admitsAny(token, secrets, now)
 	if err != nil {
 		return h.refused(r, name, err.Error())
 	}
-	h.offer(w, r, holder{site: name, token: token, secret: secrets[0], ends: tokenEnds,
-		keepsCookies: hasCookie && !several && cookieErr == nil, cookieEnds: cookieEnds})
+	to := holder{site: name, token: token, secret: secrets[0], ends: ends}
+	if c.cookies == 1 {
+		to.cookieEnds, err = checkCookieAny(c.cookie, secrets, name, r.Header.Get(windowHeader), now)
+		to.keepsCookies = err == nil
+	}
+	h.offer(w, r, to)
 	return w.Header().Get(offerHeader) == ""
 }
 
-// cookieReason is what a *Refusal says, without the word token before it.
+// secrets are those of the site, which has at least one; ok is false where there is none, which is logged.
+func (h *handler) secrets(r *http.Request, site SiteSource) (secrets []Secret, ok bool) {
+	secrets, err := site.secrets()
+	if err != nil {
+		h.log.ErrorContext(r.Context(), "refused", "site", site.Policy.Site, "reason", err.Error(), "hint", Hint(err))
+	}
+	return secrets, err == nil
+}
+
+// cookieReason is what a *refusal says, without the word token before it.
 func cookieReason(err error) string {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Reason
+	var why *refusal
+	if errors.As(err, &why) {
+		return why.reason
 	}
 	return err.Error()
 }

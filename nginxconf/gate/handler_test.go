@@ -276,7 +276,7 @@ func TestOverSocket(t *testing.T) {
 		{"good", "demo", good, 204},
 		{"good and large", "demo", large, 204},
 		{"another site's", "other", good, 401},
-		{"too large", "demo", large + strings.Repeat("A", MaxToken), 401},
+		{"too large", "demo", large + strings.Repeat("A", maxToken), 401},
 		{"unknown site", "nobody", good, 401},
 	} {
 		if got := ask(t, client, tt.site, tt.token); got != tt.want {

@@ -43,8 +43,8 @@ func malformedTokens() []malformed {
 	add(reasonSignature, join(header, header, sign), "the header twice")
 	add(reasonSignature, join(header, claims, header), "the header for a signature")
 	add(reasonSignature, join(header, claims, claims), "the claims for a signature")
-	add(reasonTooLong, good+strings.Repeat("A", MaxToken), "longer than may be")
-	add(reasonTooLong, resign(header, encode(adminClaims(`"x":"`+strings.Repeat("x", MaxToken)+`"`))), "longer than may be, signed")
+	add(reasonTooLong, good+strings.Repeat("A", maxToken), "longer than may be")
+	add(reasonTooLong, resign(header, encode(adminClaims(`"x":"`+strings.Repeat("x", maxToken)+`"`))), "longer than may be, signed")
 
 	// Characters that don't belong there, at the ends of each segment and in its middle.
 	for i, part := range []string{header, claims, sign} {

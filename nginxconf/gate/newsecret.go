@@ -38,14 +38,14 @@ func InitSecret(path string, envFile bool) (made bool, err error) {
 	}
 	if _, err := read(path); err == nil {
 		return false, nil
-	} else if !errors.Is(err, ErrSecretMissing) && !errors.Is(err, ErrSecretEmpty) {
+	} else if !errors.Is(err, errSecretMissing) && !errors.Is(err, errSecretEmpty) {
 		return false, err
 	}
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fail(err)
 	}
-	random := make([]byte, MinSecret)
+	random := make([]byte, minSecret)
 	rand.Read(random) // never fails (crypto/rand)
 	text := hex.EncodeToString(random)
 	if envFile {

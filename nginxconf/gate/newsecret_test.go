@@ -23,9 +23,9 @@ func TestInitSecret(t *testing.T) {
 		{"an empty one", "JWT_SECRET=''\r\nPORT=50000\r\n", true, true, "PORT=50000\r\n", nil},
 		{"a comment that looks like one", "#JWT_SECRET='a'\n", true, true, "#JWT_SECRET='a'\n", nil},
 		{"a good one", good, true, false, good, nil},
-		{"the default one", "JWT_SECRET=devsecret\n", true, false, "JWT_SECRET=devsecret\n", ErrSecretDefault},
-		{"a short one", "JWT_SECRET=short\n", true, false, "JWT_SECRET=short\n", ErrSecretShort},
-		{"quotes that don't pair", "JWT_SECRET='short\n", true, false, "JWT_SECRET='short\n", ErrSecretQuotes},
+		{"the default one", "JWT_SECRET=devsecret\n", true, false, "JWT_SECRET=devsecret\n", errSecretDefault},
+		{"a short one", "JWT_SECRET=short\n", true, false, "JWT_SECRET=short\n", errSecretShort},
+		{"quotes that don't pair", "JWT_SECRET='short\n", true, false, "JWT_SECRET='short\n", errSecretQuotes},
 		{"a file of its own", "", false, true, "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

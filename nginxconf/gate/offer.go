@@ -82,23 +82,23 @@ type holder struct {
 // offer writes an admission cookie to w's header where the holder of a token is to have one.
 func (h *handler) offer(w http.ResponseWriter, r *http.Request, to holder) {
 	window, now := r.Header.Get(windowHeader), h.now()
-	if to.keepsCookies && to.cookieEnds.Sub(now) > Admission/2 {
+	if to.keepsCookies && to.cookieEnds.Sub(now) > admissionLasts/2 {
 		return
 	}
-	expires := now.Add(Admission)
+	expires := now.Add(admissionLasts)
 	if !to.ends.IsZero() && to.ends.Before(expires) {
 		expires = to.ends
 	}
 	expires = expires.Truncate(time.Second)
 	// A token near its end would be offered one cookie after the other, each no better than the one before.
-	if to.keepsCookies && expires.Sub(to.cookieEnds) < Admission/4 || !expires.After(now) {
+	if to.keepsCookies && expires.Sub(to.cookieEnds) < admissionLasts/4 || !expires.After(now) {
 		return
 	}
 	asked, ok := readRequest(r.Header)
 	if !ok || !windowName.MatchString(window) || !asked.canFollow() || !h.offers.make(to.site+"\n"+window+"\n"+to.token, asked.again(), now) {
 		return
 	}
-	value, err := Mint(to.secret, to.site, window, expires)
+	value, err := mintCookie(to.secret, to.site, window, expires)
 	if err != nil {
 		return // its token admits it
 	}

@@ -56,31 +56,33 @@ var (
 // Link returns the secret part of a pass's link: its ID, the second since 1970 at which it expires, and an HMAC-SHA256 of
 // site, window of admin mode, epoch and both, in base64url, with dots between them. secret must not be empty.
 func (p Pass) Link(secret []byte, site, window, epoch string) (string, error) {
-	return p.seal(passPurpose, secret, site, window, epoch)
+	return p.seal(passTerms{secret, site, window, epoch}, passPurpose)
 }
 
-func (p Pass) seal(purpose string, secret []byte, site, window, epoch string) (string, error) {
+// passTerms are what a pass is made and checked with: it admits to that site in that window of admin mode, with that epoch.
+type passTerms struct {
+	secret              []byte
+	site, window, epoch string
+}
+
+func (p Pass) seal(t passTerms, purpose string) (string, error) {
 	when := strconv.FormatInt(p.Expires.Unix(), 10)
-	mac, err := macOf(purpose, secret, site, window, epoch, p.ID, when)
+	mac, err := macOf(purpose, t.secret, t.site, t.window, t.epoch, p.ID, when)
 	if err != nil {
 		return "", err
 	}
 	return p.ID + "." + when + "." + base64.RawURLEncoding.EncodeToString(mac), nil
 }
 
-// CheckPass returns the pass whose link ends in value, and a *Refusal when it doesn't admit to the site in that window of admin
-// mode, with that epoch, at the time now. An empty secret admits nobody, and so does an empty epoch.
-func CheckPass(value string, secret []byte, site, window, epoch string, now time.Time) (Pass, error) {
-	return checkPass(passPurpose, value, secret, site, window, epoch, now)
-}
-
-func checkPass(purpose, value string, secret []byte, site, window, epoch string, now time.Time) (Pass, error) {
+// checkPass returns the pass whose link, or the cookie that was given for it, has that value, and a *refusal when it doesn't admit
+// on these terms at the time now. An empty secret admits nobody, and so does an empty epoch.
+func checkPass(t passTerms, purpose, value string, now time.Time) (Pass, error) {
 	switch {
-	case len(secret) == 0:
+	case len(t.secret) == 0:
 		return Pass{}, refuse(reasonNoSecret)
-	case !windowName.MatchString(window):
+	case !windowName.MatchString(t.window):
 		return Pass{}, refuse(reasonCookieWindow)
-	case !epochName.MatchString(epoch):
+	case !epochName.MatchString(t.epoch):
 		return Pass{}, refuse(reasonPassNone)
 	}
 	id, rest, _ := strings.Cut(value, ".")
@@ -91,7 +93,7 @@ func checkPass(purpose, value string, secret []byte, site, window, epoch string,
 	}
 	p := Pass{id, time.Unix(seconds, 0)}
 	// Compared as text, so that there is one spelling of it.
-	if want, err := p.seal(purpose, secret, site, window, epoch); err != nil || !equal(value, want) {
+	if want, err := p.seal(t, purpose); err != nil || !equal(value, want) {
 		return Pass{}, refuse(reasonPassMAC)
 	}
 	switch {

@@ -71,7 +71,7 @@ func TestCheckPass(t *testing.T) {
 		{"a token", mint(goodHeader, adminClaims(), testSecret), testWindow, testEpoch, testSecret, reasonPassForm},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := CheckPass(tt.value, []byte(tt.secret), "demo", tt.window, tt.epoch, testNow)
+			p, err := checkPass(passTerms{[]byte(tt.secret), "demo", tt.window, tt.epoch}, passPurpose, tt.value, testNow)
 			if got := reasonOf(t, err); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
@@ -87,7 +87,7 @@ func TestCheckPass(t *testing.T) {
 		}
 		data[i/8] ^= 1 << (i % 8)
 		turned := good[:len(good)-len(mac)] + base64.RawURLEncoding.EncodeToString(data)
-		if _, err := CheckPass(turned, []byte(testSecret), "demo", testWindow, testEpoch, testNow); err == nil {
+		if _, err := checkPass(passTerms{[]byte(testSecret), "demo", testWindow, testEpoch}, passPurpose, turned, testNow); err == nil {
 			t.Errorf("good with bit %d of its signature turned", i)
 		}
 	}
@@ -99,7 +99,7 @@ func TestCheckPass(t *testing.T) {
 // passCookie is the value of the cookie that a pass gives until that moment.
 func passCookie(t testing.TB, expires time.Time) string {
 	t.Helper()
-	value, err := Pass{"0123abcd", expires}.seal(passCookiePurpose, []byte(testSecret), "demo", testWindow, testEpoch)
+	value, err := Pass{"0123abcd", expires}.seal(passTerms{[]byte(testSecret), "demo", testWindow, testEpoch}, passCookiePurpose)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func FuzzPass(f *testing.F) {
 		f.Add(value, testWindow, testEpoch)
 	}
 	f.Fuzz(func(t *testing.T, value, window, epoch string) {
-		p, err := CheckPass(value, []byte(testSecret), "demo", window, epoch, testNow)
+		p, err := checkPass(passTerms{[]byte(testSecret), "demo", window, epoch}, passPurpose, value, testNow)
 		if err == nil {
 			if again := testPass(t, testSecret, "demo", window, epoch, p.Expires); p.ID == "0123abcd" && again != value || !p.Expires.After(testNow) {
 				t.Errorf("good: %q in %q of %q", value, window, epoch)

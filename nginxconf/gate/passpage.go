@@ -95,11 +95,12 @@ func (h *handler) enter(r *http.Request, site SiteSource) (string, error) {
 		return "", err
 	}
 	for _, secret := range secrets {
+		terms := passTerms{secret, name, window, epoch}
 		var p Pass
-		if p, err = CheckPass(string(body), secret, name, window, epoch, now); err != nil {
+		if p, err = checkPass(terms, passPurpose, string(body), now); err != nil {
 			continue
 		}
-		value, err := p.seal(passCookiePurpose, secret, name, window, epoch)
+		value, err := p.seal(terms, passCookiePurpose)
 		if err != nil {
 			return "", err
 		}
@@ -129,7 +130,7 @@ func (s SiteSource) holdsPass(cookie, window string, now time.Time) error {
 		return err
 	}
 	for _, secret := range secrets {
-		if _, err = checkPass(passCookiePurpose, cookie, secret, s.Policy.Site, window, epoch, now); err == nil {
+		if _, err = checkPass(passTerms{secret, s.Policy.Site, window, epoch}, passCookiePurpose, cookie, now); err == nil {
 			return nil
 		}
 	}

@@ -23,30 +23,29 @@ func (Secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
 
 // What can be wrong with a secret; the errors of the functions that read one wrap these.
 var (
-	ErrSecretMissing = errors.New("there is no secret")                      // no such file, or no such line in it
-	ErrSecretQuotes  = errors.New("the quotes around the secret don't pair") // in an env file
-	ErrSecretEmpty   = errors.New("the secret is empty")
-	ErrSecretDefault = errors.New("the secret is the default one that everybody knows")
-	ErrSecretShort   = errors.New("the secret is shorter than 32 bytes")
-	ErrSecretExposed = errors.New("the file with the secret is open to every user of this machine")
+	errSecretMissing = errors.New("there is no secret")                      // no such file, or no such line in it
+	errSecretQuotes  = errors.New("the quotes around the secret don't pair") // in an env file
+	errSecretEmpty   = errors.New("the secret is empty")
+	errSecretDefault = errors.New("the secret is the default one that everybody knows")
+	errSecretShort   = errors.New("the secret is shorter than 32 bytes")
+	errSecretExposed = errors.New("the file with the secret is open to every user of this machine")
 )
 
-// MinSecret is the shortest secret in bytes: the size of an HS256 hash (RFC 7518, 3.2).
-const MinSecret = 32
+// minSecret is the shortest secret in bytes: the size of an HS256 hash (RFC 7518, 3.2).
+const minSecret = 32
 
 // defaultSecret is what Conforma signs with when nobody has set a secret.
 const defaultSecret = "devsecret"
 
-// CheckSecret returns nil for a secret that tokens may be judged with, else ErrSecretEmpty, ErrSecretDefault or
-// ErrSecretShort.
-func CheckSecret(secret Secret) error {
+// checkSecret returns nil for a secret that tokens may be judged with, else errSecretEmpty, errSecretDefault or errSecretShort.
+func checkSecret(secret Secret) error {
 	switch {
 	case len(secret) == 0:
-		return ErrSecretEmpty
+		return errSecretEmpty
 	case string(secret) == defaultSecret:
-		return ErrSecretDefault
-	case len(secret) < MinSecret:
-		return ErrSecretShort
+		return errSecretDefault
+	case len(secret) < minSecret:
+		return errSecretShort
 	}
 	return nil
 }
@@ -73,13 +72,13 @@ func Hint(err error) string {
 		what = "a line " + envKey + "='…'"
 	}
 	switch {
-	case errors.Is(err, ErrSecretMissing), errors.Is(err, ErrSecretEmpty):
+	case errors.Is(err, errSecretMissing), errors.Is(err, errSecretEmpty):
 		return fmt.Sprintf("put %s into %s: what the application signs with (openssl rand -hex 32 makes one)", what, e.path)
-	case errors.Is(err, ErrSecretDefault), errors.Is(err, ErrSecretShort):
+	case errors.Is(err, errSecretDefault), errors.Is(err, errSecretShort):
 		return fmt.Sprintf("put %s of 32 or more random bytes into %s (openssl rand -hex 32 makes one), and start the application anew with it", what, e.path)
-	case errors.Is(err, ErrSecretQuotes):
+	case errors.Is(err, errSecretQuotes):
 		return fmt.Sprintf("close the quotes around %s in %s, with nothing but a comment behind them", envKey, e.path)
-	case errors.Is(err, ErrSecretExposed):
+	case errors.Is(err, errSecretExposed):
 		return "chmod o= " + e.path
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("let the user who runs this read %s (its group may, others may not)", e.path)

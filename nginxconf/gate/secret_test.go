@@ -113,32 +113,32 @@ func TestReadEnvFile(t *testing.T) {
 		{"not only ASCII", "JWT_SECRET=" + strings.Repeat("é", 16), strings.Repeat("é", 16), nil},
 
 		{"the one of before too", "JWT_SECRET_PREVIOUS='" + otherSecret + "'\nJWT_SECRET=" + s, s + "|" + otherSecret, nil},
-		{"the one of before alone", "JWT_SECRET_PREVIOUS='" + otherSecret + "'\n", "", ErrSecretMissing},
-		{"a bad one of before", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS=devsecret", "", ErrSecretDefault},
-		{"an empty one of before", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS=\n", "", ErrSecretEmpty},
-		{"the one of before in quotes that don't pair", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS='x\n", "", ErrSecretQuotes},
-		{"an empty file", "", "", ErrSecretMissing},
-		{"no such line", "PORT=8000\n", "", ErrSecretMissing},
-		{"in a comment", "#JWT_SECRET=" + s + "\n # JWT_SECRET=" + s, "", ErrSecretMissing},
-		{"a longer name", "JWT_SECRET_OLD=" + s + "\nMY_JWT_SECRET=" + s, "", ErrSecretMissing},
-		{"in small letters", "jwt_secret=" + s, "", ErrSecretMissing},
-		{"no =", "JWT_SECRET " + s, "", ErrSecretMissing},
-		{"exported without a blank", "exportJWT_SECRET=" + s, "", ErrSecretMissing},
-		{"nothing behind =", "JWT_SECRET=\n", "", ErrSecretEmpty},
-		{"blanks behind =", "JWT_SECRET= \t\n", "", ErrSecretEmpty},
-		{"a comment behind =", "JWT_SECRET= # " + s + "\n", "", ErrSecretEmpty},
-		{"nothing in quotes", "JWT_SECRET=''\n", "", ErrSecretEmpty},
-		{"an empty one last", "JWT_SECRET=" + s + "\nJWT_SECRET=\n", "", ErrSecretEmpty},
-		{"the default", "JWT_SECRET=devsecret\n", "", ErrSecretDefault},
-		{"the default in quotes", "JWT_SECRET=\"devsecret\" # !\n", "", ErrSecretDefault},
-		{"short", "JWT_SECRET=" + s[:31] + "\n", "", ErrSecretShort},
-		{"short without its quotes", "JWT_SECRET='" + s[:30] + "'\n", "", ErrSecretShort},
-		{"a quote not closed", "JWT_SECRET='" + s + "\n", "", ErrSecretQuotes},
-		{"closed by another", "JWT_SECRET='" + s + "\"\n", "", ErrSecretQuotes},
-		{"one quote", "JWT_SECRET='\n", "", ErrSecretQuotes},
-		{"more behind the quotes", "JWT_SECRET='" + s + "'" + s + "\n", "", ErrSecretQuotes},
-		{"# right behind the quotes", "JWT_SECRET='" + s + "'#x\n", "", ErrSecretQuotes},
-		{"over two lines", "JWT_SECRET='" + s + "\n" + s + "'\n", "", ErrSecretQuotes},
+		{"the one of before alone", "JWT_SECRET_PREVIOUS='" + otherSecret + "'\n", "", errSecretMissing},
+		{"a bad one of before", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS=devsecret", "", errSecretDefault},
+		{"an empty one of before", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS=\n", "", errSecretEmpty},
+		{"the one of before in quotes that don't pair", "JWT_SECRET=" + s + "\nJWT_SECRET_PREVIOUS='x\n", "", errSecretQuotes},
+		{"an empty file", "", "", errSecretMissing},
+		{"no such line", "PORT=8000\n", "", errSecretMissing},
+		{"in a comment", "#JWT_SECRET=" + s + "\n # JWT_SECRET=" + s, "", errSecretMissing},
+		{"a longer name", "JWT_SECRET_OLD=" + s + "\nMY_JWT_SECRET=" + s, "", errSecretMissing},
+		{"in small letters", "jwt_secret=" + s, "", errSecretMissing},
+		{"no =", "JWT_SECRET " + s, "", errSecretMissing},
+		{"exported without a blank", "exportJWT_SECRET=" + s, "", errSecretMissing},
+		{"nothing behind =", "JWT_SECRET=\n", "", errSecretEmpty},
+		{"blanks behind =", "JWT_SECRET= \t\n", "", errSecretEmpty},
+		{"a comment behind =", "JWT_SECRET= # " + s + "\n", "", errSecretEmpty},
+		{"nothing in quotes", "JWT_SECRET=''\n", "", errSecretEmpty},
+		{"an empty one last", "JWT_SECRET=" + s + "\nJWT_SECRET=\n", "", errSecretEmpty},
+		{"the default", "JWT_SECRET=devsecret\n", "", errSecretDefault},
+		{"the default in quotes", "JWT_SECRET=\"devsecret\" # !\n", "", errSecretDefault},
+		{"short", "JWT_SECRET=" + s[:31] + "\n", "", errSecretShort},
+		{"short without its quotes", "JWT_SECRET='" + s[:30] + "'\n", "", errSecretShort},
+		{"a quote not closed", "JWT_SECRET='" + s + "\n", "", errSecretQuotes},
+		{"closed by another", "JWT_SECRET='" + s + "\"\n", "", errSecretQuotes},
+		{"one quote", "JWT_SECRET='\n", "", errSecretQuotes},
+		{"more behind the quotes", "JWT_SECRET='" + s + "'" + s + "\n", "", errSecretQuotes},
+		{"# right behind the quotes", "JWT_SECRET='" + s + "'#x\n", "", errSecretQuotes},
+		{"over two lines", "JWT_SECRET='" + s + "\n" + s + "'\n", "", errSecretQuotes},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := write(t, filepath.Join(t.TempDir(), "demo.env"), tt.content, 0o640)
@@ -161,16 +161,16 @@ func TestReadSecretFile(t *testing.T) {
 		{"two line ends", s + "\n\n", s, nil},
 		{"two secrets", s + "\n" + otherSecret + "\n", s + "|" + otherSecret, nil},
 		{"two secrets, CRLF", s + "\r\n" + otherSecret + "\r\n", s + "|" + otherSecret, nil},
-		{"a line left out", s + "\n\n" + otherSecret, "", ErrSecretEmpty},
-		{"the default for a second", s + "\ndevsecret\n", "", ErrSecretDefault},
-		{"a short second", s + "\n" + s[:31], "", ErrSecretShort},
+		{"a line left out", s + "\n\n" + otherSecret, "", errSecretEmpty},
+		{"the default for a second", s + "\ndevsecret\n", "", errSecretDefault},
+		{"a short second", s + "\n" + s[:31], "", errSecretShort},
 		{"CR alone", s + "\r", s, nil},
 		{"quotes are part of it", "'" + s + "'", "'" + s + "'", nil},
 		{"any bytes", s + "\x00\xff", s + "\x00\xff", nil},
-		{"empty", "", "", ErrSecretEmpty},
-		{"a line end alone", "\n", "", ErrSecretEmpty},
-		{"the default", "devsecret\n", "", ErrSecretDefault},
-		{"short", s[:31] + "\n", "", ErrSecretShort},
+		{"empty", "", "", errSecretEmpty},
+		{"a line end alone", "\n", "", errSecretEmpty},
+		{"the default", "devsecret\n", "", errSecretDefault},
+		{"short", s[:31] + "\n", "", errSecretShort},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := write(t, filepath.Join(t.TempDir(), "secret"), tt.content, 0o600)
@@ -217,10 +217,10 @@ func TestSecretFileItself(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "the file")
 			_, err := read(path)
-			checkRead(t, path, nil, err, "", ErrSecretMissing)
+			checkRead(t, path, nil, err, "", errSecretMissing)
 
-			for mode, want := range map[fs.FileMode]error{0o600: nil, 0o640: nil, 0o660: nil, 0o400: nil, 0o644: ErrSecretExposed,
-				0o604: ErrSecretExposed, 0o602: ErrSecretExposed, 0o601: ErrSecretExposed, 0o777: ErrSecretExposed} {
+			for mode, want := range map[fs.FileMode]error{0o600: nil, 0o640: nil, 0o660: nil, 0o400: nil, 0o644: errSecretExposed,
+				0o604: errSecretExposed, 0o602: errSecretExposed, 0o601: errSecretExposed, 0o777: errSecretExposed} {
 				write(t, path, good[kind], mode)
 				secret, err := read(path)
 				if want == nil {
@@ -234,7 +234,7 @@ func TestSecretFileItself(t *testing.T) {
 			}
 			write(t, path, bad[kind], 0o644)
 			_, err = read(path)
-			checkRead(t, path, nil, err, "", ErrSecretDefault) // a new one has to be written anyway
+			checkRead(t, path, nil, err, "", errSecretDefault) // a new one has to be written anyway
 
 			write(t, path, good[kind], 0o600)
 			link := filepath.Join(t.TempDir(), "link")
@@ -287,7 +287,7 @@ func TestCachedFile(t *testing.T) {
 		}
 	}
 	first, second := testSecret, strings.ToLower(testSecret)
-	expect("no file yet", "", ErrSecretMissing, 1)
+	expect("no file yet", "", errSecretMissing, 1)
 	write(t, path, "JWT_SECRET="+first, 0o600)
 	expect("just written", first, nil, 1)
 	expect("just written, again", first, nil, 1)
@@ -335,16 +335,16 @@ func TestCachedFile(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	expect("opened to others", "", ErrSecretExposed, 1)
+	expect("opened to others", "", errSecretExposed, 1)
 	again(func() error { return os.Chmod(path, 0o600) })
 	expect("closed again", first, nil, 1)
 	write(t, path, "JWT_SECRET=devsecret", 0o600)
-	expect("spoilt", "", ErrSecretDefault, 1)
+	expect("spoilt", "", errSecretDefault, 1)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	expect("removed", "", ErrSecretMissing, 1)
-	expect("still removed", "", ErrSecretMissing, 1)
+	expect("removed", "", errSecretMissing, 1)
+	expect("still removed", "", errSecretMissing, 1)
 	write(t, path, "JWT_SECRET="+first, 0o600)
 	expect("back", first, nil, 1)
 }

@@ -30,9 +30,9 @@ const (
 // export, blanks before = or a CRLF at all. Where the two differ, the gate refuses the application's tokens; it never
 // admits more.
 //
-// Its errors name the file and never quote it. They wrap ErrSecretMissing, ErrSecretQuotes, the errors of
-// CheckSecret, ErrSecretExposed, or what kept the file from being read, the first of these that applies: a secret
-// that has to be replaced comes before the mode of the file that it is in. Hint says what to do.
+// Its errors name the file and never quote it. They say that there is no secret, that its quotes don't pair, that it is empty,
+// known to everybody or too short, that the file is open to others, or what kept it from being read, the first of these that
+// applies: a secret that has to be replaced comes before the mode of the file that it is in. Hint says what to do.
 func ReadEnvFile(path string) ([]Secret, error) {
 	return readSecrets(path, true, func(data []byte) ([]Secret, error) {
 		secret, err := fromEnv(data, envKey)
@@ -40,7 +40,7 @@ func ReadEnvFile(path string) ([]Secret, error) {
 			return nil, err
 		}
 		previous, err := fromEnv(data, envKeyPrevious)
-		if errors.Is(err, ErrSecretMissing) {
+		if errors.Is(err, errSecretMissing) {
 			return []Secret{secret}, nil
 		}
 		return []Secret{secret, previous}, err
@@ -60,57 +60,68 @@ func ReadSecretFile(path string) ([]Secret, error) {
 }
 
 func readSecrets(path string, envFile bool, parse func([]byte) ([]Secret, error)) ([]Secret, error) {
-	fail := func(err error) ([]Secret, error) {
-		var onPath *fs.PathError
-		if errors.As(err, &onPath) { // the path is named once, by secretError
-			err = onPath.Err
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w: %w", ErrSecretMissing, err)
-		}
-		return nil, &secretError{path: path, envFile: envFile, err: err}
+	secrets, err := checkedSecrets(path, parse)
+	if err == nil {
+		return secrets, nil
 	}
+	var onPath *fs.PathError
+	if errors.As(err, &onPath) { // the path is named once, by secretError
+		err = onPath.Err
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", errSecretMissing, err)
+	}
+	return nil, &secretError{path: path, envFile: envFile, err: err}
+}
+
+func checkedSecrets(path string, parse func([]byte) ([]Secret, error)) ([]Secret, error) {
+	data, mode, err := readRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	for i, secret := range secrets {
+		if err := checkSecret(secret); err != nil {
+			return nil, err
+		}
+		secrets[i] = bytes.Clone(secret) // the rest of the file isn't kept: it may hold other passwords
+	}
+	if mode&0o007 != 0 {
+		return nil, errSecretExposed
+	}
+	return secrets, nil
+}
+
+// readRegular reads a file of at most maxSecretFile that is one, and no pipe or device.
+func readRegular(path string) (data []byte, mode fs.FileMode, err error) {
 	// Without O_NONBLOCK, opening a FIFO waits for somebody to write to it.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return fail(err)
+		return nil, 0, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return fail(err)
+		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return fail(errors.New("not a regular file"))
+		return nil, 0, errors.New("not a regular file")
 	}
-	data, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
-	if err != nil {
-		return fail(err)
-	}
+	data, err = io.ReadAll(io.LimitReader(file, maxSecretFile+1))
 	if len(data) > maxSecretFile {
-		return fail(errors.New("larger than 1 MB"))
+		err = errors.New("larger than 1 MB")
 	}
-	secrets, err := parse(data)
-	if err != nil {
-		return fail(err)
-	}
-	for i, secret := range secrets {
-		if err := CheckSecret(secret); err != nil {
-			return fail(err)
-		}
-		secrets[i] = bytes.Clone(secret) // the rest of the file isn't kept: it may hold other passwords
-	}
-	if info.Mode()&0o007 != 0 {
-		return fail(ErrSecretExposed)
-	}
-	return secrets, nil
+	return data, info.Mode(), err
 }
 
 // fromEnv finds the secret of that key in the text of an env file, unchecked.
 func fromEnv(data []byte, key string) (Secret, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // the byte order mark that some editors write
 	var secret Secret
-	err := fmt.Errorf("%w: no %s= line", ErrSecretMissing, key)
+	err := fmt.Errorf("%w: no %s= line", errSecretMissing, key)
 	for line := range bytes.Lines(data) {
 		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 		if value, found := envValue(line, key); found {
@@ -151,7 +162,7 @@ func unquote(value []byte) (Secret, error) {
 			return text[1:i], nil
 		}
 	}
-	return nil, ErrSecretQuotes
+	return nil, errSecretQuotes
 }
 
 // withoutComment cuts a value that is not in quotes before the first # that follows a blank.

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// MaxToken is the longest token, in bytes, that is looked at: what nginx passes on by default
+// maxToken is the longest token, in bytes, that is looked at: what nginx passes on by default
 // (large_client_header_buffers, 4 times 8k).
-const MaxToken = 32 << 10
+const maxToken = 32 << 10
 
 // maxDepth is how deeply objects and lists may be nested in a header or in claims.
 const maxDepth = 32
@@ -49,7 +49,7 @@ func checkForm(token, algorithm string) error {
 	if token == "" {
 		return refuse(reasonEmpty)
 	}
-	if len(token) > MaxToken {
+	if len(token) > maxToken {
 		return refuse(reasonTooLong)
 	}
 	segments := strings.Split(token, ".")

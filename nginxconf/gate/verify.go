@@ -29,14 +29,14 @@ type Policy struct {
 	Leeway     time.Duration // how far clocks may differ, for exp, nbf and iat; not negative, a minute at most makes sense
 }
 
-// Refusal is the error of a token that doesn't admit; find it with errors.As.
-type Refusal struct {
-	Reason string // for the log: never holds any part of the token or of the secret
+// refusal is the error of a token, a cookie or a pass that doesn't admit.
+type refusal struct {
+	reason string // for the log: never holds any part of the token or of the secret
 }
 
-func (r *Refusal) Error() string { return "token: " + r.Reason }
+func (r *refusal) Error() string { return "token: " + r.reason }
 
-func refuse(reason string) error { return &Refusal{Reason: reason} }
+func refuse(reason string) error { return &refusal{reason: reason} }
 
 // The reasons for which claims are refused; those for a token's form are in token.go.
 const (
@@ -72,7 +72,7 @@ func newParser(algorithm string) *jwt.Parser {
 }
 
 // Verify returns nil when token, a compact JWS (RFC 7515, 7.1) without "Bearer ", admits its bearer at the
-// time now, and a *Refusal when it doesn't. An empty secret admits nobody.
+// time now, and a *refusal when it doesn't. An empty secret admits nobody.
 func (p Policy) Verify(token string, secret []byte, now time.Time) error {
 	_, err := p.admits(token, secret, now)
 	return err
@@ -113,8 +113,8 @@ func (p Policy) admits(token string, secret []byte, now time.Time) (time.Time, e
 func (p Policy) admitsAny(token string, secrets []Secret, now time.Time) (ends time.Time, err error) {
 	err = refuse(reasonNoSecret)
 	for _, secret := range secrets {
-		var refusal *Refusal
-		if ends, err = p.admits(token, secret, now); !errors.As(err, &refusal) || refusal.Reason != reasonSignature {
+		var why *refusal
+		if ends, err = p.admits(token, secret, now); !errors.As(err, &why) || why.reason != reasonSignature {
 			return ends, err
 		}
 	}

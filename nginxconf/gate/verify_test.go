@@ -60,11 +60,11 @@ func reasonOf(t testing.TB, err error) string {
 	if err == nil {
 		return ""
 	}
-	var refusal *Refusal
-	if !errors.As(err, &refusal) || refusal.Reason == "" {
-		t.Fatalf("got %#v, want a *Refusal with a reason", err)
+	var why *refusal
+	if !errors.As(err, &why) || why.reason == "" {
+		t.Fatalf("got %#v, want a *refusal with a reason", err)
 	}
-	return refusal.Reason
+	return why.reason
 }
 
 func at(offset time.Duration) string { return fmt.Sprint(testNow.Add(offset).Unix()) }

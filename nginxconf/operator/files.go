@@ -53,7 +53,7 @@ type file struct {
 // parseFiles reads the files of a dump, each by itself.
 func parseFiles(split []dumped) (*fileSet, error) {
 	if len(split) == 0 {
-		return nil, fmt.Errorf("%w: no file in it", ErrSyntax)
+		return nil, fmt.Errorf("%w: no file in it", errSyntax)
 	}
 	set := &fileSet{main: split[0].name, files: map[string]*file{}}
 	p := &parser{}
@@ -79,7 +79,7 @@ func (s *fileSet) all() ([]*directive, error) {
 	}
 	for _, name := range s.names {
 		if !s.files[name].done {
-			return nil, fmt.Errorf("%w: nginx reads %s, and which directive includes it can't be told", ErrSyntax, name)
+			return nil, fmt.Errorf("%w: nginx reads %s, and which directive includes it can't be told", errSyntax, name)
 		}
 	}
 	return ds, nil
@@ -89,7 +89,7 @@ func (s *fileSet) all() ([]*directive, error) {
 func (s *fileSet) whole(name string) ([]*directive, error) {
 	f := s.files[name]
 	if f.open {
-		return nil, fmt.Errorf("%w: %s includes itself", ErrSyntax, name)
+		return nil, fmt.Errorf("%w: %s includes itself", errSyntax, name)
 	}
 	if f.done {
 		return f.ds, nil

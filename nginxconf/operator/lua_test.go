@@ -39,7 +39,7 @@ func TestLuaCodeIsPassedOver(t *testing.T) {
 		}
 	}
 	for _, code := range []string{`"}`, `-- `, `-- }`, `[[ `, `[[ } ]=]`, `--[=[ } ]]`, `{`, `"` + "\n}" + `"`, `"\` + "\n}" + `"`} {
-		if _, err := directives(dump("/n.conf", "a_by_lua_block {"+code+"} root /a;")); !errors.Is(err, ErrSyntax) {
+		if _, err := directives(dump("/n.conf", "a_by_lua_block {"+code+"} root /a;")); !errors.Is(err, errSyntax) {
 			t.Errorf("%s: is read: %v", code, err)
 		}
 	}

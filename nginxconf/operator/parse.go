@@ -21,8 +21,8 @@ func (d *directive) includes() bool { return d.name == "include" && len(d.args) 
 
 func (d *directive) at() Place { return Place{d.file, d.line} }
 
-// ErrSyntax is returned (wrapped) for a dump that can't be read as nginx's configuration.
-var ErrSyntax = errors.New("not an nginx configuration")
+// errSyntax is returned (wrapped) for a dump that can't be read as nginx's configuration.
+var errSyntax = errors.New("not an nginx configuration")
 
 // maxDepth bounds how deep blocks nest.
 const maxDepth = 32
@@ -57,7 +57,7 @@ func (p *parser) directive(name string, line int) *directive {
 }
 
 func (p *parser) fail(why string) error {
-	return fmt.Errorf("%w: %s:%d: %s", ErrSyntax, p.file, p.line, why)
+	return fmt.Errorf("%w: %s:%d: %s", errSyntax, p.file, p.line, why)
 }
 
 // block reads directives up to the end of the file (depth 0) or the closing brace.
@@ -67,49 +67,45 @@ func (p *parser) block(depth int) ([]*directive, error) {
 	}
 	outer := len(p.stack)
 	defer func() { p.stack = p.stack[:outer] }()
-	ended := func() []*directive { return append(make([]*directive, 0, len(p.stack)-outer), p.stack[outer:]...) }
-	var d *directive
+	var d *directive // that is being read, nil between two
 	for {
 		word, kind, line, err := p.token()
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		switch kind {
-		case tokenEnd:
-			if d != nil || depth > 0 {
-				return nil, p.fail("the file ends in the middle")
-			}
-			return ended(), nil
-		case '}':
-			if d != nil || depth == 0 {
-				return nil, p.fail("a closing brace too many")
-			}
-			return ended(), nil
-		case ';', '{':
-			if d == nil {
-				return nil, p.fail("a directive without a name")
-			}
-			d.args, p.args = slices.Clip(p.args), p.args[len(p.args):]
-			if kind == '{' {
-				if strings.HasSuffix(d.name, "_by_lua_block") {
-					err = p.skipLua()
-					d.block = []*directive{}
-				} else {
-					d.block, err = p.block(depth + 1)
-				}
-				if err != nil {
-					return nil, err
-				}
+		case kind == tokenEnd && (d != nil || depth > 0):
+			return nil, p.fail("the file ends in the middle")
+		case kind == '}' && (d != nil || depth == 0):
+			return nil, p.fail("a closing brace too many")
+		case kind == tokenEnd, kind == '}':
+			return append(make([]*directive, 0, len(p.stack)-outer), p.stack[outer:]...), nil
+		case kind == tokenWord && d == nil:
+			d = p.directive(word, line)
+		case kind == tokenWord:
+			p.args = append(p.args, word)
+		case d == nil:
+			return nil, p.fail("a directive without a name")
+		default:
+			if err := p.finish(d, kind == '{', depth); err != nil {
+				return nil, err
 			}
 			p.stack, d = append(p.stack, d), nil
-		default:
-			if d == nil {
-				d = p.directive(word, line)
-			} else {
-				p.args = append(p.args, word)
-			}
 		}
 	}
+}
+
+// finish ends a directive: it has its arguments, and may have a block.
+func (p *parser) finish(d *directive, hasBlock bool, depth int) (err error) {
+	d.args, p.args = slices.Clip(p.args), p.args[len(p.args):]
+	switch {
+	case !hasBlock:
+	case strings.HasSuffix(d.name, "_by_lua_block"):
+		d.block = []*directive{}
+		err = p.skipLua()
+	default:
+		d.block, err = p.block(depth + 1)
+	}
+	return err
 }
 
 const (

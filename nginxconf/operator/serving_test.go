@@ -313,7 +313,7 @@ func TestDumpsThatAreNone(t *testing.T) {
 		"# configuration file /a:\nhttp { }\n# configuration file /b:\nserver { }", "# configuration file /a:\ninclude [[:digit:]].conf;\n# configuration file /1.conf:\nuser a;",
 		"# configuration file /a:\n" + strings.Repeat("a {", 100), "# configuration file /a:\nx ${y;",
 	} {
-		if _, err := ReadConfig([]byte(text)); !errors.Is(err, ErrSyntax) {
+		if _, err := ReadConfig([]byte(text)); !errors.Is(err, errSyntax) {
 			t.Errorf("%q is read: %v", text, err)
 		}
 	}
@@ -326,7 +326,7 @@ func FuzzReadConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := ReadConfig(dump("/etc/nginx/nginx.conf", text, ours, ""))
 		if err != nil {
-			if !errors.Is(err, ErrSyntax) {
+			if !errors.Is(err, errSyntax) {
 				t.Errorf("an error of another kind: %v", err)
 			}
 			return

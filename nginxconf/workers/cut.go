@@ -45,7 +45,7 @@ func (s Sockets) End(p Process, hard bool) error {
 
 // alive reports whether the process is still there, and still the same.
 func (s Sockets) alive(p Process) (bool, error) {
-	fs, err := procfs.NewFS(s.root())
+	fs, err := procfs.NewFS(s.procDir())
 	if err != nil {
 		return false, fmt.Errorf("look at this machine's processes: %w", err)
 	}

@@ -42,7 +42,7 @@ func TestKernelAndProcAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		read, err := Sockets{Root: "/proc"}.sockets(scope, os.Getpid())
+		read, err := Sockets{proc: "/proc"}.sockets(scope, os.Getpid())
 		if err != nil {
 			t.Fatal(err)
 		}

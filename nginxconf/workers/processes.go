@@ -50,7 +50,7 @@ const (
 // Program returns the name of the program of nginx's master process, as in proc(5)'s comm. The error wraps ErrNotMaster
 // when pid is another process, and ErrHidden when it can't be looked at.
 func (s Sockets) Program(pid int) (string, error) {
-	fs, err := procfs.NewFS(s.root())
+	fs, err := procfs.NewFS(s.procDir())
 	if err != nil {
 		return "", fmt.Errorf("look at this machine's processes: %w", err)
 	}
@@ -135,7 +135,7 @@ func title(p procfs.Proc) string {
 
 // processes lists what runs nginx's program.
 func (s Sockets) processes(comm string) (processes, error) {
-	fs, err := procfs.NewFS(s.root())
+	fs, err := procfs.NewFS(s.procDir())
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's processes: %w", err)
 	}

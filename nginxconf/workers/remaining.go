@@ -101,7 +101,7 @@ func (s Sockets) held(p Process, sockets map[uint64]tcpSocket) (connections []Co
 
 // inodes are the sockets that a process holds.
 func (s Sockets) inodes(p Process) ([]uint64, error) {
-	dir := filepath.Join(s.root(), strconv.Itoa(p.PID), "fd")
+	dir := filepath.Join(s.procDir(), strconv.Itoa(p.PID), "fd")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err

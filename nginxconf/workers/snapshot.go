@@ -39,7 +39,7 @@ func (s Sockets) Snapshot(master int) (b Snapshot, err error) {
 // now is the time in clock ticks since boot. The kernel counts a process's start in the same ticks
 // (CLOCK_BOOTTIME; USER_HZ is 100 on every platform that Go supports).
 func (s Sockets) now() (uint64, error) {
-	data, err := os.ReadFile(filepath.Join(s.root(), "uptime"))
+	data, err := os.ReadFile(filepath.Join(s.procDir(), "uptime"))
 	if err != nil {
 		return 0, fmt.Errorf("look at this machine's processes: %w", err)
 	}

@@ -15,14 +15,14 @@ import (
 
 // Sockets looks at the processes and sockets of this machine through /proc.
 type Sockets struct {
-	Root string // where proc(5) is mounted, "" for /proc
+	proc string // where proc(5) is mounted, "" for /proc
 }
 
-func (s Sockets) root() string {
-	if s.Root == "" {
+func (s Sockets) procDir() string {
+	if s.proc == "" {
 		return procfs.DefaultMountPoint
 	}
-	return s.Root
+	return s.proc
 }
 
 // tcpSocket is a TCP socket of the site, by the kernel's tables.
@@ -62,12 +62,12 @@ func (s Sockets) sockets(scope Scope, master int) (map[uint64]tcpSocket, error) 
 // list lists the TCP sockets in the network namespace of a process. Those in TIME_WAIT, which no process holds, may be missing.
 func (s Sockets) list(pid int) ([]diagSocket, error) {
 	// The kernel's own way of asking sees the namespace of our own process only: not that of an nginx in a container.
-	if ours := s.network("self"); s.Root == "" && ours != "" && ours == s.network(strconv.Itoa(pid)) {
+	if ours := s.network("self"); s.proc == "" && ours != "" && ours == s.network(strconv.Itoa(pid)) {
 		if all, err := listDiag(); err == nil {
 			return all, nil
 		}
 	}
-	fs, err := procfs.NewFS(filepath.Join(s.root(), strconv.Itoa(pid)))
+	fs, err := procfs.NewFS(filepath.Join(s.procDir(), strconv.Itoa(pid)))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (s Sockets) list(pid int) ([]diagSocket, error) {
 
 // network names the network namespace of a process, "" where that can't be read.
 func (s Sockets) network(process string) string {
-	name, err := os.Readlink(filepath.Join(s.root(), process, "ns", "net"))
+	name, err := os.Readlink(filepath.Join(s.procDir(), process, "ns", "net"))
 	if err != nil {
 		return ""
 	}

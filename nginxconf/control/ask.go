@@ -1,0 +1,143 @@
+package control
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
+)
+
+// probeTimeout bounds one question to nginx.
+const probeTimeout = 2 * time.Second
+
+// reply is the part of an answer that matters here.
+type reply struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+// way is how a question is put.
+type way struct {
+	scheme string
+	proxy  bool // behind a header of the PROXY protocol
+}
+
+// unknownProxy says that whoever connects has nothing to say of where it comes from: nginx takes it to come from this machine, as it does
+// (https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt, 2.1).
+const unknownProxy = "PROXY UNKNOWN\r\n"
+
+// question is what is asked of nginx.
+type question struct {
+	path   string
+	header http.Header // nil for none of its own
+}
+
+// ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't accept the answer:
+// behind a proxy that speaks TLS for it, a site of an https address may listen without. Where the connection is just ended, nginx
+// may be waiting for the PROXY protocol.
+func ask(ctx context.Context, t operator.Target, q question, check func(*reply) error) (*reply, error) {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	ways := []way{{"http", false}, {"https", false}, {"http", true}, {"https", true}}
+	if u.Scheme == "https" {
+		ways = []way{{"https", false}, {"http", false}, {"https", true}, {"http", true}}
+	}
+	var first error
+	for _, w := range ways {
+		if w.proxy && !errors.Is(first, io.EOF) && !errors.Is(first, syscall.ECONNRESET) {
+			break
+		}
+		client := http.Client{
+			Transport:     w.transport(dialable(t.Addr), u.Hostname()),
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+		resp, err := q.put(ctx, client, w.scheme+"://"+u.Host)
+		if err == nil {
+			err = check(resp)
+		}
+		if err == nil {
+			return resp, nil
+		}
+		// An answer that isn't ours tells more than that there was none, as when plain HTTP answers to TLS.
+		if first == nil || errors.Is(first, errNoAnswer) && errors.Is(err, ErrNotOurs) {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// transport connects to that address whatever the URL says, and asks for that name in TLS.
+func (w way) transport(addr, name string) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+			if err != nil || !w.proxy {
+				return conn, err
+			}
+			if _, err := io.WriteString(conn, unknownProxy); err != nil {
+				conn.Close()
+				return nil, err
+			}
+			return conn, nil
+		},
+		// The question stays on this machine, and the answer is no secret.
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, ServerName: name},
+		DisableKeepAlives: true,
+	}
+}
+
+// put asks once. The error wraps ErrUnreachable or errNoAnswer.
+func (q question) put(ctx context.Context, client http.Client, origin string) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+q.path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if q.header != nil {
+		req.Header = q.header
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		}
+		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	return &reply{code: resp.StatusCode, header: resp.Header, body: body}, nil
+}
+
+// dialable turns an address to listen at into one to connect to.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	switch host {
+	case "", "*", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
+}
