@@ -19,8 +19,8 @@ type EnvFile struct {
 	Port string // its PORT=, "" for none
 }
 
-// ReadEnvFiles reads the files that the pattern names (filepath.Match). The warnings are of files that can't be read; the error is
-// filepath.ErrBadPattern.
+// ReadEnvFiles reads the files that the pattern names (filepath.Match). The warnings are of files that can't be read; the
+// error is filepath.ErrBadPattern.
 func ReadEnvFiles(pattern string) (files []EnvFile, warnings []error, err error) {
 	paths, err := filepath.Glob(pattern)
 	for _, path := range paths {
@@ -48,96 +48,133 @@ func readPort(text string) string {
 // Site is what a server {} is taken for, or several that lead to the same application.
 type Site struct {
 	operator.ServerBlock                        // the first of them, or the first with TLS
-	Servers              []operator.ServerBlock // all of them
-	Name                 string
-	AppURL               string
-	EnvFile              string // "" where none has the port of its upstream: it may be no Conforma
-	Chosen               bool   // whether it is to be a site; the others are written out as comments
+	servers              []operator.ServerBlock // all of them
+	name                 string
+	appURL               string
+	envFile              string // "" where none has the port of its upstream: it may be no Conforma
+	chosen               bool   // whether it is to be a site; the others are written out as comments
 }
 
-// Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env files, only those
-// that belong to one are chosen; otherwise all but what looks like a Grafana.
+// Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env
+// files, only those that belong to one are chosen; otherwise all but what looks like a Grafana.
 func Guess(conf *operator.Config, envs []EnvFile) []Site {
 	var sites []Site
 	for _, f := range conf.Proxies() {
 		if _, _, err := net.SplitHostPort(f.Listen); err != nil {
 			continue
 		}
-		i := slices.IndexFunc(sites, func(s Site) bool {
-			return slices.ContainsFunc(s.Upstreams, func(up string) bool { return slices.Contains(f.Upstreams, up) })
-		})
-		if i < 0 {
-			sites = append(sites, Site{ServerBlock: f, Servers: []operator.ServerBlock{f}})
-			continue
+		if i := slices.IndexFunc(sites, func(s Site) bool { return s.sharesUpstream(f) }); i >= 0 {
+			sites[i].join(f)
+		} else {
+			sites = append(sites, Site{ServerBlock: f, servers: []operator.ServerBlock{f}})
 		}
-		s := &sites[i]
-		s.Servers = append(s.Servers, f)
-		first, second := s.ServerBlock, f
-		if f.TLS && !s.TLS {
-			first, second = f, s.ServerBlock
-		}
-		for _, up := range second.Upstreams {
-			if !slices.Contains(first.Upstreams, up) {
-				first.Upstreams = append(slices.Clone(first.Upstreams), up)
-			}
-		}
-		s.ServerBlock = first
 	}
 	taken := map[string]bool{}
-	found := false
+	conforma := false
 	for i := range sites {
 		s := &sites[i]
-		host, port, _ := net.SplitHostPort(s.Listen) // seen above
-		name := "localhost"
-		if len(s.Names) > 0 {
-			name = s.Names[0]
-		} else if host != "*" && host != "" {
-			name = host
+		host := s.host()
+		s.appURL = s.urlAt(host)
+		s.envFile = s.envFileOf(envs)
+		word, _, _ := strings.Cut(host, ".")
+		if s.envFile != "" {
+			conforma = true
+			word = strings.TrimSuffix(filepath.Base(s.envFile), ".env")
 		}
-		s.AppURL = "http://" + name
-		if s.TLS {
-			s.AppURL = "https://" + name
-		}
-		if s.TLS && port != "443" || !s.TLS && port != "80" {
-			s.AppURL += ":" + port
-		}
-		s.Name = siteName(strings.SplitN(name, ".", 2)[0])
-		for _, up := range s.Upstreams {
-			_, upPort, _ := net.SplitHostPort(up)
-			i := slices.IndexFunc(envs, func(e EnvFile) bool { return e.Port != "" && e.Port == upPort })
-			if i >= 0 {
-				s.EnvFile = envs[i].Path
-				s.Name = siteName(strings.TrimSuffix(filepath.Base(s.EnvFile), ".env"))
-				found = true
-				break
-			}
-		}
-		if taken[s.Name] {
-			s.Name += "-" + port
-		}
-		for base, n := s.Name, 2; taken[s.Name]; n++ {
-			s.Name = fmt.Sprintf("%s-%d", base, n)
-		}
-		taken[s.Name] = true
+		s.name = s.unusedName(siteName(word), taken)
+		taken[s.name] = true
 	}
 	for i := range sites {
-		sites[i].Chosen = sites[i].EnvFile != "" || !found && !sites[i].isGrafana()
+		sites[i].chosen = sites[i].envFile != "" || !conforma && !sites[i].isGrafana()
 	}
 	return sites
+}
+
+func (s Site) sharesUpstream(f operator.ServerBlock) bool {
+	return slices.ContainsFunc(s.Upstreams, func(up string) bool { return slices.Contains(f.Upstreams, up) })
+}
+
+// join takes another server {} for the same site.
+func (s *Site) join(f operator.ServerBlock) {
+	s.servers = append(s.servers, f)
+	first, second := s.ServerBlock, f
+	if f.TLS && !s.TLS {
+		first, second = f, s.ServerBlock
+	}
+	for _, up := range second.Upstreams {
+		if !slices.Contains(first.Upstreams, up) {
+			first.Upstreams = append(slices.Clone(first.Upstreams), up)
+		}
+	}
+	s.ServerBlock = first
+}
+
+// host is the name by which visitors know the site, as far as it can be told.
+func (s Site) host() string {
+	if len(s.Names) > 0 {
+		return s.Names[0]
+	}
+	if host, _, _ := net.SplitHostPort(s.Listen); host != "*" && host != "" { // Guess has seen that it can be split
+		return host
+	}
+	return "localhost"
+}
+
+// urlAt is the site's address at a host.
+func (s Site) urlAt(host string) string {
+	scheme, usual := "http", "80"
+	if s.TLS {
+		scheme, usual = "https", "443"
+	}
+	if port := s.port(); port != usual {
+		host += ":" + port
+	}
+	return scheme + "://" + host
+}
+
+func (s Site) port() string {
+	_, port, _ := net.SplitHostPort(s.Listen)
+	return port
+}
+
+// envFileOf returns the path of the env file that has the port of the first upstream with one, "" for none.
+func (s Site) envFileOf(envs []EnvFile) string {
+	for _, up := range s.Upstreams {
+		_, port, _ := net.SplitHostPort(up)
+		for _, e := range envs {
+			if e.Port != "" && e.Port == port {
+				return e.Path
+			}
+		}
+	}
+	return ""
+}
+
+// unusedName returns the name, or one that is made of it and not taken.
+func (s Site) unusedName(name string, taken map[string]bool) string {
+	if taken[name] {
+		name += "-" + s.port()
+	}
+	unused := name
+	for n := 2; taken[unused]; n++ {
+		unused = fmt.Sprintf("%s-%d", name, n)
+	}
+	return unused
 }
 
 // isGrafana reports whether the site has a Grafana's default port behind it, or its name.
 func (s Site) isGrafana() bool {
 	text := strings.ToLower(strings.Join(s.Names, " ") + " " + filepath.Base(s.At.File))
-	return strings.Contains(text, "grafana") || slices.ContainsFunc(s.Upstreams, func(up string) bool { return strings.HasSuffix(up, ":3000") })
+	return strings.Contains(text, "grafana") ||
+		slices.ContainsFunc(s.Upstreams, func(up string) bool { return strings.HasSuffix(up, ":3000") })
 }
 
-// unnamed is what the name of a site may not hold.
-var unnamed = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+// notInName is what the name of a site may not hold.
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
 // siteName makes the name of a site of a word: at most 63 letters, digits, - and _, and room for a port.
 func siteName(word string) string {
-	name := strings.Trim(unnamed.ReplaceAllString(word, "-"), "-_")
+	name := strings.Trim(notInName.ReplaceAllString(word, "-"), "-_")
 	if len(name) > 50 {
 		name = name[:50]
 	}
@@ -145,70 +182,4 @@ func siteName(word string) string {
 		return "site"
 	}
 	return name
-}
-
-// confDir is where the rules go: beside nginx's main configuration.
-func confDir(conf *operator.Config) string {
-	return filepath.Join(filepath.Dir(conf.Main), "conforma-status")
-}
-
-// configuration writes the configuration for the sites, with what was guessed marked as guessed.
-func configuration(conf *operator.Config, sites []Site) string {
-	var b strings.Builder
-	b.WriteString(`# The configuration of conforma-status, made by "conforma-status init" from what nginx serves here.
-# Look at each line that says GUESSED or CHANGE before the first maintenance window.
-
-store    = "dir:/var/www/maintenance"           # CHANGE: "s3://BUCKET", or a directory that another server serves
-page_url = "https://maintenance.example.org"    # CHANGE: where the store's root is served
-
-[nginx]
-`)
-	fmt.Fprintf(&b, "conf_dir = %q\n", confDir(conf))
-	if conf.PIDFile != "" {
-		fmt.Fprintf(&b, "pid_file = %q\n", conf.PIDFile)
-	}
-	for _, s := range sites {
-		mark := ""
-		if !s.Chosen {
-			mark = "# "
-		}
-		b.WriteString("\n")
-		for _, f := range s.Servers {
-			fmt.Fprintf(&b, "# The server {} at %s.\n", f.At)
-		}
-		switch {
-		case s.Chosen:
-		case s.isGrafana():
-			b.WriteString("# GUESSED: a Grafana, by its port or its name. Take the # away to make it a site.\n")
-		default:
-			b.WriteString("# GUESSED: no Conforma, because no env file has the port of its upstream. Take the # away to make it a site.\n")
-		}
-		host, port, _ := net.SplitHostPort(s.Listen)
-		if host == "*" || host == "0.0.0.0" {
-			host = "127.0.0.1"
-		} else if host == "::" {
-			host = "::1"
-		}
-		var ups []string
-		for _, up := range s.Upstreams {
-			ups = append(ups, fmt.Sprintf("%q", up))
-		}
-		lines := []string{
-			"[[site]]",
-			fmt.Sprintf("name      = %q    # GUESSED", s.Name),
-			fmt.Sprintf("app_url   = %q    # GUESSED from server_name and listen", s.AppURL),
-			fmt.Sprintf("listen    = %q", net.JoinHostPort(host, port)),
-			fmt.Sprintf("upstreams = [%s]    # GUESSED from where it hands requests on", strings.Join(ups, ", ")),
-		}
-		if s.EnvFile != "" {
-			lines = append(lines, `preset    = "conforma"    # GUESSED`, "[site.jwt]",
-				fmt.Sprintf("secret_env_file = %q    # GUESSED by its PORT", s.EnvFile))
-		} else {
-			lines = append(lines, `# preset  = "conforma"    # if it is one; admin mode needs this, or login_paths, and a [site.jwt]`)
-		}
-		for _, line := range lines {
-			b.WriteString(mark + line + "\n")
-		}
-	}
-	return b.String()
 }

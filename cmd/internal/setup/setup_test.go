@@ -42,8 +42,8 @@ func TestGuess(t *testing.T) {
 			var got []string
 			sites := Guess(conf, c.envs)
 			for _, s := range sites {
-				text := s.Name + "=" + s.AppURL
-				if s.Chosen {
+				text := s.name + "=" + s.appURL
+				if s.chosen {
 					text += "!"
 				}
 				got = append(got, text)

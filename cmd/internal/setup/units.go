@@ -14,8 +14,8 @@ import (
 // ErrUnitPath is returned (wrapped) for a path that systemd's units can't hold.
 var ErrUnitPath = errors.New("systemd can't take the path")
 
-// Units writes drop-ins for the units of deploy/systemd below dir: what they have to know of the configuration c, which was read
-// from file. The error may wrap ErrUnitPath.
+// Units writes drop-ins for the units of deploy/systemd below dir: what they have to know of the configuration c, which was
+// read from file. The error may wrap ErrUnitPath.
 func Units(dir, file string, c *config.Config) error {
 	secrets, watched, err := secretUnits(c)
 	if err != nil {
@@ -66,7 +66,10 @@ func secretUnits(c *config.Config) (service, watched []string, err error) {
 // reconcileUnit is what reconcile writes to, and needs to be mounted.
 func reconcileUnit(c *config.Config) []string {
 	mounts, writes := []string{"[Unit]"}, []string{"[Service]"}
-	for _, needed := range []string{c.StateDir, c.Nginx.ConfDir, filepath.Dir(c.AuditLog), filepath.Dir(c.MetricsFile), c.Gate.Verdicts, strings.TrimPrefix(c.Store, "dir:")} {
+	for _, needed := range []string{
+		c.StateDir, c.Nginx.ConfDir, filepath.Dir(c.AuditLog), filepath.Dir(c.MetricsFile), c.Gate.Verdicts,
+		strings.TrimPrefix(c.Store, "dir:"),
+	} {
 		path, err := unitPath(needed)
 		if err != nil || !filepath.IsAbs(path) {
 			continue // it isn't set, or one that systemd can't take: what it is needed for says so
@@ -79,10 +82,11 @@ func reconcileUnit(c *config.Config) []string {
 	return append(mounts, writes...)
 }
 
-// unitPath is the path as systemd's settings that take one path want it: % begins a specifier (systemd.unit(5)), and what would
-// end or continue the line can't be written at all.
+// unitPath is the path as systemd's settings that take one path want it: % begins a specifier (systemd.unit(5)), and what
+// would end or continue the line can't be written at all.
 func unitPath(path string) (string, error) {
-	if strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.HasSuffix(path, `\`) || strings.TrimSpace(path) != path {
+	control := strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f })
+	if control || strings.HasSuffix(path, `\`) || strings.TrimSpace(path) != path {
 		return "", fmt.Errorf("%w %q", ErrUnitPath, path)
 	}
 	return strings.ReplaceAll(path, "%", "%%"), nil

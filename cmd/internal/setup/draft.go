@@ -1,0 +1,87 @@
+package setup
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
+)
+
+// confDir is where the rules go: beside nginx's main configuration.
+func confDir(conf *operator.Config) string {
+	return filepath.Join(filepath.Dir(conf.Main), "conforma-status")
+}
+
+// configuration writes the configuration for the sites, with what was guessed marked as guessed.
+func configuration(conf *operator.Config, sites []Site) string {
+	var b strings.Builder
+	b.WriteString(`# The configuration of conforma-status, made by "conforma-status init" from what nginx serves here.
+# Look at each line that says GUESSED or CHANGE before the first maintenance window.
+
+store    = "dir:/var/www/maintenance"           # CHANGE: "s3://BUCKET", or a directory that another server serves
+page_url = "https://maintenance.example.org"    # CHANGE: where the store's root is served
+
+[nginx]
+`)
+	fmt.Fprintf(&b, "conf_dir = %q\n", confDir(conf))
+	if conf.PIDFile != "" {
+		fmt.Fprintf(&b, "pid_file = %q\n", conf.PIDFile)
+	}
+	for _, s := range sites {
+		b.WriteString("\n" + s.origin())
+		mark := ""
+		if !s.chosen {
+			mark = "# "
+		}
+		for _, line := range s.table() {
+			b.WriteString(mark + line + "\n")
+		}
+	}
+	return b.String()
+}
+
+// origin is the comment above a site: where it was found, and why it isn't one to begin with.
+func (s Site) origin() string {
+	var b strings.Builder
+	for _, f := range s.servers {
+		fmt.Fprintf(&b, "# The server {} at %s.\n", f.At)
+	}
+	switch {
+	case s.chosen:
+	case s.isGrafana():
+		b.WriteString("# GUESSED: a Grafana, by its port or its name. Take the # away to make it a site.\n")
+	default:
+		b.WriteString("# GUESSED: no Conforma, because no env file has the port of its upstream. Take the # away to make it a site.\n")
+	}
+	return b.String()
+}
+
+// table is the lines of the site's [[site]].
+func (s Site) table() []string {
+	host, port, _ := net.SplitHostPort(s.Listen)
+	switch host {
+	case "*", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	var ups []string
+	for _, up := range s.Upstreams {
+		ups = append(ups, fmt.Sprintf("%q", up))
+	}
+	lines := []string{
+		"[[site]]",
+		fmt.Sprintf("name      = %q    # GUESSED", s.name),
+		fmt.Sprintf("app_url   = %q    # GUESSED from server_name and listen", s.appURL),
+		fmt.Sprintf("listen    = %q", net.JoinHostPort(host, port)),
+		fmt.Sprintf("upstreams = [%s]    # GUESSED from where it hands requests on", strings.Join(ups, ", ")),
+	}
+	if s.envFile == "" {
+		return append(lines,
+			`# preset  = "conforma"    # if it is one; admin mode needs this, or login_paths, and a [site.jwt]`)
+	}
+	return append(lines, `preset    = "conforma"    # GUESSED`, "[site.jwt]",
+		fmt.Sprintf("secret_env_file = %q    # GUESSED by its PORT", s.envFile))
+}
