@@ -22,7 +22,7 @@ type Client struct {
 
 // Answers returns an error where no gate answers.
 func (c Client) Answers(ctx context.Context) error {
-	code, _, err := c.get(ctx, "/healthz", nil)
+	code, _, err := c.get(ctx, healthPath, nil)
 	if err == nil && code != http.StatusOK {
 		err = fmt.Errorf("it answers %d %s", code, http.StatusText(code))
 	}
@@ -31,13 +31,13 @@ func (c Client) Answers(ctx context.Context) error {
 
 // Check asks about a token for a site as nginx does, and returns the status of the answer: 204 for an administrator's.
 func (c Client) Check(ctx context.Context, site, token string) (int, error) {
-	code, _, err := c.get(ctx, "/check/"+site, http.Header{"Authorization": {"Bearer " + token}})
+	code, _, err := c.get(ctx, checkPath+site, http.Header{"Authorization": {"Bearer " + token}})
 	return code, err
 }
 
 // Metrics returns the gate's metrics in the text format of Prometheus, nil from a gate that has none.
 func (c Client) Metrics(ctx context.Context) ([]byte, error) {
-	code, body, err := c.get(ctx, "/metrics", nil)
+	code, body, err := c.get(ctx, metricsPath, nil)
 	if err != nil || code != http.StatusOK { // an older one
 		return nil, err
 	}
