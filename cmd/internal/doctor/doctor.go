@@ -199,10 +199,13 @@ func (e *examination) denied(check Check, err error) bool {
 	case e.UID != 0:
 		e.warn(check, fmt.Sprintf("user %d may not look at it: %v", e.UID, err), hintAsRoot)
 	default:
-		e.fault(check, err.Error(), "root may, so a security module (AppArmor, SELinux) or a sandbox refuses it: "+
-			"journalctl -k | grep -e apparmor -e avc says which rule")
+		e.fault(check, err.Error(), HintRootDenied)
 	}
 	return true
 }
+
+// HintRootDenied says what to do where root is refused what root may do.
+const HintRootDenied = "root may do that, so a security module (AppArmor, SELinux) or a sandbox refuses it: " +
+	"journalctl -k | grep -e apparmor -e avc says which rule"
 
 const hintAsRoot = "sudo conforma-status doctor sees it"

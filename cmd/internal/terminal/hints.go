@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/doctor"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
@@ -25,7 +26,7 @@ import (
 // hintPermission is what to do where a file can't be read or written.
 func hintPermission() string {
 	if os.Geteuid() == 0 {
-		return "root may do that, so a security module (AppArmor, SELinux) or a sandbox refuses it: journalctl -k | grep -e apparmor -e avc says which rule"
+		return doctor.HintRootDenied
 	}
 	return "run it as root (sudo), by su where there is no sudo, or as the user who owns the state directory and nginx's files"
 }
