@@ -99,8 +99,7 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 	return err
 }
 
-// inForeground reports whether our standard input is a terminal whose keys send signals to our process group. (Not
-// isTerminal: /dev/null is a character device too.)
+// inForeground reports whether our standard input is a terminal whose keys send signals to our process group.
 func inForeground() bool {
 	group, err := unix.IoctlGetInt(int(os.Stdin.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()

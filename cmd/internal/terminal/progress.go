@@ -33,7 +33,7 @@ func (t *Terminal) Begin(maintenance.Step, []string) {}
 
 // End is part of maintenance.Progress.
 func (t *Terminal) End(step maintenance.Step, took time.Duration, err error) {
-	t.endLive()
+	t.live.end()
 	mark := "ok"
 	if err != nil {
 		mark = "FAILED"
@@ -61,7 +61,7 @@ func (t *Terminal) Draining(site string, left workers.Remaining, after, atMost t
 			what = "1 old worker"
 		}
 	}
-	t.live(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
+	t.live.show(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
 }
 
 // Resuming is part of maintenance.Progress.

@@ -14,9 +14,9 @@ func (t *Terminal) Built(path string, size int) {
 
 // Sent says how far the uploading, and the deleting, has got.
 func (t *Terminal) Sent(c site.Change, n, total int) {
-	t.live(fmt.Sprintf("%d of %d sent: %s", n, total, c.Key))
+	t.live.show(fmt.Sprintf("%d of %d sent: %s", n, total, c.Key))
 	if n == total {
-		t.endLive()
+		t.live.end()
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -23,24 +22,14 @@ type Terminal struct {
 	JSON     bool      // whether a document goes to standard output
 	Quiet    bool      // keeps words for people off standard output
 	Out, Err io.Writer // where results go, and words about them
-	rewrites bool      // whether Err is a terminal that can show a line anew
-	last     string    // the live line that is shown
 
+	live      liveLine
 	unwritten error // of the document
 }
 
 // New returns a terminal that writes to standard output and standard error.
 func New(stdout, stderr io.Writer) *Terminal {
-	return &Terminal{Out: stdout, Err: stderr, rewrites: isTerminal(stderr) && os.Getenv("TERM") != "dumb"}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return &Terminal{Out: stdout, Err: stderr, live: liveLine{w: stderr, rewrites: rewrites(stderr)}}
 }
 
 // people is where words for people go.
@@ -69,7 +58,7 @@ func (t *Terminal) Fail(err error) {
 }
 
 func (t *Terminal) problem(text string, hints []string) {
-	t.endLive()
+	t.live.end()
 	fmt.Fprintf(t.Err, "conforma-status: %s\n", text)
 	t.hint(hints...)
 }
@@ -97,28 +86,6 @@ func (t *Terminal) Unwritten() error { return t.unwritten }
 type siteDocument[T any] struct {
 	Version int `json:"version"`
 	Sites   []T `json:"sites"`
-}
-
-// live shows a line that takes the place of the one before it on a terminal; elsewhere one that says something
-// new stands below it. It isn't wrapped (DECAWM, see console_codes(4)): what stood on a narrow terminal's further rows would stay.
-func (t *Terminal) live(line string) {
-	if line == t.last {
-		return
-	}
-	t.last = line
-	if t.rewrites {
-		fmt.Fprint(t.Err, "\r\x1b[K\x1b[?7l  ", line, "\x1b[?7h")
-		return
-	}
-	fmt.Fprintf(t.Err, "  %s\n", line)
-}
-
-// endLive makes room below a live line.
-func (t *Terminal) endLive() {
-	if t.last != "" && t.rewrites {
-		fmt.Fprint(t.Err, "\r\x1b[K")
-	}
-	t.last = ""
 }
 
 // clock is a time as an operator reads it: in the machine's zone, with the date.

@@ -1,0 +1,44 @@
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// liveLine is a line that says how far something has got, and says it anew.
+type liveLine struct {
+	w        io.Writer
+	rewrites bool   // whether w can show a line anew
+	last     string // what is shown
+}
+
+// rewrites reports whether a line that was written to w can be shown anew.
+func rewrites(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// show has a line take the place of the one before it on a terminal; elsewhere one that says something new stands below it.
+// It isn't wrapped (DECAWM, see console_codes(4)): what stood on a narrow terminal's further rows would stay.
+func (l *liveLine) show(line string) {
+	if line == l.last {
+		return
+	}
+	l.last = line
+	if l.rewrites {
+		fmt.Fprint(l.w, "\r\x1b[K\x1b[?7l  ", line, "\x1b[?7h")
+		return
+	}
+	fmt.Fprintf(l.w, "  %s\n", line)
+}
+
+// end makes room for what comes below the line.
+func (l *liveLine) end() {
+	if l.last != "" && l.rewrites {
+		fmt.Fprint(l.w, "\r\x1b[K")
+	}
+	l.last = ""
+}
