@@ -11,7 +11,7 @@ import (
 )
 
 func TestClient(t *testing.T) {
-	secret := strings.Repeat("s", MinSecret)
+	secret := strings.Repeat("s", minSecret)
 	site := SiteSource{
 		Policy:  testPolicy(),
 		Secrets: func() ([]Secret, error) { return []Secret{Secret(secret)}, nil },
