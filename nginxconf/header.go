@@ -10,7 +10,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// header is the first line of rules/head.conf up to the revision. What follows is for people: older rules may have other words.
+// header is the first line of rules/head.conf up to the revision. What follows is for people: older rules may have
+// other words.
 var header = func() *regexp.Regexp {
 	line, _, _ := strings.Cut(rule("head"), "{REVISION}")
 	var modes []string
@@ -23,7 +24,8 @@ var header = func() *regexp.Regexp {
 	).Replace(regexp.QuoteMeta(line)) + `([0-9]+-[0-9a-f]{8})\.`)
 }()
 
-// ReadHeader reads mode and revision from the first line of a site's rendered rules; both are "" where they aren't ours.
+// ReadHeader reads mode and revision from the first line of a site's rendered rules; both are "" where they aren't
+// ours.
 func ReadHeader(rules []byte) (status.Mode, string) {
 	m := header.FindSubmatch(rules)
 	if m == nil {

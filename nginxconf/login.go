@@ -18,7 +18,9 @@ const query = `(?:[?].*)?$`
 // open are the requests that one rule lets through without a token.
 type open struct {
 	requests string // a pattern over the method and the raw request line, as in "GET /login?next=/"
-	begins   string // a short one that whatever follows the first slash of their paths begins with: not all that it takes in is open
+	// begins is a short pattern that whatever follows the first slash of their paths begins with. Not all that it
+	// takes in is open.
+	begins string
 }
 
 // preset is an application whose login page is known.
@@ -27,8 +29,8 @@ type preset struct {
 	open         // what it needs
 }
 
-// presets holds, for each known application, what its login page needs in admin mode. Everything here must be harmless without
-// a token.
+// presets holds, for each known application, what its login page needs in admin mode. Everything here must be
+// harmless without a token.
 var presets = map[string]preset{
 	// Conforma: a single-page app whose static files lie beside index.html; of its API only what the
 	// login page calls. GET /server/api/public/verify writes, so it is not here.
@@ -53,8 +55,8 @@ func Presets() []string {
 	return names
 }
 
-// LoginPage returns the path where people log in: that of the preset of this name, or the first of paths that is not a prefix; ""
-// when there is neither.
+// LoginPage returns the path where people log in: that of the preset of this name, or the first of paths that is
+// not a prefix; "" when there is neither.
 func LoginPage(preset string, paths []string) string {
 	if known, ok := presets[preset]; ok {
 		return known.login
@@ -82,13 +84,14 @@ func CheckLoginPath(p string) error {
 		return fmt.Errorf("a login path is longer than %d bytes", maxLoginPath)
 	}
 	if !loginPath.MatchString(p) {
-		return fmt.Errorf("%q can't be a login path: want plain segments of letters, digits, - _ . @ ~ after single slashes, none beginning with a dot", p)
+		return fmt.Errorf("%q can't be a login path: want plain segments of letters, digits, - _ . @ ~ "+
+			"after single slashes, none beginning with a dot", p)
 	}
 	return nil
 }
 
-// openRequests returns what admin mode lets through without a token. nginx matches it on the raw request line, so that "..",
-// "%2f" or "//" can't ride on a path that is open.
+// openRequests returns what admin mode lets through without a token. nginx matches it on the raw request line, so
+// that "..", "%2f" or "//" can't ride on a path that is open.
 func openRequests(preset string, paths []string) ([]open, error) {
 	var all []open
 	if preset != "" {
@@ -110,4 +113,28 @@ func openRequests(preset string, paths []string) ([]open, error) {
 		all = append(all, open{requests: pattern + query, begins: path[1:]})
 	}
 	return all, nil
+}
+
+// openLines are the rules that let requests through without a token; patterns hold no quote and no backslash.
+func openLines(requests []open) string {
+	var b strings.Builder
+	for _, r := range requests {
+		fmt.Fprintf(&b, "if ($conforma_line ~ \"%s\") { set $conforma_gate pass; }\n", r.requests)
+	}
+	return b.String()
+}
+
+// navigationLines are the rules that send a browser's navigation to the page at once, if it brought nothing in the
+// variables that could let it in. They let nothing through, and leave to the rules that follow whatever could be
+// open. "" where that is too much for one parameter.
+func navigationLines(requests []open, brought string) string {
+	pattern := "^/(?![.]"
+	for _, r := range requests {
+		pattern += "|" + r.begins
+	}
+	pattern += ")"
+	if len(pattern) > maxParameter {
+		return ""
+	}
+	return strings.NewReplacer("{BROUGHT}", brought, "{SHUT}", pattern).Replace(rule("navigation"))
 }

@@ -157,8 +157,8 @@ func TestTraversals(t *testing.T) {
 	}
 }
 
-// letsThrough reports of a method and a raw request target whether admin mode lets them through without a token. What it does, no
-// visitor's shortcut may take.
+// letsThrough reports of a method and a raw request target whether admin mode lets them through without a token.
+// What it does, no visitor's shortcut may take.
 func letsThrough(t testing.TB, preset string, paths []string) func(line string) bool {
 	t.Helper()
 	all, err := openRequests(preset, paths)

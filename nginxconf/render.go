@@ -4,7 +4,6 @@ package nginxconf
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,6 +32,7 @@ const (
 //go:embed rules
 var rules embed.FS
 
+// rule is the text of one of their files.
 func rule(name string) string {
 	text, err := rules.ReadFile("rules/" + name + ".conf")
 	if err != nil {
@@ -40,36 +40,6 @@ func rule(name string) string {
 	}
 	return string(text)
 }
-
-// Lines that several locations share.
-const (
-	fileLines = `  client_max_body_size 0;
-  error_page 418 /.conforma-status/none;
-  auth_request off;
-  auth_basic off;
-  allow all;
-  root {DIR};
-  types { }`
-	unavailableLines = `  default_type application/json;
-  add_header Retry-After 60 always;
-  add_header Cache-Control no-store always;
-  add_header X-Conforma-Status {SHOWN} always;
-  add_header Access-Control-Allow-Origin $http_origin always;
-  add_header Access-Control-Allow-Credentials true always;
-  add_header Access-Control-Expose-Headers "Retry-After, X-Conforma-Status" always;
-  add_header Vary Origin always;`
-	statusLines = `  default_type application/json;
-  add_header Cache-Control no-cache always;
-  add_header Access-Control-Allow-Origin * always;`
-)
-
-// A door for this machine alone, to try the application before it is open to anyone. Behind the closed file only, so that an
-// open site doesn't pay for it.
-const (
-	knockLine    = "set $conforma_knock \"\";\n"
-	knockingLine = "set $conforma_knock \"$http_x_conforma_door|$remote_addr|$server_addr|$http_x_forwarded_for$http_x_real_ip$http_forwarded$proxy_protocol_addr\"; "
-	doorLines    = "if ($conforma_knock ~ \"^%s[|](127[.][0-9.]+[|][^|]*|::1[|][^|]*|([^|]+)[|]\\2)[|]$\") { set $conforma_shut \"\"; set $conforma_gate pass; }\n"
-)
 
 // values collects what is put in place of the words in braces, each in nginx's quotes.
 type values struct {
@@ -95,8 +65,8 @@ func (v *values) fill(text string) ([]byte, error) {
 	return []byte(strings.NewReplacer(v.pairs...).Replace(text)), nil
 }
 
-// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. It returns an error when
-// the path has no safe spelling in nginx's configuration (see Quote).
+// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. It returns an error
+// when the path has no safe spelling in nginx's configuration (see Quote).
 func HTTP(gateSocket string) ([]byte, error) {
 	var v values
 	v.quoted("SOCKET", "unix:"+gateSocket)
@@ -127,11 +97,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	if mode == status.Admin {
 		text += rule("gate")
 	}
-	knock, knocking, door := "", "", ""
-	if s.Door != "" {
-		knock, knocking, door = knockLine, knockingLine, fmt.Sprintf(doorLines, s.Door)
-	}
-	text = strings.NewReplacer("{KNOCK}", knock, "{KNOCKING}", knocking, "{DOOR}", door, "{EARLY}", strings.Join(EarlyErrors, " "), "{FILES}", fileLines, "{UNAVAILABLE_HEADERS}", unavailableLines, "{STATUS_HEADERS}", statusLines).Replace(text)
+	text = strings.NewReplacer(s.parts()...).Replace(text)
 	v := s.values(mode)
 	v.plain("REVISION", revision)
 	out, err := v.fill(text)
@@ -141,8 +107,24 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	return out, nil
 }
 
-// Check returns an error when a value has no safe spelling in nginx's configuration (see Quote), alone or together with others,
-// or a login path is not one (see CheckLoginPath).
+// parts are what several locations share, and what stands there for a door only, each after its word in braces.
+// They hold words of their own.
+func (s Site) parts() []string {
+	line := func(name string) string { return strings.TrimSuffix(rule(name), "\n") }
+	parts := []string{
+		"{EARLY}", strings.Join(EarlyErrors, " "),
+		"{FILES}", line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
+	}
+	if s.Door == "" {
+		return append(parts, "{KNOCK}", "", "{KNOCKING}", "", "{DOOR}", "")
+	}
+	// Behind the closed file only, so that an open site doesn't pay for it.
+	door := strings.ReplaceAll(rule("door"), "{WORD}", s.Door)
+	return append(parts, "{KNOCK}", rule("knock"), "{KNOCKING}", line("knocking")+" ", "{DOOR}", door)
+}
+
+// Check returns an error when a value has no safe spelling in nginx's configuration (see Quote), alone or together
+// with others, or a login path is not one (see CheckLoginPath).
 func (s Site) Check() error { return s.values(status.Online).err }
 
 // values are what is put into the rules of a mode.
@@ -164,14 +146,7 @@ func (s Site) values(mode status.Mode) *values {
 	v.plain("NAME", s.Name)
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
-	switch {
-	case mode == status.Offline:
-		v.plain("NAVIGATION", navigationLines(nil, ""))
-	case s.Door != "": // who knocks is let in
-		v.plain("NAVIGATION", navigationLines(open, "$http_authorization$http_cookie$http_x_conforma_door"))
-	default:
-		v.plain("NAVIGATION", navigationLines(open, "$http_authorization$http_cookie"))
-	}
+	v.plain("NAVIGATION", s.navigation(mode, open))
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
@@ -181,58 +156,18 @@ func (s Site) values(mode status.Mode) *values {
 	return v
 }
 
-// EarlyErrors are what nginx may answer before it comes to the rules of a server: an error_page that leads such an answer to a named
-// location leads past them, since only that doesn't begin again with the server's rules (ngx_http_named_location).
+// navigation are the rules by which a browser's navigation gets its answer at once.
+func (s Site) navigation(mode status.Mode, open []open) string {
+	switch {
+	case mode == status.Offline:
+		return navigationLines(nil, "")
+	case s.Door != "": // who knocks is let in
+		return navigationLines(open, "$http_authorization$http_cookie$http_x_conforma_door")
+	}
+	return navigationLines(open, "$http_authorization$http_cookie")
+}
+
+// EarlyErrors are what nginx may answer before it comes to the rules of a server: an error_page that leads such an
+// answer to a named location leads past them, since only that doesn't begin again with the server's rules
+// (ngx_http_named_location).
 var EarlyErrors = []string{"400", "405", "408", "411", "413", "414", "421", "494", "495", "496", "500", "501", "505"}
-
-// openLines are the rules that let requests through without a token; patterns hold no quote and no backslash.
-func openLines(requests []open) string {
-	var b strings.Builder
-	for _, r := range requests {
-		fmt.Fprintf(&b, "if ($conforma_line ~ \"%s\") { set $conforma_gate pass; }\n", r.requests)
-	}
-	return b.String()
-}
-
-// navigationLines are the rules that send a browser's navigation to the page at once, if it brought nothing in the variables that could
-// let it in. They let nothing through, and leave to the rules that follow whatever could be open. "" where that is too much for one
-// parameter.
-func navigationLines(requests []open, brought string) string {
-	pattern := "^/(?![.]"
-	for _, r := range requests {
-		pattern += "|" + r.begins
-	}
-	pattern += ")"
-	if len(pattern) > maxParameter {
-		return ""
-	}
-	return strings.NewReplacer("{BROUGHT}", brought, "{SHUT}", pattern).Replace(rule("navigation"))
-}
-
-// Unavailable returns the body of the 503 that requests of a closed site get, as JSON ending in a
-// newline. Its last key is what a GraphQL client reads (GraphQL over HTTP: errors in a response).
-func Unavailable(d status.Document) []byte {
-	type extensions struct {
-		Code string `json:"code"`
-	}
-	type graphQLError struct {
-		Message    string     `json:"message"`
-		Extensions extensions `json:"extensions"`
-	}
-	var until *string
-	if d.ExpectedUntil != nil {
-		text := d.ExpectedUntil.UTC().Format(time.RFC3339)
-		until = &text
-	}
-	out, err := json.Marshal(struct {
-		Error         string         `json:"error"`
-		Mode          status.Mode    `json:"mode"`
-		ExpectedUntil *string        `json:"expectedUntil"`
-		PageURL       string         `json:"pageUrl"`
-		Errors        []graphQLError `json:"errors"`
-	}{"maintenance", d.Mode, until, d.PageURL, []graphQLError{{"maintenance", extensions{"MAINTENANCE"}}}})
-	if err != nil { // strings only
-		panic("nginxconf: marshal the body of the 503: " + err.Error())
-	}
-	return append(out, '\n')
-}

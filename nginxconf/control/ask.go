@@ -31,8 +31,8 @@ type way struct {
 	proxy  bool // behind a header of the PROXY protocol
 }
 
-// unknownProxy says that whoever connects has nothing to say of where it comes from: nginx takes it to come from this machine, as it does
-// (https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt, 2.1).
+// unknownProxy says that whoever connects has nothing to say of where it comes from: nginx takes it to come from
+// this machine, as it does (https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt, 2.1).
 const unknownProxy = "PROXY UNKNOWN\r\n"
 
 // question is what is asked of nginx.
@@ -41,9 +41,9 @@ type question struct {
 	header http.Header // nil for none of its own
 }
 
-// ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't accept the answer:
-// behind a proxy that speaks TLS for it, a site of an https address may listen without. Where the connection is just ended, nginx
-// may be waiting for the PROXY protocol.
+// ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't accept
+// the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without. Where the
+// connection is just ended, nginx may be waiting for the PROXY protocol.
 func ask(ctx context.Context, t operator.Target, q question, check func(*reply) error) (*reply, error) {
 	u, err := url.Parse(t.URL)
 	if err != nil {

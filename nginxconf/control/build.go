@@ -14,7 +14,8 @@ type Build struct {
 	AuthRequest bool   // whether it has ngx_http_auth_request_module, which is not built by default
 }
 
-// Build asks nginx for its version and modules. The error wraps ErrNoDump when TestCommand has no -t that could become -V.
+// Build asks nginx for its version and modules. The error wraps ErrNoDump when TestCommand has no -t that could
+// become -V.
 func (n Nginx) Build(ctx context.Context) (Build, error) {
 	argv, err := n.command("-V")
 	if err != nil {

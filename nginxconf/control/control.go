@@ -36,8 +36,8 @@ type Nginx struct {
 	PIDFile       string
 }
 
-// Test asks nginx whether its configuration is in order. The error carries what nginx said; where that is one of ErrDuplicate,
-// ErrOpenFileCache, ErrNoHTTPConf and ErrDenied, it wraps that.
+// Test asks nginx whether its configuration is in order. The error carries what nginx said; where that is one of
+// ErrDuplicate, ErrOpenFileCache, ErrNoHTTPConf and ErrDenied, it wraps that.
 func (n Nginx) Test(ctx context.Context) error {
 	if _, err := Output(ctx, n.TestCommand); err != nil {
 		return fmt.Errorf("test nginx's configuration: %w", err)
@@ -78,7 +78,8 @@ func (n Nginx) DumpCommand() ([]string, error) { return n.command("-T") }
 // command is TestCommand with another flag in place of -t. The error wraps ErrNoDump.
 func (n Nginx) command(flag string) ([]string, error) {
 	argv := slices.Clone(n.TestCommand)
-	for i, arg := range slices.Backward(argv) { // the last one: a command that runs nginx elsewhere may have a -t of its own
+	// The last one: a command that runs nginx elsewhere may have a -t of its own.
+	for i, arg := range slices.Backward(argv) {
 		if arg == "-t" {
 			argv[i] = flag
 			return argv, nil

@@ -21,9 +21,10 @@ var (
 	errNoAnswer = errors.New("no answer that can be read")
 	// ErrNotOurs is returned (wrapped) by Probe when the one who answers doesn't follow the rules of the site.
 	ErrNotOurs = errors.New("the rules of conforma-status are not in effect there")
-	// ErrNeedsClientCert is returned (wrapped, with ErrNotOurs) by Probe where nginx talks to nobody without a certificate
-	// (ssl_verify_client): it can't be asked there.
-	ErrNeedsClientCert = errors.New("it wants a certificate of its visitors (ssl_verify_client), and there is none to show")
+	// ErrNeedsClientCert is returned (wrapped, with ErrNotOurs) by Probe where nginx talks to nobody without a
+	// certificate (ssl_verify_client): it can't be asked there.
+	ErrNeedsClientCert = errors.New(
+		"it wants a certificate of its visitors (ssl_verify_client), and there is none to show")
 )
 
 // Answer is what nginx says of a site.
@@ -64,8 +65,8 @@ type Page struct {
 	Maintenance string // the mode in X-Conforma-Status: "" when the application, or nginx for it, answered
 }
 
-// FetchPage asks for a page of the site as a visitor's browser would, through the door where door isn't "". The error wraps
-// ErrUnreachable or ErrNoAnswer.
+// FetchPage asks for a page of the site as a visitor's browser would, through the door where door isn't "". The
+// error wraps ErrUnreachable or ErrNoAnswer.
 func FetchPage(ctx context.Context, t operator.Target, path, door string) (Page, error) {
 	q := question{path: path, header: http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}}
 	if door != "" {

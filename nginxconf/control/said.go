@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// words are what nginx says in a case that we do something about (ngx_conf_file.c, ngx_http_variables.c). No other file looks
-// for them.
+// words are what nginx says in a case that we do something about (ngx_conf_file.c, ngx_http_variables.c). No other
+// file looks for them.
 type words string
 
 func (w words) Error() string { return string(w) }
 
-// What nginx may say of its configuration. The errors of Nginx.Test and Nginx.Dump wrap these, beside ErrRefused, where it did.
+// What nginx may say of its configuration. The errors of Nginx.Test and Nginx.Dump wrap these, beside ErrRefused,
+// where it did.
 var (
 	// ErrDuplicate: a server {} has a directive of its own that stands in our rules too.
 	ErrDuplicate error = words(`directive is duplicate`)

@@ -1,6 +1,6 @@
-// Package durable replaces files so that a reader, or a machine that loses power, sees either the old file or the new one,
-// whole. What is published is not written by it: package store has locks and links to mind. It imports nothing else of
-// this project.
+// Package durable replaces files so that a reader, or a machine that loses power, sees either the old file or the
+// new one, whole. What is published is not written by it: package store has locks and links to mind. It imports
+// nothing else of this project.
 package durable
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// WriteFile replaces the file at path, or makes one, whose directory exists. The file has mode perm afterwards, whatever
-// the umask and the mode of the old file, and belongs to this user. What path leads to as a link stays as it is: the link
-// is replaced. Errors are those of the file system.
+// WriteFile replaces the file at path, or makes one, whose directory exists. The file has mode perm afterwards,
+// whatever the umask and the mode of the old file, and belongs to this user. What path leads to as a link stays as
+// it is: the link is replaced. Errors are those of the file system.
 func WriteFile(path string, data []byte, perm os.FileMode) error {
 	return write(path, data, perm, func(*os.File) error { return nil })
 }
@@ -30,7 +30,8 @@ func ReplaceFile(path string, data []byte, perm os.FileMode) error {
 		if err != nil {
 			return err
 		}
-		if owner, ok := info.Sys().(*syscall.Stat_t); ok && (int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid()) {
+		owner, ok := info.Sys().(*syscall.Stat_t)
+		if ok && (int(owner.Uid) != os.Geteuid() || int(owner.Gid) != os.Getegid()) {
 			return f.Chown(int(owner.Uid), int(owner.Gid))
 		}
 		return nil
@@ -39,8 +40,10 @@ func ReplaceFile(path string, data []byte, perm os.FileMode) error {
 
 // write calls last before the new file takes the place of the old one.
 func write(path string, data []byte, perm os.FileMode, last func(*os.File) error) error {
-	// Not renameio.WriteFile: it leaves no room for last. Beside the file, because another directory may be on another disk.
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(perm))
+	// Not renameio.WriteFile: it leaves no room for last. Beside the file, because another directory may be on
+	// another disk.
+	beside := renameio.WithTempDir(filepath.Dir(path))
+	f, err := renameio.NewPendingFile(path, beside, renameio.WithStaticPermissions(perm))
 	if err != nil {
 		return err
 	}

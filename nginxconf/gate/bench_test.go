@@ -18,8 +18,8 @@ func (d discard) Header() http.Header         { return d.header }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
 
-// BenchmarkCheck is one check without the socket: with a small token, with one of the size that Conforma's have for a user
-// with many permissions, and with one that is refused.
+// BenchmarkCheck is one check without the socket: with a small token, with one of the size that Conforma's have for
+// a user with many permissions, and with one that is refused.
 func BenchmarkCheck(b *testing.B) {
 	var permissions []string
 	for i := range 150 {

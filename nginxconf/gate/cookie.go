@@ -15,12 +15,12 @@ import (
 // admissionLasts is how long an admission cookie holds, at most: it ends with the token for which it was given.
 const admissionLasts = 30 * time.Minute
 
-// CookieName is the name of a site's admission cookie. It has the site's name in it because browsers send a host's cookies
-// to all of its ports (RFC 6265, 8.5), and sites often differ by port only.
+// CookieName is the name of a site's admission cookie. It has the site's name in it because browsers send a host's
+// cookies to all of its ports (RFC 6265, 8.5), and sites often differ by port only.
 func CookieName(site string) string { return "conforma-status-" + site }
 
-// admissionPurpose is what keys are derived for (RFC 5869, 3.2) and what a cookie is for: with it, nothing that is signed with the
-// application's secret is an admissionPurpose cookie, and no admissionPurpose cookie is a token.
+// admissionPurpose is what keys are derived for (RFC 5869, 3.2) and what a cookie is for: with it, nothing that is
+// signed with the application's secret is an admissionPurpose cookie, and no admissionPurpose cookie is a token.
 const admissionPurpose = "conforma-status admission cookie 1"
 
 // The reasons for which a cookie is refused.
@@ -36,8 +36,9 @@ const (
 // windowName is what names a window of admin mode: the revision of the rules.
 var windowName = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f]{8}$`)
 
-// mintCookie returns the value of a cookie that admits to the site in that window of admin mode until the moment expires, to the
-// second. It is the moment in seconds since 1970, a dot, and an HMAC-SHA256 of it, in base64url. secret must not be empty.
+// mintCookie returns the value of a cookie that admits to the site in that window of admin mode until the moment
+// expires, to the second. It is the moment in seconds since 1970, a dot, and an HMAC-SHA256 of it, in base64url.
+// secret must not be empty.
 func mintCookie(secret []byte, site, window string, expires time.Time) (string, error) {
 	when := strconv.FormatInt(expires.Unix(), 10)
 	mac, err := macOf(admissionPurpose, secret, site, window, when)
@@ -61,8 +62,8 @@ func macOf(purpose string, secret []byte, fields ...string) ([]byte, error) {
 // equal compares in a time that doesn't tell where two texts differ.
 func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
 
-// checkCookie returns when a cookie of that value ceases to admit to the site in that window of admin mode, and a *refusal
-// when it doesn't admit at the time now. An empty secret admits nobody.
+// checkCookie returns when a cookie of that value ceases to admit to the site in that window of admin mode, and a
+// *refusal when it doesn't admit at the time now. An empty secret admits nobody.
 func checkCookie(value string, secret []byte, site, window string, now time.Time) (time.Time, error) {
 	none := time.Time{}
 	if len(secret) == 0 {
@@ -106,8 +107,9 @@ func checkCookieAny(value string, secrets []Secret, site, window string, now tim
 	return time.Time{}, err
 }
 
-// findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1), and how many there are: 0, 1 or 2
-// for more. Of several it returns none: a neighbour under the same domain may have set another, and nobody can say which to believe.
+// findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1), and how many
+// there are: 0, 1 or 2 for more. Of several it returns none: a neighbour under the same domain may have set
+// another, and nobody can say which to believe.
 func findCookie(headers []string, name string) (value string, count int) {
 	for _, header := range headers {
 		for pair := range strings.SplitSeq(header, ";") {
@@ -124,11 +126,12 @@ func findCookie(headers []string, name string) (value string, count int) {
 	return value, count
 }
 
-// setCookie is the whole Set-Cookie header. SameSite=Lax, not Strict: who follows a link from a mail to a page of the site is
-// to arrive there.
+// setCookie is the whole Set-Cookie header. SameSite=Lax, not Strict: who follows a link from a mail to a page of
+// the site is to arrive there.
 func setCookie(site, value string, tls bool, lasts time.Duration) string {
+	seconds := int((lasts + time.Second - 1) / time.Second) // rounded up
 	c := http.Cookie{
-		Name: CookieName(site), Value: value, Path: "/", MaxAge: int((lasts + time.Second - 1) / time.Second), // whole seconds, rounded up
+		Name: CookieName(site), Value: value, Path: "/", MaxAge: seconds,
 		HttpOnly: true, Secure: tls, SameSite: http.SameSiteLaxMode,
 	}
 	return c.String()

@@ -118,7 +118,8 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// walk reads one value that stands within depth others and tells whether a key in it is there twice, and whether it is nested too deeply.
+// walk reads one value that stands within depth others and tells whether a key in it is there twice, and whether it
+// is nested too deeply.
 func walk(t *testing.T, decoder *json.Decoder, depth int) (twice, deep bool) {
 	next := func() json.Token {
 		token, err := decoder.Token()
@@ -149,8 +150,8 @@ func walk(t *testing.T, decoder *json.Decoder, depth int) (twice, deep bool) {
 // launchScript is how Conforma's launch script reads a line.
 var launchScript = regexp.MustCompile(`(?m)^JWT_SECRET=['"]?([^\r\n]+?)['"]?$`)
 
-// FuzzEnvFile: any file gives a secret from within one of its lines or an error that tells nothing of it, and where no quotes,
-// blanks or carriage returns are about, the one that the application gets.
+// FuzzEnvFile: any file gives a secret from within one of its lines or an error that tells nothing of it, and where
+// no quotes, blanks or carriage returns are about, the one that the application gets.
 func FuzzEnvFile(f *testing.F) {
 	for _, seed := range []string{"", "JWT_SECRET=", "JWT_SECRET='a'", "export JWT_SECRET=\"a\" # b\r\n", "\ufeffJWT_SECRET=a\n#\nJWT_SECRET='",
 		"JWT_SECRET='a'b' #c'\n", "A=1\nJWT_SECRET = " + testSecret + "\nB='x\n'", "JWT_SECRET=''''"} {

@@ -12,10 +12,11 @@ import (
 // SiteSource is a site that the gate answers for.
 type SiteSource struct {
 	Policy Policy
-	// Secrets is asked at each check, by several requests at once: the one that cookies are made with, then others that are good
-	// too. An error of it refuses everybody. See CachedFile.
+	// Secrets is asked at each check, by several requests at once: the one that cookies are made with, then others
+	// that are good too. An error of it refuses everybody. See CachedFile.
 	Secrets func() ([]Secret, error)
-	// Epoch is asked wherever there is a pass; an error of it refuses every pass. nil is a site without passes. See ReadEpoch.
+	// Epoch is asked wherever there is a pass; an error of it refuses every pass. nil is a site without passes. See
+	// ReadEpoch.
 	Epoch func() (string, error)
 }
 
@@ -50,19 +51,20 @@ type handler struct {
 	offers offers
 }
 
-// NewHandler returns what nginx's auth_request asks: GET /check/SITE answers 204 when the request's one Authorization
-// header is "Bearer TOKEN" (RFC 6750, 2.1) with a token that the site's policy admits, or when it has no such header and its one
-// cookie of CookieName is one that CheckCookie admits; and 401 otherwise, without a body. A header that is there decides: who
-// logs in as somebody else is no longer admitted by the cookie. One that was given for a pass admits whatever header comes with
-// it: its holder may log in as an ordinary user.
+// NewHandler returns what nginx's auth_request asks: GET /check/SITE answers 204 when the request's one
+// Authorization header is "Bearer TOKEN" (RFC 6750, 2.1) with a token that the site's policy admits, or when it has
+// no such header and its one cookie of CookieName is one that CheckCookie admits; and 401 otherwise, without a
+// body. A header that is there decides: who logs in as somebody else is no longer admitted by the cookie. One that
+// was given for a pass admits whatever header comes with it: its holder may log in as an ordinary user.
 //
-// A 401 with the header X-Conforma-Admission is for a browser that has a good token and no cookie, or one that will soon expire:
-// nginx gives it the Set-Cookie that stands there, and has it ask again. The holder of a token is told so once in 10 s, by what has a body
-// once in a minute.
+// A 401 with the header X-Conforma-Admission is for a browser that has a good token and no cookie, or one that will
+// soon expire: nginx gives it the Set-Cookie that stands there, and has it ask again. The holder of a token is told
+// so once in 10 s, by what has a body once in a minute.
 //
-// A refusal of a request that has a token or a cookie leaves one line in log, with the site and the reason and nothing of
-// either. GET /pass/SITE is the page of a pass's link, to which it posts the pass. GET /healthz answers 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of
-// other codes. now and log must not be nil.
+// A refusal of a request that has a token or a cookie leaves one line in log, with the site and the reason and
+// nothing of either. GET /pass/SITE is the page of a pass's link, to which it posts the pass. GET /healthz answers
+// 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of other codes. now and log must
+// not be nil.
 func NewHandler(sites []SiteSource, now func() time.Time, log *slog.Logger) http.Handler {
 	h := &handler{sites: make(map[string]SiteSource, len(sites)), now: now, log: log}
 	for _, site := range sites {

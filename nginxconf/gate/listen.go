@@ -20,13 +20,13 @@ var ErrInUse = errors.New("another gate answers there")
 // maxSocketPath is the longest path of a unix socket in bytes (unix(7): 108 with the NUL).
 const maxSocketPath = 107
 
-// Listen opens the unix socket at path, which must be absolute and at most 107 bytes long. It makes the directory if only
-// that is missing (0755: nginx's workers have to enter it) and replaces a socket on which nobody answers. It returns an
-// error wrapping ErrInUse where somebody does, and never removes anything but a socket.
+// Listen opens the unix socket at path, which must be absolute and at most 107 bytes long. It makes the directory
+// if only that is missing (0755: nginx's workers have to enter it) and replaces a socket on which nobody answers.
+// It returns an error wrapping ErrInUse where somebody does, and never removes anything but a socket.
 //
-// Every user may connect (0666): nginx's workers are another user than the gate, and which one is the operator's choice. All
-// that there is to learn is whether a token, which the one who asks must have already, is good. Closing the listener removes
-// the socket.
+// Every user may connect (0666): nginx's workers are another user than the gate, and which one is the operator's
+// choice. All that there is to learn is whether a token, which the one who asks must have already, is good. Closing
+// the listener removes the socket.
 func Listen(path string) (net.Listener, error) {
 	l, err := listen(path)
 	if err != nil {
@@ -72,8 +72,8 @@ func listen(path string) (net.Listener, error) {
 	return &listener{Listener: l, path: path, own: own}, nil
 }
 
-// listener removes its socket when it is closed, and no other: where somebody has removed it before, another gate may have put its own
-// in its place.
+// listener removes its socket when it is closed, and no other: where somebody has removed it before, another gate
+// may have put its own in its place.
 type listener struct {
 	net.Listener
 	path string
@@ -139,9 +139,9 @@ const (
 	stopTimeout = 5 * time.Second
 )
 
-// Serve answers with h on l, over HTTP/1 only, until ctx is done. Then it stops listening, which removes the socket, lets what
-// it has begun end for at most 5 s, and returns nil, or the error of not having come to an end. It returns
-// earlier, with an error, when l fails.
+// Serve answers with h on l, over HTTP/1 only, until ctx is done. Then it stops listening, which removes the
+// socket, lets what it has begun end for at most 5 s, and returns nil, or the error of not having come to an end.
+// It returns earlier, with an error, when l fails.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

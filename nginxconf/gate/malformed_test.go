@@ -10,8 +10,8 @@ import (
 
 type malformed struct{ name, token, want string } // want "" leaves the reason open
 
-// malformedTokens makes tokens that must be refused from one that is admitted: some badly formed, some changed after they were
-// signed, some put together from several.
+// malformedTokens makes tokens that must be refused from one that is admitted: some badly formed, some changed
+// after they were signed, some put together from several.
 func malformedTokens() []malformed {
 	good := mint(goodHeader, adminClaims(), testSecret)
 	header, rest, _ := strings.Cut(good, ".")

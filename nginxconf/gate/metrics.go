@@ -14,9 +14,9 @@ const metricsPath = "/metrics"
 // counts are those of one site.
 type counts struct{ admitted, refused atomic.Uint64 }
 
-// Count wraps what NewHandler returns: GET /metrics answers how many requests of each of the sites it admitted and refused
-// since it started, in Prometheus' text format (version 0.0.4). Sites that aren't named are not counted: whoever asks can't
-// make the list grow.
+// Count wraps what NewHandler returns: GET /metrics answers how many requests of each of the sites it admitted and
+// refused since it started, in Prometheus' text format (version 0.0.4). Sites that aren't named are not counted:
+// whoever asks can't make the list grow.
 func Count(next http.Handler, sites []string) http.Handler {
 	all := map[string]*counts{}
 	for _, name := range sites {
@@ -69,8 +69,10 @@ func exposition(all map[string]*counts) string {
 		name, help string
 		value      func(*counts) uint64
 	}{
-		{"conforma_status_gate_admitted_total", "Requests that the gate let through in admin mode.", func(c *counts) uint64 { return c.admitted.Load() }},
-		{"conforma_status_gate_refused_total", "Requests that the gate refused in admin mode.", func(c *counts) uint64 { return c.refused.Load() }},
+		{"conforma_status_gate_admitted_total", "Requests that the gate let through in admin mode.",
+			func(c *counts) uint64 { return c.admitted.Load() }},
+		{"conforma_status_gate_refused_total", "Requests that the gate refused in admin mode.",
+			func(c *counts) uint64 { return c.refused.Load() }},
 	} {
 		fmt.Fprintf(&b, "# HELP %[1]s %[2]s\n# TYPE %[1]s counter\n", m.name, m.help)
 		for _, name := range names {

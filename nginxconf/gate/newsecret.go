@@ -15,10 +15,11 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
-// InitSecret writes a new secret of 32 random bytes, in hexadecimal, to the file at path where there is none: as the last
-// line of an env file, of which all else stays, or as all of a file that holds nothing else. The file has mode 0600
-// afterwards, and its owner. made is false, and nothing is touched, where there is a good secret; where there is a bad one, or
-// the file can't be read, the error is that of ReadEnvFile or ReadSecretFile. Of several callers at the same time one writes.
+// InitSecret writes a new secret of 32 random bytes, in hexadecimal, to the file at path where there is none: as
+// the last line of an env file, of which all else stays, or as all of a file that holds nothing else. The file has
+// mode 0600 afterwards, and its owner. made is false, and nothing is touched, where there is a good secret; where
+// there is a bad one, or the file can't be read, the error is that of ReadEnvFile or ReadSecretFile. Of several
+// callers at the same time one writes.
 func InitSecret(path string, envFile bool) (made bool, err error) {
 	fail := func(err error) (bool, error) { return false, fmt.Errorf("write a secret to %s: %w", path, err) }
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -57,7 +58,8 @@ func InitSecret(path string, envFile bool) (made bool, err error) {
 	return true, nil
 }
 
-// withoutSecret is the text of an env file without the line of an empty secret, ending in a line end unless it is empty.
+// withoutSecret is the text of an env file without the line of an empty secret, ending in a line end unless it is
+// empty.
 func withoutSecret(data []byte) []byte {
 	var out []byte
 	for line := range bytes.Lines(data) {

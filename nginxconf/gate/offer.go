@@ -15,8 +15,8 @@ const (
 	// windowHeader names the window of admin mode that nginx is in.
 	windowHeader = "X-Conforma-Window"
 	// requestHeader says what the browser asks for: method, scheme, Content-Length, Upgrade, Transfer-Encoding,
-	// Sec-Fetch-Site, Host and Referer, with | between them. The first two are nginx's own words and hold none; where another
-	// holds one, the worst that comes of it is a cookie offered to somebody who has a token, or not.
+	// Sec-Fetch-Site, Host and Referer, with | between them. The first two are nginx's own words and hold none;
+	// where another holds one, the worst that comes of it is a cookie offered to somebody who has a token, or not.
 	requestHeader = "X-Conforma-Request"
 	// offerHeader comes with a 401 for a request that would be admitted: it is a Set-Cookie that nginx is to
 	// send to the browser, with a redirect to where it was going.
@@ -37,18 +37,19 @@ func readRequest(header http.Header) (request, bool) {
 }
 
 // maxReplay is the longest body, in bytes, that a browser is asked to send twice: as much as nginx holds in one
-// buffer (client_body_buffer_size), and more than a query has. An upload passes by its token, and leaves the cookie to the next query.
+// buffer (client_body_buffer_size), and more than a query has. An upload passes by its token, and leaves the cookie
+// to the next query.
 const maxReplay = 16 << 10
 
-// canFollow reports whether the one who asks is a script of the site itself in a browser, which takes the cookie of a redirect
-// and follows it with its token, its method and its body (Fetch, 4.4: a 307 changes none, and Authorization goes on to the same
-// origin). A program with a token of its own needs no cookie and may not follow.
+// canFollow reports whether the one who asks is a script of the site itself in a browser, which takes the cookie of
+// a redirect and follows it with its token, its method and its body (Fetch, 4.4: a 307 changes none, and
+// Authorization goes on to the same origin). A program with a token of its own needs no cookie and may not follow.
 func (r request) canFollow() bool {
 	switch r.method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
-		// A stream can't be sent again (Fetch, 4.4: a body without a source is a network error). Browsers tell the length of whatever
-		// else they send, though not that there is nothing.
+		// A stream can't be sent again (Fetch, 4.4: a body without a source is a network error). Browsers tell the
+		// length of whatever else they send, though not that there is nothing.
 		if n, err := strconv.Atoi(r.length); err != nil || n > maxReplay {
 			return false
 		}
@@ -61,10 +62,12 @@ func (r request) canFollow() bool {
 	if r.site != "" {
 		return r.site == "same-origin"
 	}
-	// Over plain HTTP browsers don't send Sec-Fetch-Site (Fetch Metadata, 2.5: only to trustworthy addresses). Over TLS only old ones
-	// don't, and of these Safari before 16.1 follows without the token: what is written would arrive as nobody's. (Over HTTP/3, which
-	// browsers that say nothing don't speak, many an nginx tells no host: https://github.com/nginx/nginx/issues/455.)
-	return r.host != "" && (r.scheme == "http" || !r.writes()) && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
+	// Over plain HTTP browsers don't send Sec-Fetch-Site (Fetch Metadata, 2.5: only to trustworthy addresses). Over
+	// TLS only old ones don't, and of these Safari before 16.1 follows without the token: what is written would
+	// arrive as nobody's. (Over HTTP/3, which browsers that say nothing don't speak, many an nginx tells no host:
+	// https://github.com/nginx/nginx/issues/455.)
+	ownPage := r.host != "" && strings.HasPrefix(r.referer, r.scheme+"://"+r.host+"/")
+	return ownPage && (r.scheme == "http" || !r.writes())
 }
 
 // writes reports whether the request is one that has a body, or may have one.
@@ -95,7 +98,10 @@ func (h *handler) offer(w http.ResponseWriter, r *http.Request, to holder) {
 		return
 	}
 	asked, ok := readRequest(r.Header)
-	if !ok || !windowName.MatchString(window) || !asked.canFollow() || !h.offers.make(to.site+"\n"+window+"\n"+to.token, asked.again(), now) {
+	if !ok || !windowName.MatchString(window) || !asked.canFollow() {
+		return
+	}
+	if !h.offers.make(to.site+"\n"+window+"\n"+to.token, asked.again(), now) {
 		return
 	}
 	value, err := mintCookie(to.secret, to.site, window, expires)
@@ -105,9 +111,9 @@ func (h *handler) offer(w http.ResponseWriter, r *http.Request, to holder) {
 	w.Header().Set(offerHeader, setCookie(to.site, value, asked.scheme == "https", expires.Sub(now)))
 }
 
-// How soon the holder of one token is offered a cookie again in one window. A browser that doesn't keep it is let through by its
-// token in between, so no redirect leads to another. What has a body may take as long to come again as nginx waits for a body that it throws
-// away, which is half a minute (lingering_time).
+// How soon the holder of one token is offered a cookie again in one window. A browser that doesn't keep it is let
+// through by its token in between, so no redirect leads to another. What has a body may take as long to come again
+// as nginx waits for a body that it throws away, which is half a minute (lingering_time).
 const (
 	offerAgain        = 10 * time.Second
 	offerAgainToWrite = time.Minute
@@ -120,7 +126,8 @@ func (r request) again() time.Duration {
 	return offerAgain
 }
 
-// offers remembers to whom a cookie was offered of late. It never grows: where two meet in one slot, the later one has it.
+// offers remembers to whom a cookie was offered of late. It never grows: where two meet in one slot, the later one
+// has it.
 type offers struct {
 	mutex sync.Mutex
 	slots [1024]struct {
@@ -129,8 +136,8 @@ type offers struct {
 	}
 }
 
-// make reports whether the holder, named by site, window and token, is to be offered a cookie now, which was not so for the
-// time again, and remembers that it was.
+// make reports whether the holder, named by site, window and token, is to be offered a cookie now, which was not so
+// for the time again, and remembers that it was.
 func (o *offers) make(name string, again time.Duration, now time.Time) bool {
 	holder := sha256.Sum256([]byte(name))
 	o.mutex.Lock()

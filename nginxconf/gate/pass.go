@@ -53,13 +53,15 @@ var (
 	epochName = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 )
 
-// Link returns the secret part of a pass's link: its ID, the second since 1970 at which it expires, and an HMAC-SHA256 of
-// site, window of admin mode, epoch and both, in base64url, with dots between them. secret must not be empty.
+// Link returns the secret part of a pass's link: its ID, the second since 1970 at which it expires, and an
+// HMAC-SHA256 of site, window of admin mode, epoch and both, in base64url, with dots between them. secret must not
+// be empty.
 func (p Pass) Link(secret []byte, site, window, epoch string) (string, error) {
 	return p.seal(passTerms{secret, site, window, epoch}, passPurpose)
 }
 
-// passTerms are what a pass is made and checked with: it admits to that site in that window of admin mode, with that epoch.
+// passTerms are what a pass is made and checked with: it admits to that site in that window of admin mode, with
+// that epoch.
 type passTerms struct {
 	secret              []byte
 	site, window, epoch string
@@ -74,8 +76,8 @@ func (p Pass) seal(t passTerms, purpose string) (string, error) {
 	return p.ID + "." + when + "." + base64.RawURLEncoding.EncodeToString(mac), nil
 }
 
-// checkPass returns the pass whose link, or the cookie that was given for it, has that value, and a *refusal when it doesn't admit
-// on these terms at the time now. An empty secret admits nobody, and so does an empty epoch.
+// checkPass returns the pass whose link, or the cookie that was given for it, has that value, and a *refusal when
+// it doesn't admit on these terms at the time now. An empty secret admits nobody, and so does an empty epoch.
 func checkPass(t passTerms, purpose, value string, now time.Time) (Pass, error) {
 	switch {
 	case len(t.secret) == 0:
@@ -108,9 +110,9 @@ func checkPass(t passTerms, purpose, value string, now time.Time) (Pass, error) 
 // isPassCookie tells the cookie that was given for a pass from the one that was given for a token.
 func isPassCookie(value string) bool { return strings.Count(value, ".") == 2 }
 
-// A site's passes have an epoch in common, a random word in a file. It is no secret: without the key it is of no use. Without
-// the file no pass is good, so that one that is lost, or was put back from a copy of before, brings no pass back that was
-// revoked.
+// A site's passes have an epoch in common, a random word in a file. It is no secret: without the key it is of no
+// use. Without the file no pass is good, so that one that is lost, or was put back from a copy of before, brings no
+// pass back that was revoked.
 
 // ErrNoEpoch is returned (wrapped) where no pass of the site can be good, because there is no epoch.
 var ErrNoEpoch = errors.New("there is no epoch of passes")
@@ -131,7 +133,8 @@ func ReadEpoch(path string) (string, error) {
 	return epoch, nil
 }
 
-// NewEpoch puts a new epoch into the file at path, whose directory exists, and returns it: every pass of before is worthless.
+// NewEpoch puts a new epoch into the file at path, whose directory exists, and returns it: every pass of before is
+// worthless.
 func NewEpoch(path string) (string, error) {
 	epoch := rand.Text()
 	return epoch, durable.WriteFile(path, []byte(epoch+"\n"), 0o644)

@@ -29,12 +29,12 @@ var (
 	passJS string
 )
 
-// passPage takes the secret out of the address bar and posts it. Nothing but its own style and script is to run in it (CSP
-// Level 3, 2.3.1: hash-source).
+// passPage takes the secret out of the address bar and posts it. Nothing but its own style and script is to run in
+// it (CSP Level 3, 2.3.1: hash-source).
 var (
 	passPage = strings.NewReplacer("{STYLE}", passCSS, "{SCRIPT}", passJS).Replace(passHTML)
-	passCSP  = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-		hashSource(passJS), hashSource(passCSS))
+	passCSP  = fmt.Sprintf("default-src 'none'; script-src '%s'; style-src '%s'; connect-src 'self'; "+
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'", hashSource(passJS), hashSource(passCSS))
 )
 
 func hashSource(text string) string {
@@ -42,7 +42,8 @@ func hashSource(text string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// pass serves the pass page of a site, and admits whoever posts a pass that holds: 204 with an admission cookie, else 403.
+// pass serves the pass page of a site, and admits whoever posts a pass that holds: 204 with an admission cookie,
+// else 403.
 func (h *handler) pass(w http.ResponseWriter, r *http.Request, name string) {
 	site, known := h.sites[checkPath+name]
 	header := w.Header()
@@ -71,8 +72,9 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, name string) {
 	}
 }
 
-// noteOf is a cookie that lasts as long as the one that admits, and says to the application's scripts, which can't read that one, that
-// whoever is there may stay: for the isAdmin of the client in status/client. It admits to nothing.
+// noteOf is a cookie that lasts as long as the one that admits, and says to the application's scripts, which can't
+// read that one, that whoever is there may stay: for the isAdmin of the client in status/client. It admits to
+// nothing.
 func noteOf(cookie, site string) string {
 	_, attributes, _ := strings.Cut(cookie, "; ")
 	return "conforma-pass-" + site + "=1; " + strings.Replace(attributes, "HttpOnly; ", "", 1)
@@ -84,7 +86,8 @@ func (h *handler) enter(r *http.Request, site SiteSource) (string, error) {
 	if err != nil || len(body) > maxPass {
 		return "", refuse(reasonPassForm)
 	}
-	// Nobody is to be admitted by a page that they merely looked at. Browsers of before 2023, and over plain HTTP, don't say.
+	// Nobody is to be admitted by a page that they merely looked at. Browsers of before 2023, and over plain HTTP,
+	// don't say.
 	asked, ok := readRequest(r.Header)
 	if !ok || asked.site != "" && asked.site != "same-origin" {
 		return "", refuse(reasonPassForeign)
@@ -104,7 +107,8 @@ func (h *handler) enter(r *http.Request, site SiteSource) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		h.log.InfoContext(r.Context(), "admitted by a pass", "site", name, "pass", p.ID, "until", p.Expires.UTC().Format(time.RFC3339))
+		h.log.InfoContext(r.Context(), "admitted by a pass",
+			"site", name, "pass", p.ID, "until", p.Expires.UTC().Format(time.RFC3339))
 		return setCookie(name, value, asked.scheme == "https", p.Expires.Sub(now)), nil
 	}
 	return "", err
@@ -130,7 +134,8 @@ func (s SiteSource) holdsPass(cookie, window string, now time.Time) error {
 		return err
 	}
 	for _, secret := range secrets {
-		if _, err = checkPass(passTerms{secret, s.Policy.Site, window, epoch}, passCookiePurpose, cookie, now); err == nil {
+		terms := passTerms{secret, s.Policy.Site, window, epoch}
+		if _, err = checkPass(terms, passCookiePurpose, cookie, now); err == nil {
 			return nil
 		}
 	}

@@ -37,7 +37,8 @@ const minSecret = 32
 // defaultSecret is what Conforma signs with when nobody has set a secret.
 const defaultSecret = "devsecret"
 
-// checkSecret returns nil for a secret that tokens may be judged with, else errSecretEmpty, errSecretDefault or errSecretShort.
+// checkSecret returns nil for a secret that tokens may be judged with, else errSecretEmpty, errSecretDefault or
+// errSecretShort.
 func checkSecret(secret Secret) error {
 	switch {
 	case len(secret) == 0:
@@ -73,9 +74,11 @@ func Hint(err error) string {
 	}
 	switch {
 	case errors.Is(err, errSecretMissing), errors.Is(err, errSecretEmpty):
-		return fmt.Sprintf("put %s into %s: what the application signs with (openssl rand -hex 32 makes one)", what, e.path)
+		return fmt.Sprintf("put %s into %s: what the application signs with (openssl rand -hex 32 makes one)",
+			what, e.path)
 	case errors.Is(err, errSecretDefault), errors.Is(err, errSecretShort):
-		return fmt.Sprintf("put %s of 32 or more random bytes into %s (openssl rand -hex 32 makes one), and start the application anew with it", what, e.path)
+		return fmt.Sprintf("put %s of 32 or more random bytes into %s (openssl rand -hex 32 makes one), "+
+			"and start the application anew with it", what, e.path)
 	case errors.Is(err, errSecretQuotes):
 		return fmt.Sprintf("close the quotes around %s in %s, with nothing but a comment behind them", envKey, e.path)
 	case errors.Is(err, errSecretExposed):

@@ -20,19 +20,21 @@ const (
 	maxSecretFile  = 1 << 20 // bytes
 )
 
-// ReadEnvFile reads the secret from the last JWT_SECRET= line of an env file: a line is KEY=value, in single or double
-// quotes or none, after an optional export; one that begins with # is a comment, as is what follows a blank and # behind the
-// value. Between quotes everything is taken as it stands: no escapes, no variables. Lines may end in CRLF. Where there is a
-// JWT_SECRET_PREVIOUS= line, its secret comes second: tokens of before a rotation are good until it is taken out.
+// ReadEnvFile reads the secret from the last JWT_SECRET= line of an env file: a line is KEY=value, in single or
+// double quotes or none, after an optional export; one that begins with # is a comment, as is what follows a blank
+// and # behind the value. Between quotes everything is taken as it stands: no escapes, no variables. Lines may end
+// in CRLF. Where there is a JWT_SECRET_PREVIOUS= line, its secret comes second: tokens of before a rotation are
+// good until it is taken out.
 //
-// These are the rules of Docker Compose but for escapes and variables, which Conforma's launch script doesn't have. That
-// script (docker/demo_server/launch) knows less: it takes a comment behind a value for a part of it, and doesn't see a line with
-// export, blanks before = or a CRLF at all. Where the two differ, the gate refuses the application's tokens; it never
-// admits more.
+// These are the rules of Docker Compose but for escapes and variables, which Conforma's launch script doesn't have.
+// That script (docker/demo_server/launch) knows less: it takes a comment behind a value for a part of it, and
+// doesn't see a line with export, blanks before = or a CRLF at all. Where the two differ, the gate refuses the
+// application's tokens; it never admits more.
 //
-// Its errors name the file and never quote it. They say that there is no secret, that its quotes don't pair, that it is empty,
-// known to everybody or too short, that the file is open to others, or what kept it from being read, the first of these that
-// applies: a secret that has to be replaced comes before the mode of the file that it is in. Hint says what to do.
+// Its errors name the file and never quote it. They say that there is no secret, that its quotes don't pair, that
+// it is empty, known to everybody or too short, that the file is open to others, or what kept it from being read,
+// the first of these that applies: a secret that has to be replaced comes before the mode of the file that it is
+// in. Hint says what to do.
 func ReadEnvFile(path string) ([]Secret, error) {
 	return readSecrets(path, true, func(data []byte) ([]Secret, error) {
 		secret, err := fromEnv(data, envKey)
@@ -47,8 +49,8 @@ func ReadEnvFile(path string) ([]Secret, error) {
 	})
 }
 
-// ReadSecretFile reads a file that holds secrets and nothing else, one a line (LF or CRLF): the one that the application signs
-// with first, those of before a rotation after it. Its errors are those of ReadEnvFile.
+// ReadSecretFile reads a file that holds secrets and nothing else, one a line (LF or CRLF): the one that the
+// application signs with first, those of before a rotation after it. Its errors are those of ReadEnvFile.
 func ReadSecretFile(path string) ([]Secret, error) {
 	return readSecrets(path, false, func(data []byte) ([]Secret, error) {
 		var secrets []Secret
@@ -140,8 +142,10 @@ func envValue(line []byte, key string) (value []byte, found bool) {
 		return nil, false
 	}
 	name = bytes.Trim(name, blanks)
-	if rest, exported := bytes.CutPrefix(name, []byte("export")); exported && len(bytes.TrimLeft(rest, blanks)) < len(rest) {
-		name = bytes.TrimLeft(rest, blanks)
+	if rest, exported := bytes.CutPrefix(name, []byte("export")); exported {
+		if key := bytes.TrimLeft(rest, blanks); len(key) < len(rest) {
+			name = key
+		}
 	}
 	return value, string(name) == key
 }
@@ -175,8 +179,8 @@ func withoutComment(value []byte) []byte {
 	return value
 }
 
-// CopyOf returns read (ReadEnvFile or ReadSecretFile) with original, the file that what it reads is a copy of, named in its errors
-// and their hints.
+// CopyOf returns read (ReadEnvFile or ReadSecretFile) with original, the file that what it reads is a copy of,
+// named in its errors and their hints.
 func CopyOf(original string, read func(path string) ([]Secret, error)) func(path string) ([]Secret, error) {
 	return func(path string) ([]Secret, error) {
 		secrets, err := read(path)
@@ -193,9 +197,10 @@ func CopyOf(original string, read func(path string) ([]Secret, error)) func(path
 const settled = 2 * time.Second
 
 // CachedFile returns a source of the secrets in the file at path for a SiteSource. It looks at the file's size,
-// times, mode and identity each time, and calls read (ReadEnvFile or ReadSecretFile) again when any has changed; a file
-// that changed less than two seconds before now, and one that can't be read or is refused, is read each time. So a secret that
-// is replaced holds at once, and one that is taken away or spoilt is gone at once. Safe for concurrent use.
+// times, mode and identity each time, and calls read (ReadEnvFile or ReadSecretFile) again when any has changed; a
+// file that changed less than two seconds before now, and one that can't be read or is refused, is read each time.
+// So a secret that is replaced holds at once, and one that is taken away or spoilt is gone at once. Safe for
+// concurrent use.
 func CachedFile[T any](path string, read func(path string) (T, error), now func() time.Time) func() (T, error) {
 	type entry struct {
 		file  fileState
@@ -223,7 +228,7 @@ type fileState struct {
 	device, inode, mode uint64
 	size                int64
 	modified            unix.Timespec
-	changed             unix.Timespec // ctime in inode(7): tar and cp -p set the time of a file's content, nobody this one
+	changed             unix.Timespec // ctime in inode(7): tar and cp -p set a file's other time, nobody this one
 }
 
 func stateOf(path string) (fileState, error) {

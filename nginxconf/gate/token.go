@@ -38,8 +38,8 @@ const (
 
 // refusedFields are the header fields with which a token asks to be read or trusted in another way than the
 // policy's: keys it brings along or points to, extensions (RFC 7515, 4.1), an unencoded payload (RFC 7797),
-// encryption or compression (RFC 7516, 4.1), a token within the token (RFC 7519, 5.2). None of ours has one. Other fields,
-// kid among them, are ignored as RFC 7515, 4 asks.
+// encryption or compression (RFC 7516, 4.1), a token within the token (RFC 7519, 5.2). None of ours has one. Other
+// fields, kid among them, are ignored as RFC 7515, 4 asks.
 var refusedFields = []string{"crit", "b64", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "enc", "zip", "cty"}
 
 // checkForm refuses what is not the compact form of a JWS with a JSON object for claims and a header that asks for
@@ -134,8 +134,8 @@ func checkJSON(data []byte) string {
 	return checkKeys(string(data))
 }
 
-// checkKeys looks for keys that are there twice and for too many levels, in text that is valid JSON: there a string is a
-// key when it follows the { or a comma of an object.
+// checkKeys looks for keys that are there twice and for too many levels, in text that is valid JSON: there a string
+// is a key when it follows the { or a comma of an object.
 func checkKeys(text string) string {
 	var levels []map[string]bool // the keys seen in each of the objects around, nil for a list
 	key := false

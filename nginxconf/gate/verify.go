@@ -21,12 +21,12 @@ const DefaultAlgorithm = "HS256"
 // sound (an unknown Algorithm, no AdminClaim) admits nobody.
 type Policy struct {
 	Site       string        // the site's name, as in /check/SITE
-	Algorithm  string        // "HS256", "HS384" or "HS512"; "" is DefaultAlgorithm. Never taken from the token (RFC 8725, 3.1)
+	Algorithm  string        // one of Algorithms, "" is DefaultAlgorithm; never taken from the token (RFC 8725, 3.1)
 	Audience   string        // must be in the token's aud; "" is not checked
 	Issuer     string        // must be the token's iss; "" is not checked
 	AdminClaim string        // the claim that must be the boolean true, under exactly this name
 	MaxAge     time.Duration // since iat, which a token then must have; 0 is not checked
-	Leeway     time.Duration // how far clocks may differ, for exp, nbf and iat; not negative, a minute at most makes sense
+	Leeway     time.Duration // how far clocks may differ, for exp, nbf and iat; not negative, a minute at most
 }
 
 // refusal is the error of a token, a cookie or a pass that doesn't admit.

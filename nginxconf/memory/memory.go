@@ -22,8 +22,8 @@ import (
 // Nginx is an nginx whose configuration is remembered.
 type Nginx struct {
 	control.Nginx
-	// File is the path of a file in which Test notes what it takes to know that nginx would read the same configuration again, so
-	// that Config needn't ask; "" for none.
+	// File is the path of a file in which Test notes what it takes to know that nginx would read the same
+	// configuration again, so that Config needn't ask; "" for none.
 	File string
 }
 
@@ -45,8 +45,8 @@ func (n Nginx) Test(ctx context.Context) error {
 	return nil
 }
 
-// Config returns nginx's configuration. nginx is not asked where that is known: see File. The error wraps control.ErrNoDump like
-// Dump's, or operator.ErrSyntax.
+// Config returns nginx's configuration. nginx is not asked where that is known: see File. The error wraps
+// control.ErrNoDump like Dump's, or operator.ErrSyntax.
 func (n Nginx) Config(ctx context.Context) (*operator.Config, error) {
 	if argv, err := n.DumpCommand(); err == nil && n.File != "" {
 		if c, ok := n.recall(argv); ok {
@@ -60,9 +60,9 @@ func (n Nginx) Config(ctx context.Context) (*operator.Config, error) {
 	return operator.ReadConfig(dump)
 }
 
-// memory is what it takes to know, without asking, that nginx -T would print again what it printed once: the program and its
-// arguments, the files that it read, with a hash of each, and where it looked for more; and what we made of that. Of what stands in
-// the files it holds no more than Config does.
+// memory is what it takes to know, without asking, that nginx -T would print again what it printed once: the
+// program and its arguments, the files that it read, with a hash of each, and where it looked for more; and what we
+// made of that. Of what stands in the files it holds no more than Config does.
 type memory struct {
 	Version  int              `json:"version"`
 	Reader   string           `json:"reader"` // which conforma-status has read it, see identity
@@ -80,8 +80,8 @@ type remembered struct {
 
 const memoryVersion = 2
 
-// remember notes what nginx has just printed. What can't be relied on later is not noted; neither is a memory that can't be written
-// an error: nginx is asked then.
+// remember notes what nginx has just printed. What can't be relied on later is not noted; neither is a memory that
+// can't be written an error: nginx is asked then.
 func (n Nginx) remember(argv []string, dump []byte) {
 	m := memory{Version: memoryVersion, Reader: reader(), Command: argv}
 	var ok bool
@@ -108,15 +108,15 @@ func (n Nginx) remember(argv []string, dump []byte) {
 	_ = durable.WriteFile(n.File, data, 0o600)
 }
 
-// recall returns what nginx's configuration is if nginx -T would print what it printed when it was last remembered: the same program,
-// and word for word the same files, no more and no less. Their times are not relied on.
+// recall returns what nginx's configuration is if nginx -T would print what it printed when it was last remembered:
+// the same program, and word for word the same files, no more and no less. Their times are not relied on.
 func (n Nginx) recall(argv []string) (*operator.Config, bool) {
 	data, err := os.ReadFile(n.File)
 	var m memory
-	if err != nil || json.Unmarshal(data, &m) != nil || m.Version != memoryVersion || !slices.Equal(m.Command, argv) || m.Config == nil {
+	if err != nil || json.Unmarshal(data, &m) != nil || m.Version != memoryVersion || m.Config == nil {
 		return nil, false
 	}
-	if m.Reader != reader() || len(m.Files) == 0 {
+	if !slices.Equal(m.Command, argv) || m.Reader != reader() || len(m.Files) == 0 {
 		return nil, false
 	}
 	if program, ok := n.program(argv); !ok || program != m.Program {
@@ -151,8 +151,8 @@ func hash(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// program is which program argv starts; ok only if it is the one that nginx's master runs, and not, say, a script that finds an
-// nginx in a container.
+// program is which program argv starts; ok only if it is the one that nginx's master runs, and not, say, a script
+// that finds an nginx in a container.
 func (n Nginx) program(argv []string) (which string, ok bool) {
 	master, err := n.Master()
 	if err != nil {
@@ -173,7 +173,8 @@ func (n Nginx) program(argv []string) (which string, ok bool) {
 	return identity(path, info), true
 }
 
-// reader is which conforma-status this is, "" where that can't be found out: another one may make something else of the same files.
+// reader is which conforma-status this is, "" where that can't be found out: another one may make something else of
+// the same files.
 func reader() string {
 	path, err := os.Executable()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package operator reads the operator's nginx configuration: its servers, where they lead, and what keeps our rules from holding.
-// It runs nothing and changes nothing; of this machine it looks at what machine.go says.
+// Package operator reads the operator's nginx configuration: its servers, where they lead, and what keeps our rules
+// from holding. It runs nothing and changes nothing; of this machine it looks at what machine.go says.
 package operator
 
 import (
@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for encoding/json.
+// Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for
+// encoding/json.
 type Config struct {
 	Main    string    `json:"main"`    // nginx's main configuration file
 	PIDFile string    `json:"pidFile"` // as it is configured, "" for nginx's default
@@ -18,11 +19,11 @@ type Config struct {
 	Servers []*server `json:"servers"`
 	// HTTPFiles are the files included at the top level of http {}.
 	HTTPFiles []string `json:"httpFiles"`
-	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers, as "host:port" or
-	// "unix:/path".
+	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers, as
+	// "host:port" or "unix:/path".
 	Upstreams map[string][]string `json:"upstreams"`
-	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as long as
-	// they take.
+	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as
+	// long as they take.
 	ShutdownTimeout time.Duration `json:"shutdownTimeout"`
 }
 
@@ -103,7 +104,7 @@ type inherited struct {
 	stream          bool
 	needsClientCert bool
 	bypasses        []*directive
-	values          map[string][]string // of variables, by name with the dollar sign: what a map or set may make of them
+	values          map[string][]string // what a map or set may make of a variable, by its name with the dollar sign
 }
 
 // readBlock reads the servers and upstreams of an http {} or stream {}.

@@ -69,9 +69,9 @@ func parseFiles(split []dumped) (*fileSet, error) {
 	return set, nil
 }
 
-// all are the directives of the main file with those that it includes: an include directive stands before what each file brought
-// in, with the file's name as its argument. It is an error for a file to be left: nginx has read it, so somewhere is an include
-// that means something else to nginx than to us.
+// all are the directives of the main file with those that it includes: an include directive stands before what each
+// file brought in, with the file's name as its argument. It is an error for a file to be left: nginx has read it,
+// so somewhere is an include that means something else to nginx than to us.
 func (s *fileSet) all() ([]*directive, error) {
 	ds, err := s.whole(s.names[0])
 	if err != nil {
@@ -134,7 +134,8 @@ func (s *fileSet) resolve(ds []*directive) ([]*directive, error) {
 
 // included are the names of the files that an include directive means.
 func (s *fileSet) included(include *directive) []string {
-	pattern := strings.ReplaceAll(filepath.Clean(s.absolute(include.args[0])), "[!", "[^") // glob(3) has both, package filepath one
+	pattern := filepath.Clean(s.absolute(include.args[0]))
+	pattern = strings.ReplaceAll(pattern, "[!", "[^") // glob(3) has both, package filepath one
 	var out []string
 	for _, name := range s.names {
 		ok := pattern == name

@@ -26,7 +26,8 @@ func (p *parser) skipLua() error {
 	return p.fail("a block is not closed")
 }
 
-// luaString is the length of the string that code begins with. A quote that is not closed in its line stands for itself.
+// luaString is the length of the string that code begins with. A quote that is not closed in its line stands for
+// itself.
 func luaString(code string) int {
 	for i := 1; i < len(code) && code[i] != '\n'; i++ {
 		switch code[i] {

@@ -16,8 +16,8 @@ func directives(dump []byte) ([]*directive, error) {
 	return files.all()
 }
 
-// TestLuaCodeIsPassedOver has Lua code with a brace where none counts. nginx 1.22.1 with lua-nginx-module 0.10.23 takes each of
-// these, and refuses those below.
+// TestLuaCodeIsPassedOver has Lua code with a brace where none counts. nginx 1.22.1 with lua-nginx-module 0.10.23
+// takes each of these, and refuses those below.
 func TestLuaCodeIsPassedOver(t *testing.T) {
 	for _, code := range []string{
 		`if a then b{c = {}} end`,

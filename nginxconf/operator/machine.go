@@ -14,7 +14,8 @@ import (
 // machine is what this machine is called: its addresses and names, in lower case.
 type machine map[string]bool
 
-// thisMachine looks for the names in hosts(5) only: whom to ask for others, and whether they answer, must not hold up a closing.
+// thisMachine looks for the names in hosts(5) only: whom to ask for others, and whether they answer, must not hold
+// up a closing.
 func thisMachine() machine {
 	m := machine{"localhost": true}
 	if name, err := os.Hostname(); err == nil {
@@ -68,8 +69,8 @@ func sameFile(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {
 		return true
 	}
-	// One look at each tells most apart; following the links takes one for each part of the names. Two names of one file
-	// without links are two files once one of them is replaced.
+	// One look at each tells most apart; following the links takes one for each part of the names. Two names of one
+	// file without links are two files once one of them is replaced.
 	i, err := os.Stat(a)
 	if err != nil {
 		return false

@@ -8,8 +8,9 @@ import (
 // Text is one file of a dump.
 type Text struct{ Name, Content string }
 
-// ReadFiles reads what nginx -T printed, with what it takes to know later that nginx would print it again: the files in the order of the
-// dump, and the absolute patterns by which they include others. ok is false where that can't be told.
+// ReadFiles reads what nginx -T printed, with what it takes to know later that nginx would print it again: the
+// files in the order of the dump, and the absolute patterns by which they include others. ok is false where that
+// can't be told.
 func ReadFiles(dump []byte) (c *Config, files []Text, includes []string, ok bool) {
 	split := splitDump(string(dump))
 	for _, f := range split {
@@ -28,8 +29,8 @@ func ReadFiles(dump []byte) (c *Config, files []Text, includes []string, ok bool
 	return c, files, includes, true
 }
 
-// patterns are those by which the files, whose includes aren't resolved yet, include others; ok only if they mean the same to us as
-// to nginx.
+// patterns are those by which the files, whose includes aren't resolved yet, include others; ok only if they mean
+// the same to us as to nginx.
 func (s *fileSet) patterns() (patterns []string, ok bool) {
 	for _, name := range s.names {
 		patterns = s.addPatterns(patterns, s.files[name].ds)

@@ -55,7 +55,8 @@ func (o inherited) resolved(to string) []string {
 	return out
 }
 
-// addressOfPass is where the address ends in what a pass leads to: before a path, a query, or a variable that holds these.
+// addressOfPass is where the address ends in what a pass leads to: before a path, a query, or a variable that holds
+// these.
 var addressOfPass = regexp.MustCompile(`^([^/?$]+)(?:[/?]|\$\{?(?:request_uri|document_uri|uri|is_args|args)\b)`)
 
 func (s *server) collectPasses(ds []*directive, o inherited) {

@@ -31,7 +31,8 @@ type listen struct {
 	NotTCP bool
 }
 
-// obstacle is a directive that may keep the rules of a file included after it from running, or hand requests on beside them.
+// obstacle is a directive that may keep the rules of a file included after it from running, or hand requests on
+// beside them.
 type obstacle struct {
 	At    Place
 	After int // how many files had been included before it; always where that doesn't matter
@@ -101,12 +102,14 @@ func (s *server) readBypass(d *directive) {
 		}
 		if slices.Contains(d.args, plainToTLS) {
 			s.Bypasses = append(s.Bypasses, obstacle{d.at(), always})
-		} else if slices.ContainsFunc(d.args, func(code string) bool { return slices.Contains(nginxconf.EarlyErrors, code) }) {
+		} else if slices.ContainsFunc(d.args, isEarlyError) {
 			s.Bypasses = append(s.Bypasses, obstacle{d.at(), len(s.Files)})
 			s.ungate(d, "")
 		}
 	}
 }
+
+func isEarlyError(code string) bool { return slices.Contains(nginxconf.EarlyErrors, code) }
 
 // readListen reads a listen directive: a range of ports (since nginx 1.15.10) is one address for each.
 func readListen(args []string) []listen {
@@ -116,7 +119,8 @@ func readListen(args []string) []listen {
 	if strings.HasPrefix(args[0], "unix:") {
 		return []listen{{Addr: args[0], NotTCP: true}}
 	}
-	l := listen{Addr: args[0], NotTCP: slices.Contains(args[1:], "quic"), TLS: slices.Contains(args[1:], "ssl") || slices.Contains(args[1:], "quic")}
+	quic := slices.Contains(args[1:], "quic")
+	l := listen{Addr: args[0], NotTCP: quic, TLS: quic || slices.Contains(args[1:], "ssl")}
 	switch _, _, err := net.SplitHostPort(l.Addr); {
 	case err == nil:
 	case strings.Trim(l.Addr, "0123456789-") == "":

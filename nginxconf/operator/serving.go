@@ -17,9 +17,11 @@ type Serving struct {
 	Upstreams []string
 	// Listens are all addresses of the site's servers, as host:port; "*" stands for every address.
 	Listens []string
-	// WorkersMustEnd is set where requests come in or go out by sockets that can't be told from another site's, see Scope.
+	// WorkersMustEnd is set where requests come in or go out by sockets that can't be told from another site's, see
+	// Scope.
 	WorkersMustEnd bool
-	// RequestsInvisible is set where they come in and go out by such sockets: not even whether the application is at work on one can be seen then.
+	// RequestsInvisible is set where they come in and go out by such sockets: not even whether the application is
+	// at work on one can be seen then.
 	RequestsInvisible bool
 	// ShutdownTimeout is after how long nginx ends what an old worker still has, see Config.
 	ShutdownTimeout time.Duration
@@ -27,7 +29,8 @@ type Serving struct {
 	VariablePasses []Place
 	// Holes are places that lead to the site's upstreams past its rules.
 	Holes []Hole
-	// BeforeInclude are directives of the rewrite module that stand before the include and may keep its rules from running.
+	// BeforeInclude are directives of the rewrite module that stand before the include and may keep its rules from
+	// running.
 	BeforeInclude []Place
 	// Bypasses are directives that hand requests on whatever the rules say.
 	Bypasses []Place
@@ -37,7 +40,8 @@ type Serving struct {
 	SamePort []Place
 	// NeedClientCert are the site's servers where there is nowhere to ask: they talk to nobody without a certificate.
 	NeedClientCert []Place
-	// NoTCPListener are the site's servers where none of them listens at an address of TCP: there is nowhere to ask either.
+	// NoTCPListener are the site's servers where none of them listens at an address of TCP: there is nowhere to ask
+	// either.
 	NoTCPListener []Place
 	// SamePortWithoutRules are those of SamePort that include the rules of no site at all.
 	SamePortWithoutRules []Place
@@ -73,7 +77,8 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		out.addOther(s, c, ways)
 		if slices.ContainsFunc(s.Listens, func(l listen) bool { return samePort(l, own) }) {
 			out.SamePort = append(out.SamePort, s.At)
-			if !slices.ContainsFunc(s.Files, func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }) {
+			ours := func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }
+			if !slices.ContainsFunc(s.Files, ours) {
 				out.SamePortWithoutRules = append(out.SamePortWithoutRules, s.At)
 			}
 		}
@@ -143,7 +148,8 @@ func (c *Config) waysOf(own []siteServer, upstreams []string) ways {
 	}
 	for _, s := range own {
 		for _, p := range s.Passes {
-			// Where to, only the operator can say; where they don't, nobody knows which of the workers' sockets are the site's.
+			// Where to, only the operator can say; where they don't, nobody knows which of the workers' sockets are
+			// the site's.
 			w.unseen = w.unseen || strings.Contains(p.To, "$") && len(upstreams) == 0
 			for _, end := range c.ends(p.To) {
 				w.add(end)

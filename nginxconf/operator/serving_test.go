@@ -222,7 +222,8 @@ func TestWhatServersInherit(t *testing.T) {
 	}
 }
 
-// TestWhereVariablesLead: what a variable may be is known where a set or a map says so; elsewhere the operator has to say.
+// TestWhereVariablesLead: what a variable may be is known where a set or a map says so; elsewhere the operator has
+// to say.
 func TestWhereVariablesLead(t *testing.T) {
 	const maps = "map $host $be { default 127.0.0.1:8001; hostnames; a http://127.0.0.1:8002; b $other; }"
 	for _, tt := range []struct {

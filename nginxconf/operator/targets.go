@@ -34,8 +34,8 @@ func (s *server) targets(known Target) []Target {
 			}
 			addr := l.Addr
 			at, port, _ := net.SplitHostPort(addr)
-			// Another server may listen at the same port of the loopback address alone: the operator's listen says where
-			// this site answers.
+			// Another server may listen at the same port of the loopback address alone: the operator's listen says
+			// where this site answers.
 			if _, p, err := net.SplitHostPort(known.Addr); err == nil && p == port && (at == "*" || at == "0.0.0.0") {
 				addr = known.Addr
 			}
@@ -46,8 +46,9 @@ func (s *server) targets(known Target) []Target {
 }
 
 // hosts are the names to ask a server under: those without a wildcard. Where all have one
-// (https://nginx.org/en/docs/http/server_names.html) and none matches the host of app_url, which another server may answer then,
-// they are names made for the wildcards. What a pattern matches is not known: such a server is asked under the host of app_url.
+// (https://nginx.org/en/docs/http/server_names.html) and none matches the host of app_url, which another server may
+// answer then, they are names made for the wildcards. What a pattern matches is not known: such a server is asked
+// under the host of app_url.
 func (s *server) hosts(app string) []string {
 	var plain, made []string
 	matches := false

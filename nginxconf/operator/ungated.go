@@ -20,9 +20,9 @@ func (s *server) ungate(d *directive, location string) {
 	s.Ungated = append(s.Ungated, Ungated{d.at(), text, location})
 }
 
-// ungateLocation looks for what a location has of its own in place of what it would inherit: auth_request and error_page
-// are not inherited where there are any (ngx_http_auth_request_module, ngx_http_core_module), "satisfy any" lets
-// another check overrule the gate, and return answers before any check.
+// ungateLocation looks for what a location has of its own in place of what it would inherit: auth_request and
+// error_page are not inherited where there are any (ngx_http_auth_request_module, ngx_http_core_module), "satisfy
+// any" lets another check overrule the gate, and return answers before any check.
 func (s *server) ungateLocation(location *directive) {
 	if len(location.args) > 0 && (strings.HasPrefix(location.args[len(location.args)-1], "/.conforma-status/") ||
 		strings.HasPrefix(location.args[0], "@conforma_")) {

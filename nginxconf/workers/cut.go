@@ -18,7 +18,8 @@ var ErrCantDestroy = errors.New("the kernel doesn't let us destroy sockets")
 // error. It acts in the network namespace of this process.
 func (s Sockets) Destroy(c Connection) error {
 	if theirs := s.network(strconv.Itoa(c.Process.PID)); theirs != "" && theirs != s.network("self") {
-		return fmt.Errorf("destroy a socket: %w: process %d is in another network namespace", ErrCantDestroy, c.Process.PID)
+		return fmt.Errorf("destroy a socket: %w: process %d is in another network namespace",
+			ErrCantDestroy, c.Process.PID)
 	}
 	if err := destroy(c); err != nil {
 		return fmt.Errorf("destroy a socket: %w", err)

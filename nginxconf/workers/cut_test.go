@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestDestroyInAnotherNamespace has a worker in a network namespace of its own, as in a container: what is looked for there can't be
-// found here, and isn't gone for that.
+// TestDestroyInAnotherNamespace has a worker in a network namespace of its own, as in a container: what is looked
+// for there can't be found here, and isn't gone for that.
 func TestDestroyInAnotherNamespace(t *testing.T) {
 	own := "-rn"
 	if os.Geteuid() == 0 {
@@ -43,7 +43,8 @@ func TestDestroyInAnotherNamespace(t *testing.T) {
 	}
 }
 
-// TestDestroyLeavesTheListenerAlone destroys a connection that is there, and one that has gone: whoever listens at its address goes on.
+// TestDestroyLeavesTheListenerAlone destroys a connection that is there, and one that has gone: whoever listens at
+// its address goes on.
 func TestDestroyLeavesTheListenerAlone(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
 		t.Run(address, func(t *testing.T) {

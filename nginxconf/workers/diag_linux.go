@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// By hand, because the library that could do it, github.com/vishvananda/netlink 1.3, destroys sockets of IPv4 only,
+// and by their addresses alone: see destroyDiag.
+
 // sockDestroy is SOCK_DESTROY of linux/sock_diag.h, which x/sys doesn't name.
 const sockDestroy = 21
 
@@ -47,9 +50,11 @@ func readDiag(msg []byte) (diagSocket, bool) {
 		return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(msg[port:]))
 	}
 	return diagSocket{
-		tcpSocket: tcpSocket{addr(diagLocal, diagLocalPort), addr(diagRemote, diagRemotePort), msg[diagState] == tcpListen},
-		inode:     uint64(binary.NativeEndian.Uint32(msg[diagInode:])),
-		cookie:    [8]byte(msg[diagCookie:]),
+		tcpSocket: tcpSocket{
+			addr(diagLocal, diagLocalPort), addr(diagRemote, diagRemotePort), msg[diagState] == tcpListen,
+		},
+		inode:  uint64(binary.NativeEndian.Uint32(msg[diagInode:])),
+		cookie: [8]byte(msg[diagCookie:]),
 	}, true
 }
 
@@ -76,8 +81,8 @@ type diagRequest struct {
 }
 
 func (r diagRequest) send(fd int) error {
-	// struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, two unused bytes, states, ports and addresses, interface
-	// (any), cookie.
+	// struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, two unused bytes, states, ports and
+	// addresses, interface (any), cookie.
 	var body [56]byte
 	body[0], body[1] = r.family, unix.IPPROTO_TCP
 	binary.NativeEndian.PutUint32(body[4:], r.states)
@@ -105,7 +110,8 @@ func (r diagRequest) send(fd int) error {
 // errDumpInterrupted is returned by receiveDiag where the tables changed so that the kernel can't vouch for a list.
 var errDumpInterrupted = errors.New("the list was interrupted")
 
-// receiveDiag hands the sockets of one answer to each, which returns at its end: at once, or for a list when it is complete.
+// receiveDiag hands the sockets of one answer to each, which returns at its end: at once, or for a list when it is
+// complete.
 func receiveDiag(fd int, list bool, each func(diagSocket)) error {
 	buf := make([]byte, 64<<10)
 	interrupted := false
@@ -147,8 +153,8 @@ func receiveDiag(fd int, list bool, each func(diagSocket)) error {
 	}
 }
 
-// listDiag lists the TCP sockets of this process's network namespace, but for those in TIME_WAIT, which no process holds: there may
-// be thousands of them, and reading them from /proc takes longer than all else.
+// listDiag lists the TCP sockets of this process's network namespace, but for those in TIME_WAIT, which no process
+// holds: there may be thousands of them, and reading them from /proc takes longer than all else.
 func listDiag() ([]diagSocket, error) {
 	fd, err := openDiag()
 	if err != nil {
@@ -157,7 +163,9 @@ func listDiag() ([]diagSocket, error) {
 	defer unix.Close(fd)
 	var out []diagSocket
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		request := diagRequest{kind: unix.SOCK_DIAG_BY_FAMILY, flags: unix.NLM_F_DUMP, family: family, states: allButTimeWait}
+		request := diagRequest{
+			kind: unix.SOCK_DIAG_BY_FAMILY, flags: unix.NLM_F_DUMP, family: family, states: allButTimeWait,
+		}
 		if err := request.send(fd); err != nil {
 			return nil, err
 		}
@@ -168,8 +176,8 @@ func listDiag() ([]diagSocket, error) {
 	return out, nil
 }
 
-// destroy destroys the socket of a connection of this process's network namespace. One that is gone is no error. The error wraps
-// ErrCantDestroy where the kernel doesn't do it for us.
+// destroy destroys the socket of a connection of this process's network namespace. One that is gone is no error.
+// The error wraps ErrCantDestroy where the kernel doesn't do it for us.
 func destroy(c Connection) error {
 	fd, err := openDiag()
 	if err != nil {
@@ -187,7 +195,8 @@ func destroy(c Connection) error {
 			return nil
 		case errors.Is(err, unix.ENOENT):
 			continue
-		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINVAL):
+		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES),
+			errors.Is(err, unix.EINVAL):
 			return fmt.Errorf("%w: %w", ErrCantDestroy, err)
 		default:
 			return err
@@ -199,8 +208,9 @@ func destroy(c Connection) error {
 	return nil
 }
 
-// destroyDiag destroys the socket of a connection by its cookie. By its addresses alone the kernel would find the socket that
-// listens there, of new workers too, where the connection has gone meanwhile. The error is ENOENT where there is none.
+// destroyDiag destroys the socket of a connection by its cookie. By its addresses alone the kernel would find the
+// socket that listens there, of new workers too, where the connection has gone meanwhile. The error is ENOENT where
+// there is none.
 func destroyDiag(fd int, family uint8, c Connection) error {
 	request := diagRequest{kind: unix.SOCK_DIAG_BY_FAMILY, family: family, states: anyState, of: c, cookie: noCookie}
 	if err := request.send(fd); err != nil {
@@ -213,17 +223,19 @@ func destroyDiag(fd int, family uint8, c Connection) error {
 	if found.listening {
 		return unix.ENOENT
 	}
-	request.kind, request.flags, request.cookie = sockDestroy, unix.NLM_F_ACK, found.cookie // there is no answer but that
+	// There is no answer but the acknowledgement.
+	request.kind, request.flags, request.cookie = sockDestroy, unix.NLM_F_ACK, found.cookie
 	if err := request.send(fd); err != nil {
 		return err
 	}
 	return receiveDiag(fd, false, func(diagSocket) {})
 }
 
-// hasDiag returns an error where the kernel has nobody to ask about TCP: without the module tcp_diag it says of any socket that there
-// is none.
+// hasDiag returns an error where the kernel has nobody to ask about TCP: without the module tcp_diag it says of any
+// socket that there is none.
 func hasDiag(fd int) error {
-	request := diagRequest{kind: unix.SOCK_DIAG_BY_FAMILY, flags: unix.NLM_F_DUMP, family: unix.AF_INET} // a list of none
+	// No state: a list of none.
+	request := diagRequest{kind: unix.SOCK_DIAG_BY_FAMILY, flags: unix.NLM_F_DUMP, family: unix.AF_INET}
 	if err := request.send(fd); err != nil {
 		return err
 	}

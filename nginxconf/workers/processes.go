@@ -97,8 +97,9 @@ func Master(pidFile string) (int, error) {
 	return pid, nil
 }
 
-// inContainer returns the process id, as this machine counts, of the nginx that calls itself pid inside a container and has
-// written pidFile, which the container sees at the same path; 0 where there is none, or none that can be looked at.
+// inContainer returns the process id, as this machine counts, of the nginx that calls itself pid inside a container
+// and has written pidFile, which the container sees at the same path; 0 where there is none, or none that can be
+// looked at.
 func inContainer(pid int, pidFile string) int {
 	written, err := os.Stat(pidFile)
 	if err != nil {

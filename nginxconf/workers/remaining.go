@@ -21,11 +21,11 @@ type Remaining struct {
 	Connections       []Connection // of clients of the site, and to its upstreams
 	ListeningWorkers  []Process    // old workers that could still be given a new client
 	UnreadableWorkers []Process    // old workers whose sockets can't be looked at: what they hold is not known
-	// OtherMasters are workers of another master that listens for the site too, as after the first half of a binary upgrade.
-	// They can't be ended: their master would start others.
+	// OtherMasters are workers of another master that listens for the site too, as after the first half of a binary
+	// upgrade. They can't be ended: their master would start others.
 	OtherMasters []Process
-	// NoNewWorkerSeen is set while no worker from after the reload is seen to listen for the site: whoever looks can't see what
-	// there is to be seen, and finding nothing proves nothing.
+	// NoNewWorkerSeen is set while no worker from after the reload is seen to listen for the site: whoever looks
+	// can't see what there is to be seen, and finding nothing proves nothing.
 	NoNewWorkerSeen bool
 	// ReadErr is why what a worker holds, an old one or not, can't be looked at; nil where that was so of none.
 	ReadErr error
@@ -41,7 +41,8 @@ func (l Remaining) Workers() int {
 	return len(l.ListeningWorkers) + len(l.UnreadableWorkers) + len(l.OtherMasters)
 }
 
-// Remaining finds what workers from before a reload still hold of a site's, in the network namespace of the master process.
+// Remaining finds what workers from before a reload still hold of a site's, in the network namespace of the master
+// process.
 func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
 	processes, err := s.processes(before.program)
 	if err != nil {

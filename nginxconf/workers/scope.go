@@ -12,8 +12,8 @@ import (
 type Scope struct {
 	Listens   []string // host:port that nginx listens at; a host that means "every address" stands for all
 	Upstreams []string // host:port of the application
-	// WorkersMustEnd is set where the site has sockets that can't be told from others, such as unix sockets: the old workers
-	// themselves have to be gone.
+	// WorkersMustEnd is set where the site has sockets that can't be told from others, such as unix sockets: the
+	// old workers themselves have to be gone.
 	WorkersMustEnd bool
 }
 

@@ -17,8 +17,9 @@ type Snapshot struct {
 	answered  map[int]bool // by process id
 }
 
-// Snapshot notes the workers there are beside nginx's master process. Call it before a reload and let at least a tick (10 ms)
-// pass: what starts later is then told apart. The errors are those of Program, or what keeps /proc from being read.
+// Snapshot notes the workers there are beside nginx's master process. Call it before a reload and let at least a
+// tick (10 ms) pass: what starts later is then told apart. The errors are those of Program, or what keeps /proc
+// from being read.
 func (s Sockets) Snapshot(master int) (b Snapshot, err error) {
 	b.master = master
 	if b.program, err = s.Program(master); err != nil {
@@ -76,13 +77,14 @@ func (b Snapshot) Contains(pid int) bool {
 // WasShuttingDown reports whether the worker was shutting down before the reload that followed b.
 func (b Snapshot) WasShuttingDown(p Process) bool { return b.processes[p].shuttingDown }
 
-// generation is the time, in ticks, that nginx lets pass between two generations of workers at least (100 ms: ngx_msleep
-// in ngx_master_process_cycle).
+// generation is the time, in ticks, that nginx lets pass between two generations of workers at least (100 ms:
+// ngx_msleep in ngx_master_process_cycle).
 const generation = 10
 
-// since is the tick up to which workers that started are from before the reload that followed b. Somebody else's reload may
-// have been under way then, which starts workers by what nginx had read before, and tells them to leave only when those of
-// the next one have started. So what has answered by the new rules tells where their generation begins.
+// since is the tick up to which workers that started are from before the reload that followed b. Somebody else's
+// reload may have been under way then, which starts workers by what nginx had read before, and tells them to leave
+// only when those of the next one have started. So what has answered by the new rules tells where their generation
+// begins.
 func (b Snapshot) since(ps processes) uint64 {
 	first, any := uint64(0), false
 	for pid := range b.answered {

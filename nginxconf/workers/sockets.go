@@ -59,7 +59,8 @@ func (s Sockets) sockets(scope Scope, master int) (map[uint64]tcpSocket, error) 
 	return out, nil
 }
 
-// list lists the TCP sockets in the network namespace of a process. Those in TIME_WAIT, which no process holds, may be missing.
+// list lists the TCP sockets in the network namespace of a process. Those in TIME_WAIT, which no process holds, may
+// be missing.
 func (s Sockets) list(pid int) ([]diagSocket, error) {
 	// The kernel's own way of asking sees the namespace of our own process only: not that of an nginx in a container.
 	if ours := s.network("self"); s.proc == "" && ours != "" && ours == s.network(strconv.Itoa(pid)) {
