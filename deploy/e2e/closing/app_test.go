@@ -28,8 +28,8 @@ func (a arrival) String() string {
 	return fmt.Sprintf("%s of %s at %s", a.what, a.path, a.at.Format("15:04:05.000000"))
 }
 
-// witness is an application that writes down all that reaches it, message by message.
-type witness struct {
+// recordingApp is an application that writes down all that reaches it, message by message.
+type recordingApp struct {
 	port int
 
 	held chan struct{} // closed by release
@@ -42,9 +42,9 @@ type witness struct {
 }
 
 // newWitness starts an application that listens on loopback.
-func newWitness(tb testing.TB) *witness {
+func newRecordingApp(tb testing.TB) *recordingApp {
 	tb.Helper()
-	w := &witness{port: rig.Port(tb), held: make(chan struct{}), active: map[net.Conn]bool{}}
+	w := &recordingApp{port: rig.Port(tb), held: make(chan struct{}), active: map[net.Conn]bool{}}
 	l, err := net.Listen("tcp", rig.Loopback(w.port))
 	if err != nil {
 		tb.Fatal(err)
@@ -64,7 +64,7 @@ func newWitness(tb testing.TB) *witness {
 }
 
 // release has the application finish its work on the requests for heldPath, whether or not somebody still waits for it.
-func (w *witness) release() {
+func (w *recordingApp) release() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	select {
@@ -75,14 +75,14 @@ func (w *witness) release() {
 }
 
 // rests waits until the application is idle: then it has written down all that was sent to it before.
-func (w *witness) rests(tb testing.TB) {
+func (w *recordingApp) rests(tb testing.TB) {
 	tb.Helper()
 	c := rig.Client{Addr: rig.Loopback(w.port), Host: "rest.test"}
 	rig.WaitFor(tb, "the application to rest", func() bool { return c.Get(tb, idlePath).Status == http.StatusOK })
 }
 
 // wasAsked is how often the application was asked whether it is idle.
-func (w *witness) wasAsked() int {
+func (w *recordingApp) wasAsked() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.asked
@@ -90,7 +90,7 @@ func (w *witness) wasAsked() int {
 
 // connState is called for a new connection before the next one is accepted: whoever asks whether the application is
 // idle, asks after all that was sent before.
-func (w *witness) connState(c net.Conn, s http.ConnState) {
+func (w *recordingApp) connState(c net.Conn, s http.ConnState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s == http.StateNew || s == http.StateActive {
@@ -100,7 +100,7 @@ func (w *witness) connState(c net.Conn, s http.ConnState) {
 	}
 }
 
-func (w *witness) note(what string, r *http.Request) {
+func (w *recordingApp) note(what string, r *http.Request) {
 	a := arrival{time.Now(), what, r.URL.Path, r.Header.Get("Authorization") != ""}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -109,7 +109,7 @@ func (w *witness) note(what string, r *http.Request) {
 
 // between returns what reached the application from one moment to another, without what came with a token unless
 // admins is set.
-func (w *witness) between(from, to time.Time, admins bool) []arrival {
+func (w *recordingApp) between(from, to time.Time, admins bool) []arrival {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []arrival
@@ -122,7 +122,7 @@ func (w *witness) between(from, to time.Time, admins bool) []arrival {
 }
 
 // count returns how many arrivals there were of what on the path.
-func (w *witness) count(what, path string) int {
+func (w *recordingApp) count(what, path string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
@@ -134,14 +134,14 @@ func (w *witness) count(what, path string) int {
 	return n
 }
 
-func (w *witness) idle() bool {
+func (w *recordingApp) idle() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
 	return len(w.active) <= 1 && w.sockets == 0 // the one is that of who asks
 }
 
-// The paths of a witness, each for one kind of traffic.
+// The paths of a recordingApp, each for one kind of traffic.
 const (
 	postPath   = "/server/graphql"
 	slowPath   = "/slow"
@@ -152,7 +152,7 @@ const (
 	streamPath = "/unbuffered/upload" // nginx passes the body on as it comes
 )
 
-func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (w *recordingApp) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == idlePath {
 		if !w.idle() {
 			http.Error(rw, "at work", http.StatusServiceUnavailable)
@@ -186,7 +186,7 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(rw, "ok\n") // the client may have gone
 }
 
-func (w *witness) echo(rw http.ResponseWriter, r *http.Request) {
+func (w *recordingApp) echo(rw http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		return // Accept has answered with the reason

@@ -15,21 +15,21 @@ import (
 // Behind the sites is nginx itself, which is quicker than any application: the rules weigh the more.
 func BenchmarkServing(b *testing.B) {
 	upstream, plain, redirect := rig.Port(b), rig.Port(b), rig.Port(b)
-	behind := &witness{port: upstream} // only its port: nginx answers there
-	online := &yardSite{name: "online", plain: true, app: behind}
-	closed := &yardSite{name: "closed", plain: true, app: behind}
-	bare := &yardSite{name: "bare", plain: true, app: behind, noRules: true, port: plain, names: rig.Hostname, listen: []string{rig.Loopback(plain)}}
-	y := newYard(b, online, closed)
-	y.CLI(b, "render").Want(b, 0)
-	with := y.nginxConf(true)
-	y.sites = []*yardSite{bare}
-	_, without, _ := strings.Cut(y.nginxConf(false), "    server {\n")
-	y.Nginx.Configure(b, with+"    keepalive_requests 1000000000;\n    server {\n"+without+fmt.Sprintf(
-		"    server { listen 127.0.0.1:%d; location / { return 200 ok; } }\n    server { listen 127.0.0.1:%d; return 302 %s/closed/; }\n", upstream, redirect, y.PageURL))
-	bench.OneWorker(b, y.Nginx.Conf)
-	y.Nginx.Start(b)
+	behind := &recordingApp{port: upstream} // only its port: nginx answers there
+	online := &testSite{name: "online", plain: true, app: behind}
+	closed := &testSite{name: "closed", plain: true, app: behind}
+	bare := &testSite{name: "bare", plain: true, app: behind, noRules: true, port: plain, names: rig.Hostname, listen: []string{rig.Loopback(plain)}}
+	h := newTestHost(b, online, closed)
+	h.CLI(b, "render").Want(b, 0)
+	with := h.nginxConf(true)
+	h.sites = []*testSite{bare}
+	_, without, _ := strings.Cut(h.nginxConf(false), "    server {\n")
+	h.Nginx.Configure(b, with+"    keepalive_requests 1000000000;\n    server {\n"+without+fmt.Sprintf(
+		"    server { listen 127.0.0.1:%d; location / { return 200 ok; } }\n    server { listen 127.0.0.1:%d; return 302 %s/closed/; }\n", upstream, redirect, h.PageURL))
+	bench.OneWorker(b, h.Nginx.Conf)
+	h.Nginx.Start(b)
 	// Behind both sites is the same application, so that each looks like a hole of the other.
-	y.CLI(b, "set", "offline", "--site", "closed", "--force").Want(b, 0)
+	h.CLI(b, "set", "offline", "--site", "closed", "--force").Want(b, 0)
 
 	// What is compared stands side by side.
 	type served struct {

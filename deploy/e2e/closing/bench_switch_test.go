@@ -20,29 +20,29 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // BenchmarkSwitch measures "set offline" with the directory store: from the command's start to the last request that the
 // application got, and to the moment from which it is safe when there is nothing to wait for.
 func BenchmarkSwitch(b *testing.B) {
-	site := &yardSite{name: "demo", plain: true}
-	y := newYard(b, site)
-	y.start(b)
+	site := &testSite{name: "demo", plain: true}
+	h := newTestHost(b, site)
+	h.start(b)
 	var lastIn, safe, whole, after []float64
 	for b.Loop() {
 		for range benchRounds {
 			began := time.Now()
-			got := pumpReceiptOf(b, y.CLI(b, "set", "offline", "--json").Want(b, 0))
+			got := receiptOf(b, h.CLI(b, "set", "offline", "--json").Want(b, 0))
 			whole = append(whole, ms(time.Since(began)))
 			safe = append(safe, ms(got.SafeSince.Sub(began)))
-			y.CLI(b, "set", "online").Want(b, 0)
+			h.CLI(b, "set", "online").Want(b, 0)
 		}
 		for range benchRounds {
-			l := y.pounded(b, site, 2*time.Millisecond) // or it would take the processor from what is measured
+			l := h.pounded(b, site, 2*time.Millisecond) // or it would take the processor from what is measured
 			began := time.Now()
-			y.CLI(b, "set", "offline", "--drain", "5s").Want(b, 0)
+			h.CLI(b, "set", "offline", "--drain", "5s").Want(b, 0)
 			returned := time.Now()
 			time.Sleep(300 * time.Millisecond)
 			l.end()
 			arrived := site.app.between(began, time.Now(), true)
 			lastIn = append(lastIn, ms(arrived[len(arrived)-1].at.Sub(began)))
 			after = append(after, float64(len(site.app.between(returned, time.Now(), true))))
-			y.CLI(b, "set", "online").Want(b, 0)
+			h.CLI(b, "set", "online").Want(b, 0)
 		}
 	}
 	b.ReportMetric(0, "ns/op")
@@ -55,13 +55,13 @@ func BenchmarkSwitch(b *testing.B) {
 // BenchmarkBareReload is what the same site does when its configuration is replaced by one that refuses everything, and
 // nginx is told to reload.
 func BenchmarkBareReload(b *testing.B) {
-	site := &yardSite{name: "demo", plain: true}
-	y := newYard(b, site)
-	open, shut := y.nginxConf(false), strings.Replace(y.nginxConf(false), "    server {\n", "    server {\n        return 503;\n", 1)
-	y.Nginx.Configure(b, open)
-	y.Nginx.Start(b)
+	site := &testSite{name: "demo", plain: true}
+	h := newTestHost(b, site)
+	open, shut := h.nginxConf(false), strings.Replace(h.nginxConf(false), "    server {\n", "    server {\n        return 503;\n", 1)
+	h.Nginx.Configure(b, open)
+	h.Nginx.Start(b)
 	reload := func() {
-		args := y.Nginx.Args("-s", "reload")
+		args := h.Nginx.Args("-s", "reload")
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
@@ -69,16 +69,16 @@ func BenchmarkBareReload(b *testing.B) {
 	var after []float64
 	for b.Loop() {
 		for range benchRounds {
-			l := y.pounded(b, site, 0)
-			y.Nginx.Configure(b, shut)
+			l := h.pounded(b, site, 0)
+			h.Nginx.Configure(b, shut)
 			reload()
 			returned := time.Now()
 			time.Sleep(time.Second)
 			l.end()
 			after = append(after, float64(len(site.app.between(returned, time.Now(), true))))
-			y.Nginx.Configure(b, open)
+			h.Nginx.Configure(b, open)
 			reload()
-			rig.WaitFor(b, "the site to be open again", func() bool { return y.dialer(site).Get(b, "/").Status == 200 })
+			rig.WaitFor(b, "the site to be open again", func() bool { return h.dialer(site).Get(b, "/").Status == 200 })
 		}
 	}
 	b.ReportMetric(0, "ns/op")
@@ -86,9 +86,9 @@ func BenchmarkBareReload(b *testing.B) {
 }
 
 // pounded sends POSTs on connections that are kept, with a pause after each answer.
-func (y *yard) pounded(b *testing.B, site *yardSite, pause time.Duration) *load {
+func (h *testHost) pounded(b *testing.B, site *testSite, pause time.Duration) *load {
 	b.Helper()
-	l := newLoad(b, y)
+	l := newLoad(b, h)
 	arrived := site.app.count("request", postPath)
 	for range 8 {
 		c := l.client(site, "HTTP/1.1", false)
@@ -102,15 +102,15 @@ func (y *yard) pounded(b *testing.B, site *yardSite, pause time.Duration) *load 
 // nginx itself is waited for: while it tests its configuration, takes it up, and ends its old workers.
 func BenchmarkManySites(b *testing.B) {
 	counts := []int{1, 20}
-	hosts := map[int]*yard{}
-	app := newWitness(b) // nobody uses it
+	hosts := map[int]*testHost{}
+	app := newRecordingApp(b) // nobody uses it
 	for _, n := range counts {
-		var sites []*yardSite
+		var sites []*testSite
 		for i := range n {
-			sites = append(sites, &yardSite{name: fmt.Sprintf("site%d", i), plain: true})
+			sites = append(sites, &testSite{name: fmt.Sprintf("site%d", i), plain: true})
 		}
 		sites[0].app = app
-		hosts[n] = newYard(b, sites...)
+		hosts[n] = newTestHost(b, sites...)
 		hosts[n].start(b)
 	}
 	own, whole := map[int][]float64{}, map[int][]float64{}
@@ -118,7 +118,7 @@ func BenchmarkManySites(b *testing.B) {
 		for range 4 * benchRounds {
 			for _, n := range counts {
 				began := time.Now()
-				got := pumpReceiptOf(b, hosts[n].CLI(b, "set", "offline", "--site", "site0", "--json").Want(b, 0))
+				got := receiptOf(b, hosts[n].CLI(b, "set", "offline", "--site", "site0", "--json").Want(b, 0))
 				took := ms(time.Since(began))
 				whole[n] = append(whole[n], took)
 				own[n] = append(own[n], took-got.took("test")-got.took("reload")-got.took("probe")-got.took("drain"))

@@ -15,26 +15,26 @@ import (
 
 // asNobody runs conforma-status as an ordinary user, with a copy of it that they may read. A test that isn't run by root
 // runs it as its own user.
-func (y *yard) asNobody(tb testing.TB, args ...string) rig.Result {
+func (h *testHost) asNobody(tb testing.TB, args ...string) rig.Result {
 	tb.Helper()
 	c := rig.Call{Args: args}
 	if os.Geteuid() == 0 {
-		c.Binary = filepath.Join(y.Nginx.Dir, "conforma-status.bin")
+		c.Binary = filepath.Join(h.Nginx.Dir, "conforma-status.bin")
 		if out, err := exec.Command("install", "-m", "755", rig.Binary(tb), c.Binary).CombinedOutput(); err != nil {
 			tb.Fatalf("copy the binary: %v\n%s", err, out)
 		}
 		who := fmt.Sprint(rig.Nobody)
 		c.Before = []string{"setpriv", "--reuid", who, "--regid", who, "--clear-groups"}
 	}
-	return y.Call(tb, c)
+	return h.Call(tb, c)
 }
 
 // onTerminal runs conforma-status on a terminal of the kind (as in TERM) and returns all that it writes there, with its exit code.
-func (y *yard) onTerminal(tb testing.TB, kind string, args ...string) (string, int) {
+func (h *testHost) onTerminal(tb testing.TB, kind string, args ...string) (string, int) {
 	tb.Helper()
 	master, slave := openTerminal(tb)
 	cmd := exec.Command(rig.Binary(tb), args...)
-	cmd.Env, cmd.Dir = append(y.Env(), "TERM="+kind), y.Nginx.Dir
+	cmd.Env, cmd.Dir = append(h.Env(), "TERM="+kind), h.Nginx.Dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)

@@ -19,7 +19,7 @@ import (
 const aWebSocket = 2
 
 // openSocket opens a WebSocket at the site and uses it once. It ends with tb.
-func openSocket(tb testing.TB, l *load, s *yardSite) *websocket.Conn {
+func openSocket(tb testing.TB, l *load, s *testSite) *websocket.Conn {
 	tb.Helper()
 	conn, err := l.client(s, "HTTP/1.1", false).dialSocket()
 	if err != nil {
@@ -32,18 +32,18 @@ func openSocket(tb testing.TB, l *load, s *yardSite) *websocket.Conn {
 	return conn
 }
 
-// oneSite is a yard with one site, whose nginx runs.
-func oneSite(tb testing.TB, settled bool) (*yard, *yardSite, *load) {
+// oneSite is a host with one site, whose nginx runs.
+func oneSite(tb testing.TB, settled bool) (*testHost, *testSite, *load) {
 	tb.Helper()
-	s := &yardSite{name: "demo", settled: settled}
-	y := newYard(tb, s)
-	y.start(tb)
-	return y, s, newLoad(tb, y)
+	s := &testSite{name: "demo", settled: settled}
+	h := newTestHost(tb, s)
+	h.start(tb)
+	return h, s, newLoad(tb, h)
 }
 
 func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 	t.Parallel()
-	y, s, l := oneSite(t, false)
+	h, s, l := oneSite(t, false)
 	tab := openSocket(t, l, s)
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2"} {
 		c := l.client(s, proto, false)
@@ -54,7 +54,7 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 		})
 	}
 	began := time.Now()
-	c := y.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", "5m", "--json"}})
+	c := h.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", "5m", "--json"}})
 	c.Says(t, "draining: ")
 	if err := exchange(l.ctx, tab); err != nil {
 		t.Errorf("the tab was cut: %v", err)
@@ -62,7 +62,7 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 	tab.CloseNow()
 	r := c.Wait(t).Want(t, 0)
 	returned := time.Now()
-	got := pumpReceiptOf(t, r)
+	got := receiptOf(t, r)
 	got.counts(t, aWebSocket, 0, 0)
 	got.closed(t, began, returned, true)
 	if strings.Contains(r.Stderr, "warning:") {
@@ -80,12 +80,12 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 
 func TestWhatIsCutHasToBeVouchedFor(t *testing.T) {
 	t.Parallel()
-	y, s, l := oneSite(t, false)
+	h, s, l := oneSite(t, false)
 	tab := openSocket(t, l, s)
 	began := time.Now()
-	r := y.CLI(t, "set", "offline", "--drain", y.drain, "--json").Want(t, 4)
+	r := h.CLI(t, "set", "offline", "--drain", h.drain, "--json").Want(t, 4)
 	returned := time.Now()
-	got := pumpReceiptOf(t, r)
+	got := receiptOf(t, r)
 	got.counts(t, 0, aWebSocket, 0)
 	got.closed(t, began, returned, false)
 	if err := exchange(l.ctx, tab); err == nil {
@@ -95,24 +95,24 @@ func TestWhatIsCutHasToBeVouchedFor(t *testing.T) {
 		t.Errorf("stderr: %s", r.Stderr)
 	}
 	// Asking again doesn't make it safe: nobody knows what became of what was cut.
-	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", y.drain, "--json").Want(t, 4))
+	got = receiptOf(t, h.CLI(t, "set", "offline", "--drain", h.drain, "--json").Want(t, 4))
 	got.counts(t, 0, 0, 0)
 	got.closed(t, began, returned, false)
 }
 
 func TestApplicationIsAskedWhetherItIsIdle(t *testing.T) {
 	t.Parallel()
-	y, s, l := oneSite(t, true)
+	h, s, l := oneSite(t, true)
 	c := l.client(s, "HTTP/1.1", false)
 	c.wait.Go(func() { c.hold() })
 	rig.WaitFor(t, "the long request to arrive", func() bool { return s.app.count("request", heldPath) == 1 })
-	set := y.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", y.drain, "--json"}})
+	set := h.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", h.drain, "--json"}})
 	rig.WaitFor(t, "the application to be asked", func() bool { return s.app.wasAsked() > 0 })
 	if set.Ended() {
 		t.Error("it returned with the application at work")
 	}
 	s.app.release()
-	got := pumpReceiptOf(t, set.Wait(t).Want(t, 0))
+	got := receiptOf(t, set.Wait(t).Want(t, 0))
 	if n := s.app.count("commit", heldPath); n != 1 {
 		t.Fatalf("it returned with %d of 1 long requests dealt with", n)
 	}
@@ -128,10 +128,10 @@ func TestUploadThatIsLetInCountsUntilItHasArrived(t *testing.T) {
 	for _, path := range []string{uploadPath, streamPath} {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
 			t.Parallel()
-			s := &yardSite{name: "demo", extra: "        client_body_buffer_size 1k;\n"} // the rest of a body goes to a file
-			y := newYard(t, s)
-			y.start(t)
-			l := newLoad(t, y)
+			s := &testSite{name: "demo", extra: "        client_body_buffer_size 1k;\n"} // the rest of a body goes to a file
+			h := newTestHost(t, s)
+			h.start(t)
+			l := newLoad(t, h)
 			c := l.client(s, "HTTP/1.1", false)
 			complete := make(chan struct{})
 			c.wait.Go(func() {
@@ -143,13 +143,13 @@ func TestUploadThatIsLetInCountsUntilItHasArrived(t *testing.T) {
 				rig.WaitFor(t, "the upload to begin", func() bool { return s.app.count("body", path) > 0 })
 			} else {
 				rig.WaitFor(t, "the upload to begin", func() bool {
-					return strings.Contains(y.Nginx.ErrorLog(t), "request body is buffered to a temporary file")
+					return strings.Contains(h.Nginx.ErrorLog(t), "request body is buffered to a temporary file")
 				})
 			}
-			set := y.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", "5m", "--json"}})
+			set := h.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", "5m", "--json"}})
 			set.Says(t, "draining: ")
 			close(complete)
-			got := pumpReceiptOf(t, set.Wait(t).Want(t, 0))
+			got := receiptOf(t, set.Wait(t).Want(t, 0))
 			got.counts(t, 1, 0, 0)
 			l.wait.Wait()
 			if len(l.failures()) > 0 || l.done.Load() != 1 {
@@ -162,35 +162,35 @@ func TestUploadThatIsLetInCountsUntilItHasArrived(t *testing.T) {
 	}
 }
 
-func TestNoCut(t *testing.T) {
+func TestNoCutCutsNothing(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"offline", "admin"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			y, s, l := oneSite(t, true)
-			y.StartGate(t)
+			h, s, l := oneSite(t, true)
+			h.StartGate(t)
 			tab := openSocket(t, l, s)
 			began := time.Now()
-			got := pumpReceiptOf(t, y.CLI(t, "set", mode, "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
+			got := receiptOf(t, h.CLI(t, "set", mode, "--no-cut", "--drain", h.drain, "--json").Want(t, 4))
 			got.counts(t, 0, 0, aWebSocket)
 			got.closed(t, began, time.Now(), false)
 			if err := exchange(l.ctx, tab); err != nil {
 				t.Errorf("the tab was cut all the same: %v", err)
 			}
-			if _, err := os.Stat(filepath.Join(y.State, "sites", "demo", "closed")); err != nil {
+			if _, err := os.Stat(filepath.Join(h.State, "sites", "demo", "closed")); err != nil {
 				t.Errorf("the closed file: %v", err)
 			}
-			admin := rig.Message{Method: "POST", Target: postPath, Header: []string{"Authorization: Bearer " + rig.AdminToken(yardSecret)}, Body: "{}"}
-			if r := y.dialer(s).Do(t, admin); r.Status != http.StatusServiceUnavailable {
+			admin := rig.Message{Method: "POST", Target: postPath, Header: []string{"Authorization: Bearer " + rig.AdminToken(testSecret)}, Body: "{}"}
+			if r := h.dialer(s).Do(t, admin); r.Status != http.StatusServiceUnavailable {
 				t.Errorf("an administrator is let in with something left of before: %d", r.Status)
 			}
 			// It is as it was asked to be: neither get nor reconcile finds anything to mend.
-			y.CLI(t, "get").Want(t, 0)
-			if r := y.CLI(t, "reconcile").Want(t, 0); strings.Contains(r.Stderr, "put the new rules in place") {
+			h.CLI(t, "get").Want(t, 0)
+			if r := h.CLI(t, "reconcile").Want(t, 0); strings.Contains(r.Stderr, "put the new rules in place") {
 				t.Errorf("reconcile did something: %s", r.Stderr)
 			}
 
-			got = pumpReceiptOf(t, y.CLI(t, "set", mode, "--drain", y.drain, "--json").Want(t, 0))
+			got = receiptOf(t, h.CLI(t, "set", mode, "--drain", h.drain, "--json").Want(t, 0))
 			returned := time.Now()
 			got.counts(t, 0, aWebSocket, 0)
 			got.closed(t, began, returned, true)
@@ -201,7 +201,7 @@ func TestNoCut(t *testing.T) {
 				t.Errorf("after the return came %v", late)
 			}
 			want := map[string]int{"offline": 503, "admin": 200}[mode]
-			if r := y.dialer(s).Do(t, admin); r.Status != want {
+			if r := h.dialer(s).Do(t, admin); r.Status != want {
 				t.Errorf("an administrator gets %d, want %d", r.Status, want)
 			}
 		})
@@ -210,7 +210,7 @@ func TestNoCut(t *testing.T) {
 
 func TestDrainingIsShown(t *testing.T) {
 	t.Parallel()
-	y, s, l := oneSite(t, false)
+	h, s, l := oneSite(t, false)
 	openSocket(t, l, s)
 	// counts looks at the lines, each of which the pattern begins and ends: a second after the other up to the last, when there are those of the WebSocket.
 	counts := func(t *testing.T, text, begin, end string) {
@@ -230,7 +230,7 @@ func TestDrainingIsShown(t *testing.T) {
 		}
 	}
 	t.Run("in lines", func(t *testing.T) {
-		r := y.CLI(t, "set", "offline", "--no-cut", "--drain", "1100ms").Want(t, 4)
+		r := h.CLI(t, "set", "offline", "--no-cut", "--drain", "1100ms").Want(t, 4)
 		counts(t, r.Stderr, `(?m)^  `, `$`)
 		if strings.ContainsAny(r.Stderr, "\r\x1b") {
 			t.Errorf("control characters without a terminal: %q", r.Stderr)
@@ -240,7 +240,7 @@ func TestDrainingIsShown(t *testing.T) {
 		}
 	})
 	t.Run("in one line on a terminal", func(t *testing.T) {
-		text, code := y.onTerminal(t, "xterm", "set", "offline", "--no-cut", "--drain", "1100ms")
+		text, code := h.onTerminal(t, "xterm", "set", "offline", "--no-cut", "--drain", "1100ms")
 		if code != 4 {
 			t.Errorf("exit code %d", code)
 		}
@@ -250,7 +250,7 @@ func TestDrainingIsShown(t *testing.T) {
 		}
 	})
 	t.Run("in lines on a terminal that knows no more", func(t *testing.T) {
-		text, _ := y.onTerminal(t, "dumb", "set", "offline", "--no-cut", "--drain", y.drain)
+		text, _ := h.onTerminal(t, "dumb", "set", "offline", "--no-cut", "--drain", h.drain)
 		if !strings.Contains(text, "\n  draining: 2 connections") || strings.Contains(text, "\x1b") {
 			t.Errorf("it shows %q", text)
 		}

@@ -33,45 +33,45 @@ func TestHolesAreFound(t *testing.T) {
 		{"by a variable of a map", "map $host $app { default http://127.0.0.1:9; x.example.test http://127.0.0.1:%[2]d; }\n server { listen 127.0.0.1:%[1]d;\n location / { proxy_pass $app/x; } }"},
 		{"over gRPC", "server { listen 127.0.0.1:%[1]d http2;\n location / { grpc_pass grpc://127.0.0.1:%[2]d; } }"},
 	}
-	s := &yardSite{name: "demo"}
-	y := newYard(t, s)
-	y.render(t)
-	file := filepath.Join(y.Nginx.Dir, "elsewhere.conf")
+	s := &testSite{name: "demo"}
+	h := newTestHost(t, s)
+	h.render(t)
+	file := filepath.Join(h.Nginx.Dir, "elsewhere.conf")
 	rig.WriteFile(t, file, "")
-	y.Nginx.Configure(t, y.nginxConf(true)+"include "+file+";\n")
-	y.Nginx.Start(t)
-	rules, err := os.ReadFile(y.SiteFile("demo"))
+	h.Nginx.Configure(t, h.nginxConf(true)+"include "+file+";\n")
+	h.Nginx.Start(t)
+	rules, err := os.ReadFile(h.SiteFile("demo"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range rows {
 		t.Run(tt.name, func(t *testing.T) {
 			rig.WriteFile(t, file, fmt.Sprintf(tt.lines, rig.Port(t), s.app.port)+"\n")
-			r := y.CLI(t, "set", "offline").Want(t, 1)
+			r := h.CLI(t, "set", "offline").Want(t, 1)
 			if !strings.Contains(r.Stderr, file+":") || !strings.Contains(r.Stderr, "hint: ") {
 				t.Errorf("the place isn't named: %s", r.Stderr)
 			}
-			if now, err := os.ReadFile(y.SiteFile("demo")); err != nil || string(now) != string(rules) {
+			if now, err := os.ReadFile(h.SiteFile("demo")); err != nil || string(now) != string(rules) {
 				t.Errorf("the rules were changed (%v)", err)
 			}
-			if _, err := os.Stat(filepath.Join(y.State, "sites", "demo", "closed")); err == nil {
+			if _, err := os.Stat(filepath.Join(h.State, "sites", "demo", "closed")); err == nil {
 				t.Error("the site was shut")
 			}
-			if r := y.dialer(s).Get(t, "/"); r.Status != 200 {
+			if r := h.dialer(s).Get(t, "/"); r.Status != 200 {
 				t.Errorf("the site answers %d", r.Status)
 			}
-			got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--force", "--dry-run", "--json").Want(t, 0))
+			got := receiptOf(t, h.CLI(t, "set", "offline", "--force", "--dry-run", "--json").Want(t, 0))
 			if !got.warns(file + ":") {
 				t.Errorf("forced, it doesn't warn: %v", got.Warnings)
 			}
 		})
 	}
 	t.Run("forced", func(t *testing.T) {
-		got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--force", "--json").Want(t, 0))
+		got := receiptOf(t, h.CLI(t, "set", "offline", "--force", "--json").Want(t, 0))
 		if !got.warns(file + ":") {
 			t.Errorf("forced, it doesn't warn: %v", got.Warnings)
 		}
-		if r := y.dialer(s).Get(t, "/"); r.Status != 503 {
+		if r := h.dialer(s).Get(t, "/"); r.Status != 503 {
 			t.Errorf("the site answers %d", r.Status)
 		}
 	})
@@ -80,22 +80,22 @@ func TestHolesAreFound(t *testing.T) {
 // TestAHoleBelowHTTP has somebody hand on TCP to the application of a site, in a stream {} block.
 func TestAHoleBelowHTTP(t *testing.T) {
 	t.Parallel()
-	s := &yardSite{name: "demo", plain: true}
-	y := newYard(t, s)
-	y.render(t)
-	conf, err := os.ReadFile(y.Nginx.Conf)
+	s := &testSite{name: "demo", plain: true}
+	h := newTestHost(t, s)
+	h.render(t)
+	conf, err := os.ReadFile(h.Nginx.Conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := rig.Port(t)
 	with := func(stream string) {
-		rig.WriteFile(t, y.Nginx.Conf, "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"+string(conf)+"stream {\n"+stream+"}\n")
+		rig.WriteFile(t, h.Nginx.Conf, "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"+string(conf)+"stream {\n"+stream+"}\n")
 	}
 	leads := fmt.Sprintf("server { listen 127.0.0.1:%d;\n proxy_pass %%s; }\n", port)
 	with(fmt.Sprintf(leads, rig.Loopback(rig.Port(t))))
-	y.Nginx.Start(t)
-	y.CLI(t, "set", "offline").Want(t, 0)
-	y.CLI(t, "set", "online").Want(t, 0)
+	h.Nginx.Start(t)
+	h.CLI(t, "set", "offline").Want(t, 0)
+	h.CLI(t, "set", "online").Want(t, 0)
 	lines := strings.Count(string(conf), "\n")
 	for name, row := range map[string]struct {
 		stream string
@@ -107,12 +107,12 @@ func TestAHoleBelowHTTP(t *testing.T) {
 	} {
 		with(row.stream)
 		if row.line == 0 { // that is no hole: it meets the rules
-			y.CLI(t, "set", "offline").Want(t, 0)
-			y.CLI(t, "set", "online").Want(t, 0)
+			h.CLI(t, "set", "offline").Want(t, 0)
+			h.CLI(t, "set", "online").Want(t, 0)
 			continue
 		}
-		r := y.CLI(t, "set", "offline").Want(t, 1)
-		if want := fmt.Sprintf("leads to 127.0.0.1:%d (%s:%d)", s.app.port, y.Nginx.Conf, lines+row.line); !strings.Contains(r.Stderr, want) {
+		r := h.CLI(t, "set", "offline").Want(t, 1)
+		if want := fmt.Sprintf("leads to 127.0.0.1:%d (%s:%d)", s.app.port, h.Nginx.Conf, lines+row.line); !strings.Contains(r.Stderr, want) {
 			t.Errorf("%s: want %q, got:\n%s", name, want, r.Stderr)
 		}
 	}
@@ -141,13 +141,13 @@ func TestErrorsBeforeTheRules(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &yardSite{name: "demo", plain: true, app: newWitness(t)}
+			s := &testSite{name: "demo", plain: true, app: newRecordingApp(t)}
 			s.extra = "        " + lines.server + "\n" + fmt.Sprintf("        location @app { proxy_pass http://127.0.0.1:%d; }\n", s.app.port)
-			y := newYard(t, s)
-			y.render(t)
-			y.Nginx.Configure(t, lines.http+"\n"+y.nginxConf(true))
-			y.Nginx.Start(t)
-			y.StartGate(t)
+			h := newTestHost(t, s)
+			h.render(t)
+			h.Nginx.Configure(t, lines.http+"\n"+h.nginxConf(true))
+			h.Nginx.Start(t)
+			h.StartGate(t)
 			send := func(request string) string {
 				conn, err := net.Dial("tcp", dialledAt(s))
 				if err != nil {
@@ -175,9 +175,9 @@ func TestErrorsBeforeTheRules(t *testing.T) {
 			if n := reaches("online"); n < 4 {
 				t.Errorf("online, %d of them reach the application", n)
 			}
-			y.CLI(t, "set", "offline").Want(t, 0)
+			h.CLI(t, "set", "offline").Want(t, 0)
 			reaches("offline")
-			r := y.CLI(t, "set", "admin").Want(t, lines.admin)
+			r := h.CLI(t, "set", "admin").Want(t, lines.admin)
 			if lines.admin != 0 && !strings.Contains(r.Stderr, `"error_page 400" keeps the gate of admin mode out of the server`) {
 				t.Errorf("admin is refused for another reason: %s", r.Stderr)
 			}
@@ -189,18 +189,18 @@ func TestErrorsBeforeTheRules(t *testing.T) {
 // TestWhatGoesBesideTheRules has nginx do more with a request than to answer it.
 func TestWhatGoesBesideTheRules(t *testing.T) {
 	t.Parallel()
-	s := &yardSite{name: "demo", plain: true}
-	y := newYard(t, s)
-	y.render(t)
+	s := &testSite{name: "demo", plain: true}
+	h := newTestHost(t, s)
+	h.render(t)
 	for _, line := range []string{"post_action @aside;", "mirror /aside;", "error_page 497 = @aside;"} {
 		aside := fmt.Sprintf("location @aside { proxy_pass http://127.0.0.1:%[1]d; } location /aside { proxy_pass http://127.0.0.1:%[1]d; }", s.app.port)
-		y.Nginx.Configure(t, strings.Replace(y.nginxConf(true), "        listen ", "        "+line+" "+aside+"\n        listen ", 1))
-		y.Nginx.Start(t)
+		h.Nginx.Configure(t, strings.Replace(h.nginxConf(true), "        listen ", "        "+line+" "+aside+"\n        listen ", 1))
+		h.Nginx.Start(t)
 		for _, mode := range []string{"offline", "admin"} {
-			if r := y.CLI(t, "set", mode).Want(t, 1); !strings.Contains(r.Stderr, "hands requests on beside the rules of "+y.SiteFile("demo")) {
+			if r := h.CLI(t, "set", mode).Want(t, 1); !strings.Contains(r.Stderr, "hands requests on beside the rules of "+h.SiteFile("demo")) {
 				t.Errorf("%s, %s: %s", mode, line, r.Stderr)
 			}
 		}
-		y.Nginx.Stop(t)
+		h.Nginx.Stop(t)
 	}
 }

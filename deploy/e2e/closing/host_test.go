@@ -16,57 +16,57 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// yard is a host for trying the write barrier: sites behind one nginx, each with an application that writes down all that
+// testHost is a host for trying what a closing holds back: sites behind one nginx, each with an application that writes down all that
 // reaches it.
-type yard struct {
+type testHost struct {
 	*rig.Host
-	sites []*yardSite
+	sites []*testSite
 	roots *tls.Config
 	// drain is a time in which all ends that is about to when a site closes: five times what it takes this machine to render the rules.
 	// What is left or cut after that is what a test holds.
 	drain string
 }
 
-// yardSite is one site of a yard. What isn't given is filled in by newYard.
-type yardSite struct {
+// testSite is one site of a testHost. What isn't given is filled in by newTestHost.
+type testSite struct {
 	name    string
 	settled bool     // whether its application is asked if it is idle
 	listen  []string // what stands after listen in nginx's configuration
 	names   string   // server_name
 	plain   bool     // without TLS and HTTP/2
 	noRules bool     // a server without our include, which the configuration doesn't know
-	app     *witness
+	app     *recordingApp
 	port    int
 	extra   string // further lines of its server {}
 }
 
-const yardSecret = "secret-of-the-yard-that-is-long-enough-for-hs256"
+const testSecret = "secret-of-all-sites-that-is-long-enough-for-hs256"
 
 // settledScript asks an application on loopback whether it is idle, with nothing but bash.
 const settledScript = `exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET /idle HTTP/1.0\r\n\r\n' >&3 && read -r _ code _ <&3 && [ "$code" = 200 ]
 `
 
 // newYard puts up the sites with TLS and HTTP/2, and starts nothing but the applications.
-func newYard(tb testing.TB, sites ...*yardSite) *yard {
+func newTestHost(tb testing.TB, sites ...*testSite) *testHost {
 	tb.Helper()
 	n := rig.NewNginx(tb)
 	dir := n.Dir
-	y := &yard{Host: &rig.Host{
+	h := &testHost{Host: &rig.Host{
 		Nginx: n, Config: filepath.Join(dir, "config.toml"), ConfDir: filepath.Join(dir, "conforma-status"),
 		State: filepath.Join(dir, "state"), Store: filepath.Join(dir, "store"), PageURL: "https://maintenance.example.test",
 	}, sites: sites}
 	cert := rig.NewCertificate(tb, filepath.Join(dir, "tls"), rig.Hostname)
-	y.roots = &tls.Config{RootCAs: cert.Roots, ServerName: rig.Hostname}
-	for _, d := range []string{y.Store, y.State} {
+	h.roots = &tls.Config{RootCAs: cert.Roots, ServerName: rig.Hostname}
+	for _, d := range []string{h.Store, h.State} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	rig.WriteFile(tb, filepath.Join(dir, "settled.sh"), settledScript)
-	rig.WriteSecret(tb, filepath.Join(dir, "jwt.env"), "JWT_SECRET="+yardSecret+"\n")
+	rig.WriteSecret(tb, filepath.Join(dir, "jwt.env"), "JWT_SECRET="+testSecret+"\n")
 	for _, s := range sites {
 		if s.app == nil {
-			s.app = newWitness(tb)
+			s.app = newRecordingApp(tb)
 		}
 		if s.port == 0 {
 			s.port = rig.Port(tb)
@@ -78,39 +78,39 @@ func newYard(tb testing.TB, sites ...*yardSite) *yard {
 			s.listen = []string{rig.Loopback(s.port)}
 		}
 	}
-	rig.WriteFile(tb, y.Config, y.toml())
-	return y
+	rig.WriteFile(tb, h.Config, h.toml())
+	return h
 }
 
-func (y *yard) toml() string {
+func (h *testHost) toml() string {
 	var b strings.Builder
 	quoted := func(args []string) string {
 		text, _ := json.Marshal(args) // strings can't fail, and these are strings in TOML too
 		return string(text)
 	}
 	fmt.Fprintf(&b, "store = \"dir:%s\"\npage_url = %q\nstate_dir = %q\n\n[nginx]\nconf_dir = %q\ntest = %s\nreload = %s\npid_file = %q\n\n[gate]\nsocket = %q\n",
-		y.Store, y.PageURL, y.State, y.ConfDir, quoted(y.Nginx.Args("-t")), quoted(y.Nginx.Args("-s", "reload")), y.Nginx.PIDFile(), y.Socket())
-	for _, s := range y.sites {
+		h.Store, h.PageURL, h.State, h.ConfDir, quoted(h.Nginx.Args("-t")), quoted(h.Nginx.Args("-s", "reload")), h.Nginx.PIDFile(), h.Socket())
+	for _, s := range h.sites {
 		if s.noRules {
 			continue
 		}
 		settled := []string{}
 		if s.settled {
-			settled = []string{"bash", filepath.Join(y.Nginx.Dir, "settled.sh"), fmt.Sprint(s.app.port)}
+			settled = []string{"bash", filepath.Join(h.Nginx.Dir, "settled.sh"), fmt.Sprint(s.app.port)}
 		}
 		fmt.Fprintf(&b, "\n[[site]]\nname = %q\napp_url = %q\nlisten = %q\nupstreams = [%q]\npreset = \"conforma\"\nsettled = %s\n\n[site.jwt]\nsecret_env_file = %q\n",
-			s.name, s.url(), dialledAt(s), rig.Loopback(s.app.port), quoted(settled), filepath.Join(y.Nginx.Dir, "jwt.env"))
+			s.name, s.url(), dialledAt(s), rig.Loopback(s.app.port), quoted(settled), filepath.Join(h.Nginx.Dir, "jwt.env"))
 	}
 	return b.String()
 }
 
 // dialledAt is the first address of a site.
-func dialledAt(s *yardSite) string {
+func dialledAt(s *testSite) string {
 	host, _, _ := net.SplitHostPort(strings.Fields(s.listen[0])[0])
 	return net.JoinHostPort(host, fmt.Sprint(s.port))
 }
 
-func (s *yardSite) url() string {
+func (s *testSite) url() string {
 	if s.plain {
 		return fmt.Sprintf("http://%s:%d", strings.Fields(s.names)[0], s.port)
 	}
@@ -118,16 +118,16 @@ func (s *yardSite) url() string {
 }
 
 // nginxConf is the content of http {}.
-func (y *yard) nginxConf(includes bool) string {
+func (h *testHost) nginxConf(includes bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "    map $http_upgrade $connection_upgrade { default upgrade; '' close; }\n    ssl_certificate %[1]s/tls/fullchain.pem;\n    ssl_certificate_key %[1]s/tls/privkey.pem;\n    ssl_protocols TLSv1.2 TLSv1.3;\n", y.Nginx.Dir)
+	fmt.Fprintf(&b, "    map $http_upgrade $connection_upgrade { default upgrade; '' close; }\n    ssl_certificate %[1]s/tls/fullchain.pem;\n    ssl_certificate_key %[1]s/tls/privkey.pem;\n    ssl_protocols TLSv1.2 TLSv1.3;\n", h.Nginx.Dir)
 	if includes {
-		fmt.Fprintf(&b, "    include %s/http.conf;\n", y.ConfDir)
+		fmt.Fprintf(&b, "    include %s/http.conf;\n", h.ConfDir)
 	}
-	for _, s := range y.sites {
+	for _, s := range h.sites {
 		b.WriteString("    server {\n")
 		if includes && !s.noRules {
-			fmt.Fprintf(&b, "        include %s;\n", y.SiteFile(s.name))
+			fmt.Fprintf(&b, "        include %s;\n", h.SiteFile(s.name))
 		}
 		for _, l := range s.listen {
 			if !s.plain {
@@ -149,32 +149,32 @@ func (y *yard) nginxConf(includes bool) string {
 }
 
 // start renders the rules, includes them, and starts nginx.
-func (y *yard) start(tb testing.TB) {
+func (h *testHost) start(tb testing.TB) {
 	tb.Helper()
-	y.render(tb)
-	y.Nginx.Start(tb)
+	h.render(tb)
+	h.Nginx.Start(tb)
 }
 
-func (y *yard) render(tb testing.TB) {
+func (h *testHost) render(tb testing.TB) {
 	tb.Helper()
 	began := time.Now()
-	y.CLI(tb, "render").Want(tb, 0)
-	y.drain = max(100*time.Millisecond, 5*time.Since(began)).String()
-	y.Nginx.Configure(tb, y.nginxConf(true))
+	h.CLI(tb, "render").Want(tb, 0)
+	h.drain = max(100*time.Millisecond, 5*time.Since(began)).String()
+	h.Nginx.Configure(tb, h.nginxConf(true))
 }
 
 // dialer talks to a site byte for byte.
-func (y *yard) dialer(s *yardSite) rig.Client {
+func (h *testHost) dialer(s *testSite) rig.Client {
 	_, host, _ := strings.Cut(s.url(), "://")
-	c := rig.Client{Addr: dialledAt(s), Host: host, TLS: y.roots}
+	c := rig.Client{Addr: dialledAt(s), Host: host, TLS: h.roots}
 	if s.plain {
 		c.TLS = nil
 	}
 	return c
 }
 
-// pumpReceipt is the part of a receipt that an operator goes by.
-type pumpReceipt struct {
+// receipt is the part of a receipt that an operator goes by.
+type receipt struct {
 	Site, Mode, Previous, Outcome string
 	ClosedAt, SafeSince           *time.Time
 	Drained, Cut, Left            *int // null would be a fault
@@ -187,7 +187,7 @@ type pumpReceipt struct {
 	Error    string
 }
 
-func (r pumpReceipt) took(step string) float64 {
+func (r receipt) took(step string) float64 {
 	ms := 0.0
 	for _, s := range r.Steps {
 		if s.Step == step {
@@ -197,16 +197,16 @@ func (r pumpReceipt) took(step string) float64 {
 	return ms
 }
 
-func (r pumpReceipt) warns(of string) bool {
+func (r receipt) warns(of string) bool {
 	return slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, of) })
 }
 
-// pumpReceiptOf reads the one receipt that a command with --json printed.
-func pumpReceiptOf(tb testing.TB, r rig.Result) pumpReceipt {
+// receiptOf reads the one receipt that a command with --json printed.
+func receiptOf(tb testing.TB, r rig.Result) receipt {
 	tb.Helper()
 	var doc struct {
 		Version int
-		Sites   []pumpReceipt
+		Sites   []receipt
 	}
 	if err := json.Unmarshal([]byte(r.Stdout), &doc); err != nil || doc.Version != 1 || len(doc.Sites) != 1 {
 		tb.Fatalf("not the document of one site: %v\n%s\n%s", err, r.Stdout, r.Stderr)
@@ -220,7 +220,7 @@ func pumpReceiptOf(tb testing.TB, r rig.Result) pumpReceipt {
 
 // counts fails the test unless the receipt counts exactly so many connections. What has drained is at least what is
 // given: connections that are just being closed may be seen.
-func (r pumpReceipt) counts(tb testing.TB, drained, cut, left int) {
+func (r receipt) counts(tb testing.TB, drained, cut, left int) {
 	tb.Helper()
 	if *r.Drained < drained || *r.Cut != cut || *r.Left != left {
 		tb.Errorf("drained %d, cut %d, left %d, want at least %d, %d, %d", *r.Drained, *r.Cut, *r.Left, drained, cut, left)
@@ -229,7 +229,7 @@ func (r pumpReceipt) counts(tb testing.TB, drained, cut, left int) {
 
 // closed fails the test unless the receipt says when the site was shut, between two moments, and since when it is safe:
 // not at all, or between that and the second moment.
-func (r pumpReceipt) closed(tb testing.TB, from, to time.Time, safe bool) {
+func (r receipt) closed(tb testing.TB, from, to time.Time, safe bool) {
 	tb.Helper()
 	from = from.Add(-time.Millisecond) // the receipt has milliseconds
 	if r.ClosedAt == nil || r.ClosedAt.Before(from) || r.ClosedAt.After(to) {

@@ -11,18 +11,18 @@ import (
 // ended, which is said.
 func TestKernelThatCantBeAsked(t *testing.T) {
 	t.Parallel()
-	site := &yardSite{name: "demo", settled: true}
-	y := newYard(t, site)
-	y.start(t)
-	l := newLoad(t, y)
+	site := &testSite{name: "demo", settled: true}
+	h := newTestHost(t, site)
+	h.start(t)
+	l := newLoad(t, h)
 	tab := openSocket(t, l, site)
 	call := func(args ...string) rig.Result {
 		t.Helper()
-		return y.Call(t, rig.Call{Before: rig.OldKernel(t), Args: args})
+		return h.Call(t, rig.Call{Before: rig.OldKernel(t), Args: args})
 	}
-	got := pumpReceiptOf(t, call("set", "offline", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
+	got := receiptOf(t, call("set", "offline", "--no-cut", "--drain", h.drain, "--json").Want(t, 4))
 	got.counts(t, 0, 0, aWebSocket)
-	got = pumpReceiptOf(t, call("set", "offline", "--drain", y.drain, "--json").Want(t, 0))
+	got = receiptOf(t, call("set", "offline", "--drain", h.drain, "--json").Want(t, 0))
 	returned := time.Now()
 	got.counts(t, 0, aWebSocket, 0)
 	if !got.warns("was ended, with the connections of every site that it held") {

@@ -22,18 +22,18 @@ func TestEveryKindOfAddressIsDrained(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := &yardSite{name: "demo", settled: true, port: rig.Port(t)}
+			s := &testSite{name: "demo", settled: true, port: rig.Port(t)}
 			s.listen = []string{fmt.Sprintf(tt.listen, s.port)}
-			y := newYard(t, s)
-			y.start(t)
-			l := newLoad(t, y)
+			h := newTestHost(t, s)
+			h.start(t)
+			l := newLoad(t, h)
 			// The client goes where the row says, whatever the configuration of the site says.
 			client := *s
 			client.listen = []string{net.JoinHostPort(tt.dial, fmt.Sprint(s.port))}
 			tab := openSocket(t, l, &client)
-			got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
+			got := receiptOf(t, h.CLI(t, "set", "offline", "--no-cut", "--drain", h.drain, "--json").Want(t, 4))
 			got.counts(t, 0, 0, aWebSocket)
-			got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", y.drain, "--json").Want(t, 0))
+			got = receiptOf(t, h.CLI(t, "set", "offline", "--drain", h.drain, "--json").Want(t, 0))
 			returned := time.Now()
 			got.counts(t, 0, aWebSocket, 0)
 			if err := exchange(l.ctx, tab); err == nil {
@@ -54,19 +54,19 @@ func TestEveryKindOfAddressIsDrained(t *testing.T) {
 func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
 	t.Parallel()
 	port := rig.Port(t)
-	demo := &yardSite{name: "demo", settled: true, port: port}
-	other := &yardSite{name: "other", port: port, names: "other.example.test"}
-	y := newYard(t, demo, other)
-	y.start(t)
-	l := newLoad(t, y)
+	demo := &testSite{name: "demo", settled: true, port: port}
+	other := &testSite{name: "other", port: port, names: "other.example.test"}
+	h := newTestHost(t, demo, other)
+	h.start(t)
+	l := newLoad(t, h)
 	own, others := openSocket(t, l, demo), openSocket(t, l, other)
-	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
+	got := receiptOf(t, h.CLI(t, "set", "offline", "--site", "demo", "--no-cut", "--drain", h.drain, "--json").Want(t, 4))
 	// The connection to the other's application is none of the site's.
 	got.counts(t, 0, 0, aWebSocket+1)
 	if !got.warns("shares its port") {
 		t.Errorf("no warning: %v", got.Warnings)
 	}
-	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--site", "demo", "--drain", y.drain, "--json").Want(t, 0))
+	got = receiptOf(t, h.CLI(t, "set", "offline", "--site", "demo", "--drain", h.drain, "--json").Want(t, 0))
 	got.counts(t, 0, aWebSocket+1, 0)
 	if exchange(l.ctx, own) == nil || exchange(l.ctx, others) == nil {
 		t.Error("a tab can still be used")
@@ -75,7 +75,7 @@ func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
 	if !c.post() {
 		t.Errorf("the other site is not open any more: %v", l.failures())
 	}
-	if r := y.dialer(demo).Get(t, "/"); r.Status != 503 {
+	if r := h.dialer(demo).Get(t, "/"); r.Status != 503 {
 		t.Errorf("the site is not closed: %d", r.Status)
 	}
 }
@@ -83,19 +83,19 @@ func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
 // TestARangeOfPortsIsDrained has a client at the last port of a range.
 func TestARangeOfPortsIsDrained(t *testing.T) {
 	t.Parallel()
-	s := &yardSite{name: "demo", settled: true, port: rig.Ports(t, 3)}
+	s := &testSite{name: "demo", settled: true, port: rig.Ports(t, 3)}
 	s.listen = []string{fmt.Sprintf("127.0.0.1:%d-%d", s.port, s.port+2)}
-	y := newYard(t, s)
-	y.start(t)
-	l := newLoad(t, y)
+	h := newTestHost(t, s)
+	h.start(t)
+	l := newLoad(t, h)
 	client := *s
 	client.port, client.listen = s.port+2, []string{rig.Loopback(s.port + 2)}
 	openSocket(t, l, &client)
-	got := pumpReceiptOf(t, y.CLI(t, "set", "offline", "--no-cut", "--drain", y.drain, "--json").Want(t, 4))
+	got := receiptOf(t, h.CLI(t, "set", "offline", "--no-cut", "--drain", h.drain, "--json").Want(t, 4))
 	got.counts(t, 0, 0, aWebSocket)
-	got = pumpReceiptOf(t, y.CLI(t, "set", "offline", "--drain", y.drain, "--json").Want(t, 0))
+	got = receiptOf(t, h.CLI(t, "set", "offline", "--drain", h.drain, "--json").Want(t, 0))
 	got.counts(t, 0, aWebSocket, 0)
-	if r := y.dialer(&client).Get(t, "/"); r.Status != 503 {
+	if r := h.dialer(&client).Get(t, "/"); r.Status != 503 {
 		t.Errorf("the site answers %d", r.Status)
 	}
 }
@@ -104,19 +104,19 @@ func TestARangeOfPortsIsDrained(t *testing.T) {
 // that is said. It can at another address.
 func TestVisitorsWithCertificates(t *testing.T) {
 	t.Parallel()
-	s := &yardSite{name: "demo"}
-	y := newYard(t, s)
-	s.extra = "        ssl_verify_client on;\n        ssl_client_certificate " + y.Nginx.Dir + "/tls/fullchain.pem;\n"
-	y.start(t)
-	rig.Says(t, y.CLI(t, "set", "offline").Want(t, 1), "talks to nobody without a certificate (ssl_verify_client)", "listen 127.0.0.1:PORT;")
-	rig.Says(t, y.CLI(t, "get").Want(t, 5), "it wants a certificate of its visitors (ssl_verify_client)")
+	s := &testSite{name: "demo"}
+	h := newTestHost(t, s)
+	s.extra = "        ssl_verify_client on;\n        ssl_client_certificate " + h.Nginx.Dir + "/tls/fullchain.pem;\n"
+	h.start(t)
+	rig.Says(t, h.CLI(t, "set", "offline").Want(t, 1), "talks to nobody without a certificate (ssl_verify_client)", "listen 127.0.0.1:PORT;")
+	rig.Says(t, h.CLI(t, "get").Want(t, 5), "it wants a certificate of its visitors (ssl_verify_client)")
 	inside := rig.Port(t)
 	s.extra += fmt.Sprintf("        listen 127.0.0.1:%d;\n", inside)
-	y.Nginx.Configure(t, y.nginxConf(true))
-	y.EditConfig(t, fmt.Sprintf("listen = %q", rig.Loopback(s.port)), fmt.Sprintf("listen = %q", rig.Loopback(inside)))
-	y.Nginx.Stop(t)
-	y.Nginx.Start(t)
-	y.CLI(t, "set", "offline").Want(t, 0)
+	h.Nginx.Configure(t, h.nginxConf(true))
+	h.EditConfig(t, fmt.Sprintf("listen = %q", rig.Loopback(s.port)), fmt.Sprintf("listen = %q", rig.Loopback(inside)))
+	h.Nginx.Stop(t)
+	h.Nginx.Start(t)
+	h.CLI(t, "set", "offline").Want(t, 0)
 	if r := (rig.Client{Addr: rig.Loopback(inside), Host: rig.Hostname}).Get(t, "/"); r.Status != 503 {
 		t.Errorf("the site answers %d", r.Status)
 	}

@@ -22,7 +22,7 @@ import (
 
 // load is traffic that goes on until it is stopped, one goroutine for each of its clients.
 type load struct {
-	yard *yard
+	host *testHost
 	ctx  context.Context
 	stop func()
 	wait sync.WaitGroup
@@ -40,8 +40,8 @@ type runner struct {
 }
 
 // newLoad ends with tb at the latest.
-func newLoad(tb testing.TB, y *yard) *load {
-	l := &load{yard: y}
+func newLoad(tb testing.TB, h *testHost) *load {
+	l := &load{host: h}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	tb.Cleanup(l.end)
 	return l
@@ -72,18 +72,18 @@ func (l *load) fail(format string, args ...any) {
 // client is one visitor's browser at a site: its connections are kept.
 type client struct {
 	*load
-	site  *yardSite
+	site  *testSite
 	token string // "" for none
 	http  http.Client
 }
 
-func (l *load) client(s *yardSite, proto string, admin bool) *client {
+func (l *load) client(s *testSite, proto string, admin bool) *client {
 	c := &client{load: l, site: s}
 	if admin {
-		c.token = rig.AdminToken(yardSecret)
+		c.token = rig.AdminToken(testSecret)
 	}
 	t := &http.Transport{
-		TLSClientConfig: l.yard.roots.Clone(),
+		TLSClientConfig: l.host.roots.Clone(),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", dialledAt(s))
 		},
@@ -259,8 +259,8 @@ func exchange(ctx context.Context, conn *websocket.Conn) error {
 	return err
 }
 
-// pumpEverything is all kinds of traffic at once, with tokens and without.
-func (l *load) pumpEverything(s *yardSite) {
+// sendEverything sends all kinds of traffic at once, with tokens and without.
+func (l *load) sendEverything(s *testSite) {
 	for i := range 3 {
 		c := l.client(s, "HTTP/1.1", i == 0)
 		c.run(5*time.Millisecond, func() { c.post() })
@@ -281,8 +281,8 @@ func (l *load) pumpEverything(s *yardSite) {
 	}
 }
 
-// pumpAsBystander is traffic at a site that nobody switches. No part of it must fail.
-func (l *load) pumpAsBystander(s *yardSite, sockets bool) {
+// sendAsBystander sends traffic at a site that nobody switches. No part of it must fail.
+func (l *load) sendAsBystander(s *testSite, sockets bool) {
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2"} {
 		c := l.client(s, proto, false)
 		c.run(10*time.Millisecond, func() { c.post() })

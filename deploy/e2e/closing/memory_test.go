@@ -22,9 +22,9 @@ func elsewhere(t *testing.T, listen, to int) string {
 	return fmt.Sprintf("server { listen 127.0.0.1:%d; location / { proxy_pass http://127.0.0.1:%d; } }\n", listen, to)
 }
 
-// TestMemoryOverlooksNoHole closes a site once, so that its nginx's configuration is known, and then makes a hole in it. The time and the
+// TestKnownConfigurationHidesNoHole closes a site once, so that its nginx's configuration is known, and then makes a hole in it. The time and the
 // size of a file say nothing of that.
-func TestMemoryOverlooksNoHole(t *testing.T) {
+func TestKnownConfigurationHidesNoHole(t *testing.T) {
 	t.Parallel()
 	long := time.Now().Add(-time.Hour)
 	aged := func(t *testing.T, path, content string) {
@@ -112,9 +112,9 @@ func TestMemoryOverlooksNoHole(t *testing.T) {
 	}
 }
 
-// TestMemory has a configuration that nginx has passed, and would not pass again: its certificate's key is gone. So it shows whether
+// TestKnownConfigurationIsNotReadAgain has a configuration that nginx has passed, and would not pass again: its certificate's key is gone. So it shows whether
 // nginx was asked.
-func TestMemory(t *testing.T) {
+func TestKnownConfigurationIsNotReadAgain(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	const secret = "s3cr3t-of-the-operators"

@@ -76,11 +76,11 @@ func TestWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			y, s, _ := oneSite(t, true)
-			workers := workersOf(t, y.Nginx.PID(t))
+			h, s, _ := oneSite(t, true)
+			workers := workersOf(t, h.Nginx.PID(t))
 			var conns []*rig.Conn
 			rig.WaitFor(t, "each worker to take some connections", func() bool {
-				conn := y.dialer(s).Dial(t)
+				conn := h.dialer(s).Dial(t)
 				t.Cleanup(func() { conn.Close() })
 				if r := conn.Do(t, aPost); r.Status != 200 {
 					t.Fatalf("got %d", r.Status)
@@ -98,9 +98,9 @@ func TestWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
 			rig.WaitFor(t, "the other worker to answer", func() bool {
 				return s.app.count("request", postPath)-before == len(conns)-rig.Clients(t, stopped, s.port)
 			})
-			r := y.CLI(t, append(tt.args, "--drain", y.drain)...).Want(t, tt.code)
+			r := h.CLI(t, append(tt.args, "--drain", h.drain)...).Want(t, tt.code)
 			returned := time.Now()
-			got := pumpReceiptOf(t, r)
+			got := receiptOf(t, r)
 			if tt.code == 0 && (!gone(stopped) || *got.Left != 0) {
 				t.Errorf("the stopped worker is left: %s", r.Stdout)
 			}
@@ -110,7 +110,7 @@ func TestWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
 			if !gone(stopped) {
 				kill(t, stopped, syscall.SIGCONT)
 				rig.WaitFor(t, "the worker that was woken up to end", func() bool { return gone(stopped) })
-				got = pumpReceiptOf(t, y.CLI(t, "set", got.Mode, "--drain", y.drain, "--json").Want(t, 0))
+				got = receiptOf(t, h.CLI(t, "set", got.Mode, "--drain", h.drain, "--json").Want(t, 0))
 			}
 			s.app.rests(t)
 			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
@@ -123,14 +123,14 @@ func TestWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
 // TestNginxWithoutMaster kills the master alone: its workers go on, and nobody can make them take up new rules.
 func TestNginxWithoutMaster(t *testing.T) {
 	t.Parallel()
-	y, s, l := oneSite(t, true)
-	workers := workersOf(t, y.Nginx.PID(t))
-	kill(t, y.Nginx.PID(t), syscall.SIGKILL)
+	h, s, l := oneSite(t, true)
+	workers := workersOf(t, h.Nginx.PID(t))
+	kill(t, h.Nginx.PID(t), syscall.SIGKILL)
 	poster := l.client(s, "HTTP/1.1", false)
 	poster.run(2*time.Millisecond, func() { poster.post() })
 	rig.WaitFor(t, "the orphans to serve", func() bool { return s.app.count("request", postPath) > 10 })
 
-	r := y.CLI(t, "set", "offline", "--drain", y.drain).Want(t, 4)
+	r := h.CLI(t, "set", "offline", "--drain", h.drain).Want(t, 4)
 	returned := time.Now()
 	if !strings.Contains(r.Stderr, "hint: start nginx") || !strings.Contains(r.Stdout, "NOT SAFE") {
 		t.Errorf("it said %s%s", r.Stdout, r.Stderr)
@@ -143,9 +143,9 @@ func TestNginxWithoutMaster(t *testing.T) {
 	for _, pid := range workers {
 		kill(t, pid, syscall.SIGKILL)
 	}
-	y.Nginx.Kill(t)
-	y.Nginx.Start(t)
-	y.CLI(t, "set", "offline", "--drain", y.drain).Want(t, 0)
+	h.Nginx.Kill(t)
+	h.Nginx.Start(t)
+	h.CLI(t, "set", "offline", "--drain", h.drain).Want(t, 0)
 	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
 		t.Errorf("after the return came %v", late)
 	}
@@ -153,16 +153,16 @@ func TestNginxWithoutMaster(t *testing.T) {
 
 // daemon starts nginx as a system does, without a parent: one whose parent lives takes that for a sign that an upgrade
 // is under way already.
-func (y *yard) daemon(tb testing.TB) {
+func (h *testHost) daemon(tb testing.TB) {
 	tb.Helper()
-	y.render(tb)
-	args := y.Nginx.Args()
+	h.render(tb)
+	args := h.Nginx.Args()
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 		tb.Fatalf("start nginx: %v\n%s", err, out)
 	}
 	var group int
 	rig.WaitFor(tb, "nginx to start", func() bool {
-		data, err := os.ReadFile(y.Nginx.PIDFile())
+		data, err := os.ReadFile(h.Nginx.PIDFile())
 		if err == nil {
 			group, err = strconv.Atoi(strings.TrimSpace(string(data))) // it leads a session of its own
 		}
@@ -174,9 +174,9 @@ func (y *yard) daemon(tb testing.TB) {
 }
 
 // upgrade has nginx start a new master beside the old one (nginx: "Upgrading Executable on the Fly").
-func (y *yard) upgrade(tb testing.TB) (old, new int) {
+func (h *testHost) upgrade(tb testing.TB) (old, new int) {
 	tb.Helper()
-	old = y.Nginx.PID(tb)
+	old = h.Nginx.PID(tb)
 	kill(tb, old, syscall.SIGUSR2)
 	rig.WaitFor(tb, "the new master and its workers", func() bool {
 		kids := children(tb, old)
@@ -185,7 +185,7 @@ func (y *yard) upgrade(tb testing.TB) (old, new int) {
 				new = pid
 			}
 		}
-		return new != 0 && y.Nginx.PID(tb) == new
+		return new != 0 && h.Nginx.PID(tb) == new
 	})
 	return old, new
 }
@@ -196,19 +196,19 @@ func TestUpgradedNginx(t *testing.T) {
 	for _, mode := range []string{"offline", "admin"} {
 		t.Run("orphans of the old master, "+mode, func(t *testing.T) {
 			t.Parallel()
-			s := &yardSite{name: "demo", settled: true}
-			y := newYard(t, s)
-			y.daemon(t)
-			y.StartGate(t)
-			l := newLoad(t, y)
+			s := &testSite{name: "demo", settled: true}
+			h := newTestHost(t, s)
+			h.daemon(t)
+			h.StartGate(t)
+			l := newLoad(t, h)
 			tab := openSocket(t, l, s)
-			old, _ := y.upgrade(t)
+			old, _ := h.upgrade(t)
 			orphans := children(t, old)
 			kill(t, old, syscall.SIGKILL)
 			poster := l.client(s, "HTTP/1.1", false)
 			poster.run(2*time.Millisecond, func() { poster.post() })
 			rig.WaitFor(t, "requests", func() bool { return s.app.count("request", postPath) > 10 })
-			y.CLI(t, "set", mode, "--drain", y.drain, "--json").Want(t, 0)
+			h.CLI(t, "set", mode, "--drain", h.drain, "--json").Want(t, 0)
 			returned := time.Now()
 			l.goesOn(t, 20, true)
 			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
@@ -218,28 +218,28 @@ func TestUpgradedNginx(t *testing.T) {
 				t.Error("the tab can still be used")
 			}
 			for _, pid := range orphans[:2] {
-				if children(t, pid) == nil && !gone(pid) && pid != y.Nginx.PID(t) {
+				if children(t, pid) == nil && !gone(pid) && pid != h.Nginx.PID(t) {
 					t.Errorf("orphan %d is left", pid)
 				}
 			}
 		})
 		t.Run("both masters, "+mode, func(t *testing.T) {
 			t.Parallel()
-			s := &yardSite{name: "demo", settled: true}
-			y := newYard(t, s)
-			y.daemon(t)
-			y.StartGate(t)
-			l := newLoad(t, y)
-			old, _ := y.upgrade(t)
+			s := &testSite{name: "demo", settled: true}
+			h := newTestHost(t, s)
+			h.daemon(t)
+			h.StartGate(t)
+			l := newLoad(t, h)
+			old, _ := h.upgrade(t)
 			for range 4 {
 				poster := l.client(s, "HTTP/1.1", false)
 				poster.run(2*time.Millisecond, func() { poster.post(); poster.http.CloseIdleConnections() })
 			}
 			rig.WaitFor(t, "requests", func() bool { return s.app.count("request", postPath) > 10 })
-			r := y.CLI(t, "set", mode, "--drain", y.drain, "--json")
+			r := h.CLI(t, "set", mode, "--drain", h.drain, "--json")
 			returned := time.Now()
 			// The old master starts its workers afresh, with the old rules: only its end makes it safe.
-			if got := pumpReceiptOf(t, r); r.Code != 4 || *got.Left == 0 {
+			if got := receiptOf(t, r); r.Code != 4 || *got.Left == 0 {
 				t.Errorf("exit code %d with workers of the old master left: %s", r.Code, r.Stdout)
 			}
 			l.goesOn(t, 50, true)
@@ -247,7 +247,7 @@ func TestUpgradedNginx(t *testing.T) {
 				t.Errorf("%d came after the return, the first %v", len(late), late[0])
 			}
 			kill(t, old, syscall.SIGQUIT)
-			y.CLI(t, "set", mode, "--drain", "5m", "--json").Want(t, 0)
+			h.CLI(t, "set", mode, "--drain", "5m", "--json").Want(t, 0)
 			returned = time.Now()
 			l.goesOn(t, 20, true)
 			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
@@ -263,8 +263,8 @@ func TestSomebodyElseReloads(t *testing.T) {
 	for _, mode := range []string{"offline", "admin"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			y, s, l := oneSite(t, true)
-			y.StartGate(t)
+			h, s, l := oneSite(t, true)
+			h.StartGate(t)
 			for range 4 {
 				poster := l.client(s, "HTTP/1.1", false)
 				poster.run(2*time.Millisecond, func() { poster.post() })
@@ -274,13 +274,13 @@ func TestSomebodyElseReloads(t *testing.T) {
 			rig.WaitFor(t, "requests", func() bool {
 				return s.app.count("request", postPath) > 10 && s.app.count("message", socketPath) > 10
 			})
-			master := y.Nginx.PID(t)
-			set := y.Start(t, rig.Call{Args: []string{"set", mode, "--drain", y.drain, "--json"}})
+			master := h.Nginx.PID(t)
+			set := h.Start(t, rig.Call{Args: []string{"set", mode, "--drain", h.drain, "--json"}})
 			for n := 0; n < 50 || !set.Ended(); n++ {
 				kill(t, master, syscall.SIGHUP)
 				time.Sleep(7 * time.Millisecond) // or most would come to one and the same
 			}
-			got := pumpReceiptOf(t, set.Wait(t).Want(t, 0))
+			got := receiptOf(t, set.Wait(t).Want(t, 0))
 			l.goesOn(t, 50, true)
 			if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
 				t.Errorf("%d came after it was safe, the first %v", len(late), late[0])

@@ -18,26 +18,26 @@ import (
 // when the next generation has started, and until then follow the rules of before.
 func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 	t.Parallel()
-	s := &yardSite{name: "demo", settled: true}
-	y := newYard(t, s)
-	y.render(t)
-	args := y.Nginx.Args("-T")
+	s := &testSite{name: "demo", settled: true}
+	h := newTestHost(t, s)
+	h.render(t)
+	args := h.Nginx.Args("-T")
 	dump, err := exec.Command(args[0], args[1:]...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig.WriteFile(t, filepath.Join(y.Nginx.Dir, "dump"), string(dump))
+	rig.WriteFile(t, filepath.Join(h.Nginx.Dir, "dump"), string(dump))
 	// nginx reads certificates when it has read the configuration: a pipe makes it wait there for as long as we like.
-	pipe := filepath.Join(y.Nginx.Dir, "tls", "pipe.pem")
+	pipe := filepath.Join(h.Nginx.Dir, "tls", "pipe.pem")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	chain, err := os.ReadFile(filepath.Join(y.Nginx.Dir, "tls", "fullchain.pem"))
+	chain, err := os.ReadFile(filepath.Join(h.Nginx.Dir, "tls", "fullchain.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow := fmt.Sprintf("    server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s/tls/privkey.pem; }\n", rig.Port(t), pipe, y.Nginx.Dir)
-	y.Nginx.Configure(t, y.nginxConf(true)+slow)
+	slow := fmt.Sprintf("    server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s/tls/privkey.pem; }\n", rig.Port(t), pipe, h.Nginx.Dir)
+	h.Nginx.Configure(t, h.nginxConf(true)+slow)
 	read := make(chan chan struct{}) // for each time that nginx reads, what lets it go on
 	go func() {
 		for {
@@ -67,8 +67,8 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 		}
 	}
 	go func() { close(<-read) }()
-	y.Nginx.Start(t)
-	master := y.Nginx.PID(t)
+	h.Nginx.Start(t)
+	master := h.Nginx.PID(t)
 	known := map[int]bool{master: true}
 	newcomers := func(generation string) {
 		t.Helper()
@@ -89,11 +89,11 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 		})
 	}
 	newcomers("the first workers")
-	y.StartGate(t)
+	h.StartGate(t)
 	// These would have nginx read, too.
-	script := filepath.Join(y.Nginx.Dir, "fake.sh")
+	script := filepath.Join(h.Nginx.Dir, "fake.sh")
 	rig.WriteFile(t, script, "case \"$1\" in -T) cat dump;; -s) kill -HUP \"$(cat nginx.pid)\";; esac\n")
-	data, err := os.ReadFile(y.Config)
+	data, err := os.ReadFile(h.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,9 +107,9 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	rig.WriteFile(t, y.Config, strings.Join(lines, ""))
+	rig.WriteFile(t, h.Config, strings.Join(lines, ""))
 
-	l := newLoad(t, y)
+	l := newLoad(t, h)
 	for range 4 {
 		c := l.client(s, "HTTP/1.1", false)
 		c.run(2*time.Millisecond, func() { c.post(); c.http.CloseIdleConnections() })
@@ -118,14 +118,14 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 
 	kill(t, master, syscall.SIGHUP)
 	theirs := next()
-	set := y.Start(t, rig.Call{Args: []string{"set", "admin", "--drain", y.drain, "--json"}})
+	set := h.Start(t, rig.Call{Args: []string{"set", "admin", "--drain", h.drain, "--json"}})
 	set.Says(t, "have nginx take them up")
 	close(theirs)
 	newcomers("the workers of somebody else's reload")
 	close(next())
 	newcomers("the workers of ours")
 	rig.Halt(t, master) // as if the machine were slow
-	got := pumpReceiptOf(t, set.Wait(t))
+	got := receiptOf(t, set.Wait(t))
 	l.goesOn(t, 50, true)
 	kill(t, master, syscall.SIGCONT)
 	if got.SafeSince != nil {
@@ -134,7 +134,7 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 		}
 	}
 	go func() { close(<-read) }()
-	y.CLI(t, "set", "admin", "--drain", y.drain, "--json").Want(t, 0)
+	h.CLI(t, "set", "admin", "--drain", h.drain, "--json").Want(t, 0)
 	returned := time.Now()
 	l.goesOn(t, 20, true)
 	if late := s.app.between(returned, time.Now(), true); len(late) > 0 {

@@ -15,8 +15,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestRun: what becomes of the site by how the command ends.
-func TestRun(t *testing.T) {
+// TestRunOpensOnlyAfterSuccess: what becomes of the site by how the command ends.
+func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)
 	dir := h.Nginx.Dir
@@ -175,8 +175,8 @@ func TestRunIsInterruptedBeforeItsCommand(t *testing.T) {
 	}
 }
 
-// TestTheDoor: while the application is tried through the door, nobody else gets in, whatever word they say.
-func TestTheDoor(t *testing.T) {
+// TestNobodyElsePassesTheDoor: while the application is tried through the door, nobody else gets in, whatever word they say.
+func TestNobodyElsePassesTheDoor(t *testing.T) {
 	t.Parallel()
 	h := rig.NewSingle(t)
 	// The application takes its time for the path, so that there is something to see: until it may answer, or nobody waits any more.
@@ -248,22 +248,22 @@ func TestTheDoor(t *testing.T) {
 // closed.
 func TestApplicationThatIsDown(t *testing.T) {
 	t.Parallel()
-	s := &yardSite{name: "demo", plain: true, app: &witness{port: rig.Port(t)}} // only its port
-	y := newYard(t, s)
-	y.start(t)
+	s := &testSite{name: "demo", plain: true, app: &recordingApp{port: rig.Port(t)}} // only its port
+	h := newTestHost(t, s)
+	h.start(t)
 	finds := func(status int) {
 		t.Helper()
-		if r := y.dialer(s).Get(t, "/"); r.Status != status {
+		if r := h.dialer(s).Get(t, "/"); r.Status != status {
 			t.Errorf("visitors get %d, want %d", r.Status, status)
 		}
 	}
-	y.CLI(t, "set", "offline").Want(t, 0)
+	h.CLI(t, "set", "offline").Want(t, 0)
 	finds(503)
-	rig.Says(t, y.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502", "demo is online")
+	rig.Says(t, h.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502", "demo is online")
 	finds(502)
 	for range 2 { // open and closed before
-		rig.Says(t, y.CLI(t, "run", "--mode", "offline", "--", "true").Want(t, 1), "try demo before it opens", "the application does not answer as it must: / answers 502", "hint: see why the application does not answer")
+		rig.Says(t, h.CLI(t, "run", "--mode", "offline", "--", "true").Want(t, 1), "try demo before it opens", "the application does not answer as it must: / answers 502", "hint: see why the application does not answer")
 		finds(503)
 	}
-	rig.Says(t, y.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502")
+	rig.Says(t, h.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502")
 }

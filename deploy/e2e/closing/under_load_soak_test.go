@@ -4,5 +4,5 @@ package closing
 
 import "testing"
 
-// TestSoakPump switches a hundred times and a few.
-func TestSoakPump(t *testing.T) { pump(t, 17) }
+// TestSoakNothingArrivesAfterSafeUnderLoad switches a hundred times and a few.
+func TestSoakNothingArrivesAfterSafeUnderLoad(t *testing.T) { switchUnderLoad(t, 17) }

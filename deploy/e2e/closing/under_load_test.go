@@ -10,29 +10,29 @@ import (
 // round goes from each mode to each, and ends where it began.
 var round = []string{"offline", "admin", "offline", "online", "admin", "online"}
 
-func TestPump(t *testing.T) {
+func TestNothingArrivesAfterSafeUnderLoad(t *testing.T) {
 	t.Parallel()
-	pump(t, 2)
+	switchUnderLoad(t, 2)
 }
 
-// pump switches a site round and round while all kinds of traffic go on at it and at its neighbours. Nothing reaches the
+// switchUnderLoad switches a site round and round while all kinds of traffic go on at it and at its neighbours. Nothing reaches the
 // application that mustn't, and no neighbour notices.
-func pump(t *testing.T, rounds int) {
-	site := &yardSite{name: "demo", settled: true}
-	neighbours := []*yardSite{{name: "north"}, {name: "stack"}, {name: "archive"}}
-	y := newYard(t, append([]*yardSite{site}, neighbours...)...)
-	y.start(t)
-	y.StartGate(t)
+func switchUnderLoad(t *testing.T, rounds int) {
+	site := &testSite{name: "demo", settled: true}
+	neighbours := []*testSite{{name: "north"}, {name: "stack"}, {name: "archive"}}
+	h := newTestHost(t, append([]*testSite{site}, neighbours...)...)
+	h.start(t)
+	h.StartGate(t)
 	destroys := canDestroy(t)
 	t.Logf("the kernel destroys sockets for us: %v", destroys)
 
-	pumped := newLoad(t, y)
-	pumped.pumpEverything(site)
-	bystanders := newLoad(t, y)
+	used := newLoad(t, h)
+	used.sendEverything(site)
+	bystanders := newLoad(t, h)
 	for _, n := range neighbours {
 		// Where the kernel doesn't destroy sockets, old workers are ended with all their connections.
 		if destroys {
-			bystanders.pumpAsBystander(n, true)
+			bystanders.sendAsBystander(n, true)
 		}
 	}
 	everythingArrives := func() bool {
@@ -49,13 +49,13 @@ func pump(t *testing.T, rounds int) {
 	was := "online"
 	for range rounds {
 		for _, mode := range round {
-			y.pumpedSwitch(t, pumped, site, was, mode)
+			h.checkSwitch(t, used, site, was, mode)
 			was = mode
 			switches++
 		}
 	}
 	bystanders.end()
-	pumped.end()
+	used.end()
 	t.Logf("%d switches, %d requests and messages reached the site, %d answered at the neighbours", switches, len(site.app.between(time.Time{}, time.Now(), true)), bystanders.done.Load())
 	for _, f := range bystanders.failures() {
 		t.Errorf("a neighbour noticed: %s", f)
@@ -65,15 +65,15 @@ func pump(t *testing.T, rounds int) {
 	}
 }
 
-func (y *yard) pumpedSwitch(t *testing.T, l *load, site *yardSite, was, mode string) {
+func (h *testHost) checkSwitch(t *testing.T, l *load, site *testSite, was, mode string) {
 	t.Helper()
 	began := time.Now()
-	r := y.CLI(t, "set", mode, "--site", site.name, "--drain", y.drain, "--json")
+	r := h.CLI(t, "set", mode, "--site", site.name, "--drain", h.drain, "--json")
 	returned := time.Now()
 	if r.Code != 0 {
 		t.Fatalf("from %s to %s: exit code %d\n%s\n%s", was, mode, r.Code, r.Stdout, r.Stderr)
 	}
-	got := pumpReceiptOf(t, r)
+	got := receiptOf(t, r)
 	if got.Previous != was || got.Mode != mode || got.Outcome != "done" || *got.Left != 0 || !got.Published {
 		t.Errorf("from %s to %s: the receipt says %s", was, mode, r.Stdout)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // Each check of the doctor's finds what is wrong, says what to do about it, and finds nothing before and once all is mended.
-func TestDoctor(t *testing.T) {
+func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 	t.Parallel()
 	d := newDoctored(t)
 	remove := func(old string) func(string) string {

@@ -4,7 +4,7 @@ package gate
 
 import "testing"
 
-func TestSoakAttacks(t *testing.T) {
+func TestSoakNoAttackGetsIn(t *testing.T) {
 	t.Parallel()
 	attack(t, !sampled)
 }

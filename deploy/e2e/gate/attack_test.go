@@ -9,9 +9,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestAttacks puts to nginx and the gate whatever might get past them. What counts is what the application receives: nothing.
-// TestSoakAttacks does so with all of the tokens.
-func TestAttacks(t *testing.T) {
+// TestNoAttackGetsIn puts to nginx and the gate whatever might get past them. What counts is what the application receives: nothing.
+// TestSoakNoAttackGetsIn does so with all of the tokens.
+func TestNoAttackGetsIn(t *testing.T) {
 	t.Parallel()
 	attack(t, sampled)
 }

@@ -40,8 +40,8 @@ func enter(b *rig.Block, secret string) rig.Message {
 	return m
 }
 
-// TestPass: a pass admits to its site, in its window of admin mode, until it is revoked, whoever its holder logs in as.
-func TestPass(t *testing.T) {
+// TestPassAdmitsUntilItIsRevoked: a pass admits to its site, in its window of admin mode, until it is revoked, whoever its holder logs in as.
+func TestPassAdmitsUntilItIsRevoked(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)
 	h.Install(t)

@@ -86,7 +86,7 @@ func TestAdminModeTokens(t *testing.T) {
 	said := gate.Output(t)
 	gate.Kill(t)
 	w := answers.Want{Host: h, Site: "demo", Mode: "admin", Page: h.PageURL + "/demo/", Message: m}
-	w.Check(t, answers.Refused, answers.Row{Message: m}.Put(t, h, "demo", answers.Anyone))
+	w.Check(t, answers.Refused, answers.Request{Message: m}.Send(t, h, "demo", answers.Anyone))
 	if r := h.Client(t, "demo").Do(t, rig.Navigation("/login")); r.Status != 200 {
 		t.Errorf("the login page without a gate: got %d", r.Status)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestMetrics has Prometheus' own parser read what the gate answers and what the node exporter is given.
-func TestMetrics(t *testing.T) {
+// TestMetricsFileSaysWhatHolds has Prometheus' own parser read what the gate answers and what the node exporter is given.
+func TestMetricsFileSaysWhatHolds(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
 	file := filepath.Join(s.Nginx.Dir, "textfile", "conforma-status.prom")

@@ -13,9 +13,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestRefused has the kernel refuse a root what it refuses others, as a security module does: what is done then is not more
+// TestRootWhomTheKernelRefuses has the kernel refuse a root what it refuses others, as a security module does: what is done then is not more
 // than can be proved, and what is said helps.
-func TestRefused(t *testing.T) {
+func TestRootWhomTheKernelRefuses(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
 	s.Install(t)
@@ -63,8 +63,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestNoProc closes a site where there is no /proc to prove anything by: it is shut, and not called safe.
-func TestNoProc(t *testing.T) {
+// TestNothingIsCalledSafeWithoutProc closes a site where there is no /proc to prove anything by: it is shut, and not called safe.
+func TestNothingIsCalledSafeWithoutProc(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
 	s.Install(t)
@@ -82,10 +82,10 @@ func TestNoProc(t *testing.T) {
 	s.CLI(t, "set", "offline").Want(t, 0) // with /proc it goes on
 }
 
-// TestContainer runs the site's nginx in a container, with a docker that runs commands in there. Its configuration is in the
+// TestNginxInAContainer runs the site's nginx in a container, with a docker that runs commands in there. Its configuration is in the
 // container; the directories of ours, and that of the pid file, are in both. A second one, which counts its master as 1 too, is
 // left alone.
-func TestContainer(t *testing.T) {
+func TestNginxInAContainer(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
 	s.CLI(t, "render").Want(t, 0)

@@ -25,8 +25,8 @@ var exposed = map[string]float64{
 	"conforma-status-reconcile.service":    3.5,
 }
 
-// TestUnits has systemd's own tools judge the units, with the drop-ins of a configuration beside them.
-func TestUnits(t *testing.T) {
+// TestUnitsAreHardened has systemd's own tools judge the units, with the drop-ins of a configuration beside them.
+func TestUnitsAreHardened(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)
 	dir := rig.Dir(t)

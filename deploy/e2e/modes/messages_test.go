@@ -44,7 +44,7 @@ func TestMessagesAreText(t *testing.T) {
 		}
 		m := rig.GraphQL("")
 		answers.Want{Host: h, Site: "demo", Mode: "offline", Page: h.PageURL + "/demo/", Message: m}.
-			Check(t, answers.Refused, answers.Row{Message: m}.Put(t, h, "demo", answers.Anyone))
+			Check(t, answers.Refused, answers.Request{Message: m}.Send(t, h, "demo", answers.Anyone))
 		for path, was := range same {
 			if rig.ReadFile(t, path) != was {
 				t.Errorf("%s: %s has changed", name, path)

@@ -9,10 +9,10 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestModes puts every request of modeRows to three server blocks (a plain one, one that hands the Host header on, and
+// TestEveryRequestInEveryMode puts every one of requests to three server blocks (a plain one, one that hands the Host header on, and
 // one as in Conforma's container) in each mode and with each kind of token. What an answer has to be is in internal/answers; that of an
 // open site is whatever this same request met on this same host before conforma-status came to it.
-func TestModes(t *testing.T) {
+func TestEveryRequestInEveryMode(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)
 	sites := []string{"demo", "north", "stack"}
@@ -26,10 +26,10 @@ func TestModes(t *testing.T) {
 		for _, site := range sites {
 			t.Run(site, func(t *testing.T) {
 				t.Parallel()
-				for _, row := range modeRows(h, h.Block(t, site)) {
+				for _, request := range requests(h, h.Block(t, site)) {
 					for _, as := range []answers.Visitor{answers.Anyone, answers.OrdinaryUser, answers.Administrator} {
-						if row.Admin(as) == answers.Normal || as == answers.Administrator {
-							before[site][row.Name+" by "+string(as)] = row.Put(t, h, site, as)
+						if request.Admin(as) == answers.Normal || as == answers.Administrator {
+							before[site][request.Name+" by "+string(as)] = request.Send(t, h, site, as)
 						}
 					}
 				}
@@ -47,12 +47,12 @@ func TestModes(t *testing.T) {
 		set      []string // nothing for a host on which nothing was ever set
 		mode     string
 		visitors []answers.Visitor
-		want     func(answers.Row, answers.Visitor) answers.Outcome
+		want     func(answers.Request, answers.Visitor) answers.Outcome
 	}{
-		{"before anything was set", nil, "online", []answers.Visitor{answers.Administrator}, answers.Row.Open},
-		{"offline", []string{"set", "offline", "--all", "--eta", eta.Format(time.RFC3339)}, "offline", []answers.Visitor{answers.Anyone, answers.Administrator}, answers.Row.Closed},
-		{"admin", []string{"set", "admin", "--all"}, "admin", []answers.Visitor{answers.Anyone, answers.OrdinaryUser, answers.Administrator}, answers.Row.Admin},
-		{"online", []string{"set", "online", "--all"}, "online", []answers.Visitor{answers.Administrator}, answers.Row.Open},
+		{"before anything was set", nil, "online", []answers.Visitor{answers.Administrator}, answers.Request.Open},
+		{"offline", []string{"set", "offline", "--all", "--eta", eta.Format(time.RFC3339)}, "offline", []answers.Visitor{answers.Anyone, answers.Administrator}, answers.Request.Closed},
+		{"admin", []string{"set", "admin", "--all"}, "admin", []answers.Visitor{answers.Anyone, answers.OrdinaryUser, answers.Administrator}, answers.Request.Admin},
+		{"online", []string{"set", "online", "--all"}, "online", []answers.Visitor{answers.Administrator}, answers.Request.Open},
 	} {
 		if step.set != nil {
 			h.CLI(t, step.set...).Want(t, 0)
@@ -68,13 +68,13 @@ func TestModes(t *testing.T) {
 					if step.set != nil {
 						w.Published = h.Published(t, site)
 					}
-					for _, row := range modeRows(h, h.Block(t, site)) {
+					for _, request := range requests(h, h.Block(t, site)) {
 						for _, as := range step.visitors {
-							name := row.Name + " by " + string(as)
+							name := request.Name + " by " + string(as)
 							t.Run(name, func(t *testing.T) {
-								got := row.Put(t, h, site, as)
-								w.Before, w.Message = before[site][name], row.Message
-								w.Check(t, step.want(row, as), got)
+								got := request.Send(t, h, site, as)
+								w.Before, w.Message = before[site][name], request.Message
+								w.Check(t, step.want(request, as), got)
 							})
 						}
 					}

@@ -54,7 +54,7 @@ func TestWordsDoNotTouchNginx(t *testing.T) {
 			}
 			m := rig.GraphQL("")
 			answers.Want{Host: h, Site: "demo", Mode: mode, Page: h.PageURL + "/demo/", Eta: d.ExpectedUntil, Message: m}.
-				Check(t, answers.Refused, answers.Row{Message: m}.Put(t, h, "demo", answers.Anyone))
+				Check(t, answers.Refused, answers.Request{Message: m}.Send(t, h, "demo", answers.Anyone))
 			if now := workersOfHost(t, h); !slices.Equal(now, settled) {
 				t.Errorf("%s: nginx's workers were %v and are %v", name, settled, now)
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// TestPush: what lies in a local store gets to another directory, also what changes meanwhile, and nothing that is half written.
-func TestPush(t *testing.T) {
+// TestPushScriptCopiesTheStore: what lies in a local store gets to another directory, also what changes meanwhile, and nothing that is half written.
+func TestPushScriptCopiesTheStore(t *testing.T) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)
 	h.CLI(t, "publish").Want(t, 0)

@@ -16,8 +16,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// TestStore holds both kinds of store, S3 being a real server, against one table of behaviour.
-func TestStore(t *testing.T) {
+// TestBothStoresBehaveAlike holds both kinds of store, S3 being a real server, against one table of behaviour.
+func TestBothStoresBehaveAlike(t *testing.T) {
 	srv := s3server.Start(t)
 	for name, value := range srv.Env() {
 		t.Setenv(name, value)

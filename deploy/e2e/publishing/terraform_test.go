@@ -200,8 +200,8 @@ func policyFile(t *testing.T, name string, values map[string]string) []map[strin
 	return doc.Statement
 }
 
-// TestFolders runs the function that CloudFront runs on each request.
-func TestFolders(t *testing.T) {
+// TestFoldersAreAnsweredByTheirIndex runs the function that CloudFront runs on each request.
+func TestFoldersAreAnsweredByTheirIndex(t *testing.T) {
 	t.Parallel()
 	src, err := os.ReadFile(filepath.Join(terraformDir, "folders.js"))
 	if err != nil {

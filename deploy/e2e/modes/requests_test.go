@@ -32,8 +32,8 @@ const noMoreChunks = "0\r\n\r\n"
 
 const graphQL = `{"query":"mutation { updateApplication(id: 1) { id } }"}`
 
-// modeRows are the requests to a site, as browsers, scripts, certificate authorities and burglars send them.
-func modeRows(h *rig.Host, b *rig.Block) []answers.Row {
+// requests are the requests to a site, as browsers, scripts, certificate authorities and burglars send them.
+func requests(h *rig.Host, b *rig.Block) []answers.Request {
 	origin := b.Origin()
 	elsewhere := "https://elsewhere.example.test"
 	method := func(method string, m rig.Message) rig.Message { m.Method = method; return m }
@@ -53,7 +53,7 @@ func modeRows(h *rig.Host, b *rig.Block) []answers.Row {
 	oldForm.Method, oldForm.Body = "POST", "status=submitted"
 	acme := rig.ACME().Target
 
-	return []answers.Row{
+	return []answers.Request{
 		// What people and their browsers do.
 		{Name: "navigation", Message: rig.Navigation("/application/new"), Outcomes: aPage},
 		{Name: "navigation to the first page", Message: rig.Navigation("/"), Outcomes: aPage},

@@ -14,8 +14,8 @@ type Met struct {
 	reached []rig.Request
 }
 
-// Put sends the row's request to a site. Nobody else must be talking to that site.
-func (r Row) Put(t *testing.T, h *rig.Host, site string, as Visitor) Met {
+// Send sends the request to a site. Nobody else must be talking to that site.
+func (r Request) Send(t *testing.T, h *rig.Host, site string, as Visitor) Met {
 	t.Helper()
 	b := h.Block(t, site)
 	c, m := h.Client(t, site), r.Message
@@ -69,8 +69,8 @@ func tokenOf(secret string, admin bool) string {
 // tokensIssued is the same throughout, so that the same token comes before and after.
 var tokensIssued = time.Now().Add(-time.Minute)
 
-// Row is one request and what becomes of it.
-type Row struct {
+// Request is one request and what becomes of it.
+type Request struct {
 	Name    string
 	Message rig.Message
 	Outcomes
@@ -90,10 +90,10 @@ const (
 	Administrator Visitor = "an administrator"
 )
 
-func (r Row) Open(Visitor) Outcome { return r.Online }
+func (r Request) Open(Visitor) Outcome { return r.Online }
 
-func (r Row) Closed(Visitor) Outcome { return r.Offline }
+func (r Request) Closed(Visitor) Outcome { return r.Offline }
 
-func (r Row) Admin(as Visitor) Outcome {
+func (r Request) Admin(as Visitor) Outcome {
 	return map[Visitor]Outcome{Anyone: r.Anyone, OrdinaryUser: r.User, Administrator: r.Administrator}[as]
 }
