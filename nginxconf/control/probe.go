@@ -16,7 +16,7 @@ import (
 var (
 	// ErrUnreachable is returned (wrapped) by Probe when nobody listens at the address: no visitor gets in there.
 	ErrUnreachable = errors.New("nothing answers")
-	// errNoAnswer is returned (wrapped) by Probe when there is no answer, or none in HTTP, for another reason, such as
+	// errNoAnswer is wrapped by the error of Probe when there is no answer, or none in HTTP, for another reason, such as
 	// one that doesn't come in time: what visitors get is not known.
 	errNoAnswer = errors.New("no answer that can be read")
 	// ErrNotOurs is returned (wrapped) by Probe when the one who answers doesn't follow the rules of the site.
@@ -36,11 +36,12 @@ type Answer struct {
 	PID      int         `json:"pid"`    // the worker that answers, as nginx counts; 0 where older rules don't say
 }
 
-// Probe asks nginx, on a connection of its own, which rules it follows for the site. The error wraps
-// ErrUnreachable, ErrNoAnswer or ErrNotOurs.
+// Probe asks nginx, on a connection of its own, which rules it follows for the site. The error wraps ErrUnreachable or
+// ErrNotOurs where it is known to be so; another says that what visitors get is not known.
 func Probe(ctx context.Context, t operator.Target) (Answer, error) {
-	resp, err := ask(ctx, t, question{path: nginxconf.ProbePath}, func(resp *reply) error {
-		var a Answer
+	var a Answer
+	_, err := ask(ctx, t, question{path: nginxconf.ProbePath}, func(resp *reply) error {
+		a = Answer{}
 		if resp.code == http.StatusBadRequest && bytes.Contains(resp.body, []byte(saysNoCertificate)) {
 			return fmt.Errorf("%w: %w", ErrNotOurs, ErrNeedsClientCert)
 		}
@@ -55,8 +56,7 @@ func Probe(ctx context.Context, t operator.Target) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("ask nginx at %s which rules it follows for %s: %w", t.Addr, t.Site, err)
 	}
-	var a Answer
-	return a, json.Unmarshal(resp.body, &a)
+	return a, nil
 }
 
 // Page is what a visitor would see of a site.
@@ -66,7 +66,7 @@ type Page struct {
 }
 
 // FetchPage asks for a page of the site as a visitor's browser would, through the door where door isn't "". The
-// error wraps ErrUnreachable or ErrNoAnswer.
+// error wraps ErrUnreachable where nobody listens.
 func FetchPage(ctx context.Context, t operator.Target, path, door string) (Page, error) {
 	q := question{path: path, header: http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}}
 	if door != "" {

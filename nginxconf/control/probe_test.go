@@ -150,7 +150,7 @@ func TestProbeOfSomebodyWhoHangs(t *testing.T) {
 		})
 		_, err := Probe(ctx, operator.Target{Site: "demo", Addr: addr, URL: map[bool]string{true: "https", false: "http"}[tls] + "://demo.example.org"})
 		if !errors.Is(err, errNoAnswer) || errors.Is(err, ErrUnreachable) || !errors.Is(err, context.Canceled) {
-			t.Errorf("TLS %v: %v, want ErrNoAnswer", tls, err)
+			t.Errorf("TLS %v: %v, want errNoAnswer", tls, err)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func checkCookie(value string, secret []byte, site, window string, now time.Time
 	return expires, nil
 }
 
-// checkCookieAny is CheckCookie with the first of the secrets that does.
+// checkCookieAny is checkCookie with the first of the secrets that does.
 func checkCookieAny(value string, secrets []Secret, site, window string, now time.Time) (ends time.Time, err error) {
 	err = refuse(reasonNoSecret)
 	for _, secret := range secrets {

@@ -53,7 +53,7 @@ type handler struct {
 
 // NewHandler returns what nginx's auth_request asks: GET /check/SITE answers 204 when the request's one
 // Authorization header is "Bearer TOKEN" (RFC 6750, 2.1) with a token that the site's policy admits, or when it has
-// no such header and its one cookie of CookieName is one that CheckCookie admits; and 401 otherwise, without a
+// no such header and its one cookie of CookieName is one that this gate gave; and 401 otherwise, without a
 // body. A header that is there decides: who logs in as somebody else is no longer admitted by the cookie. One that
 // was given for a pass admits whatever header comes with it: its holder may log in as an ordinary user.
 //

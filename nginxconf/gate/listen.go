@@ -127,7 +127,7 @@ func removeStale(path string) error {
 }
 
 const (
-	// maxHeader leaves room for a token of MaxToken and for what an operator adds to nginx's limit.
+	// maxHeader leaves room for a token of maxToken and for what an operator adds to nginx's limit.
 	maxHeader = 64 << 10
 	// readTimeout is for a request that has begun and writeTimeout for its answer: nginx is on the same machine.
 	readTimeout  = 5 * time.Second

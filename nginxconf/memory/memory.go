@@ -46,7 +46,7 @@ func (n Nginx) Test(ctx context.Context) error {
 }
 
 // Config returns nginx's configuration. nginx is not asked where that is known: see File. The error wraps
-// control.ErrNoDump like Dump's, or operator.ErrSyntax.
+// control.ErrNoDump like Dump's.
 func (n Nginx) Config(ctx context.Context) (*operator.Config, error) {
 	if argv, err := n.DumpCommand(); err == nil && n.File != "" {
 		if c, ok := n.recall(argv); ok {

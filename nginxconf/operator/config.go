@@ -38,7 +38,7 @@ type Place struct {
 
 func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
-// ReadConfig reads what nginx -T printed. The error wraps ErrSyntax.
+// ReadConfig reads what nginx -T printed. The error names file and line, and says why that is no configuration.
 func ReadConfig(dump []byte) (*Config, error) {
 	files, err := parseFiles(splitDump(string(dump)))
 	if err != nil {
