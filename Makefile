@@ -76,7 +76,7 @@ test: need-web tested
 	@out=$$(node --test status/client/test/*.test.js) || { echo "$$out"; exit 1; }
 	go test -race -vet=off ./...
 	cd deploy/e2e
-	go test -vet=off -count=1 -parallel 2 -timeout 20m ./...
+	go test -vet=off -count=1 -parallel 2 -timeout 60m ./...
 	echo "make test: all tests passed"
 
 ##@ Looking after it
@@ -84,7 +84,7 @@ test: need-web tested
 ## soak: what takes longer: the soak tests and a while of every fuzz target
 soak: need-soak tested
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
-	(cd deploy/e2e && go test -v -race -count=1 -timeout 22m -tags soak -run '^TestSoak' ./...) >"$$log" 2>&1 || { cat "$$log"; exit 1; }
+	(cd deploy/e2e && go test -v -race -count=1 -timeout 60m -tags soak -run '^TestSoak' ./...) >"$$log" 2>&1 || { cat "$$log"; exit 1; }
 	grep -E '^(ok|TestSoak[A-Za-z]+:|--- PASS)' "$$log"
 	.ci/fuzz $(FUZZ_TIME) $(FUZZ_TIME_ONE) $(MODULES)
 	echo "make soak: passed"

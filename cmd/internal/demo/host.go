@@ -26,7 +26,7 @@ import (
 
 const (
 	// patience is how long something on this machine may take that takes a fraction of a second.
-	patience = 20 * time.Second
+	patience = time.Minute
 	// grace is how long a program may take to end when it is asked to.
 	grace = 5 * time.Second
 	// poll is how often something that is waited for is looked at.

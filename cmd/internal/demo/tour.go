@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -19,7 +18,7 @@ const (
 	tourApplication = "Renewal of a manufacturing licence"
 	// A worker of nginx from before a reload may go on answering for a moment by its own rules, which on the way to
 	// a more open mode are stricter. What must be refused has no such time.
-	tourSettles = 5 * time.Second
+	tourSettles = patience
 )
 
 // What the tour looks at.

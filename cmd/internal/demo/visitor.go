@@ -9,12 +9,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 const (
-	visitTimeout = 5 * time.Second // of one request
-	visitLimit   = 1 << 20         // bytes of an answer that are read
+	visitTimeout = patience // of one request
+	visitLimit   = 1 << 20  // bytes of an answer that are read
 )
 
 // visitor asks as a browser at the application would.

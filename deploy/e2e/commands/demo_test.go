@@ -151,7 +151,7 @@ func (d *demoRun) wait(t *testing.T, code int) {
 	t.Helper()
 	select {
 	case <-d.exited:
-	case <-time.After(time.Minute):
+	case <-time.After(rig.Patience):
 		t.Fatalf("it doesn't end\nstdout:\n%s\nstderr:\n%s", &d.out, &d.err)
 	}
 	if got := d.cmd.ProcessState.ExitCode(); got != code {

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func TestPreview(t *testing.T) {
 	b.Open(base)
 	see := func(what, holds string) {
 		t.Helper()
-		if !chrome.Eval[bool](b, `Promise.race([until((page) => `+holds+`), new Promise((done) => setTimeout(done, 20000, false))])`) {
+		if !chrome.Eval[bool](b, `Promise.race([until((page) => `+holds+`), new Promise((done) => setTimeout(done, `+fmt.Sprint(rig.Patience.Milliseconds())+`, false))])`) {
 			t.Fatalf("%s: not seen; the page says\n%s", what, chrome.Eval[string](b, `document.getElementById("page").contentDocument?.body?.innerText ?? "nothing"`))
 		}
 	}

@@ -105,7 +105,7 @@ func (d *demoServer) script(t *testing.T, env []string, name string, args ...str
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = d.dir
-	cmd.Env = append(d.Env(), append([]string{"CONFORMA_DIR=" + d.dir, "STANDIN=" + d.dir, "CONFORMA_HEALTH_SECONDS=20",
+	cmd.Env = append(d.Env(), append([]string{"CONFORMA_DIR=" + d.dir, "STANDIN=" + d.dir, fmt.Sprintf("CONFORMA_HEALTH_SECONDS=%.0f", rig.Patience.Seconds()),
 		"PATH=" + filepath.Join(d.dir, "bin") + ":" + os.Getenv("PATH")}, env...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

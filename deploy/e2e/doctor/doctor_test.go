@@ -35,6 +35,14 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			return d.spoiled(func(w http.ResponseWriter, _ *http.Request) bool { w.Header().Set(name, value); return false })
 		}
 	}
+	clock := func(off time.Duration) func(t *testing.T) func() {
+		return func(*testing.T) func() {
+			return d.spoiled(func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+				return false
+			})
+		}
+	}
 	edit := func(how func(string) string) func(t *testing.T) func() {
 		return func(t *testing.T) func() { return d.nginx(t, how) }
 	}
@@ -115,8 +123,8 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 		}, "store", "fault", ""},
 		{"no CORS", header("Access-Control-Allow-Origin", "https://elsewhere.example.org"), "CORS", "fault", "can't read it"},
 		{"cached for an hour", header("Cache-Control", "max-age=3600"), "cache headers", "fault", "max-age=3600"},
-		{"a clock that is off", header("Date", time.Now().Add(-2*time.Minute).UTC().Format(http.TimeFormat)), "clock", "warning", "apart"},
-		{"a clock that is wrong", header("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)), "clock", "fault", "apart"},
+		{"a clock that is off", clock(-2 * time.Minute), "clock", "warning", "apart"},
+		{"a clock that is wrong", clock(time.Hour), "clock", "fault", "apart"},
 		{"an old status in a cache", func(t *testing.T) func() {
 			old := d.Published(t, "demo")
 			d.CLI(t, "set", "offline").Want(t, 0)

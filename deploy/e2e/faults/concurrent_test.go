@@ -92,6 +92,7 @@ func TestLockDiesWithItsHolder(t *testing.T) {
 		_, err := os.Stat(h.ClosedFile())
 		return err == nil
 	})
+	rig.Halt(t, holder.PID()) // or it would give its reload up in the end
 	h.Configure(t, rig.Settings{})
 	var waiting []*rig.Running
 	for range 3 {

@@ -42,14 +42,43 @@ type pageStore struct {
 	*httptest.Server
 	mu     sync.Mutex
 	down   bool
-	status string // an old copy of the status; "" for what is published
-	asked  int    // for the status
+	status string        // an old copy of the status; "" for what is published
+	asked  int           // for the status
+	said   int           // how often say was called
+	since  int           // answers about the status since then
+	held   chan struct{} // keeps pages back until it is closed; nil for none
 }
 
 func (p *pageStore) say(down bool, status string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.down, p.status = down, status
+	p.said++
+	p.since = 0
+}
+
+// hold keeps pages back until release: a tab that leaves for one stays where it is until then, and its scripts go on.
+func (p *pageStore) hold() (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held := make(chan struct{})
+	p.held = held
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.held = nil
+		close(held)
+	}
+}
+
+// heard waits until somebody has been answered as say had it.
+func (p *pageStore) heard(tb testing.TB) {
+	tb.Helper()
+	rig.WaitFor(tb, "somebody to ask for the status", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.since > 0
+	})
 }
 
 func (p *pageStore) polls() int {
@@ -65,11 +94,24 @@ func servePageStore(tb testing.TB, dir string) *pageStore {
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		isStatus := strings.HasSuffix(r.URL.Path, "/status.json")
 		p.mu.Lock()
-		down, status := p.down, p.status
+		down, status, said, held := p.down, p.status, p.said, p.held
 		if isStatus {
 			p.asked++
 		}
 		p.mu.Unlock()
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if isStatus && said == p.said {
+				p.since++
+			}
+		}()
+		if held != nil && strings.HasSuffix(r.URL.Path, "/") {
+			select {
+			case <-held:
+			case <-r.Context().Done(): // the test has failed meanwhile
+			}
+		}
 		if down {
 			panic(http.ErrAbortHandler)
 		}

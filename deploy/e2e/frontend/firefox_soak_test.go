@@ -4,7 +4,6 @@ package frontend
 
 import (
 	"testing"
-	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/firefox"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
@@ -66,7 +65,7 @@ func TestSoakFirefox(t *testing.T) {
 				f.Told(row.told)
 				s.set(t, "online")
 			} else {
-				time.Sleep(time.Second) // for what must not happen
+				f.Is(`new Promise((done) => setTimeout(done, 1000, 1))`, "1") // for what must not happen
 				f.Told(row.told)
 			}
 			f.Is(`location.href`, s.URL+route)

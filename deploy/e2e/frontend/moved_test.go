@@ -67,19 +67,22 @@ func frontendRows() []frontendRow {
 		failed   = []string{atOnce}
 		twoFail  = []string{"error", "error"}
 		nobody   []string
-		patience = 2 * often * time.Millisecond
+		patience = 2 * often
 	)
 	return []frontendRow{
 		// The site closes.
 		{"closes while it polls", visit{every: often}, closes, leaves, polled, nil},
 		{"closes, which cuts its WebSocket", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+			release := s.store.hold()
+			defer release()
 			s.set(t, "offline")
+			p.told(atOnce, "socket: maintenance") // the second by a page that is being left
 		}, leaves, []string{atOnce, "socket: maintenance"}, nil},
 		{"closes while a query runs, which is let finish", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
 			p.run(`app.socket.onclose = null; app.socket.close(); app.query("slow")`)
 			<-s.began
 			ended := make(chan rig.Result)
-			go func() { ended <- s.CLI(s.tb, "set", "offline", "--drain", "30s") }()
+			go func() { ended <- s.CLI(s.tb, "set", "offline", "--drain", "5m") }()
 			s.shut(t)
 			<-s.done
 			p.ends("data")
@@ -125,7 +128,7 @@ func frontendRows() []frontendRow {
 		{"closes while hidden", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
 			p.show(true)
 			closes(t, s, p)
-			time.Sleep(patience)
+			chrome.Passes(p.Tab, patience)
 			p.stays()
 			p.told()
 			p.show(false)
@@ -134,7 +137,7 @@ func frontendRows() []frontendRow {
 			chrome.Call(p.Tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "frozen"})
 			before := s.store.polls()
 			s.set(t, "offline")
-			time.Sleep(patience)
+			time.Sleep(2 * often * time.Millisecond)  // the page has no time while it is frozen
 			if n := s.store.polls() - before; n > 1 { // one may have been on its way
 				t.Errorf("asked %d times in its sleep", n)
 			}
@@ -159,7 +162,7 @@ func frontendRows() []frontendRow {
 		}, stays, []string{"socket: trouble"}, twoFail},
 		{"the store is away", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
 			s.store.say(true, "")
-			time.Sleep(patience)
+			s.store.heard(t)
 			p.run(`app.query()`)
 			p.ends("data")
 			s.code.Store(500)
@@ -183,13 +186,13 @@ func frontendRows() []frontendRow {
 			seq := rig.ParseStatus(t, now).Seq
 			s.store.say(false, strings.NewReplacer(`"mode":"online"`, `"mode":"offline"`, fmt.Sprintf(`"seq":%d`, seq), fmt.Sprintf(`"seq":%d`, seq-1)).Replace(now))
 			s.code.Store(500)
-			time.Sleep(patience)
+			s.store.heard(t)
 			p.run(`app.query()`)
 		}, stays, nobody, []string{"error"}},
 		{"garbage comes for the status", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
 			s.store.say(false, `{"version":1,"mode":"offline","pageUrl":"https://maintenance.example.org/"}`)
 			s.code.Store(500)
-			time.Sleep(patience)
+			s.store.heard(t)
 			p.run(`app.query()`)
 		}, stays, nobody, []string{"error"}},
 		{"the WebSocket is cut", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
@@ -198,7 +201,7 @@ func frontendRows() []frontendRow {
 		}, stays, []string{"socket: trouble"}, nil},
 		{"a window is announced", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
 			now := s.Published(t, "demo")
-			soon := time.Now().Add(time.Minute).UTC().Format(time.RFC3339)
+			soon := time.Now().Add(10 * time.Minute).UTC().Format(time.RFC3339)
 			s.store.say(false, strings.NewReplacer(`"next":null`, `"next":{"from":"`+soon+`","until":null}`, `"seq":`, `"seq":1`).Replace(now))
 			p.has(`document.querySelector("[role=alert]")?.innerText.startsWith("This site closes for maintenance at ")`)
 		}, stays, nobody, nil},
@@ -228,7 +231,7 @@ func frontendRows() []frontendRow {
 		{"goes to admin, for an administrator who works on", visit{every: never, admin: true}, func(t *testing.T, s *stage, p *seat) {
 			p.deaf()
 			ended := make(chan rig.Result)
-			go func() { ended <- s.CLI(s.tb, "set", "admin", "--drain", "30s") }() // the WebSocket holds it up
+			go func() { ended <- s.CLI(s.tb, "set", "admin", "--drain", "5m") }() // the WebSocket holds it up
 			s.shut(t)
 			p.run(`app.query()`)
 			p.ends("error")

@@ -7,11 +7,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
@@ -134,7 +132,7 @@ func (p *seat) at(what string, passes func(at string) bool) {
 	p.T.Helper()
 	rig.WaitFor(p.T, what, func() bool {
 		// An error is one of a page that is just being left.
-		at, err := chromedp.Run(p.Ctx, chromedp.Evaluate[string](`location.href`))
+		at, err := chrome.TryEval[string](p.Tab, `location.href`)
 		return err == nil && passes(at)
 	})
 }
@@ -166,7 +164,7 @@ func (p *seat) kept() {
 // stays checks that the tab never left, and that nothing that was typed is lost.
 func (p *seat) stays() {
 	p.T.Helper()
-	time.Sleep(300 * time.Millisecond) // for what must not happen
+	chrome.Passes(p.Tab, 300) // for what must not happen
 	if at := chrome.Eval[string](p.Tab, `location.href`); at != p.s.URL+p.path {
 		p.T.Fatalf("the tab is at %s", at)
 	}

@@ -144,7 +144,7 @@ func TestConformasFlow(t *testing.T) {
 				b.Open(origin + "/login")
 				flow.wait(t, b, "login page")
 				n := flow.app.Count()
-				_, _ = chromedp.Run(b.Ctx, chromedp.Evaluate[any](`void conforma.login("user")`)) // it leaves the page
+				_, _ = chrome.TryEval[any](b, `void conforma.login("user")`) // it leaves the page
 				flow.lands(t, b)
 				for _, r := range flow.app.Since(n) {
 					if !strings.HasPrefix(r.URI, "/server/api/public/") && !strings.HasPrefix(r.URI, "/assets/") && r.URI != "/login" {
@@ -277,7 +277,7 @@ func newConformaFlow(t *testing.T, chromium context.Context, scheme string) *con
 func (f *conformaFlow) wait(t *testing.T, b *chrome.Tab, call string) {
 	t.Helper()
 	rig.WaitFor(t, call, func() bool {
-		there, err := chromedp.Run(b.Ctx, chromedp.Evaluate[bool](fmt.Sprintf(`Boolean(window.conforma?.calls.includes(%q))`, call)))
+		there, err := chrome.TryEval[bool](b, fmt.Sprintf(`Boolean(window.conforma?.calls.includes(%q))`, call))
 		return err == nil && there
 	})
 }
@@ -286,7 +286,7 @@ func (f *conformaFlow) wait(t *testing.T, b *chrome.Tab, call string) {
 func (f *conformaFlow) lands(t *testing.T, b *chrome.Tab) {
 	t.Helper()
 	rig.WaitFor(t, "the maintenance page", func() bool {
-		at, err := chromedp.Run(b.Ctx, chromedp.Evaluate[string](`location.href`))
+		at, err := chrome.TryEval[string](b, `location.href`)
 		return err == nil && at == f.h.PageURL+"/demo/"
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
@@ -87,16 +87,13 @@ func TestGateFailsClosed(t *testing.T) {
 	})
 	t.Run("stopped in the middle of its work", func(t *testing.T) {
 		gate.Halt(t)
-		began := time.Now()
 		shut("stopped")
-		if took := time.Since(began); took > 15*time.Second { // two seconds, and this machine may be busy
-			t.Errorf("it took %v to say so", took)
-		}
 		gate.Resume(t)
 		back("it went on")
 	})
 	t.Run("restarted under load", func(t *testing.T) {
 		var wait sync.WaitGroup
+		var answers atomic.Int64
 		done := make(chan struct{})
 		for range 4 {
 			wait.Go(func() {
@@ -110,13 +107,15 @@ func TestGateFailsClosed(t *testing.T) {
 						t.Errorf("answered %d", r.Status)
 						return
 					}
+					answers.Add(1)
 				}
 			})
 		}
 		for range 3 {
 			gate.Kill(t)
 			gate = s.StartGate(t)
-			time.Sleep(50 * time.Millisecond)
+			enough := answers.Load() + 50
+			rig.WaitFor(t, "the load to go on", func() bool { return answers.Load() > enough || t.Failed() })
 		}
 		close(done)
 		wait.Wait()
@@ -147,7 +146,7 @@ func TestGateFailsClosed(t *testing.T) {
 			return err == nil
 		})
 		for range 60 { // the first of these take what it has, the others wait
-			conn, err := net.DialTimeout("unix", s.Socket(), time.Second)
+			conn, err := net.Dial("unix", s.Socket())
 			if err != nil {
 				break
 			}

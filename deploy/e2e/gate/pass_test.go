@@ -5,9 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/chromedp/chromedp"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
@@ -221,7 +218,7 @@ func TestPassInBrowser(t *testing.T) {
 		t.Helper()
 		var got string
 		rig.WaitFor(t, want, func() bool {
-			now, err := chromedp.Run(tab.Ctx, chromedp.Evaluate[string](`location.href`))
+			now, err := chrome.TryEval[string](tab, `location.href`)
 			got = now
 			return err == nil && got == want
 		})
@@ -249,7 +246,6 @@ func TestPassInBrowser(t *testing.T) {
 
 	// A pass that is not good: the page says so, without the secret in its address.
 	s.CLI(t, "pass", "--revoke").Want(t, 0)
-	time.Sleep(10 * time.Millisecond)
 	for _, link := range []string{link, address + "#", address} {
 		fresh := chrome.OpenTab(t, browser, "")
 		fresh.Open(link)

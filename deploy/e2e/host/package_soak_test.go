@@ -199,7 +199,7 @@ func TestSoakPackage(t *testing.T) {
 	m.want("an administrator while there is no good secret", m.visit(rig.AdminToken("devsecret")), "503")
 	m.do(0, "printf \"JWT_SECRET='"+second+"'\\n\" >"+envFile)
 	m.eventually("the gate to come back", admitted(second))
-	m.do(0, "mkdir -p /run/systemd/system/conforma-status-gate.service.d && printf '[Service]\\nWatchdogSec=1\\n' >/run/systemd/system/conforma-status-gate.service.d/test.conf && systemctl daemon-reload && systemctl restart conforma-status-gate.service")
+	m.do(0, "mkdir -p /run/systemd/system/conforma-status-gate.service.d && printf '[Service]\\nWatchdogSec=5\\n' >/run/systemd/system/conforma-status-gate.service.d/test.conf && systemctl daemon-reload && systemctl restart conforma-status-gate.service")
 	m.do(0, "kill -STOP $(systemctl show -P MainPID conforma-status-gate.service)")
 	m.eventually("the watchdog", "journalctl --no-pager -u conforma-status-gate.service | grep -q 'Watchdog timeout'")
 	m.eventually("the gate to come back", admitted(second))

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 	"github.com/msupply-foundation/conforma-status/site"
@@ -109,17 +107,10 @@ func TestPageStaysWhereNoTranslationIs(t *testing.T) {
 	} {
 		b := chrome.OpenTab(t, chrome.Start(t), speaks("fr"))
 		b.Open(address)
-		seen := ""
-		for range 250 {
-			v, err := chromedp.Run(b.Ctx, chromedp.Evaluate[string](`document.readyState + " " + document.querySelector("h1")?.checkVisibility() + " " + location.href`))
-			if seen = v; err == nil && v == "complete true "+want {
-				break
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		if seen != "complete true "+want {
-			t.Errorf("%s: it is at %q", address, seen)
-		}
+		rig.WaitFor(t, address+" to lead to "+want, func() bool {
+			seen, err := chrome.TryEval[string](b, `document.readyState + " " + document.querySelector("h1")?.checkVisibility() + " " + location.href`)
+			return err == nil && seen == "complete true "+want
+		})
 	}
 }
 

@@ -23,7 +23,6 @@ type storeFault struct {
 	answer func(p *badStore, w http.ResponseWriter, r *http.Request) // nil for a store that isn't there at all
 	code   int                                                       // of set, closing and opening
 	says   []string
-	atMost time.Duration // for a closing
 }
 
 const (
@@ -32,46 +31,50 @@ const (
 )
 
 var storeFaults = []storeFault{
-	{"it refuses", nil, 3, []string{"refuses connections", "hint: see that this machine reaches the store", hintLater, unsaid}, 10 * time.Second},
-	{"it hangs", func(_ *badStore, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		3, []string{"did not answer in time", "hint: see that this machine reaches the store", hintLater, unsaid}, 15 * time.Second},
+	{"it refuses", nil, 3, []string{"refuses connections", "hint: see that this machine reaches the store", hintLater, unsaid}},
+	{"it hangs", func(p *badStore, _ http.ResponseWriter, _ *http.Request) {
+		for p.bad.Load() { // nobody is answered before the command has ended
+			time.Sleep(5 * time.Millisecond)
+		}
+	},
+		3, []string{"did not answer in time", "hint: see that this machine reaches the store", hintLater, unsaid}},
 	{"it is slow", func(p *badStore, w http.ResponseWriter, r *http.Request) {
 		time.Sleep(300 * time.Millisecond)
 		p.real.ServeHTTP(w, r)
-	}, 0, nil, 20 * time.Second},
+	}, 0, nil},
 	{"it loses an answer after writing", func(p *badStore, w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && p.puts.Add(1)%2 == 1 {
 			p.real.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
 		}
 		p.real.ServeHTTP(w, r)
-	}, 0, nil, 20 * time.Second},
+	}, 0, nil},
 	{"it loses every answer after writing", func(p *badStore, w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			p.real.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
 		}
 		p.real.ServeHTTP(w, r)
-	}, 3, []string{"hint: see that this machine reaches the store", hintLater, unsaid}, 15 * time.Second},
+	}, 3, []string{"hint: see that this machine reaches the store", hintLater, unsaid}},
 	{"it answers 409 once", func(p *badStore, w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && p.puts.Add(1)%2 == 1 {
 			refuse(w, http.StatusConflict, "ConditionalRequestConflict")
 			return
 		}
 		p.real.ServeHTTP(w, r)
-	}, 0, nil, 20 * time.Second},
+	}, 0, nil},
 	{"it answers 409 for ever", refusal(http.StatusConflict, "ConditionalRequestConflict"),
-		3, []string{"somebody else changes it at the same time", hintLater, unsaid}, 15 * time.Second},
+		3, []string{"somebody else changes it at the same time", hintLater, unsaid}},
 	{"it answers 412", refusal(http.StatusPreconditionFailed, "PreconditionFailed"),
-		3, []string{"somebody else changes it at the same time", hintLater, unsaid}, 15 * time.Second},
+		3, []string{"somebody else changes it at the same time", hintLater, unsaid}},
 	{"it answers 403", refusal(http.StatusForbidden, "AccessDenied"),
-		3, []string{"access denied", "hint: allow these credentials s3:ListBucket", hintLater, unsaid}, 15 * time.Second},
+		3, []string{"access denied", "hint: allow these credentials s3:ListBucket", hintLater, unsaid}},
 	{"it is in another region", func(_ *badStore, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("x-amz-bucket-region", "ap-southeast-2")
 		refuse(w, http.StatusMovedPermanently, "PermanentRedirect")
-	}, 3, []string{"is in region ap-southeast-2", `region = "ap-southeast-2"`, hintLater, unsaid}, 15 * time.Second},
+	}, 3, []string{"is in region ap-southeast-2", `region = "ap-southeast-2"`, hintLater, unsaid}},
 	{"it answers 500", refusal(http.StatusInternalServerError, "InternalError"),
-		3, []string{"answered 500 (InternalError)", hintLater, unsaid}, 15 * time.Second},
+		3, []string{"answered 500 (InternalError)", hintLater, unsaid}},
 }
 
 // refusal refuses every write.
@@ -146,19 +149,13 @@ func TestStoreFaultTable(t *testing.T) {
 					use("http://" + rig.Loopback(rig.Port(t)))
 				}
 				p.bad.Store(true)
-				began := time.Now()
 				r := h.CLI(t, "set", string(mode))
-				took := time.Since(began)
 				if r.Code != f.code {
 					t.Errorf("set %s: exit code %d, want %d\n%s", mode, r.Code, f.code, r.Stderr)
 				}
 				rig.Says(t, r, f.says...)
 				if strings.Contains(r.Stderr, srv.Secret) || strings.Contains(r.Stderr, srv.KeyID) {
 					t.Errorf("set %s gives a key away:\n%s", mode, r.Stderr)
-				}
-				// Beside the store's time there is what the rest may take on a busy machine.
-				if mode == status.Offline && took > f.atMost+30*time.Second || took > 90*time.Second {
-					t.Errorf("set %s took %v", mode, took)
 				}
 				if got := rig.Lets(t, h); got != mode {
 					t.Errorf("nginx is %s, want %s", got, mode)

@@ -3,11 +3,11 @@ package chrome
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -15,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
 // Start starts a Chromium that reaches this machine only, and ends it with the test. Names under
@@ -25,6 +27,7 @@ func Start(t testing.TB) context.Context {
 		chromedp.ExecPath("chromium-headless-shell"),
 		chromedp.NoSandbox, // the tests may run as root
 		chromedp.DisableGPU,
+		chromedp.WSURLReadTimeout(rig.Patience),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("accept-lang", "en-NZ,en"),
@@ -61,8 +64,6 @@ func OpenTab(t testing.TB, browser context.Context, script string) *Tab {
 func NewTab(t testing.TB, parent context.Context, script string, options ...chromedp.ContextOption) *Tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute) // bounds what hangs; nothing is measured by it
 	t.Cleanup(cancel)
 	b := &Tab{T: t, Ctx: ctx, Script: script}
 	if err := chromedp.Listen(ctx, b.note); err != nil {
@@ -133,7 +134,9 @@ func (b *Tab) Exceptions() []string {
 
 func (b *Tab) Open(url string) {
 	b.T.Helper()
-	if err := chromedp.Do(b.Ctx, chromedp.Navigate(url)); err != nil {
+	ctx, cancel := context.WithTimeout(b.Ctx, rig.Patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		b.T.Fatalf("open %s: %v", url, err)
 	}
 }
@@ -141,7 +144,9 @@ func (b *Tab) Open(url string) {
 // Call runs a command of the DevTools protocol in b.
 func Call[P, R any](b *Tab, command cdp.Command[P, R], params P) R {
 	b.T.Helper()
-	r, err := chromedp.Call(b.Ctx, command, params)
+	ctx, cancel := context.WithTimeout(b.Ctx, rig.Patience)
+	defer cancel()
+	r, err := chromedp.Call(ctx, command, params)
 	if err != nil {
 		b.T.Fatalf("%s: %v", command.Method, err)
 	}
@@ -151,24 +156,38 @@ func Call[P, R any](b *Tab, command cdp.Command[P, R], params P) R {
 // Eval returns what the JavaScript expression comes to in b's page, a promise's result included.
 func Eval[T any](b *Tab, expression string) T {
 	b.T.Helper()
-	v, err := chromedp.Run(b.Ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	v, err := TryEval[T](b, expression)
 	if err != nil {
 		b.T.Fatalf("evaluate %s: %v", expression, err)
 	}
 	return v
 }
 
+// TryEval is Eval for a page that may just be left, which is an error.
+func TryEval[T any](b *Tab, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(b.Ctx, rig.Patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// Passes waits until so many milliseconds have passed in the life of b's page, which is to stay: what was due in it before has begun.
+func Passes(b *Tab, ms int) {
+	b.T.Helper()
+	Eval[bool](b, fmt.Sprintf(`new Promise((done) => setTimeout(done, %d, true))`, ms))
+}
+
 // Arrives waits until b shows the page at href, with its status. What is under way to another page answers no question.
 func Arrives(b *Tab, href string) {
 	b.T.Helper()
 	var at string
-	for range 500 {
-		var err error
-		at, err = chromedp.Run(b.Ctx, chromedp.Evaluate[string](`document.documentElement?.dataset.mode ? location.href : "under way"`))
-		if err == nil && at == href {
-			return
+	defer func() {
+		if at != href {
+			b.T.Logf("it is at %s", at)
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	b.T.Fatalf("it is at %s, not %s", at, href)
+	}()
+	rig.WaitFor(b.T, href+" to be shown", func() bool {
+		var err error
+		at, err = TryEval[string](b, `document.documentElement?.dataset.mode ? location.href : "under way"`)
+		return err == nil && at == href
+	})
 }

@@ -52,7 +52,7 @@ func Watch(site *Single, rules WatchRules) *watcher {
 	w := &watcher{site: site, rules: rules, stop: make(chan struct{}), ended: make(chan struct{})}
 	w.client = http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
-		Timeout:       10 * time.Second,
+		Timeout:       Patience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	go func() {
