@@ -39,12 +39,13 @@ type app struct {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// A pipe that nobody reads, or a terminal that is closed, must not end a change halfway. Not ignored but caught, so that
-	// the commands we run get the default back.
+	// A pipe that nobody reads, or a terminal that is closed, must not end a change halfway. Not ignored but caught,
+	// so that the commands we run get the default back.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 	return execute(ctx, args, stdout, stderr)
 }
 
+// execute runs one command, until ctx tells it to end.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{terminal: terminal.New(stdout, stderr), args: args}
 	root := a.root()
@@ -70,7 +71,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "conforma-status", Short: terminal.HelpRoot, Long: terminal.HelpRootLong, Version: fmt.Sprintf("%s (commit %s, %s, %s/%s)", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH),
+		Use: "conforma-status", Short: terminal.HelpRoot, Long: terminal.HelpRootLong,
+		Version:       fmt.Sprintf("%s (commit %s, %s, %s/%s)", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH),
 		SilenceErrors: true, SilenceUsage: true,
 		// Whatever cobra itself complains of is a mistake in the command line.
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -90,7 +92,7 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// strict has the commands that cobra brings refuse what they don't know: they show help instead, and that they succeeded.
+// strict has the commands that cobra brings refuse what they don't know: they show help instead, and exit 0.
 func strict(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -147,8 +149,8 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings. With an error
-// the configuration is nil, or what could be read of it.
+// load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings. With
+// an error the configuration is nil, or what could be read of it.
 func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	c, faults, err := config.Load(a.configurationFile())
 	for _, f := range faults {
@@ -176,7 +178,8 @@ func (a *app) configurationFile() string {
 	return config.DefaultFile
 }
 
-// loadSites reads the configuration and picks the sites that a command is about. What is wrong with either is said in one run.
+// loadSites reads the configuration and picks the sites that a command is about. What is wrong with either is said
+// at once.
 func (a *app) loadSites(which selection, stops ...config.Scope) (*config.Config, []config.Site, error) {
 	c, err := a.load(stops...)
 	var faults fault.List
@@ -218,6 +221,16 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 		Operator:  whoRuns(),
 		Command:   strings.Join(a.args, " "),
 	}, nil
+}
+
+// hostOf wires up this machine, and picks the sites that a command is about.
+func (a *app) hostOf(which selection, stops ...config.Scope) (*maintenance.Host, []config.Site, error) {
+	c, chosen, err := a.loadSites(which, stops...)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := a.host(c)
+	return h, chosen, err
 }
 
 // selection is which sites a command is about.

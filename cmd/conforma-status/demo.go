@@ -17,7 +17,7 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "demo", Short: terminal.HelpDemo, Long: terminal.HelpDemoLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			// A terminal that is closed, or a reader of the output that has gone, must not leave anything behind either.
+			// A terminal that is closed, or a reader of the output that has gone, leaves nothing behind either.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP, syscall.SIGPIPE)
 			defer stop()
 			err := demo.Run(ctx, a.terminal, once)

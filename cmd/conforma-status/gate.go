@@ -41,23 +41,9 @@ func (a *app) gate(ctx context.Context) error {
 	if _, err := publishing.Contents(c); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	var sources []gate.SiteSource
-	var names []string
-	for _, s := range c.Sites {
-		if s.JWT == nil {
-			continue
-		}
-		if _, err := secrets(s); err != nil {
-			return err
-		}
-		names = append(names, s.Name)
-		sources = append(sources, gate.SiteSource{
-			Policy: policy(s), Secrets: secretSource(s),
-			Epoch: gate.CachedFile(state.Dir(c.StateDir).EpochFile(s.Name), gate.ReadEpoch, time.Now),
-		})
-	}
-	if len(sources) == 0 {
-		return usage(fmt.Errorf("read the configuration: %s: no site has a [site.jwt]: there is nothing to guard", c.File), terminal.HintNoJWT)
+	sources, names, err := guarded(c)
+	if err != nil {
+		return err
 	}
 	l, err := a.gateListener(c)
 	if err != nil {
@@ -78,6 +64,27 @@ func (a *app) gate(ctx context.Context) error {
 	return err
 }
 
+// guarded are the sites that the gate guards, and their names.
+func guarded(c *config.Config) (sources []gate.SiteSource, names []string, err error) {
+	for _, s := range c.Sites {
+		if s.JWT == nil {
+			continue
+		}
+		if _, err := secrets(s); err != nil {
+			return nil, nil, err
+		}
+		names = append(names, s.Name)
+		sources = append(sources, gate.SiteSource{
+			Policy: policy(s), Secrets: secretSource(s),
+			Epoch: gate.CachedFile(state.Dir(c.StateDir).EpochFile(s.Name), gate.ReadEpoch, time.Now),
+		})
+	}
+	if len(sources) == 0 {
+		return nil, nil, usage(fmt.Errorf("read the configuration: %s: no site has a [site.jwt]: there is nothing to guard", c.File), terminal.HintNoJWT)
+	}
+	return sources, names, nil
+}
+
 // gateListener is the socket that systemd has opened for the gate, or else one of its own.
 func (a *app) gateListener(c *config.Config) (net.Listener, error) {
 	given, err := activation.Listeners()
@@ -86,7 +93,8 @@ func (a *app) gateListener(c *config.Config) (net.Listener, error) {
 	}
 	if len(given) > 0 {
 		if len(given) > 1 || given[0] == nil || given[0].Addr().String() != c.Gate.Socket {
-			return nil, usage(fmt.Errorf("take over the socket from systemd: systemd hands over another socket than %s, the one in the configuration", c.Gate.Socket), terminal.HintOtherSocket)
+			return nil, usage(fmt.Errorf("take over the socket from systemd: systemd hands over another socket than %s, the one in the configuration",
+				c.Gate.Socket), terminal.HintOtherSocket)
 		}
 		return given[0], nil
 	}
@@ -96,8 +104,8 @@ func (a *app) gateListener(c *config.Config) (net.Listener, error) {
 // notify tells systemd, where it started this process and wants to know: sd_notify(3).
 func notify(state string) { _, _ = daemon.SdNotify(false, state) } // that it can't be told is no reason to stop
 
-// watchdog tells systemd, for as long as the gate answers, that it does, where systemd has set it a time within which it wants
-// to hear that (WatchdogSec= in systemd.service(5)).
+// watchdog tells systemd, for as long as the gate answers, that it does, where systemd has set it a time within which
+// it wants to hear that (WatchdogSec= in systemd.service(5)).
 func watchdog(ctx context.Context, socket string) {
 	within, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || within == 0 {
@@ -133,9 +141,9 @@ func secrets(s config.Site) ([]gate.Secret, error) {
 	return out, nil
 }
 
-// secretSource reads the secrets that a site shares with its application, anew whenever their file changes. Where systemd has handed
-// this process a copy of them (LoadCredential= in systemd.exec(5), by the name of the site), that is read: a gate that is a user
-// of its own can't read the file itself.
+// secretSource reads the secrets that a site shares with its application, anew whenever their file changes. Where
+// systemd has handed this process a copy of them (LoadCredential= in systemd.exec(5), by the name of the site), that
+// is read: a gate that is a user of its own can't read the file itself.
 func secretSource(s config.Site) func() ([]gate.Secret, error) {
 	path, read := s.JWT.SecretFile, gate.ReadSecretFile
 	if s.JWT.SecretEnvFile != "" {

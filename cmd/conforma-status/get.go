@@ -15,11 +15,7 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get", Short: terminal.HelpGet, Long: terminal.HelpGetLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, chosen, err := a.loadSites(which.orAll())
-			if err != nil {
-				return err
-			}
-			h, err := a.host(c)
+			h, chosen, err := a.hostOf(which.orAll())
 			if err != nil {
 				return err
 			}

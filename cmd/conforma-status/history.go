@@ -13,11 +13,7 @@ func (a *app) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "history", Short: terminal.HelpHistory, Long: terminal.HelpHistoryLong, Args: arguments(cobra.NoArgs),
 		RunE: func(_ *cobra.Command, _ []string) error {
-			c, _, err := a.loadSites(which.orAll())
-			if err != nil {
-				return err
-			}
-			h, err := a.host(c)
+			h, _, err := a.hostOf(which.orAll())
 			if err != nil {
 				return err
 			}
@@ -31,7 +27,7 @@ func (a *app) historyCommand() *cobra.Command {
 			// Sites that the configuration doesn't know any more have a past too.
 			known := which.names
 			if len(known) == 0 {
-				for _, s := range c.Sites {
+				for _, s := range h.Config.Sites {
 					known = append(known, s.Name)
 				}
 				for _, e := range events {

@@ -10,7 +10,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
-// canBeHost is whether applications may live behind an nginx of this machine: what nginx's workers hold is seen in Linux's /proc.
+// canBeHost is whether applications may live behind an nginx of this machine: what nginx's workers hold is seen in
+// Linux's /proc.
 var canBeHost = runtime.GOOS == "linux"
 
 // errNotHost ends a command that a machine which can't be a host doesn't have.

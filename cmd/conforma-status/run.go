@@ -21,13 +21,15 @@ func (a *app) runCommand() *cobra.Command {
 	var f setFlags
 	var modeName string
 	cmd := &cobra.Command{
-		Use: "run --mode MODE [flags] -- COMMAND...", Short: terminal.HelpRun, Long: terminal.HelpRunLong, Args: arguments(cobra.MinimumNArgs(1)),
+		Use: "run --mode MODE [flags] -- COMMAND...", Short: terminal.HelpRun, Long: terminal.HelpRunLong,
+		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.runClosed(cmd.Context(), modeName, f, args)
 		},
 	}
 	cmd.Flags().StringVar(&modeName, "mode", "", terminal.HelpRunMode)
-	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions([]cobra.Completion{string(status.Offline), string(status.Admin)}, cobra.ShellCompDirectiveNoFileComp))
+	modes := []cobra.Completion{string(status.Offline), string(status.Admin)}
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions(modes, cobra.ShellCompDirectiveNoFileComp))
 	f.register(cmd)
 	cmd.Flags().SetInterspersed(false)
 	return cmd
@@ -61,19 +63,16 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv [
 		return failed(fmt.Errorf("run %s: %w", argv[0], err), fmt.Sprintf(terminal.HintStaysClosed, mode))
 	}
 	if code != 0 {
-		return &coded{code, terminal.Advise(fmt.Errorf("run %[1]s: %[1]s ended with exit code %[2]d: the site stays %[3]s", argv[0], code, mode), terminal.HintOpenLater)}
+		err := fmt.Errorf("run %[1]s: %[1]s ended with exit code %[2]d: the site stays %[3]s", argv[0], code, mode)
+		return &coded{code, terminal.Advise(err, terminal.HintOpenLater)}
 	}
 	return a.openAfter(ctx, f, closed)
 }
 
-// openAfter opens the sites after a command that succeeded, if their applications answer and nobody else has closed them
-// meanwhile.
+// openAfter opens the sites after a command that succeeded, if their applications answer and nobody else has closed
+// them meanwhile.
 func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.Receipt) error {
-	c, chosen, err := a.loadSites(f.which)
-	if err != nil {
-		return err
-	}
-	h, err := a.host(c)
+	h, chosen, err := a.hostOf(f.which)
 	if err != nil {
 		return err
 	}
@@ -105,8 +104,8 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// runCommand runs the operator's command with our standard streams and hands on the signals that we get. It returns the
-// command's exit code, 128 and the signal's number for one that was killed, as shells do. An error means that it
+// runCommand runs the operator's command with our standard streams and hands on the signals that we get. It returns
+// the command's exit code, 128 and the signal's number for one that was killed, as shells do. An error means that it
 // was not started.
 func runCommand(program string, argv []string) (int, error) {
 	cmd := &exec.Cmd{Path: program, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}

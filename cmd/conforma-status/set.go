@@ -136,8 +136,9 @@ func (f setFlags) readWords(req *maintenance.Request, now time.Time) (err error)
 	return nil
 }
 
-// parseMessages reads the values of --message: the text for everybody, nil where there is none, and those for readers of
-// one language, nil where there are none. What begins like a message in one language can be said to everybody behind a "=" of its own.
+// parseMessages reads the values of --message: the text for everybody, nil where there is none, and those for readers
+// of one language, nil where there are none. What begins like a message in one language can be said to everybody
+// behind a "=" of its own.
 func parseMessages(values []string) (all *string, of map[string]string, err error) {
 	of = map[string]string{}
 	for _, text := range values {

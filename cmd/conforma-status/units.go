@@ -11,8 +11,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
-// unitsCommand is what systemd calls whenever it reads its units, by deploy/systemd/conforma-status-generator: what the units
-// have to know of the configuration is told to them there, and nowhere else.
+// unitsCommand is what systemd calls whenever it reads its units, by deploy/systemd/conforma-status-generator: what
+// the units have to know of the configuration is told to them there, and nowhere else.
 func (a *app) unitsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "units DIR", Short: terminal.HelpUnits, Long: terminal.HelpUnitsLong, Args: arguments(cobra.ExactArgs(1)), Hidden: true,

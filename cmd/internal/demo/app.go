@@ -1,4 +1,4 @@
-// Package demo shows the whole thing on one machine: an application, nginx in front of it, a maintenance server and a gate.
+// Package demo shows the whole thing on one machine: an application with nginx in front, a maintenance server, a gate.
 package demo
 
 import (

@@ -23,7 +23,7 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 	cmd.WaitDelay = time.Second // what it has started itself must not hold us
 	started := make(chan error)
 	go func() {
-		// The kernel watches the thread that started the program (PR_SET_PDEATHSIG in prctl(2)): it has to live as long.
+		// The kernel watches the thread that started the program: it has to live as long (PR_SET_PDEATHSIG, prctl(2)).
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()

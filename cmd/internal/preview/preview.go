@@ -1,5 +1,5 @@
-// Package preview shows the maintenance site in a browser, with a bar above it to try every state, and builds it anew on each
-// save.
+// Package preview shows the maintenance site in a browser, with a bar above it to try every state, and builds it anew
+// on each save.
 package preview
 
 import (
@@ -31,7 +31,8 @@ const (
 	hereIsTheSite = "Here is the site: /%s\n"
 )
 
-// Serve answers at l until ctx is done, and builds the site anew whenever its content changes; rebuilt is told what came of that.
+// Serve answers at l until ctx is done, and builds the site anew whenever its content changes; rebuilt is told what
+// came of that.
 func (p *Preview) Serve(ctx context.Context, l net.Listener, rebuilt func(remarks fault.List, err error)) error {
 	server := &http.Server{
 		Handler: p.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
@@ -58,7 +59,7 @@ func (p *Preview) watch(ctx context.Context, rebuilt func(fault.List, error)) {
 	}
 }
 
-// fingerprint is another whenever something below dir has changed. There is nothing to watch in the built-in content, "".
+// fingerprint is another whenever something below dir has changed. In the built-in content, "", nothing ever has.
 func fingerprint(dir string) string {
 	if dir == "" {
 		return ""

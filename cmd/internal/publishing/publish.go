@@ -69,8 +69,8 @@ type plan struct {
 	done     []Publication
 }
 
-// Publish uploads what changed of the sites, pages after their parts, and then their status. The error is of the store, which
-// may wrap ErrUnfinished, or that of Host.PublishStatus.
+// Publish uploads what changed of the sites, pages after their parts, and then their status. The error is of the
+// store, which may wrap ErrUnfinished, or that of Host.PublishStatus.
 func (p Publisher) Publish(ctx context.Context, all []Pages) ([]Publication, error) {
 	bounded, cancel := context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
@@ -174,8 +174,8 @@ func verify(ctx context.Context, p Pages) []site.Difference {
 	return append([]site.Difference{}, site.Verify(ctx, worldClient(), pageOf(p.Site), p.Files)...)
 }
 
-// mend sends again, once, what the world sees otherwise because the store has it with other headers: the listing, which
-// shows nothing but content, had it unchanged. It reports whether there was such a thing.
+// mend sends again, once, what the world sees otherwise because the store has it with other headers: the listing,
+// which shows nothing but content, had it unchanged. It reports whether there was such a thing.
 func (p Publisher) mend(ctx context.Context, done *Publication, files []site.File) (bool, error) {
 	keeper, ok := p.Host.Store.(site.Mender)
 	if !ok {

@@ -19,8 +19,8 @@ type EnvFile struct {
 	Port string // its PORT=, "" for none
 }
 
-// ReadEnvFiles reads the files that the pattern names (filepath.Match). The warnings are of files that can't be read; the
-// error is filepath.ErrBadPattern.
+// ReadEnvFiles reads the files that the pattern names (filepath.Match). The warnings are of files that can't be read;
+// the error is filepath.ErrBadPattern.
 func ReadEnvFiles(pattern string) (files []EnvFile, warnings []error, err error) {
 	paths, err := filepath.Glob(pattern)
 	for _, path := range paths {

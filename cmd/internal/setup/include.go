@@ -118,8 +118,8 @@ func add(lines []Line, backups string) (undo func() error, err error) {
 	return undo, nil
 }
 
-// sortByFile returns the lines by the file that they go to, each once, and the files in the order of the lines. One file
-// may be included by several links.
+// sortByFile returns the lines by the file that they go to, each once, and the files in the order of the lines. One
+// file may be included by several links.
 func sortByFile(lines []Line) (paths []string, byFile map[string][]Line, err error) {
 	byFile = map[string][]Line{}
 	for _, l := range lines {
@@ -138,8 +138,8 @@ func sortByFile(lines []Line) (paths []string, byFile map[string][]Line, err err
 	return paths, byFile, nil
 }
 
-// keep copies the file as it was to the directory of backups, beside earlier copies. Not beside the file: what lies there
-// may be included by a pattern.
+// keep copies the file as it was to the directory of backups, beside earlier copies. Not beside the file: what lies
+// there may be included by a pattern.
 func (e edited) keep(backups string) (backup string, err error) {
 	if err := os.MkdirAll(backups, 0o755); err != nil {
 		return "", err

@@ -48,8 +48,8 @@ type Placement struct {
 	Warn  func(text string)           // is told what can't be put back
 }
 
-// Put writes the rules, the include lines and, when nginx takes them, the configuration; or it leaves everything as it was.
-// Whenever it is killed, nginx has all that it includes, and the next call does the rest.
+// Put writes the rules, the include lines and, when nginx takes them, the configuration; or it leaves everything as
+// it was. Whenever it is killed, nginx has all that it includes, and the next call does the rest.
 func (p Placement) Put(ctx context.Context) (err error) {
 	var undo []func() error
 	defer func() {

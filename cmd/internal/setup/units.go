@@ -14,8 +14,8 @@ import (
 // ErrUnitPath is returned (wrapped) for a path that systemd's units can't hold.
 var ErrUnitPath = errors.New("systemd can't take the path")
 
-// Units writes drop-ins for the units of deploy/systemd below dir: what they have to know of the configuration c, which was
-// read from file. The error may wrap ErrUnitPath.
+// Units writes drop-ins for the units of deploy/systemd below dir: what they have to know of the configuration c,
+// which was read from file. The error may wrap ErrUnitPath.
 func Units(dir, file string, c *config.Config) error {
 	secrets, watched, err := secretUnits(c)
 	if err != nil {
@@ -82,8 +82,8 @@ func reconcileUnit(c *config.Config) []string {
 	return append(mounts, writes...)
 }
 
-// unitPath is the path as systemd's settings that take one path want it: % begins a specifier (systemd.unit(5)), and what
-// would end or continue the line can't be written at all.
+// unitPath is the path as systemd's settings that take one path want it: % begins a specifier (systemd.unit(5)), and
+// what would end or continue the line can't be written at all.
 func unitPath(path string) (string, error) {
 	control := strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f })
 	if control || strings.HasSuffix(path, `\`) || strings.TrimSpace(path) != path {

@@ -31,7 +31,8 @@ func hintPermission() string {
 	return "run it as root (sudo), by su where there is no sudo, or as the user who owns the state directory and nginx's files"
 }
 
-// hintNoFile is what to do where there is no configuration. dpkg has the package's beside its place until the package is configured.
+// hintNoFile is what to do where there is no configuration. dpkg has the package's beside its place until the package
+// is configured.
 func hintNoFile() string {
 	if _, err := os.Stat(config.DefaultFile + ".dpkg-new"); err == nil {
 		return "the package is half installed; finish that: sudo dpkg --configure -a"
@@ -47,7 +48,7 @@ type advised struct {
 
 func (a *advised) Unwrap() error { return a.error }
 
-// Advise returns err with what to do about it, a line each, where more is known than its kind. Empty lines don't count.
+// Advise returns err with what to do about it, a line each, where more is known than its kind. Empty ones don't count.
 func Advise(err error, hints ...string) error {
 	hints = slices.DeleteFunc(slices.Clone(hints), func(hint string) bool { return hint == "" })
 	if len(hints) == 0 {
@@ -56,8 +57,8 @@ func Advise(err error, hints ...string) error {
 	return &advised{err, hints}
 }
 
-// Hints returns what to do about an error, a line each: what it brings, or else what is known of errors of its kind; nil where
-// there is nothing to say.
+// Hints returns what to do about an error, a line each: what it brings, or else what is known of errors of its kind;
+// nil where there is nothing to say.
 func Hints(err error) []string { return hintsAbout(err, "NAME") }
 
 func hintsAbout(err error, site string) []string {
@@ -121,8 +122,8 @@ type advice struct {
 	hint string // {SITE} stands for the name of the site
 }
 
-// known is what to do about the errors that there are. The first that fits counts: that a file can't be written says more than
-// what came of it.
+// known is what to do about the errors that there are. The first that fits counts: that a file can't be written says
+// more than what came of it.
 func known() []advice {
 	return []advice{
 		{state.ErrRecord, "set the site's mode after moving the damaged file away; what nginx does is not changed by that"},

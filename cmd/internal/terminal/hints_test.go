@@ -67,7 +67,8 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// Each kind of error is told once what to do, in words without a capital or a full stop, and the words of no other keep it from that.
+// Each kind of error is told once what to do, in words without a capital or a full stop, and the words of no other
+// keep it from that.
 func TestKnown(t *testing.T) {
 	all := known()
 	for i, a := range all {

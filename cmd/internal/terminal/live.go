@@ -21,8 +21,9 @@ func rewrites(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// show has a line take the place of the one before it on a terminal; elsewhere one that says something new stands below it.
-// It isn't wrapped (DECAWM, see console_codes(4)): what stood on a narrow terminal's further rows would stay.
+// show has a line take the place of the one before it on a terminal; elsewhere one that says something new stands
+// below it. It isn't wrapped (DECAWM, see console_codes(4)): what stood on a narrow terminal's further rows would
+// stay.
 func (l *liveLine) show(line string) {
 	if line == l.last {
 		return

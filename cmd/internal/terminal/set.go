@@ -34,6 +34,7 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 	}
 }
 
+// receiptLine says what came of the change of one site.
 func receiptLine(r *maintenance.Receipt) string {
 	var b strings.Builder
 	switch r.Outcome {
@@ -62,27 +63,32 @@ func receiptLine(r *maintenance.Receipt) string {
 			fmt.Fprintf(&b, ", expected back %s", clock(*r.ExpectedUntil))
 		}
 	}
-	switch {
-	case !r.Mode.Closed():
-	case r.Outcome == state.Shut:
-		b.WriteString("; NOT SAFE to take a snapshot until it is finished")
-	case r.Mode == status.Admin && r.SafeSince != nil:
-		fmt.Fprintf(&b, "; of before nothing is left since %s", clock(*r.SafeSince))
-	case r.SafeSince != nil:
-		fmt.Fprintf(&b, "; safe to take a snapshot since %s", clock(*r.SafeSince))
-	case r.Left > 0:
-		fmt.Fprintf(&b, "; NOT SAFE to take a snapshot: %d still left", r.Left)
-	case r.Unsettled:
-		b.WriteString("; NOT SAFE to take a snapshot: the settled command does not vouch for the application")
-	case r.WasCut:
-		b.WriteString("; NOT SAFE to take a snapshot: something was cut that the application may still be working on")
-	default:
-		b.WriteString("; NOT SAFE to take a snapshot: it is not known whether something of before is still at work")
+	if r.Mode.Closed() {
+		b.WriteString("; " + safetyWords(r))
 	}
 	if !r.Published {
 		b.WriteString(" (not published yet)")
 	}
 	return b.String()
+}
+
+// safetyWords say of a closed site whether it is safe to take a snapshot, and why not.
+func safetyWords(r *maintenance.Receipt) string {
+	switch {
+	case r.Outcome == state.Shut:
+		return "NOT SAFE to take a snapshot until it is finished"
+	case r.Mode == status.Admin && r.SafeSince != nil:
+		return "of before nothing is left since " + clock(*r.SafeSince)
+	case r.SafeSince != nil:
+		return "safe to take a snapshot since " + clock(*r.SafeSince)
+	case r.Left > 0:
+		return fmt.Sprintf("NOT SAFE to take a snapshot: %d still left", r.Left)
+	case r.Unsettled:
+		return "NOT SAFE to take a snapshot: the settled command does not vouch for the application"
+	case r.WasCut:
+		return "NOT SAFE to take a snapshot: something was cut that the application may still be working on"
+	}
+	return "NOT SAFE to take a snapshot: it is not known whether something of before is still at work"
 }
 
 // receiptHints says what to do after a change that could not be completed.

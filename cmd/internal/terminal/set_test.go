@@ -46,8 +46,8 @@ func TestLasted(t *testing.T) {
 	}
 }
 
-// What somebody typed, or has in their environment, doesn't take over the terminal of whoever reads it later: neither by ESC nor by
-// the control sequence introducer in one character (ECMA-48).
+// What somebody typed, or has in their environment, doesn't take over the terminal of whoever reads it later: neither
+// by ESC nor by the control sequence introducer in one character (ECMA-48).
 func TestTypedWords(t *testing.T) {
 	typed := "a\n\x1b[31mb\u009b31mc\x7f"
 	var out strings.Builder

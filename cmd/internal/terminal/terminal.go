@@ -79,7 +79,8 @@ func (t *Terminal) document(v any) {
 	}
 }
 
-// Unwritten returns why the JSON document could not be printed; nil where it was, or none had to be, or its reader has gone.
+// Unwritten returns why the JSON document could not be printed; nil where it was, or none had to be, or its reader
+// has gone.
 func (t *Terminal) Unwritten() error { return t.unwritten }
 
 // siteDocument is the document of a command that is about sites.
