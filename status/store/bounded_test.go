@@ -29,7 +29,7 @@ func TestStuck(t *testing.T) {
 		must(t, err)
 		f.Close()
 	})
-	s := &boundedDir{dirAt(root), limits{timeout: time.Millisecond}}
+	s := &dirStore{root: root, lockWait: time.Minute, limits: limits{timeout: time.Millisecond}}
 	_, _, getErr := s.Get(t.Context(), "demo/status.json")
 	_, putErr := s.Put(t.Context(), "demo/status.json", []byte("x"), Meta{}, Always())
 	for verb, err := range map[string]error{"get": getErr, "put": putErr} {
@@ -63,12 +63,12 @@ func TestWithin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				_, err := within(t.Context(), l, func(ctx context.Context) (int, error) {
+				err := within(t.Context(), l, func(ctx context.Context) error {
 					if c.noted {
 						<-ctx.Done()
 					}
 					time.Sleep(c.takes)
-					return 0, own
+					return own
 				})
 				took := time.Since(begun)
 				time.Sleep(2 * time.Hour) // what was left behind ends, too

@@ -16,7 +16,9 @@ import (
 )
 
 // dirAt returns a store that waits long for others: many writers may share one slow disk here.
-func dirAt(root string) *dirStore { return &dirStore{root: root, wait: time.Minute} }
+func dirAt(root string) *dirStore {
+	return &dirStore{root: root, lockWait: time.Minute, limits: limits{grace: time.Minute}}
+}
 
 func mkdir(t *testing.T, dir string) {
 	t.Helper()
@@ -164,7 +166,7 @@ func TestDirFaults(t *testing.T) {
 		syscall.EDQUOT: {ErrUnavailable, "make room"},
 		syscall.EIO:    {ErrUnavailable, ""},
 	} {
-		err := dirAt("/srv").fail("write x in /srv", &fs.PathError{Op: "write", Path: "x", Err: errno})
+		err := dirAt("/srv").explain("write x in /srv", &fs.PathError{Op: "write", Path: "x", Err: errno})
 		if !errors.Is(err, want.kind) || !errors.Is(err, errno) || !strings.Contains(Hint(err), want.tip) || !strings.HasPrefix(err.Error(), "write x in /srv: ") {
 			t.Errorf("%v: %v (hint: %s)", errno, err, Hint(err))
 		}
@@ -186,11 +188,11 @@ func TestDirLockWaitIsBounded(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("with the directory locked: %v", err)
 	}
-	s.wait = time.Millisecond
+	s.lockWait = time.Millisecond
 	if _, err := s.Put(t.Context(), "a", nil, Meta{}, Always()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "kept the directory locked") {
 		t.Errorf("with the directory locked for longer than the wait: %v", err)
 	}
-	s.wait = time.Minute
+	s.lockWait = time.Minute
 	must(t, held.Close())
 	// The lock that was asked for and given up isn't kept.
 	if _, err := s.Put(t.Context(), "a", nil, Meta{}, Always()); err != nil {

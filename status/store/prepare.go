@@ -55,7 +55,7 @@ func (d *dirStore) Prepare(_ context.Context, _ bool, done func(Prepared)) error
 		}
 	}
 	if err != nil {
-		return d.fail(doing, err)
+		return d.explain(doing, err)
 	}
 	done(Prepared{Part: PartDirectory})
 	return nil

@@ -38,7 +38,7 @@ func Open(url string, opts S3Options) (Store, error) {
 		return nil, err
 	}
 	if kind == Dir {
-		return &boundedDir{&dirStore{root: location, wait: operationTimeout}, limits{operationTimeout, grace}}, nil
+		return &dirStore{root: location, lockWait: operationTimeout, limits: limits{operationTimeout, grace}}, nil
 	}
 	if err := checkEndpoint(opts.Endpoint); err != nil {
 		return nil, fmt.Errorf("s3 endpoint: %w", err)
