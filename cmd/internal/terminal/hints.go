@@ -152,8 +152,8 @@ func known() []advice {
 		{control.ErrNotOurs, `put "include CONF_DIR/sites/{SITE}.conf;" first in the site's server {}, see that listen and app_url in the configuration lead there, and try again`},
 		{control.ErrInterrupted, "repeat this command"},
 		{maintenance.ErrSmoke, HintUnanswered},
-		{control.ErrRefused, hintBroken},
 		{maintenance.ErrHoles, "include the site's rules first in each server {} that leads to it, and take out of it what keeps the gate out, or say --force if it is known and harmless"},
+		{control.ErrRefused, hintBroken},
 
 		{maintenance.ErrClaimed, "it stays closed: see who closed it and why, then open it with: conforma-status set online"},
 		{maintenance.ErrInterrupted, "conforma-status reconcile finishes it"},
