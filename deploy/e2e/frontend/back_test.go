@@ -18,7 +18,7 @@ func (p *seat) back() {
 }
 
 // hurry has the maintenance page live twenty times as fast.
-const hurry = `{ const { setTimeout } = window; window.setTimeout = (f, ms, ...with) => setTimeout(f, ms > 1000 ? ms / 20 : ms, ...with); }`
+const hurry = `{ const { setTimeout } = window; window.setTimeout = (f, ms, ...more) => setTimeout(f, ms > 1000 ? ms / 20 : ms, ...more); }`
 
 // minute is one in the life of such a page, in ms.
 const minute = 60_000
