@@ -57,12 +57,12 @@ func TestHints(t *testing.T) {
 		"of the content, without a hint":           {errors.Join(publishing.ErrFaults, faults[1:]), nil},
 		"no configuration":                         {doing(config.ErrNoFile), []string{"write one there"}},
 	} {
-		got := Hints(c.err)
+		got := hintsAbout(c.err, "NAME")
 		if !slices.EqualFunc(got, c.want, strings.HasPrefix) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	if got, want := Hints(fs.ErrPermission)[0], "run it as root"; os.Geteuid() != 0 && !strings.HasPrefix(got, want) {
+	if got, want := hintsAbout(fs.ErrPermission, "NAME")[0], "run it as root"; os.Geteuid() != 0 && !strings.HasPrefix(got, want) {
 		t.Errorf("to an ordinary user: %q, want %s", got, want)
 	}
 }
@@ -78,7 +78,7 @@ func TestKnown(t *testing.T) {
 		if a.hint == "" || strings.HasSuffix(a.hint, ".") || a.hint[:1] != strings.ToLower(a.hint[:1]) {
 			t.Errorf("%v: %q", a.kind, a.hint)
 		}
-		if got := Hints(doing(a.kind)); len(got) == 0 {
+		if got := hintsAbout(doing(a.kind), "NAME"); len(got) == 0 {
 			t.Errorf("%v: no hint", a.kind)
 		}
 	}

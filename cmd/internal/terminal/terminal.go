@@ -45,7 +45,7 @@ func (t *Terminal) Warn(text string) { fmt.Fprintf(t.Err, "warning: %s\n", text)
 
 // Fail prints the error that ended a command, with its hints.
 func (t *Terminal) Fail(err error) {
-	hints := Hints(err)
+	hints := hintsAbout(err, "NAME")
 	t.problem(err.Error(), hints)
 	if t.JSON {
 		t.document(struct {
