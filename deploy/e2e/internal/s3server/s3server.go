@@ -159,8 +159,9 @@ func serveS3(addr string) error {
 	}
 	return embedgw.RunVersityGW(context.Background(), objects, &embedgw.Config{
 		RootUserAccess: os.Getenv("S3_KEY_ID"), RootUserSecret: os.Getenv("S3_SECRET"), Region: os.Getenv("S3_REGION"),
-		IAMDir: os.Getenv("S3_USERS"), // without users, a wrong key id gets an answer that Amazon doesn't give
-		Ports:  []string{addr}, MaxConnections: 1000, MaxRequests: 1000, MultipartMaxParts: 100,
+		IAMDir:          os.Getenv("S3_USERS"), // without users, a wrong key id gets an answer that Amazon doesn't give
+		IAMCacheDisable: true,                  // else it looks for what is too old all the time, with no pause, and takes a processor
+		Ports:           []string{addr}, MaxConnections: 1000, MaxRequests: 1000, MultipartMaxParts: 100,
 		KeepAlive: true, Quiet: true,
 	})
 }
