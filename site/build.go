@@ -19,7 +19,7 @@ import (
 var (
 	//go:embed theme/page.html
 	pageTemplate string
-	// The next three are made from what has their names in theme by deploy/e2e/frontend's TestPublishedPage with -update.
+	// The next three are made of their namesakes in theme by deploy/e2e/frontend's TestPublishedPage with -update.
 	//
 	//go:embed theme/dist/page.css
 	pageStyle string
@@ -34,7 +34,7 @@ type Site struct {
 	Name   string // as in the configuration; for errors, visitors don't see it
 	Path   string // place in the store, slash-separated; "" is the root
 	AppURL string // where the application is, absolute http or https
-	// LoginPath is the path, below AppURL, of the page that admin mode leaves open to everyone; "" when it isn't known.
+	// LoginPath is the path, below AppURL, of the page that admin mode leaves open to everyone, "" when unknown.
 	LoginPath string
 	PageURL   string // where Path is served, absolute http or https, ends in "/"
 }

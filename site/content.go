@@ -60,8 +60,8 @@ type section struct {
 // page itself that a file leaves out are those of the built-in content, in its language or else in English.
 // brand.yaml is what all pages share; beside it alone the built-in Markdown serves.
 //
-// A folder in fsys that is named in folders lies over fsys, for one site: its files take the place of those of the same
-// name.
+// A folder in fsys that is named in folders lies over fsys, for one site: its files take the place of those of the
+// same name.
 //
 // What is wrong with the files comes back as a fault.List, all of it at once (errors.As). Any other error is one
 // of reading; where the folder isn't there, errors.Is(err, fs.ErrNotExist).

@@ -15,8 +15,8 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// boxes writes the boxes of a task list as signs. As fields of a form, which they are by default, they would need labels,
-// and can't be used anyway.
+// boxes writes the boxes of a task list as signs. As fields of a form, which they are by default, they would need
+// labels, and can't be used anyway.
 type boxes struct{}
 
 func (boxes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
@@ -38,12 +38,12 @@ type remark struct {
 	problem, hint string
 }
 
-// renderMarkdown turns CommonMark with GitHub's extensions and footnotes into HTML that needs nothing from anywhere else
-// and that the page's content security policy lets through as it is. Raw HTML is left out, unless raw is set; then it is
-// the policy alone that keeps it from running or loading anything.
+// renderMarkdown turns CommonMark with GitHub's extensions and footnotes into HTML that needs nothing from anywhere
+// else and that the page's content security policy lets through as it is. Raw HTML is left out, unless raw is set;
+// then it is the policy alone that keeps it from running or loading anything.
 //
-// The highest heading becomes one of the level top, so that an outline has no gaps. IDs (of footnotes) begin with prefix.
-// The remarks are in no order.
+// The highest heading becomes one of the level top, so that an outline has no gaps. IDs (of footnotes) begin with
+// prefix. The remarks are in no order.
 func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []remark, error) {
 	var options []goldmark.Option
 	if raw {

@@ -76,9 +76,9 @@ func (s Site) owns(key string, existing map[string]string) bool {
 	return true
 }
 
-// rank is smaller for what has to be there first: parts, new pages, changed ones, each translations before the main page.
-// A new translation is pointed at by pages that are there already, once they are changed; nobody is sent to a page of a
-// site before its main page is there.
+// rank is smaller for what has to be there first: parts, new pages, changed ones, each translations before the main
+// page. A new translation is pointed at by pages that are there already, once they are changed; nobody is sent to a
+// page of a site before its main page is there.
 func rank(c Change) int {
 	if path.Base(c.Key) != indexName {
 		return -1000

@@ -17,12 +17,12 @@ import (
 // atOnce is how many files are sent to, or taken from, a store at the same time.
 const atOnce = 8
 
-// Compressed returns the files as they go to a store that serves what it was given and compresses nothing itself, an S3
-// bucket for one: with gzip, which every browser takes.
+// Compressed returns the files as they go to a store that serves what it was given and compresses nothing itself, an
+// S3 bucket for one: with gzip, which every browser takes.
 //
-// The same file always comes to the same bytes, and one whose headers are others to others: a listing shows nothing but
-// ETags, which are made of the bytes. What tells them apart is the time in gzip's own header, four bytes that nobody looks
-// at (RFC 1952, section 2.3.1).
+// The same file always comes to the same bytes, and one whose headers are others to others: a listing shows nothing
+// but ETags, which are made of the bytes. What tells them apart is the time in gzip's own header, four bytes that
+// nobody looks at (RFC 1952, section 2.3.1).
 func Compressed(files []File) []File {
 	out := slices.Clone(files)
 	for i := range out {
@@ -42,9 +42,9 @@ type Keeper interface {
 	Delete(ctx context.Context, key string) error
 }
 
-// Upload writes the new and changed files of a plan, which may be several sites' plans together: several at a time, and
-// every page after what it points at. It stops at the first error, which wraps that of st; a plan
-// made afresh goes on from there. It calls progress, which may be nil, after each file written, one call at a time.
+// Upload writes the new and changed files of a plan, which may be several sites' plans together: several at a time,
+// and every page after what it points at. It stops at the first error, which wraps that of st; a plan made afresh
+// goes on from there. It calls progress, which may be nil, after each file written, one call at a time.
 func Upload(ctx context.Context, st Keeper, plan []Change, progress func(Change)) error {
 	plan = slices.Clone(plan)
 	slices.SortStableFunc(plan, uploadOrder)
@@ -57,8 +57,8 @@ func Upload(ctx context.Context, st Keeper, plan []Change, progress func(Change)
 	})
 }
 
-// Prune deletes the stale files of a plan, as Upload writes the others: pages before what they point at. It is for after an
-// Upload of the same plan: no page that is left points at them then.
+// Prune deletes the stale files of a plan, as Upload writes the others: pages before what they point at. It is for
+// after an Upload of the same plan: no page that is left points at them then.
 func Prune(ctx context.Context, st Keeper, plan []Change, progress func(Change)) error {
 	plan = slices.DeleteFunc(slices.Clone(plan), func(c Change) bool { return c.Action != Stale })
 	slices.SortStableFunc(plan, func(a, b Change) int { return uploadOrder(b, a) })
@@ -81,8 +81,9 @@ type Mender interface {
 	Describe(ctx context.Context, key string) (store.Meta, error)
 }
 
-// Mend writes those of the files that the store has with other headers once more, with the content that they have there,
-// and returns their keys. It stops at the first error, which wraps that of st. The files' Data is not looked at.
+// Mend writes those of the files that the store has with other headers once more, with the content that they have
+// there, and returns their keys. It stops at the first error, which wraps that of st. The files' Data is not looked
+// at.
 func Mend(ctx context.Context, st Mender, files []File) (mended []string, err error) {
 	for _, f := range files {
 		is, err := st.Describe(ctx, f.Key)
@@ -108,8 +109,8 @@ func Mend(ctx context.Context, st Mender, files []File) (mended []string, err er
 	return mended, nil
 }
 
-// inStages does the changes, which are in order, several at a time, but never one together with one of another rank. The
-// error is the first.
+// inStages does the changes, which are in order, several at a time, but never one together with one of another rank.
+// The error is the first.
 func inStages(
 	ctx context.Context, changes []Change, progress func(Change), do func(context.Context, Change) error,
 ) error {

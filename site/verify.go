@@ -27,10 +27,10 @@ type Difference struct {
 	Problem string `json:"problem"`
 }
 
-// Verify asks for every file of s, and its status, where visitors get them, at s.PageURL, and says what differs from what
-// was sent: a web server or a CDN on the way may keep old copies, compress, rewrite or forbid. Nothing that it finds is an
-// error. The client bounds each request; where the server can't be reached at all, that is the one thing said. No
-// published file is larger than what is sent.
+// Verify asks for every file of s, and its status, where visitors get them, at s.PageURL, and says what differs from
+// what was sent: a web server or a CDN on the way may keep old copies, compress, rewrite or forbid. Nothing that it
+// finds is an error. The client bounds each request; where the server can't be reached at all, that is the one thing
+// said. No published file is larger than what is sent.
 func Verify(ctx context.Context, client *http.Client, s Site, files []File) []Difference {
 	statusKey := path.Join(s.Path, status.FileName)
 	statusURL := s.urlOf(statusKey)
@@ -148,8 +148,8 @@ func kept(cache string) (seconds int) {
 	return seconds
 }
 
-// readByAll says why a page of another origin can't read the answer, "" where it can. It can't load a module either that
-// it can't read (https://html.spec.whatwg.org/#fetch-a-single-module-script).
+// readByAll says why a page of another origin can't read the answer, "" where it can. It can't load a module either
+// that it can't read (https://html.spec.whatwg.org/#fetch-a-single-module-script).
 func (a *answer) readByAll() string {
 	if got := a.header.Get("Access-Control-Allow-Origin"); got != "*" {
 		return fmt.Sprintf("has Access-Control-Allow-Origin %q, not \"*\": the front end can't read it", got)

@@ -20,7 +20,7 @@ func WriteFile(path string, data []byte, perm os.FileMode) error {
 	return write(path, data, perm, func(*os.File) error { return nil })
 }
 
-// ReplaceFile is WriteFile, but for the owner and group of the file: they stay those of the file that is there, if any.
+// ReplaceFile is WriteFile, but the owner and group of the file that is there, if any, stay.
 func ReplaceFile(path string, data []byte, perm os.FileMode) error {
 	return write(path, data, perm, func(f *os.File) error {
 		info, err := os.Stat(path)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// ahead is by how much a file's time may run ahead of the clock. A time further in the future is nobody's who publishes
-// often.
+// ahead is by how much a file's time may run ahead of the clock. A time further in the future is nobody's who
+// publishes often.
 const ahead = time.Minute
 
 // isAbsent reports whether err says that there is no file of that name: a directory is none, and
@@ -79,9 +79,9 @@ func replace(root *os.Root, name string, data []byte) (err error) {
 	return syncDir(root, path.Dir(name))
 }
 
-// later has the file at tmp, which is to replace the one at name, be of a later second than that one. nginx's and Caddy's
-// ETags are made of a file's second and size, and rsync goes by these too: of two versions of one size within a second,
-// the later would never be seen by those who have the earlier.
+// later has the file at tmp, which is to replace the one at name, be of a later second than that one. nginx's and
+// Caddy's ETags are made of a file's second and size, and rsync goes by these too: of two versions of one size within
+// a second, the later would never be seen by those who have the earlier.
 func later(root *os.Root, tmp, name string) error {
 	old, err := root.Stat(name)
 	if isAbsent(err) {

@@ -39,9 +39,10 @@ type Prepared struct {
 
 // Preparer is a store that can be set up. Both kinds are.
 type Preparer interface {
-	// Prepare makes the store and what lets visitors read it, and tells of each part as it is done. It changes nothing that is
-	// as it must be, and keeps what others have put beside it. With private set nobody is let in who wasn't
-	// before: what serves the store, a CDN for one, reads it by a right of its own. Errors are those of a Store.
+	// Prepare makes the store and what lets visitors read it, and tells of each part as it is done. It changes
+	// nothing that is as it must be, and keeps what others have put beside it. With private set nobody is let in who
+	// wasn't before: what serves the store, a CDN for one, reads it by a right of its own. Errors are those of a
+	// Store.
 	Prepare(ctx context.Context, private bool, done func(Prepared)) error
 }
 
@@ -116,7 +117,8 @@ func (s *s3Store) makeBucket(ctx context.Context, c *s3.Client) (bool, error) {
 	return err == nil, err
 }
 
-// unblock takes away of the public access block just what keeps a policy from letting visitors read: ACLs stay blocked.
+// unblock takes away of the public access block just what keeps a policy from letting visitors read: ACLs stay
+// blocked.
 func (s *s3Store) unblock(ctx context.Context, c *s3.Client) (bool, error) {
 	want := types.PublicAccessBlockConfiguration{
 		BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(false), RestrictPublicBuckets: aws.Bool(false),

@@ -39,8 +39,8 @@ func keyLines(data []byte) map[string]int {
 	return f.lines
 }
 
-// lineAt returns the line of r. Keys come in their order in the file: the parser's own Shape would count from the file's
-// beginning for each.
+// lineAt returns the line of r. Keys come in their order in the file: the parser's own Shape would count from the
+// file's beginning for each.
 func (f *lineFinder) lineAt(r unstable.Range) int {
 	if r.Offset < f.offset {
 		f.offset, f.line = 0, 1

@@ -23,8 +23,8 @@ const required = "\x00"
 // maxURL is what every browser and nginx's answer take with ease.
 const maxURL = 2000
 
-// reader collects the faults of one file. Not go-toml's own strict decoding: it stops at the first value of a wrong type,
-// and all faults are to be said in one run.
+// reader collects the faults of one file. Not go-toml's own strict decoding: it stops at the first value of a wrong
+// type, and all faults are to be said in one run.
 type reader struct {
 	file   string
 	lines  map[string]int

@@ -1,5 +1,5 @@
-// Package doctor looks for what is wrong with a host, its nginx, its store and what visitors get of its pages, and says
-// how to mend it. It changes nothing and leaves nothing behind.
+// Package doctor looks for what is wrong with a host, its nginx, its store and what visitors get of its pages, and
+// says how to mend it. It changes nothing and leaves nothing behind.
 package doctor
 
 import (
@@ -27,7 +27,7 @@ const grace = time.Second
 // Level is how bad a finding is.
 type Level string
 
-// The levels. Faults are what keeps a promise from holding; warnings are what may come to that, and what could not be seen.
+// Faults are what keeps a promise from holding; warnings are what may come to that, and what could not be seen.
 const (
 	OK      Level = "ok"
 	Warning Level = "warning"
@@ -190,8 +190,8 @@ func (e *examination) fault(check Check, text, hint string) {
 	e.findings = append(e.findings, Finding{check, e.site, Fault, text, hint})
 }
 
-// denied reports whether err comes from a lack of rights, and if so says what to do. What an ordinary user may not see is
-// not known, and no fault.
+// denied reports whether err comes from a lack of rights, and if so says what to do. What an ordinary user may not
+// see is not known, and no fault.
 func (e *examination) denied(check Check, err error) bool {
 	switch {
 	case !errors.Is(err, fs.ErrPermission) && !errors.Is(err, control.ErrDenied):

@@ -160,8 +160,8 @@ func (e *examination) stale(ctx context.Context, s config.Site, served status.Do
 	e.ok(checkStaleStatus, fmt.Sprintf("the world sees what is in the store: seq %d (%s)", served.Seq, served.Mode))
 }
 
-// clock compares this machine's clock with that of whoever serves the store. Date is in whole seconds (RFC 9110, 6.6.1);
-// an answer from a cache says how old it is (RFC 9111, 5.1).
+// clock compares this machine's clock with that of whoever serves the store. Date is in whole seconds (RFC 9110,
+// 6.6.1); an answer from a cache says how old it is (RFC 9111, 5.1).
 func (e *examination) clock(a *answer) {
 	date, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 // EnvFile is an env file of Conforma's launch script. Its secret is not read.
 type EnvFile struct {
-	Path string
-	Port string // its PORT=, "" for none
+	path string
+	port string // its PORT=, "" for none
 }
 
 // ReadEnvFiles reads the files that the pattern names (filepath.Match). The warnings are of files that can't be read;
@@ -29,7 +29,7 @@ func ReadEnvFiles(pattern string) (files []EnvFile, warnings []error, err error)
 			warnings = append(warnings, err)
 			continue
 		}
-		files = append(files, EnvFile{Path: path, Port: readPort(string(data))})
+		files = append(files, EnvFile{path: path, port: readPort(string(data))})
 	}
 	return files, warnings, err
 }
@@ -142,8 +142,8 @@ func (s Site) envFileOf(envs []EnvFile) string {
 	for _, up := range s.Upstreams {
 		_, port, _ := net.SplitHostPort(up)
 		for _, e := range envs {
-			if e.Port != "" && e.Port == port {
-				return e.Path
+			if e.port != "" && e.port == port {
+				return e.path
 			}
 		}
 	}

@@ -19,7 +19,7 @@ import (
 type Draft struct {
 	Text    string // of the configuration
 	Lines   []Line // to be added to nginx's files
-	ConfDir string // where the rules go
+	confDir string // where the rules go
 }
 
 // NewDraft is the draft for the sites that were found, which it takes from conf.
@@ -28,7 +28,7 @@ func NewDraft(conf *operator.Config, sites []Site) Draft {
 }
 
 // Backups is where nginx's files are kept as they were.
-func (d Draft) Backups() string { return filepath.Join(d.ConfDir, "backup") }
+func (d Draft) Backups() string { return filepath.Join(d.confDir, "backup") }
 
 // Vacant reports whether there is no configuration in a file yet. The error is of the file.
 func Vacant(file string) (bool, error) {
@@ -43,7 +43,7 @@ func Vacant(file string) (bool, error) {
 type Placement struct {
 	Draft
 	File  string                      // of the configuration
-	Rules map[string][]byte           // by path below ConfDir
+	Rules map[string][]byte           // by path below where the rules go
 	Test  func(context.Context) error // has nginx read everything
 	Warn  func(text string)           // is told what can't be put back
 }
@@ -62,12 +62,12 @@ func (p Placement) Put(ctx context.Context) (err error) {
 			}
 		}
 	}()
-	if _, missing := os.Lstat(p.ConfDir); errors.Is(missing, fs.ErrNotExist) {
-		undo = append(undo, func() error { return os.RemoveAll(p.ConfDir) })
+	if _, missing := os.Lstat(p.confDir); errors.Is(missing, fs.ErrNotExist) {
+		undo = append(undo, func() error { return os.RemoveAll(p.confDir) })
 	}
 	rules := map[string][]byte{}
 	for path, data := range p.Rules {
-		rules[filepath.Join(p.ConfDir, path)] = data
+		rules[filepath.Join(p.confDir, path)] = data
 	}
 	remove, err := nginxconf.Install(rules)
 	if err != nil {
