@@ -118,22 +118,38 @@ func (d Document) Same(other Document) bool {
 
 // Validate returns nil, or every fault of the document joined (errors.Join).
 func (d Document) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	var f faults
 	if d.Version != Version {
-		fault("version is %d, want %d", d.Version, Version)
+		f.add("version is %d, want %d", d.Version, Version)
 	}
 	if d.Site == "" {
-		fault("site is empty")
+		f.add("site is empty")
 	}
 	if _, err := ParseMode(string(d.Mode)); err != nil {
-		fault("mode: %w", err)
+		f.add("mode: %w", err)
 	}
+	d.checkTimes(&f)
+	d.checkMessages(&f)
+	for _, u := range []struct{ key, value string }{{"appUrl", d.AppURL}, {"pageUrl", d.PageURL}} {
+		if err := validateURL(u.value); err != nil {
+			f.add("%s: %w", u.key, err)
+		}
+	}
+	d.checkNext(&f)
+	return errors.Join(f...)
+}
+
+// faults are what is wrong with a document.
+type faults []error
+
+func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
+
+func (d Document) checkTimes(f *faults) {
 	if stamp(d.Since).IsZero() {
-		fault("since is missing")
+		f.add("since is missing")
 	}
 	if stamp(d.UpdatedAt).IsZero() {
-		fault("updatedAt is missing")
+		f.add("updatedAt is missing")
 	}
 	times := []*time.Time{&d.Since, d.ExpectedUntil, &d.UpdatedAt}
 	if d.Next != nil {
@@ -142,36 +158,37 @@ func (d Document) Validate() error {
 	for _, t := range times {
 		// In UTC, as it is written: an offset can carry a time that was read into the year 10000.
 		if t != nil && (t.UTC().Year() < 0 || t.UTC().Year() > 9999) {
-			fault("time %v can't be written as RFC 3339", *t)
+			f.add("time %v can't be written as RFC 3339", *t)
 		}
 	}
+}
+
+func (d Document) checkMessages(f *faults) {
 	if d.Message != nil {
 		if err := ValidateMessage(*d.Message); err != nil {
-			fault("message: %w", err)
+			f.add("message: %w", err)
 		}
 	}
 	for _, lang := range slices.Sorted(maps.Keys(d.Messages)) {
 		if !languageTag.MatchString(lang) {
-			fault("messages: %q is not a language tag", lang)
+			f.add("messages: %q is not a language tag", lang)
 		}
 		if err := ValidateMessage(d.Messages[lang]); err != nil {
-			fault("messages.%s: %w", lang, err)
+			f.add("messages.%s: %w", lang, err)
 		}
 	}
-	for _, u := range []struct{ key, value string }{{"appUrl", d.AppURL}, {"pageUrl", d.PageURL}} {
-		if err := validateURL(u.value); err != nil {
-			fault("%s: %w", u.key, err)
-		}
+}
+
+func (d Document) checkNext(f *faults) {
+	if d.Next == nil {
+		return
 	}
-	if d.Next != nil {
-		if stamp(d.Next.From).IsZero() {
-			fault("next.from is missing")
-		}
-		if d.Next.Until != nil && !stamp(*d.Next.Until).After(stamp(d.Next.From)) {
-			fault("next.until is not after next.from")
-		}
+	if stamp(d.Next.From).IsZero() {
+		f.add("next.from is missing")
 	}
-	return errors.Join(faults...)
+	if d.Next.Until != nil && !stamp(*d.Next.Until).After(stamp(d.Next.From)) {
+		f.add("next.until is not after next.from")
+	}
 }
 
 // ValidateMessage returns an error when text can't be a message to visitors: when it is empty, longer

@@ -71,22 +71,17 @@ func (s *s3Store) Put(ctx context.Context, key string, data []byte, meta Meta, c
 		return "", err
 	}
 	doing := s.doing("write", key)
-	in := &s3.PutObjectInput{Bucket: &s.bucket, Key: s.object(key), Body: bytes.NewReader(data)}
-	if meta.ContentType != "" {
-		in.ContentType = &meta.ContentType
-	}
-	if meta.CacheControl != "" {
-		in.CacheControl = &meta.CacheControl
-	}
-	if meta.Encoding != "" {
-		in.ContentEncoding = &meta.Encoding
-	}
-	switch {
-	case cond.absent:
-		in.IfNoneMatch = aws.String("*")
-	case cond.match && cond.etag == "":
+	if cond.match && cond.etag == "" {
 		return "", &opError{doing: doing, kind: ErrPrecondition}
-	case cond.match:
+	}
+	in := &s3.PutObjectInput{
+		Bucket: &s.bucket, Key: s.object(key), Body: bytes.NewReader(data),
+		ContentType: given(meta.ContentType), CacheControl: given(meta.CacheControl), ContentEncoding: given(meta.Encoding),
+	}
+	if cond.absent {
+		in.IfNoneMatch = aws.String("*")
+	}
+	if cond.match {
 		in.IfMatch = aws.String(`"` + cond.etag + `"`)
 	}
 	if cond.absent || cond.match {
@@ -111,6 +106,14 @@ func (s *s3Store) Put(ctx context.Context, key string, data []byte, meta Meta, c
 		return s.readBack(ctx, key, in.Metadata[writeID], err)
 	}
 	return etag, err
+}
+
+// given is nil for "": that header isn't sent.
+func given(header string) *string {
+	if header == "" {
+		return nil
+	}
+	return &header
 }
 
 // readBack finds out whether a write that was refused with refusal had in fact succeeded: when the
