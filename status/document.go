@@ -118,7 +118,7 @@ func (d Document) Same(other Document) bool {
 
 // Validate returns nil, or every fault of the document joined (errors.Join).
 func (d Document) Validate() error {
-	var f faults
+	var f problems
 	if d.Version != Version {
 		f.add("version is %d, want %d", d.Version, Version)
 	}
@@ -139,12 +139,12 @@ func (d Document) Validate() error {
 	return errors.Join(f...)
 }
 
-// faults are what is wrong with a document.
-type faults []error
+// problems are what is wrong with a document.
+type problems []error
 
-func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
+func (f *problems) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
 
-func (d Document) checkTimes(f *faults) {
+func (d Document) checkTimes(f *problems) {
 	if stamp(d.Since).IsZero() {
 		f.add("since is missing")
 	}
@@ -163,7 +163,7 @@ func (d Document) checkTimes(f *faults) {
 	}
 }
 
-func (d Document) checkMessages(f *faults) {
+func (d Document) checkMessages(f *problems) {
 	if d.Message != nil {
 		if err := ValidateMessage(*d.Message); err != nil {
 			f.add("message: %w", err)
@@ -179,7 +179,7 @@ func (d Document) checkMessages(f *faults) {
 	}
 }
 
-func (d Document) checkNext(f *faults) {
+func (d Document) checkNext(f *problems) {
 	if d.Next == nil {
 		return
 	}
