@@ -3,8 +3,6 @@ package nginxconf
 
 import (
 	"bytes"
-	"embed"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,45 +23,6 @@ const (
 	StatusPath = "/.conforma-status/status.json"
 	ProbePath  = "/.conforma-status/probe"
 )
-
-// The rules, with words in braces where values go. Plain replacement, because a template package would keep
-// the linker from dropping the unused operations of the S3 client: a third of the binary.
-//
-//go:embed rules
-var rules embed.FS
-
-// rule is the text of one of their files.
-func rule(name string) string {
-	text, err := rules.ReadFile("rules/" + name + ".conf")
-	if err != nil {
-		panic("nginxconf: " + err.Error())
-	}
-	return string(text)
-}
-
-// values collects what is put in place of the words in braces, each in nginx's quotes.
-type values struct {
-	pairs []string
-	err   error
-}
-
-func (v *values) quoted(word, value string) {
-	text, err := Quote(value)
-	if err != nil {
-		v.err = errors.Join(v.err, fmt.Errorf("write %q into nginx's configuration: %w", value, err))
-	}
-	v.plain(word, text)
-}
-
-func (v *values) plain(word, text string) { v.pairs = append(v.pairs, "{"+word+"}", text) }
-
-// fill replaces in one pass: what a value holds is not looked at again.
-func (v *values) fill(text string) ([]byte, error) {
-	if v.err != nil {
-		return nil, v.err
-	}
-	return []byte(strings.NewReplacer(v.pairs...).Replace(text)), nil
-}
 
 // HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. It returns an error
 // when the path has no safe spelling in nginx's configuration (see Quote).

@@ -3,7 +3,6 @@
 package operator
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,14 +28,6 @@ type Config struct {
 
 // streamPrefix keeps the names of stream {} from those of http {}, which are others.
 const streamPrefix = "stream "
-
-// Place is where something stands in nginx's configuration.
-type Place struct {
-	File string
-	Line int // 1-based
-}
-
-func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
 
 // ReadConfig reads what nginx -T printed. The error names file and line, and says why that is no configuration.
 func ReadConfig(dump []byte) (*Config, error) {
@@ -97,14 +88,6 @@ func readTime(text string) time.Duration {
 		return 0
 	}
 	return d
-}
-
-// inherited is what of an http {} or stream {} holds for its servers.
-type inherited struct {
-	stream          bool
-	needsClientCert bool
-	bypasses        []*directive
-	values          map[string][]string // what a map or set may make of a variable, by its name with the dollar sign
 }
 
 // readBlock reads the servers and upstreams of an http {} or stream {}.

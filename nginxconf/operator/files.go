@@ -58,7 +58,7 @@ func parseFiles(split []dumped) (*fileSet, error) {
 	set := &fileSet{main: split[0].name, files: map[string]*file{}}
 	p := &parser{}
 	for _, f := range split {
-		ds, err := p.parse(f)
+		ds, err := p.parse(f.name, f.text)
 		if err != nil {
 			return nil, err
 		}

@@ -21,6 +21,14 @@ func (d *directive) includes() bool { return d.name == "include" && len(d.args) 
 
 func (d *directive) at() Place { return Place{d.file, d.line} }
 
+// Place is where something stands in nginx's configuration.
+type Place struct {
+	File string
+	Line int // 1-based
+}
+
+func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+
 // errSyntax is returned (wrapped) for a dump that can't be read as nginx's configuration.
 var errSyntax = errors.New("not an nginx configuration")
 
@@ -38,8 +46,8 @@ type parser struct {
 	stack []*directive // of the blocks that are being read, the outer ones first
 }
 
-func (p *parser) parse(f dumped) ([]*directive, error) {
-	p.file, p.rest, p.line = f.name, f.text, 1
+func (p *parser) parse(name, text string) ([]*directive, error) {
+	p.file, p.rest, p.line = name, text, 1
 	return p.block(0)
 }
 

@@ -40,6 +40,14 @@ type obstacle struct {
 
 const always = -1
 
+// inherited is what of an http {} or stream {} holds for its servers.
+type inherited struct {
+	stream          bool
+	needsClientCert bool
+	bypasses        []*directive
+	values          map[string][]string // what a map or set may make of a variable, by its name with the dollar sign
+}
+
 func readServer(block *directive, above inherited) *server {
 	s := &server{At: block.at(), NeedsClientCert: above.needsClientCert}
 	for _, d := range above.bypasses {
