@@ -113,7 +113,7 @@ help:
 deb: need-go
 	@deploy/package/build.sh deb $(ARCH)
 
-## release: archives and packages for amd64 and arm64 with their checksums, in dist/; the same source gives the same bytes
+## release: archives for Linux and macOS and packages, for amd64 and arm64, with checksums, in dist/; the same source gives the same bytes
 release: need-go
 	@deploy/package/build.sh release
 

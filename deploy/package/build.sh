@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds dist/: build.sh deb [ARCH] makes the Debian package (of this machine's architecture, or amd64, arm64), build.sh release the
-# archives and packages of both, with checksums. What comes out depends on the source alone: two builds in different directories are the same
-# bytes. VERSION, COMMIT and SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/) say what is built; the
-# Makefile takes them from git. DIST is another place than dist/.
+# Builds dist/. build.sh deb [ARCH] makes the Debian package: of this machine's architecture, or amd64, arm64. build.sh release makes
+# the packages of both, archives of both for Linux and macOS, and checksums. What comes out depends on the source alone: two builds in
+# different directories are the same bytes. VERSION, COMMIT and SOURCE_DATE_EPOCH say what is built; the Makefile takes them from git.
+# (https://reproducible-builds.org/specs/source-date-epoch/) DIST is another place than dist/.
 set -euo pipefail
 umask 022
 export LC_ALL=C TZ=UTC
@@ -24,15 +24,15 @@ esac
 DEB_VERSION=$(sed -E 's/-(alpha|beta|rc)/~\1/; s/-/+/g' <<<"$DEB_VERSION")
 export DEB_VERSION
 
-compile() { # ARCH OUT
-  CGO_ENABLED=0 GOOS=linux GOARCH=$1 GOFLAGS='' GOAMD64=v1 GOARM64=v8.0 go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o "$2" ./cmd/conforma-status
+compile() { # OS ARCH OUT
+  CGO_ENABLED=0 GOOS=$1 GOARCH=$2 GOFLAGS='' GOAMD64=v1 GOARM64=v8.0 go build -trimpath -buildvcs=false \
+    -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o "$3" ./cmd/conforma-status
 }
 
-# What is the same on every architecture: manual pages and completions, which a program for this one prints.
+# What is the same everywhere: manual pages and completions, which a program for this machine prints.
 common() {
   mkdir -p "$work/common/man" "$work/common/completions"
-  compile "$(go env GOHOSTARCH)" "$work/conforma-status"
+  compile "$(go env GOHOSTOS)" "$(go env GOHOSTARCH)" "$work/conforma-status"
   GOFLAGS='' go run -trimpath -buildvcs=false -tags man ./cmd/conforma-status "$work/common/man"
   for shell in bash zsh fish; do "$work/conforma-status" completion "$shell" >"$work/common/completions/$shell"; done
 }
@@ -47,12 +47,16 @@ documents() {
   for part in conforma webserver terraform content; do ln -s "../../conforma-status/$part" "$1/$part"; done
 }
 
-# stage ARCH: what the package puts below /, with the files that it may not overwrite beside it.
+# stage OS ARCH: what the package puts below /, with the files that it may not overwrite beside it.
 stage() {
-  STAGE=$work/$1 root=$work/$1/root
-  mkdir -p "$STAGE/etc" "$root"/usr/{bin,share/man/man1,share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
+  local stage=$work/$1_$2 root=$work/$1_$2/root
+  mkdir -p "$stage/etc" "$root"/usr/{bin,share/man/man1,share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
     "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status,lintian/overrides} "$root"/usr/share/conforma-status/{conforma,webserver,terraform,content}
-  if [ "$1" = "$(go env GOHOSTARCH)" ]; then cp "$work/conforma-status" "$root/usr/bin/"; else compile "$1" "$root/usr/bin/conforma-status"; fi
+  if [ "$1 $2" = "$(go env GOHOSTOS) $(go env GOHOSTARCH)" ]; then
+    cp "$work/conforma-status" "$root/usr/bin/"
+  else
+    compile "$1" "$2" "$root/usr/bin/conforma-status"
+  fi
   for page in "$work"/common/man/*; do gzip -9n <"$page" >"$root/usr/share/man/man1/${page##*/}.gz"; done
   cp "$work/common/completions/bash" "$root/usr/share/bash-completion/completions/conforma-status"
   cp "$work/common/completions/zsh" "$root/usr/share/zsh/vendor-completions/_conforma-status"
@@ -68,33 +72,36 @@ stage() {
   documents "$root/usr/share/doc/conforma-status"
   printf 'conforma-status (%s) stable; urgency=medium\n\n  * Built from commit %s.\n\n -- conforma-status maintainers <msupply-foundation@users.noreply.github.com>  %s\n' \
     "$DEB_VERSION" "$COMMIT" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
-  cp deploy/package/config.toml deploy/package/nginx.conf "$STAGE/etc/"
-  cp deploy/logrotate/conforma-status "$STAGE/etc/logrotate"
-  cp deploy/package/postinst deploy/package/prerm deploy/package/postrm "$STAGE/"
-  find "$STAGE" -type d -exec chmod 755 {} +
-  find "$STAGE" -type f -exec chmod 644 {} +
-  chmod 755 "$root/usr/bin/conforma-status" "$root/usr/lib/systemd/system-generators/conforma-status-generator" "$STAGE"/post* "$STAGE/prerm"
+  cp deploy/package/config.toml deploy/package/nginx.conf "$stage/etc/"
+  cp deploy/logrotate/conforma-status "$stage/etc/logrotate"
+  cp deploy/package/postinst deploy/package/prerm deploy/package/postrm "$stage/"
+  find "$stage" -type d -exec chmod 755 {} +
+  find "$stage" -type f -exec chmod 644 {} +
+  chmod 755 "$root/usr/bin/conforma-status" "$root/usr/lib/systemd/system-generators/conforma-status-generator" "$stage"/post* "$stage/prerm"
   grep -rlZ '^#!' "$root/usr/share/conforma-status" | xargs -0 chmod 755
-  find "$STAGE" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+  find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
 deb() { # ARCH
   local out=$dist/conforma-status_${DEB_VERSION}_$1.deb top=$PWD
-  (cd "$work/$1" && ARCH=$1 go run "$nfpm" package --config "$top/deploy/package/nfpm.yaml" --packager deb --target "$out") >"$work/said" ||
+  .ci/retry go run "$nfpm" --version >/dev/null # brings it here
+  (cd "$work/linux_$1" && ARCH=$1 go run "$nfpm" package --config "$top/deploy/package/nfpm.yaml" --packager deb --target "$out") >"$work/said" ||
     { cat "$work/said" >&2; exit 1; }
   echo "$out"
 }
 
-archive() { # ARCH
-  local name=conforma-status_${VERSION}_linux_$1
-  mkdir -p "$work/tar/$name"
-  cp -a "$work/$1/root/usr/bin/conforma-status" "$work/tar/$name/"
-  cp -a "$work/$1/root/usr/share/doc/conforma-status" "$work/tar/$name/doc"
-  for part in "$work/tar/$name"/doc/*; do if [ -L "$part" ]; then ln -sfn "../share/${part##*/}" "$part"; fi; done
-  ln -s doc/README.md "$work/tar/$name/README.md"
-  cp -a deploy/systemd "$work/tar/$name/systemd"
-  cp -a "$work/$1/root/usr/share/conforma-status" "$work/tar/$name/share"
-  cp -a "$work/common/man" "$work/common/completions" "$work/$1/etc" "$work/tar/$name/"
+# archive OS ARCH: what the package has, for a place of one's choice. A Mac is no host: it gets nothing of systemd's and nginx's.
+archive() {
+  local name=conforma-status_${VERSION}_$1_$2 staged=$work/$1_$2
+  local to=$work/tar/$name
+  mkdir -p "$to"
+  cp -a "$staged/root/usr/bin/conforma-status" "$to/"
+  cp -a "$staged/root/usr/share/doc/conforma-status" "$to/doc"
+  for part in "$to"/doc/*; do if [ -L "$part" ]; then ln -sfn "../share/${part##*/}" "$part"; fi; done
+  ln -s doc/README.md "$to/README.md"
+  cp -a "$staged/root/usr/share/conforma-status" "$to/share"
+  cp -a "$work/common/man" "$work/common/completions" "$to/"
+  [ "$1" != linux ] || cp -a deploy/systemd "$staged/etc" "$to/"
   tar --sort=name --format=ustar --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
     -C "$work/tar" -cf - "$name" | gzip -9n >"$dist/$name.tar.gz"
   echo "$dist/$name.tar.gz"
@@ -104,18 +111,20 @@ case ${1-} in
 deb)
   arch=${2:-$(go env GOHOSTARCH)}
   common
-  stage "$arch"
+  stage linux "$arch"
   deb "$arch"
   ;;
 release)
   common
   for arch in amd64 arm64; do
-    stage "$arch"
-    archive "$arch"
-    deb "$arch"
+    for os in linux darwin; do
+      stage $os $arch
+      archive $os $arch
+    done
+    deb $arch
   done
   cd "$dist"
-  sha256sum conforma-status_"$VERSION"_linux_{amd64,arm64}.tar.gz conforma-status_"$DEB_VERSION"_{amd64,arm64}.deb >SHA256SUMS
+  sha256sum conforma-status_"$VERSION"_{linux,darwin}_{amd64,arm64}.tar.gz conforma-status_"$DEB_VERSION"_{amd64,arm64}.deb >SHA256SUMS
   echo "$dist/SHA256SUMS"
   ;;
 *)

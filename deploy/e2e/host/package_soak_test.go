@@ -4,6 +4,7 @@ package host
 
 import (
 	"crypto/rand"
+	"debug/macho"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -354,17 +355,34 @@ func TestSoakRelease(t *testing.T) {
 			t.Errorf("the checksums: %v\n%s", err, out)
 		}
 	}
-	if sums[0] != sums[1] || strings.Count(sums[0], "\n") != 4 {
+	if sums[0] != sums[1] || strings.Count(sums[0], "\n") != 6 {
 		t.Errorf("two builds differ:\n%s\n%s", sums[0], sums[1])
 	}
 	arch, err := exec.Command("go", "env", "GOHOSTARCH").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := "conforma-status_v1.2.3_linux_" + strings.TrimSpace(string(arch))
-	if out, err := exec.Command("tar", "-xzf", filepath.Join(dist, name+".tar.gz"), "-C", dist).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	unpack := func(platform string) (name string) {
+		t.Helper()
+		name = "conforma-status_v1.2.3_" + platform
+		if out, err := exec.Command("tar", "-xzf", filepath.Join(dist, name+".tar.gz"), "-C", dist).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return name
 	}
+	for platform, cpu := range map[string]macho.Cpu{"darwin_amd64": macho.CpuAmd64, "darwin_arm64": macho.CpuArm64} {
+		program := filepath.Join(dist, unpack(platform), "conforma-status")
+		f, err := macho.Open(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := os.Stat(program)
+		if err != nil || info.Mode().Perm() != 0o755 || f.Type != macho.TypeExec || f.Cpu != cpu {
+			t.Errorf("%s: %v, %v, %v, %v", program, info, err, f.Type, f.Cpu)
+		}
+	}
+	name := unpack("linux_" + strings.TrimSpace(string(arch)))
 	if source.CheckLinks(t, filepath.Join(dist, name, "doc", "README.md"))+source.CheckLinks(t, filepath.Join(dist, name, "doc", "OPERATIONS.md")) < 10 {
 		t.Error("the documents have hardly a link")
 	}

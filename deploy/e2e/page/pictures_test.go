@@ -13,7 +13,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/site"
 )
 
-var update = flag.Bool("update-pictures", false, "take the pictures in deploy/screenshots anew")
+var update = flag.Bool("update", false, "take the pictures in deploy/screenshots anew")
 
 // pictures are those in the README.
 var pictures = []struct {
