@@ -94,8 +94,8 @@ func (s *server) read(d *directive) {
 	}
 }
 
-// plainToTLS is what nginx answers to plain HTTP on a port of TLS, early too (nginxconf.EarlyErrors). It is often led to
-// https: that is left to do so.
+// plainToTLS is what nginx answers to plain HTTP on a port of TLS, early too (nginxconf.EarlyErrors). It is often led
+// to https: that is left to do so.
 const plainToTLS = "497"
 
 // readBypass notes a directive that hands requests on beside the rules.

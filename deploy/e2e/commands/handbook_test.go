@@ -83,6 +83,7 @@ var byForm = map[string]string{
 	"nginxconf/quote.go":          "the-configuration",
 	"nginxconf/login.go":          "the-configuration",
 	"nginxconf/render.go":         "the-configuration",
+	"nginxconf/rules.go":          "the-configuration",
 	"site/":                       "the-content",
 	"cmd/internal/doctor/":        "the-doctors-checks",
 	"nginxconf/gate/":             "the-gate",
