@@ -11,8 +11,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// BenchmarkServing compares how many requests per second nginx serves with our rules and without, in turns within one run.
-// Behind the sites is nginx itself, which is quicker than any application: the rules weigh the more.
+// BenchmarkServing compares how many requests per second nginx serves with our rules and without, in turns within one
+// run. Behind the sites is nginx itself, which is quicker than any application: the rules weigh the more.
 func BenchmarkServing(b *testing.B) {
 	upstream, plain, redirect := rig.Port(b), rig.Port(b), rig.Port(b)
 	behind := &recordingApp{port: upstream} // only its port: nginx answers there

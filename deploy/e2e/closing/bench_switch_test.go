@@ -17,8 +17,8 @@ const benchRounds = 11
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// BenchmarkSwitch measures "set offline" with the directory store: from the command's start to the last request that the
-// application got, and to the moment from which it is safe when there is nothing to wait for.
+// BenchmarkSwitch measures "set offline" with the directory store: from the command's start to the last request that
+// the application got, and to the moment from which it is safe when there is nothing to wait for.
 func BenchmarkSwitch(b *testing.B) {
 	site := &testSite{name: "demo", plain: true}
 	h := newTestHost(b, site)
@@ -98,8 +98,8 @@ func (h *testHost) pounded(b *testing.B, site *testSite, pause time.Duration) *l
 	return l
 }
 
-// BenchmarkManySites compares the switch of one site on a host of twenty with that on a host of one, apart from the steps in which
-// nginx itself is waited for: while it tests its configuration, takes it up, and ends its old workers.
+// BenchmarkManySites compares the switch of one site on a host of twenty with that on a host of one, apart from the
+// steps in which nginx itself is waited for: while it tests its configuration, takes it up, and ends its old workers.
 func BenchmarkManySites(b *testing.B) {
 	counts := []int{1, 20}
 	hosts := map[int]*testHost{}

@@ -13,8 +13,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// asNobody runs conforma-status as an ordinary user, with a copy of it that they may read. A test that isn't run by root
-// runs it as its own user.
+// asNobody runs conforma-status as an ordinary user, with a copy of it that they may read. A test that isn't run by
+// root runs it as its own user.
 func (h *testHost) asNobody(tb testing.TB, args ...string) rig.Result {
 	tb.Helper()
 	c := rig.Call{Args: args}
@@ -29,7 +29,8 @@ func (h *testHost) asNobody(tb testing.TB, args ...string) rig.Result {
 	return h.Call(tb, c)
 }
 
-// onTerminal runs conforma-status on a terminal of the kind (as in TERM) and returns all that it writes there, with its exit code.
+// onTerminal runs conforma-status on a terminal of the kind (as in TERM) and returns all that it writes there, with its
+// exit code.
 func (h *testHost) onTerminal(tb testing.TB, kind string, args ...string) (string, int) {
 	tb.Helper()
 	master, slave := openTerminal(tb)

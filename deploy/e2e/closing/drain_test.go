@@ -122,7 +122,8 @@ func TestApplicationIsAskedWhetherItIsIdle(t *testing.T) {
 	}
 }
 
-// TestUploadThatIsLetInCountsUntilItHasArrived has an upload that nginx hands on only when it is complete, long after the site is shut.
+// TestUploadThatIsLetInCountsUntilItHasArrived has an upload that nginx hands on only when it is complete, long after
+// the site is shut.
 func TestUploadThatIsLetInCountsUntilItHasArrived(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{uploadPath, streamPath} {
@@ -212,14 +213,16 @@ func TestDrainingIsShown(t *testing.T) {
 	t.Parallel()
 	h, s, l := oneSite(t, false)
 	openSocket(t, l, s)
-	// counts looks at the lines, each of which the pattern begins and ends: a second after the other up to the last, when there are those of the WebSocket.
+	// counts looks at the lines, each of which the pattern begins and ends: a second after the other up to the last, when
+	// there are those of the WebSocket.
 	counts := func(t *testing.T, text, begin, end string) {
 		t.Helper()
 		lines := regexp.MustCompile(begin+`draining: (\d+) connections, (\d+) s of 1 s`+end).FindAllStringSubmatch(text, -1)
 		if len(lines) < 2 || len(lines) != strings.Count(text, "draining: ") {
 			t.Fatalf("it shows %q", text)
 		}
-		// In the beginning there may be more: our own probes, and what the workers are just closing. A slow machine may leave a second out.
+		// In the beginning there may be more: our own probes, and what the workers are just closing. A slow machine may leave
+		// a second out.
 		for i, line := range lines[1:] {
 			if before := lines[i]; line[0] == before[0] || line[2] < before[2] {
 				t.Errorf("%q comes after %q", line[0], before[0])

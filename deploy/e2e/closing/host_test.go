@@ -16,14 +16,14 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// testHost is a host for trying what a closing holds back: sites behind one nginx, each with an application that writes down all that
-// reaches it.
+// testHost is a host for trying what a closing holds back: sites behind one nginx, each with an application that writes
+// down all that reaches it.
 type testHost struct {
 	*rig.Host
 	sites []*testSite
 	roots *tls.Config
-	// drain is a time in which all ends that is about to when a site closes: five times what it takes this machine to render the rules.
-	// What is left or cut after that is what a test holds.
+	// drain is a time in which all ends that is about to when a site closes: five times what it takes this machine to
+	// render the rules. What is left or cut after that is what a test holds.
 	drain string
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestKernelThatCantBeAsked has a kernel without sock_diag(7): what is left is read from /proc, and to cut it the old workers are
-// ended, which is said.
+// TestKernelThatCantBeAsked has a kernel without sock_diag(7): what is left is read from /proc, and to cut it the old
+// workers are ended, which is said.
 func TestKernelThatCantBeAsked(t *testing.T) {
 	t.Parallel()
 	site := &testSite{name: "demo", settled: true}

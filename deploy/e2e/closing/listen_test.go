@@ -100,8 +100,8 @@ func TestARangeOfPortsIsDrained(t *testing.T) {
 	}
 }
 
-// TestVisitorsWithCertificates has a site that talks to nobody without a certificate: it can't be asked there which rules it follows, and
-// that is said. It can at another address.
+// TestVisitorsWithCertificates has a site that talks to nobody without a certificate: it can't be asked there which
+// rules it follows, and that is said. It can at another address.
 func TestVisitorsWithCertificates(t *testing.T) {
 	t.Parallel()
 	s := &testSite{name: "demo"}

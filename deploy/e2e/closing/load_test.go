@@ -115,8 +115,8 @@ func (c *client) run(pause time.Duration, once func()) {
 	})
 }
 
-// goesOn waits until all that runs has been tried again so many times, each from beginning to end; what comes with a token only where
-// admins is set.
+// goesOn waits until all that runs has been tried again so many times, each from beginning to end; what comes with a
+// token only where admins is set.
 func (l *load) goesOn(tb testing.TB, times int64, admins bool) {
 	tb.Helper()
 	l.mu.Lock()
@@ -137,8 +137,8 @@ func (l *load) goesOn(tb testing.TB, times int64, admins bool) {
 	})
 }
 
-// ask sends a request and reports whether the application answered. A connection that was kept and turns out to be closed is
-// tried once more on another one, as browsers do: nginx closes those that are idle at every reload.
+// ask sends a request and reports whether the application answered. A connection that was kept and turns out to be
+// closed is tried once more on another one, as browsers do: nginx closes those that are idle at every reload.
 func (c *client) ask(method, path string, body func() io.Reader) bool {
 	for again := false; ; again = true {
 		reused := false

@@ -22,8 +22,8 @@ func elsewhere(t *testing.T, listen, to int) string {
 	return fmt.Sprintf("server { listen 127.0.0.1:%d; location / { proxy_pass http://127.0.0.1:%d; } }\n", listen, to)
 }
 
-// TestKnownConfigurationHidesNoHole closes a site once, so that its nginx's configuration is known, and then makes a hole in it. The time and the
-// size of a file say nothing of that.
+// TestKnownConfigurationHidesNoHole closes a site once, so that its nginx's configuration is known, and then makes a
+// hole in it. The time and the size of a file say nothing of that.
 func TestKnownConfigurationHidesNoHole(t *testing.T) {
 	t.Parallel()
 	long := time.Now().Add(-time.Hour)
@@ -112,8 +112,8 @@ func TestKnownConfigurationHidesNoHole(t *testing.T) {
 	}
 }
 
-// TestKnownConfigurationIsNotReadAgain has a configuration that nginx has passed, and would not pass again: its certificate's key is gone. So it shows whether
-// nginx was asked.
+// TestKnownConfigurationIsNotReadAgain has a configuration that nginx has passed, and would not pass again: its
+// certificate's key is gone. So it shows whether nginx was asked.
 func TestKnownConfigurationIsNotReadAgain(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

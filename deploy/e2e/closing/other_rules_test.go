@@ -8,8 +8,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// What the operator has in nginx's configuration beside the include is theirs; what is closed is closed all the same, or
-// the command doesn't say that it is.
+// What the operator has in nginx's configuration beside the include is theirs; what is closed is closed all the same,
+// or the command doesn't say that it is.
 
 func TestServersOwnRewriteRulesLeadNowherePastTheRules(t *testing.T) {
 	t.Parallel()

@@ -257,7 +257,8 @@ func TestUpgradedNginx(t *testing.T) {
 	}
 }
 
-// TestSomebodyElseReloads has nginx reloaded by somebody else all the time while the site is switched, and fifty times at least.
+// TestSomebodyElseReloads has nginx reloaded by somebody else all the time while the site is switched, and fifty times
+// at least.
 func TestSomebodyElseReloads(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"offline", "admin"} {

@@ -13,9 +13,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestReloadOfSomebodyElseThatIsUnderWay has nginx read its configuration for somebody else just before the rules are replaced,
-// and start workers with what it read just after the switch has noted which workers there were. They are told to leave only
-// when the next generation has started, and until then follow the rules of before.
+// TestReloadOfSomebodyElseThatIsUnderWay has nginx read its configuration for somebody else just before the rules are
+// replaced, and start workers with what it read just after the switch has noted which workers there were. They are told
+// to leave only when the next generation has started, and until then follow the rules of before.
 func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	s := &testSite{name: "demo", settled: true}

@@ -175,11 +175,13 @@ func TestRunIsInterruptedBeforeItsCommand(t *testing.T) {
 	}
 }
 
-// TestNobodyElsePassesTheDoor: while the application is tried through the door, nobody else gets in, whatever word they say.
+// TestNobodyElsePassesTheDoor: while the application is tried through the door, nobody else gets in, whatever word they
+// say.
 func TestNobodyElsePassesTheDoor(t *testing.T) {
 	t.Parallel()
 	h := rig.NewSingle(t)
-	// The application takes its time for the path, so that there is something to see: until it may answer, or nobody waits any more.
+	// The application takes its time for the path, so that there is something to see: until it may answer, or nobody waits
+	// any more.
 	const path = "/tried"
 	var answer atomic.Pointer[chan struct{}]
 	h.App.Handle = func(_ http.ResponseWriter, r *http.Request) bool {
@@ -244,8 +246,8 @@ func TestNobodyElsePassesTheDoor(t *testing.T) {
 	}
 }
 
-// TestApplicationThatIsDown has nothing behind nginx: that is a warning for one who opens the site, and a failure for run, which leaves it
-// closed.
+// TestApplicationThatIsDown has nothing behind nginx: that is a warning for one who opens the site, and a failure for
+// run, which leaves it closed.
 func TestApplicationThatIsDown(t *testing.T) {
 	t.Parallel()
 	s := &testSite{name: "demo", plain: true, app: &recordingApp{port: rig.Port(t)}} // only its port

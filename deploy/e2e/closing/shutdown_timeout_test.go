@@ -13,8 +13,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// withMain is a site whose nginx runs with a further line at the top of its configuration, and whose application is at work on a
-// request until it is released.
+// withMain is a site whose nginx runs with a further line at the top of its configuration, and whose application is at
+// work on a request until it is released.
 func withMain(t *testing.T, line string) *rig.Single {
 	t.Helper()
 	s := rig.NewSingle(t)
@@ -33,8 +33,9 @@ func withMain(t *testing.T, line string) *rig.Single {
 	return s
 }
 
-// stopped waits until nginx, whose workers were these before it was told to reload, has none of them left but the one with the request, which
-// takes no more connections. It stops that one: its time goes on, but it can't see so before it goes on itself.
+// stopped waits until nginx, whose workers were these before it was told to reload, has none of them left but the one
+// with the request, which takes no more connections. It stops that one: its time goes on, but it can't see so before it
+// goes on itself.
 func stopped(t *testing.T, s *rig.Single, before []int) (worker int) {
 	t.Helper()
 	rig.WaitFor(t, "an old worker to leave", func() bool {
@@ -50,7 +51,8 @@ func stopped(t *testing.T, s *rig.Single, before []int) (worker int) {
 	return worker
 }
 
-// TestNginxEndsOldWorkersItself has an nginx whose worker_shutdown_timeout ends what is waited for: the application goes on working on it.
+// TestNginxEndsOldWorkersItself has an nginx whose worker_shutdown_timeout ends what is waited for: the application
+// goes on working on it.
 func TestNginxEndsOldWorkersItself(t *testing.T) {
 	t.Parallel()
 	const text = "(worker_shutdown_timeout)"

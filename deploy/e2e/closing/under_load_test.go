@@ -15,8 +15,8 @@ func TestNothingArrivesAfterSafeUnderLoad(t *testing.T) {
 	switchUnderLoad(t, 2)
 }
 
-// switchUnderLoad switches a site round and round while all kinds of traffic go on at it and at its neighbours. Nothing reaches the
-// application that mustn't, and no neighbour notices.
+// switchUnderLoad switches a site round and round while all kinds of traffic go on at it and at its neighbours. Nothing
+// reaches the application that mustn't, and no neighbour notices.
 func switchUnderLoad(t *testing.T, rounds int) {
 	site := &testSite{name: "demo", settled: true}
 	neighbours := []*testSite{{name: "north"}, {name: "stack"}, {name: "archive"}}

@@ -9,9 +9,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestClosingAsAnOrdinaryUser runs nginx and conforma-status as somebody whom the kernel doesn't let destroy sockets: the old workers are ended,
-// which touches other sites too, and that is said. Somebody else's nginx on the same machine, which they may not look into, is
-// none of their business.
+// TestClosingAsAnOrdinaryUser runs nginx and conforma-status as somebody whom the kernel doesn't let destroy sockets:
+// the old workers are ended, which touches other sites too, and that is said. Somebody else's nginx on the same
+// machine, which they may not look into, is none of their business.
 func TestClosingAsAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	elsewhere := newTestHost(t, &testSite{name: "elsewhere"})

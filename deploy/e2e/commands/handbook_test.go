@@ -75,8 +75,8 @@ func (h handbook) leadsTo(message string) string {
 }
 
 // byForm are messages that are told by their form or by the table that they stand in: what is wrong with a line of the
-// configuration or the content, the doctor's findings, why the gate's log says that a token was refused; and what only the demo
-// and the preview say.
+// configuration or the content, the doctor's findings, why the gate's log says that a token was refused; and what only
+// the demo and the preview say.
 var byForm = map[string]string{
 	"cmd/internal/config/":        "the-configuration",
 	"status/store/url.go":         "the-configuration",
@@ -93,9 +93,9 @@ var byForm = map[string]string{
 	"cmd/internal/preview/":       "the-demo-or-the-preview",
 }
 
-// TestEveryMessageIsInTheHandbook collects what the program can say from its source: each error and each warning leads to a
-// paragraph of the handbook. (A hint stands below an error, and says itself what to do.) No row of the handbook is about
-// a message that there isn't.
+// TestEveryMessageIsInTheHandbook collects what the program can say from its source: each error and each warning leads
+// to a paragraph of the handbook. (A hint stands below an error, and says itself what to do.) No row of the handbook is
+// about a message that there isn't.
 func TestEveryMessageIsInTheHandbook(t *testing.T) {
 	t.Parallel()
 	h, err := readHandbook()
@@ -189,8 +189,8 @@ func messages(t *testing.T) []message {
 	return all
 }
 
-// collect calls found with each string of a file that is part of an error or a warning: an argument of what makes one, or a
-// constant that is named as one.
+// collect calls found with each string of a file that is part of an error or a warning: an argument of what makes one,
+// or a constant that is named as one.
 func collect(file *ast.File, found func(at token.Pos, text string)) {
 	literals := func(n ast.Node) {
 		ast.Inspect(n, func(n ast.Node) bool {

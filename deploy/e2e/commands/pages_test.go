@@ -17,8 +17,8 @@ import (
 // The pages whose commands are run, one page after the other as an operator would go through it.
 var commandPages = []string{"../../../README.md", "../../OPERATIONS.md"}
 
-// notHere are programs that aren't run on the machine of the tests: they change it, or are the tests themselves. What the package
-// and its units do when they are is for TestSoakPackage.
+// notHere are programs that aren't run on the machine of the tests: they change it, or are the tests themselves. What
+// the package and its units do when they are is for TestSoakPackage.
 var notHere = map[string]bool{"apt": true, "poweroff": true, "make": true}
 
 var (
@@ -26,8 +26,9 @@ var (
 	tomlBlock  = regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
 )
 
-// TestCommandsOfThePages runs every command of the README and the handbook on a host: each has to succeed there, and to find the site in
-// a mode that it fits. The handbook comes to an nginx that has nothing of ours yet, and nobody has a secret.
+// TestCommandsOfThePages runs every command of the README and the handbook on a host: each has to succeed there, and to
+// find the site in a mode that it fits. The handbook comes to an nginx that has nothing of ours yet, and nobody has a
+// secret.
 func TestCommandsOfThePages(t *testing.T) {
 	t.Parallel()
 	for _, page := range commandPages {
@@ -114,7 +115,8 @@ func preview(t *testing.T, s *rig.Single) {
 	}
 }
 
-// commandsOf are the commands in the shell blocks of a page, without their comments; of a session, those behind the prompt.
+// commandsOf are the commands in the shell blocks of a page, without their comments; of a session, those behind the
+// prompt.
 func commandsOf(page string) []string {
 	comment := regexp.MustCompile(`\s+#\s.*$`)
 	var out []string

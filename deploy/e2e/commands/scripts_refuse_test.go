@@ -21,11 +21,13 @@ import (
 // The commands of the scripts about what conforma-status doesn't do:
 //
 //	refuses CODE PATTERN ARG...     runs conforma-status, which has to exit with exactly this code and print on standard
-//	                                error a line "conforma-status: doing what: why" that matches the pattern, and a hint; on standard
-//	                                output one document with --json, and nothing without it where the code is 2.
+//	                                error a line "conforma-status: doing what: why" that matches the pattern, and
+//	                                a hint; on standard output one document with --json, and nothing without it
+//	                                where the code is 2.
 //	                                Nothing secret is printed. What nginx serves, its configuration, what it reads at
 //	                                each request and the store have to be as they were.
-//	answers BLOCK MODE              what the block answers is that of the mode, and the application sees only what it has to
+//	answers BLOCK MODE              what the block answers is that of the mode, and the application sees only what
+//	                                it has to
 //	one-document                    what was printed on standard output last is one JSON document of version 1
 //	secret TEXT                     from here on this is secret, as the sites' secrets are anyway
 func scriptRefuses(ts *testscript.TestScript, neg bool, args []string) {

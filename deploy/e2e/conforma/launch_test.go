@@ -21,8 +21,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// demoServer is a host whose application is started and stopped by Conforma's launch scripts: in place of those, of docker
-// and of sudo are stand-ins, but the application really stops, starts, and has a database.
+// demoServer is a host whose application is started and stopped by Conforma's launch scripts: in place of those, of
+// docker and of sudo are stand-ins, but the application really stops, starts, and has a database.
 type demoServer struct {
 	*rig.Single
 	dir  string // with launch.mjs, env_files and the application's database
@@ -291,8 +291,8 @@ func TestLaunchScripts(t *testing.T) {
 	}
 }
 
-// TestSnapshotScript: a snapshot has all that was acknowledged before, and nothing is written until the site is open again;
-// loaded, it is what the application has.
+// TestSnapshotScript: a snapshot has all that was acknowledged before, and nothing is written until the site is open
+// again; loaded, it is what the application has.
 func TestSnapshotScript(t *testing.T) {
 	t.Parallel()
 	d := newDemoServer(t)

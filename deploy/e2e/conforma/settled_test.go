@@ -289,8 +289,8 @@ func TestSettledPostgresStandby(t *testing.T) {
 	askSettled(t, pg.Psql("postgres").Args, 2, unknown("this is a standby, which doesn't see its primary's transactions"))
 }
 
-// TestSettledRefuses: nothing was left and nothing was cut, and the site's command doesn't vouch for the application: that is said,
-// and nothing else.
+// TestSettledRefuses: nothing was left and nothing was cut, and the site's command doesn't vouch for the application:
+// that is said, and nothing else.
 func TestSettledRefuses(t *testing.T) {
 	t.Parallel()
 	s := rig.OnlineSingle(t)

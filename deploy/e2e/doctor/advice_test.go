@@ -14,8 +14,8 @@ import (
 
 var advised = regexp.MustCompile(`conforma-status (store init|reconcile|render|set MODE)`)
 
-// TestDoctorsAdviceOnDrift does what the doctor says about each kind of drift, again while something is left: then all agree, and
-// nothing that it said was in vain. Without a record of the site it is otherwise than with one.
+// TestDoctorsAdviceOnDrift does what the doctor says about each kind of drift, again while something is left: then all
+// agree, and nothing that it said was in vain. Without a record of the site it is otherwise than with one.
 func TestDoctorsAdviceOnDrift(t *testing.T) {
 	t.Parallel()
 	d := newDoctored(t)

@@ -17,7 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/source"
 )
 
-// Each check of the doctor's finds what is wrong, says what to do about it, and finds nothing before and once all is mended.
+// Each check of the doctor's finds what is wrong, says what to do about it, and finds nothing before and once all is
+// mended.
 func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 	t.Parallel()
 	d := newDoctored(t)

@@ -26,8 +26,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/s3server"
 )
 
-// TestRefusedToAnOrdinaryUser has somebody without rights ask the doctor: what they may not see is said, and is no fault. Who may not publish
-// is told so.
+// TestRefusedToAnOrdinaryUser has somebody without rights ask the doctor: what they may not see is said, and is no
+// fault. Who may not publish is told so.
 func TestRefusedToAnOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	d := newDoctored(t)
@@ -67,7 +67,8 @@ func TestRefusedToAnOrdinaryUser(t *testing.T) {
 	}
 }
 
-// TestDoctorOnS3 examines a real bucket, with each file in it as it was, headers included; and as somebody who may only read it.
+// TestDoctorOnS3 examines a real bucket, with each file in it as it was, headers included; and as somebody who may only
+// read it.
 func TestDoctorOnS3(t *testing.T) {
 	d := newDoctored(t)
 	reader := s3server.User{KeyID: "AKIAREADERREADERREAD", Secret: "reader/secret+0123456789abcdef0123456789", Role: "user"}

@@ -13,8 +13,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestConcurrentSets starts many changes at once. They have to come one after the other: each begins with the mode in which the
-// one before it ended, and the last one's stays.
+// TestConcurrentSets starts many changes at once. They have to come one after the other: each begins with the mode in
+// which the one before it ended, and the last one's stays.
 func TestConcurrentSets(t *testing.T) {
 	t.Parallel()
 	concurrentSets(t, 30)
@@ -76,8 +76,8 @@ func concurrentSets(t *testing.T, calls int) {
 	fmt.Printf("%s: %d calls, %d of them changed something\n", t.Name(), calls, changed)
 }
 
-// TestLockDiesWithItsHolder: who waits is told for whom; a holder that is killed lets the next one in, which finishes what
-// it had begun.
+// TestLockDiesWithItsHolder: who waits is told for whom; a holder that is killed lets the next one in, which finishes
+// what it had begun.
 func TestLockDiesWithItsHolder(t *testing.T) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)

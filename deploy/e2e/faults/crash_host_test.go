@@ -152,8 +152,8 @@ func (h *crashHost) planned(t *testing.T, c crashCase) ([]string, error) {
 	return steps, err
 }
 
-// asPlanned compares the steps that a change took, killed at its very end, with those that were planned: it takes all of
-// them and no other, but for a cut and the record, or the first of them before it rolls back.
+// asPlanned compares the steps that a change took, killed at its very end, with those that were planned: it takes all
+// of them and no other, but for a cut and the record, or the first of them before it rolls back.
 func asPlanned(planned, taken []string) error {
 	rolledBack := slices.Contains(taken, "rollback")
 	own := slices.DeleteFunc(slices.Clone(taken), func(s string) bool { return s == "cut" || s == "rollback" || s == "record" })

@@ -87,16 +87,16 @@ func (c crashCase) third() status.Mode {
 // opens reports whether the change lets more in than was let in before.
 func (m move) opens() bool { return m.from.StricterThan(m.to) }
 
-// TestCrashTable kills the command before and after every step of every change, lets something happen, and has reconcile
-// finish. Which steps there are is not written here: a dry run lists those of a change. Each change is first killed at its
-// very end, and its journal says which it took besides, a cut or a rollback.
+// TestCrashTable kills the command before and after every step of every change, lets something happen, and has
+// reconcile finish. Which steps there are is not written here: a dry run lists those of a change. Each change is first
+// killed at its very end, and its journal says which it took besides, a cut or a rollback.
 func TestCrashTable(t *testing.T) {
 	t.Parallel()
 	crashTable(t, false)
 }
 
-// crashTime is how long cases of the table are begun. A machine that is too slow for the whole of it takes those that chance
-// puts first, and says how many they were.
+// crashTime is how long cases of the table are begun. A machine that is too slow for the whole of it takes those that
+// chance puts first, and says how many they were.
 const crashTime = 6 * time.Minute
 
 // crashHosts is on how many hosts cases are tried at a time.

@@ -70,8 +70,8 @@ func (h *small) mounted(t *testing.T, file string) (mend func()) {
 	return func() { h.ns.Run(t, "umount", file) }
 }
 
-// TestDiskFaultTable: where nothing can be written down, nothing is done; where only the rules can't be written, a closing is done
-// by the closed file.
+// TestDiskFaultTable: where nothing can be written down, nothing is done; where only the rules can't be written, a
+// closing is done by the closed file.
 func TestDiskFaultTable(t *testing.T) {
 	t.Parallel()
 	const full, readOnly = "no space left on device", "read-only file system"

@@ -11,8 +11,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// filling is a command that notes how long the journal is, and leaves no room in directories, once it is called with that
-// last argument, and runs nginx.
+// filling is a command that notes how long the journal is, and leaves no room in directories, once it is called with
+// that last argument, and runs nginx.
 const filling = `case "$*" in
 *"$LAST") wc -c <"$STATE/journal" >"$NOTE"; for d in $FULL; do dd if=/dev/zero of="$d/filler" bs=4k 2>"$NOTE.dd" || true; done ;;
 esac
@@ -46,8 +46,8 @@ func (h *small) rules(t *testing.T) string {
 // page is how much a file takes of the disk at a time.
 const page = 4096
 
-// reasonToFillThePage is a reason for a change like the last one, with which what nginx said, or all that comes after the next line,
-// doesn't fit into the page that the journal has.
+// reasonToFillThePage is a reason for a change like the last one, with which what nginx said, or all that comes after
+// the next line, doesn't fit into the page that the journal has.
 func (h *small) reasonToFillThePage(t *testing.T) string {
 	t.Helper()
 	long, err := strconv.Atoi(strings.TrimSpace(rig.ReadFile(t, h.note())))
@@ -57,8 +57,8 @@ func (h *small) reasonToFillThePage(t *testing.T) string {
 	return strings.Repeat("x", page-long%page-20)
 }
 
-// TestDiskFullDuringRollback fills the disks of the rules and of the state when the new rules are in place, and are then not taken:
-// the previous ones are back, and what is wanted is on record.
+// TestDiskFullDuringRollback fills the disks of the rules and of the state when the new rules are in place, and are
+// then not taken: the previous ones are back, and what is wanted is on record.
 func TestDiskFullDuringRollback(t *testing.T) {
 	t.Parallel()
 	refused := func(t *testing.T, h *small) rig.Settings {
@@ -120,7 +120,8 @@ func TestDiskFullDuringRollback(t *testing.T) {
 	}
 }
 
-// TestDiskFullDuringClosing fills the disks while a site closes: it is closed, that is on record, and so it stays closed.
+// TestDiskFullDuringClosing fills the disks while a site closes: it is closed, that is on record, and so it stays
+// closed.
 func TestDiskFullDuringClosing(t *testing.T) {
 	t.Parallel()
 	h := newSmall(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestAnOpeningThatIsInterruptedIsUndone: when the command returns, no worker of nginx follows the rules that were given up, although it had
-// told nginx to take them up.
+// TestAnOpeningThatIsInterruptedIsUndone: when the command returns, no worker of nginx follows the rules that were
+// given up, although it had told nginx to take them up.
 func TestAnOpeningThatIsInterruptedIsUndone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ from, to status.Mode }{
@@ -39,8 +39,8 @@ func TestAnOpeningThatIsInterruptedIsUndone(t *testing.T) {
 	}
 }
 
-// TestInterruptedWhileNginxWorks: Ctrl-C in the middle of one of nginx's commands is called what it is, whether or not that command gets
-// it too, as in a terminal. What was asked for is undone; only a closing stays shut, by its file.
+// TestInterruptedWhileNginxWorks: Ctrl-C in the middle of one of nginx's commands is called what it is, whether or not
+// that command gets it too, as in a terminal. What was asked for is undone; only a closing stays shut, by its file.
 func TestInterruptedWhileNginxWorks(t *testing.T) {
 	t.Parallel()
 	const ours, both = "kill -INT $PPID; exec sleep 600", "kill -INT $PPID; kill -INT $$" // the parent of the command is ours

@@ -97,8 +97,8 @@ var nginxFaults = []nginxFault{
 	}, 0, 0, nil, status.Offline, status.Online, true},
 }
 
-// TestNginxFaultTable: whatever becomes of nginx, a closing leaves the site shut and an opening leaves it as it was; once
-// it is mended, reconcile finishes the closing.
+// TestNginxFaultTable: whatever becomes of nginx, a closing leaves the site shut and an opening leaves it as it was;
+// once it is mended, reconcile finishes the closing.
 func TestNginxFaultTable(t *testing.T) {
 	t.Parallel()
 	for _, f := range nginxFaults {

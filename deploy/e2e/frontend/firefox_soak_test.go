@@ -9,8 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestSoakFirefox has Firefox play what matters most: it is told and leaves, it is moved by a failed query and by nothing
-// else that fails, it comes back to where it was with what was typed.
+// TestSoakFirefox has Firefox play what matters most: it is told and leaves, it is moved by a failed query and by
+// nothing else that fails, it comes back to where it was with what was typed.
 func TestSoakFirefox(t *testing.T) {
 	s := newStage(t, "apollo4")
 	f := firefox.Start(t, "")

@@ -15,8 +15,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestGuidedModule runs the module that the guide for Conforma's front end has an application write, behind whatever may answer
-// where nginx says the site's status: the application starts, and a failing query is no more than one, unless the site is closed.
+// TestGuidedModule runs the module that the guide for Conforma's front end has an application write, behind whatever
+// may answer where nginx says the site's status: the application starts, and a failing query is no more than one,
+// unless the site is closed.
 func TestGuidedModule(t *testing.T) {
 	t.Parallel()
 	client, err := filepath.Abs(clientDir)

@@ -31,8 +31,8 @@ func cookieOf(t *testing.T, r rig.Response) string {
 	return "Cookie: " + pair
 }
 
-// TestAdmissionCookieLetsInWhatHasNoToken: an administrator's first query gives the browser a cookie, with which pages, assets, downloads and the
-// WebSocket pass that carry no token; in this window of admin mode, at this site.
+// TestAdmissionCookieLetsInWhatHasNoToken: an administrator's first query gives the browser a cookie, with which pages,
+// assets, downloads and the WebSocket pass that carry no token; in this window of admin mode, at this site.
 func TestAdmissionCookieLetsInWhatHasNoToken(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestNoAttackGetsIn puts to nginx and the gate whatever might get past them. What counts is what the application receives: nothing.
-// TestSoakNoAttackGetsIn does so with all of the tokens.
+// TestNoAttackGetsIn puts to nginx and the gate whatever might get past them. What counts is what the application
+// receives: nothing. TestSoakNoAttackGetsIn does so with all of the tokens.
 func TestNoAttackGetsIn(t *testing.T) {
 	t.Parallel()
 	attack(t, sampled)
@@ -111,7 +111,8 @@ func attack(t *testing.T, sampled bool) {
 		}
 	}
 
-	// Methods, and addresses that are read in more than one way, with a user's token. More of them are in the table of modes.
+	// Methods, and addresses that are read in more than one way, with a user's token. More of them are in the table of
+	// modes.
 	for _, method := range []string{"get", "Get", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "TRACK", "CONNECT", "OPTIONS", "PROPFIND", "LOCK", "PURGE", "GET\t", "BREW", "-"} {
 		m := query
 		m.Method = method

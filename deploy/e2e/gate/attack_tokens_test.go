@@ -27,9 +27,9 @@ func seal(h func() hash.Hash, header, claims, secret string) string {
 	return text + "." + b64(string(mac.Sum(nil)))
 }
 
-// forgeries makes the tokens of an attacker: those who know no secret, from a token that they have seen; and, signed with the
-// secret, those of an application that is careless of what it signs (RFC 8725, and what readers of JWT were caught at).
-// others are the secrets of the host's other sites, and publicKey what everybody knows of this one.
+// forgeries makes the tokens of an attacker: those who know no secret, from a token that they have seen; and, signed
+// with the secret, those of an application that is careless of what it signs (RFC 8725, and what readers of JWT were
+// caught at). others are the secrets of the host's other sites, and publicKey what everybody knows of this one.
 func forgeries(secret string, others []string, publicKey string) []forged {
 	now := time.Now()
 	base := map[string]any{"iat": now.Add(-time.Hour).Unix(), "aud": "postgraphile", "isAdmin": true, "userId": 7, "role": "postgres", "sessionId": "pLkQ8WmXyRt5"}

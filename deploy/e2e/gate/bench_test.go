@@ -39,9 +39,9 @@ function check(r) {
 export default { check };
 `
 
-// BenchmarkGate compares how many requests per second nginx serves in admin mode and without any rules, in turns within one run:
-// an administrator's with the gate asked each time, and with the same check in njs; and a visitor's, who brings no token, beside a bare
-// redirect.
+// BenchmarkGate compares how many requests per second nginx serves in admin mode and without any rules, in turns within
+// one run: an administrator's with the gate asked each time, and with the same check in njs; and a visitor's, who
+// brings no token, beside a bare redirect.
 func BenchmarkGate(b *testing.B) {
 	if _, err := os.Stat(njsModule); err != nil {
 		b.Fatalf("%v: make bench installs libnginx-mod-http-js", err)
@@ -109,7 +109,8 @@ server { listen %s; location / { return 200 ok; } }
 	}
 }
 
-// BenchmarkGateMemory has the gate check a million tokens, of which a hundred thousand differ, and tells how much memory it has then.
+// BenchmarkGateMemory has the gate check a million tokens, of which a hundred thousand differ, and tells how much
+// memory it has then.
 func BenchmarkGateMemory(b *testing.B) {
 	const different, connections, rounds = 100_000, 50, 10
 	s := rig.NewSingle(b)

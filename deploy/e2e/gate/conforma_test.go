@@ -25,8 +25,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// conforma is an application behind a site that serves web/conforma, makes tokens as Conforma does, and asks for none itself: what
-// is refused, nginx refuses.
+// conforma is an application behind a site that serves web/conforma, makes tokens as Conforma does, and asks for none
+// itself: what is refused, nginx refuses.
 type conforma struct {
 	assets map[string][]byte // by path
 	tokens map[string]string // by user name
@@ -122,8 +122,8 @@ func (c *conforma) handle(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// TestConformasFlow takes an administrator, a user, a visitor, and a user with a pass through Conforma's front end as it is, in
-// Chromium, on a site in admin mode, over plain HTTP and over TLS.
+// TestConformasFlow takes an administrator, a user, a visitor, and a user with a pass through Conforma's front end as
+// it is, in Chromium, on a site in admin mode, over plain HTTP and over TLS.
 func TestConformasFlow(t *testing.T) {
 	t.Parallel()
 	chromium := chrome.Start(t)
@@ -180,8 +180,8 @@ func TestConformasFlow(t *testing.T) {
 	}
 }
 
-// TestOpenTabOfAnAdministrator: a page that was open before the site went into admin mode, and sends nothing but GraphQL by POST since,
-// has the cookie with the first of it; and the application has each mutation once.
+// TestOpenTabOfAnAdministrator: a page that was open before the site went into admin mode, and sends nothing but
+// GraphQL by POST since, has the cookie with the first of it; and the application has each mutation once.
 func TestOpenTabOfAnAdministrator(t *testing.T) {
 	t.Parallel()
 	chromium := chrome.Start(t)
@@ -291,8 +291,8 @@ func (f *conformaFlow) lands(t *testing.T, b *chrome.Tab) {
 	})
 }
 
-// through takes a user all the way: login, queries, another route with a chunk of its own, a hard reload of a deep link, files,
-// the WebSocket.
+// through takes a user all the way: login, queries, another route with a chunk of its own, a hard reload of a deep
+// link, files, the WebSocket.
 func (f *conformaFlow) through(t *testing.T, b *chrome.Tab, who string) {
 	t.Helper()
 	f.wait(t, b, "login page")

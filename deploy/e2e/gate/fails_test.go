@@ -16,8 +16,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestGateFailsClosed has the gate fail in each way that it can. Nobody gets in but to the open paths, and what is answered says
-// maintenance.
+// TestGateFailsClosed has the gate fail in each way that it can. Nobody gets in but to the open paths, and what is
+// answered says maintenance.
 func TestGateFailsClosed(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)

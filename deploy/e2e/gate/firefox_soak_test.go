@@ -10,7 +10,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestSoakFirefoxWrites has Firefox send bodies of all kinds to a site in admin mode, and again where it keeps no cookies.
+// TestSoakFirefoxWrites has Firefox send bodies of all kinds to a site in admin mode, and again where it keeps no
+// cookies.
 func TestSoakFirefoxWrites(t *testing.T) {
 	s := newWritingSite(t, "https")
 	s.origin = "https://" + rig.Loopback(s.Port) // it resolves no names

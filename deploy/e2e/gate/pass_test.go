@@ -37,7 +37,8 @@ func enter(b *rig.Block, secret string) rig.Message {
 	return m
 }
 
-// TestPassAdmitsUntilItIsRevoked: a pass admits to its site, in its window of admin mode, until it is revoked, whoever its holder logs in as.
+// TestPassAdmitsUntilItIsRevoked: a pass admits to its site, in its window of admin mode, until it is revoked, whoever
+// its holder logs in as.
 func TestPassAdmitsUntilItIsRevoked(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)
@@ -198,7 +199,8 @@ func TestPassAdmitsUntilItIsRevoked(t *testing.T) {
 	}
 }
 
-// TestPassInBrowser: somebody without an account opens the link and is in; the secret leaves the address bar and the history.
+// TestPassInBrowser: somebody without an account opens the link and is in; the secret leaves the address bar and the
+// history.
 func TestPassInBrowser(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)

@@ -130,7 +130,8 @@ func TestGateIsAskedWhateverTheServerHas(t *testing.T) {
 	}
 }
 
-// TestRewriteLogTellsNoSecrets: an operator who is after a rewrite rule has nginx log what is held against each pattern.
+// TestRewriteLogTellsNoSecrets: an operator who is after a rewrite rule has nginx log what is held against each
+// pattern.
 func TestRewriteLogTellsNoSecrets(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestUngatedIsRefused has an operator's configuration keep the gate of admin mode out of a part of the site, in each way that
-// nginx has. The way is named with file and line, nothing is changed, and --force says that it is known.
+// TestUngatedIsRefused has an operator's configuration keep the gate of admin mode out of a part of the site, in each
+// way that nginx has. The way is named with file and line, nothing is changed, and --force says that it is known.
 func TestUngatedIsRefused(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)

@@ -17,8 +17,8 @@ import (
 // longestReplay is the longest body that a browser is asked to send again.
 const longestReplay = 16 << 10
 
-// TestAdmissionByWriting: what has a body gives the browser its cookie as well, before the application has seen anything of it; and what
-// could not be sent again is let through at once.
+// TestAdmissionByWriting: what has a body gives the browser its cookie as well, before the application has seen
+// anything of it; and what could not be sent again is let through at once.
 func TestAdmissionByWriting(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)
@@ -182,8 +182,8 @@ func sayWhatIsWritten(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// writing is what the pages of a browser have to write with: write tells what the application says that it received, and whether that
-// was after a redirect.
+// writing is what the pages of a browser have to write with: write tells what the application says that it received,
+// and whether that was after a redirect.
 const writing = `
 const token = location.hash.slice(1);
 window.write = (body, init, url = "/server/api/write") => fetch(url, { method: "POST", body, ...init, headers: { Authorization: "Bearer " + token, "X-Own": "own" } })
@@ -207,8 +207,8 @@ window.admitted = () => fetch("/server/api/cookie").then((r) => r.status === 200
 if (parent !== self) (async () => parent.postMessage([await write("~"), await write("~~"), await admitted()].join(" "), "*"))();
 `
 
-// browserWrites are the ways in which pages send what has a body, what comes of it in each browser, and whether there is a cookie after it.
-// Where a page forbids redirects its request ends, and its next one passes: a server can't tell.
+// browserWrites are the ways in which pages send what has a body, what comes of it in each browser, and whether there
+// is a cookie after it. Where a page forbids redirects its request ends, and its next one passes: a server can't tell.
 var browserWrites = []struct {
 	name, script, want string
 	admitted           bool
@@ -271,8 +271,8 @@ func (w writingSite) page(username string) string {
 	return w.origin + "/assets/page#" + rig.Token(w.Secret, time.Now().Add(-time.Hour), map[string]any{"isAdmin": true, "username": username})
 }
 
-// TestAdmissionByWritingInBrowser has Chromium send bodies of all kinds, over plain HTTP and over TLS. TestSoakFirefoxWrites has Firefox
-// do so.
+// TestAdmissionByWritingInBrowser has Chromium send bodies of all kinds, over plain HTTP and over TLS.
+// TestSoakFirefoxWrites has Firefox do so.
 func TestAdmissionByWritingInBrowser(t *testing.T) {
 	t.Parallel()
 	chromium := chrome.Start(t)

@@ -12,7 +12,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// bare is a host to which conforma-status hasn't come yet, with ten server blocks in one file, as Conforma's demo server has them.
+// bare is a host to which conforma-status hasn't come yet, with ten server blocks in one file, as Conforma's demo
+// server has them.
 type bare struct {
 	*rig.Host
 	t       *testing.T
@@ -101,8 +102,8 @@ func (h *bare) unchanged(what string, before map[string]string) {
 	}
 }
 
-// TestInitTenServers in one file, which sites-enabled has a link to: each application is a site, the Grafana is none, and nginx's file
-// keeps its link, owner and mode.
+// TestInitTenServers in one file, which sites-enabled has a link to: each application is a site, the Grafana is none,
+// and nginx's file keeps its link, owner and mode.
 func TestInitTenServers(t *testing.T) {
 	t.Parallel()
 	h := newBare(t)
@@ -236,7 +237,8 @@ func TestInitRefuses(t *testing.T) {
 	})
 }
 
-// TestSecretInitRefuses where it can't write, or isn't the one who may: the file is as it was, and a hint says what to do.
+// TestSecretInitRefuses where it can't write, or isn't the one who may: the file is as it was, and a hint says what to
+// do.
 func TestSecretInitRefuses(t *testing.T) {
 	t.Parallel()
 	const without = "PORT=8000\n"

@@ -17,7 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestMetricsFileSaysWhatHolds has Prometheus' own parser read what the gate answers and what the node exporter is given.
+// TestMetricsFileSaysWhatHolds has Prometheus' own parser read what the gate answers and what the node exporter is
+// given.
 func TestMetricsFileSaysWhatHolds(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
@@ -63,8 +64,8 @@ func TestMetricsFileSaysWhatHolds(t *testing.T) {
 	}
 }
 
-// exposes fails the test unless r has just these metrics, with these values added up over their labels, each with a help and
-// a type, counters named as such.
+// exposes fails the test unless r has just these metrics, with these values added up over their labels, each with a
+// help and a type, counters named as such.
 func exposes(t *testing.T, r io.Reader, want map[string]float64) {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.LegacyValidation)

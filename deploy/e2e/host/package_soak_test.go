@@ -127,8 +127,8 @@ func byHand(t *testing.T, said, begins string) string {
 	return ""
 }
 
-// TestSoakPackage takes the Debian package through its life on a machine where systemd is process 1: installed, set up, used, upgraded,
-// through a power cut, removed and purged.
+// TestSoakPackage takes the Debian package through its life on a machine where systemd is process 1: installed, set up,
+// used, upgraded, through a power cut, removed and purged.
 func TestSoakPackage(t *testing.T) {
 	t.Parallel()
 	m := newPackaged(t, buildPackages(t, "1.0.0", "1.1.0"))
@@ -206,7 +206,8 @@ func TestSoakPackage(t *testing.T) {
 	m.eventually("the gate to come back", admitted(second))
 	m.do(0, "rm -r /run/systemd/system/conforma-status-gate.service.d && systemctl daemon-reload")
 
-	// What somebody breaks is mended by the timer's service, which its unit lets do all that this takes; what it starts goes on.
+	// What somebody breaks is mended by the timer's service, which its unit lets do all that this takes; what it starts
+	// goes on.
 	m.do(0, `sed -i '1i on_change = ["sh", "-c", "sleep 1; touch /var/lib/conforma-status/told"]' /etc/conforma-status/config.toml && sed -i 1i\\audit_log=\"/var/log/conforma-status/audit.jsonl\" /etc/conforma-status/config.toml`)
 	m.do(0, "echo '# gone' >/etc/nginx/conforma-status/sites/demo.conf && nginx -s reload")
 	m.eventually("the site to be open by mistake", "curl -s http://127.0.0.1:50000/ | grep -q 'the application'")
@@ -265,7 +266,8 @@ func TestSoakPackage(t *testing.T) {
 	m.want("a visitor", m.visit(""), "503")
 	m.do(0, "dpkg -i /root/1.1.0.deb && conforma-status get", "offline since")
 
-	// Purged while it is closed, nginx goes on as it was; it can be installed again, and what is left can be deleted as it says.
+	// Purged while it is closed, nginx goes on as it was; it can be installed again, and what is left can be deleted as it
+	// says.
 	m.do(0, "cp /etc/conforma-status/config.toml /etc/nginx/sites-enabled/conforma.conf /root")
 	const answer = "curl -s -D - http://127.0.0.1:50000/server/graphql | grep -v '^Date'; sha256sum /etc/nginx/conf.d/conforma-status.conf"
 	closed := m.do(0, answer)

@@ -36,7 +36,8 @@ sh "$1" purge 2>&1
 find /etc/nginx /var/lib -path '*conforma-status*' -not -type d -printf 'left %p %s\n' | sort
 `
 
-// TestPostrm: what is left where a package is purged depends on what nginx includes, in whatever way it does; and nginx works.
+// TestPostrm: what is left where a package is purged depends on what nginx includes, in whatever way it does; and nginx
+// works.
 func TestPostrm(t *testing.T) {
 	t.Parallel()
 	script, err := filepath.Abs(filepath.Join("..", "..", "package", "postrm"))

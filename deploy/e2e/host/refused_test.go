@@ -13,8 +13,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestRootWhomTheKernelRefuses has the kernel refuse a root what it refuses others, as a security module does: what is done then is not more
-// than can be proved, and what is said helps.
+// TestRootWhomTheKernelRefuses has the kernel refuse a root what it refuses others, as a security module does: what is
+// done then is not more than can be proved, and what is said helps.
 func TestRootWhomTheKernelRefuses(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
@@ -63,7 +63,8 @@ func TestRootWhomTheKernelRefuses(t *testing.T) {
 	}
 }
 
-// TestNothingIsCalledSafeWithoutProc closes a site where there is no /proc to prove anything by: it is shut, and not called safe.
+// TestNothingIsCalledSafeWithoutProc closes a site where there is no /proc to prove anything by: it is shut, and not
+// called safe.
 func TestNothingIsCalledSafeWithoutProc(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
@@ -82,9 +83,9 @@ func TestNothingIsCalledSafeWithoutProc(t *testing.T) {
 	s.CLI(t, "set", "offline").Want(t, 0) // with /proc it goes on
 }
 
-// TestNginxInAContainer runs the site's nginx in a container, with a docker that runs commands in there. Its configuration is in the
-// container; the directories of ours, and that of the pid file, are in both. A second one, which counts its master as 1 too, is
-// left alone.
+// TestNginxInAContainer runs the site's nginx in a container, with a docker that runs commands in there. Its
+// configuration is in the container; the directories of ours, and that of the pid file, are in both. A second one,
+// which counts its master as 1 too, is left alone.
 func TestNginxInAContainer(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)

@@ -17,8 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// exposed is how much systemd-analyze security may find that a service is exposed, from 0 to 10. The gate is what strangers' tokens
-// get to; reconcile is root, and runs the operator's own commands.
+// exposed is how much systemd-analyze security may find that a service is exposed, from 0 to 10. The gate is what
+// strangers' tokens get to; reconcile is root, and runs the operator's own commands.
 var exposed = map[string]float64{
 	"conforma-status-gate.service":         2.0,
 	"conforma-status-gate-restart.service": 2.0,
@@ -111,7 +111,8 @@ func (s *systemdStub) heard(what string) int {
 	return n
 }
 
-// TestGateUnderSystemd starts the gate by the first request, with copies of secrets that it couldn't read itself, as its unit does.
+// TestGateUnderSystemd starts the gate by the first request, with copies of secrets that it couldn't read itself, as
+// its unit does.
 func TestGateUnderSystemd(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)
@@ -183,7 +184,8 @@ func TestGateIsGivenAnotherSocket(t *testing.T) {
 	})
 }
 
-// TestReconcileBeforeNginx is the boot: the files are put right while nginx is down, and what was interrupted is finished when it runs.
+// TestReconcileBeforeNginx is the boot: the files are put right while nginx is down, and what was interrupted is
+// finished when it runs.
 func TestReconcileBeforeNginx(t *testing.T) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)

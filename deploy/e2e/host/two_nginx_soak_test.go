@@ -9,7 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestSoakTwoNginx names the pid file of another nginx than the site's: the site is shut, and it is said why its rules aren't taken up.
+// TestSoakTwoNginx names the pid file of another nginx than the site's: the site is shut, and it is said why its rules
+// aren't taken up.
 func TestSoakTwoNginx(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)

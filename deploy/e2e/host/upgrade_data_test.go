@@ -24,8 +24,8 @@ const firstRelease = "a2146c2"
 //
 //	go test -run TestSaveReleased -save-released .
 //
-// from firstRelease, which has to be in the repository's history: it builds that release, brings a host into each state, and
-// saves what the release keeps on disk, with words in the place of what differs from host to host.
+// from firstRelease, which has to be in the repository's history: it builds that release, brings a host into each
+// state, and saves what the release keeps on disk, with words in the place of what differs from host to host.
 var saveReleased = flag.Bool("save-released", false, "make testdata/upgrade anew")
 
 func TestSaveReleased(t *testing.T) {
@@ -55,7 +55,8 @@ func TestSaveReleased(t *testing.T) {
 	}
 }
 
-// releasedSource is a directory with the source of the first release, "" where the repository doesn't have it: a shallow clone.
+// releasedSource is a directory with the source of the first release, "" where the repository doesn't have it: a
+// shallow clone.
 func releasedSource(t *testing.T) string {
 	t.Helper()
 	if exec.Command("git", "-C", "../../..", "cat-file", "-e", firstRelease+"^{commit}").Run() != nil {
@@ -134,7 +135,8 @@ func placeOf(h *rig.Single, name string) string {
 	}
 }
 
-// saved is what the release has on disk. The lock is nobody's, and what is known of nginx's configuration is known of this nginx alone.
+// saved is what the release has on disk. The lock is nobody's, and what is known of nginx's configuration is known of
+// this nginx alone.
 func saved(t *testing.T, h *rig.Single) *txtar.Archive {
 	t.Helper()
 	archive := &txtar.Archive{Comment: fmt.Appendf(nil, "Left by release %s: see upgrade_data_test.go.\n\n", firstRelease)}

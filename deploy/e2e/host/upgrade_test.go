@@ -20,7 +20,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// released is a host as the first release leaves it. What it has on disk is in testdata/upgrade: see upgrade_data_test.go.
+// released is a host as the first release leaves it. What it has on disk is in testdata/upgrade: see
+// upgrade_data_test.go.
 type released struct {
 	name string
 	mode status.Mode // that is wanted
@@ -120,8 +121,8 @@ var releases = []released{
 	}},
 }
 
-// TestUpgrade has this release take over a host of the first one: nothing opens, nothing is cut, get agrees, and the site can be
-// closed and opened.
+// TestUpgrade has this release take over a host of the first one: nothing opens, nothing is cut, get agrees, and the
+// site can be closed and opened.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, r := range releases {

@@ -9,8 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestMessagesAreText has messages that mean something to a shell, to nginx, to JSON, to HTML or to Go: visitors get them as
-// they were typed, and nothing else changes for that.
+// TestMessagesAreText has messages that mean something to a shell, to nginx, to JSON, to HTML or to Go: visitors get
+// them as they were typed, and nothing else changes for that.
 func TestMessagesAreText(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)

@@ -9,9 +9,10 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestEveryRequestInEveryMode puts every one of requests to three server blocks (a plain one, one that hands the Host header on, and
-// one as in Conforma's container) in each mode and with each kind of token. What an answer has to be is in internal/answers; that of an
-// open site is whatever this same request met on this same host before conforma-status came to it.
+// TestEveryRequestInEveryMode puts every one of requests to three server blocks (a plain one, one that hands the Host
+// header on, and one as in Conforma's container) in each mode and with each kind of token. What an answer has to be is
+// in internal/answers; that of an open site is whatever this same request met on this same host before conforma-status
+// came to it.
 func TestEveryRequestInEveryMode(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestBehindTheProxyProtocol has sites at addresses where nginx talks to nobody who doesn't say first who the client is, as behind a
-// load balancer: it is asked there all the same.
+// TestBehindTheProxyProtocol has sites at addresses where nginx talks to nobody who doesn't say first who the client
+// is, as behind a load balancer: it is asked there all the same.
 func TestBehindTheProxyProtocol(t *testing.T) {
 	t.Parallel()
 	for name, lines := range map[string]string{

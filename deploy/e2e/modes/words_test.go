@@ -13,8 +13,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestWordsDoNotTouchNginx changes what is said about a site that is closed: nginx goes on with the same workers and the
-// same rules, and says the new words at once.
+// TestWordsDoNotTouchNginx changes what is said about a site that is closed: nginx goes on with the same workers and
+// the same rules, and says the new words at once.
 func TestWordsDoNotTouchNginx(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)

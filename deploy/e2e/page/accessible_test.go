@@ -82,8 +82,8 @@ type screen struct {
 	scheme string
 }
 
-// show has the tab show a page in a state. Without JavaScript means here that the page's script is blocked: where the browser
-// has none at all, axe can't run either.
+// show has the tab show a page in a state. Without JavaScript means here that the page's script is blocked: where the
+// browser has none at all, axe can't run either.
 func (s pageState) show(b *chrome.Tab, m *maintenance, lang string, on screen) {
 	b.T.Helper()
 	m.say(s.say)
@@ -121,8 +121,8 @@ func violations(b *chrome.Tab, axe string) []string {
 	return out
 }
 
-// TestPageIsAccessible: axe finds nothing, of any impact, in any language and state, and nothing is wider than the screen. What is
-// left out here of all the combinations is in the soak test.
+// TestPageIsAccessible: axe finds nothing, of any impact, in any language and state, and nothing is wider than the
+// screen. What is left out here of all the combinations is in the soak test.
 func TestPageIsAccessible(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
@@ -152,8 +152,8 @@ func checkAccess(t *testing.T, b *chrome.Tab, m *maintenance, script string, s p
 	}
 }
 
-// TestPageInLargeType: with letters twice as large on the narrowest telephone, and long words wherever an operator may write
-// some, nothing is wider than the screen but a table, which scrolls by itself.
+// TestPageInLargeType: with letters twice as large on the narrowest telephone, and long words wherever an operator may
+// write some, nothing is wider than the screen but a table, which scrolls by itself.
 func TestPageInLargeType(t *testing.T) {
 	t.Parallel()
 	files := fstest.MapFS{

@@ -18,9 +18,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// BenchmarkFirstPaint is how long the page takes to be seen over a link of 400 ms and 400 kbit/s (each way there and back), as
-// Chromium emulates it, with the connection open, and how many requests it makes, from when a reader opens the main page: one
-// of English, who stays there, and one of French, whom it sends on.
+// BenchmarkFirstPaint is how long the page takes to be seen over a link of 400 ms and 400 kbit/s (each way there and
+// back), as Chromium emulates it, with the connection open, and how many requests it makes, from when a reader opens
+// the main page: one of English, who stays there, and one of French, whom it sends on.
 func BenchmarkFirstPaint(b *testing.B) {
 	b.Run("English", func(b *testing.B) { firstPaint(b, "en", "", "requests(2)") })
 	b.Run("French", func(b *testing.B) { firstPaint(b, "fr", "fr/", "requests(3)") })

@@ -29,8 +29,8 @@ const forbidden = `
 		Object.defineProperty(window, name, { get: () => { throw new DOMException("forbidden", "SecurityError"); } });
 `
 
-// TestPageChoosesTheLanguage: the main page hands over to the page in the language that the browser prefers, with the way back in
-// the fragment; a translation that somebody was sent stays.
+// TestPageChoosesTheLanguage: the main page hands over to the page in the language that the browser prefers, with the
+// way back in the fragment; a translation that somebody was sent stays.
 func TestPageChoosesTheLanguage(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
@@ -77,8 +77,8 @@ func TestPageChoosesTheLanguage(t *testing.T) {
 	}
 }
 
-// TestPageStaysWhereNoTranslationIs: in a file, where a folder is answered by a list, and with a server that answers with the main
-// page for everything, which would send a reader on for ever.
+// TestPageStaysWhereNoTranslationIs: in a file, where a folder is answered by a list, and with a server that answers
+// with the main page for everything, which would send a reader on for ever.
 func TestPageStaysWhereNoTranslationIs(t *testing.T) {
 	t.Parallel()
 	built, err := site.Build(pageContent(t), site.Site{Name: "demo", Path: "demo", AppURL: appURL, PageURL: "https://maintenance.example.org/demo/"})
@@ -114,7 +114,8 @@ func TestPageStaysWhereNoTranslationIs(t *testing.T) {
 	}
 }
 
-// TestPageRemembersTheLanguage that a reader has picked, also against what the browser asks for; nothing else is stored.
+// TestPageRemembersTheLanguage that a reader has picked, also against what the browser asks for; nothing else is
+// stored.
 func TestPageRemembersTheLanguage(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
@@ -160,7 +161,8 @@ func TestPageRemembersTheLanguage(t *testing.T) {
 	}
 }
 
-// TestPageShowsMessagesInLanguages: each reader gets the message in their language, else that for everybody, else another.
+// TestPageShowsMessagesInLanguages: each reader gets the message in their language, else that for everybody, else
+// another.
 func TestPageShowsMessagesInLanguages(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))

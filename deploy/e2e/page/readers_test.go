@@ -17,8 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestPageInATextBrowser: who has neither styles nor scripts reads what is true at any time, and finds the way back and the
-// other languages.
+// TestPageInATextBrowser: who has neither styles nor scripts reads what is true at any time, and finds the way back and
+// the other languages.
 func TestPageInATextBrowser(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
@@ -46,7 +46,8 @@ func TestPageInATextBrowser(t *testing.T) {
 	}
 }
 
-// TestPageAsAScreenReaderHasIt: the tree that the browser hands to assistive technology has the essential sentences, by their roles.
+// TestPageAsAScreenReaderHasIt: the tree that the browser hands to assistive technology has the essential sentences, by
+// their roles.
 func TestPageAsAScreenReaderHasIt(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))

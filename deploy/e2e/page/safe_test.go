@@ -26,7 +26,8 @@ const trap = ownClock + `
 	window.alert = window.print = window.confirm = window.prompt = (x) => ran.push(String(x));
 `
 
-// samples are the examples of the CommonMark specification and of GitHub's extensions, as they come with the Markdown library.
+// samples are the examples of the CommonMark specification and of GitHub's extensions, as they come with the Markdown
+// library.
 func samples(t *testing.T) []string {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yuin/goldmark").Output()
@@ -64,7 +65,8 @@ func samples(t *testing.T) []string {
 	return out
 }
 
-// TestMarkdownSamplesOnThePage: whatever Markdown can say, nothing of it is blocked by the page's policy, loads anything, or runs.
+// TestMarkdownSamplesOnThePage: whatever Markdown can say, nothing of it is blocked by the page's policy, loads
+// anything, or runs.
 func TestMarkdownSamplesOnThePage(t *testing.T) {
 	t.Parallel()
 	all := samples(t)

@@ -19,8 +19,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestSoakPageIsAccessible is TestPageIsAccessible for every combination of language, state, colour scheme and width, and
-// takes a picture of each, to be looked at: bin/screenshots.
+// TestSoakPageIsAccessible is TestPageIsAccessible for every combination of language, state, colour scheme and width,
+// and takes a picture of each, to be looked at: bin/screenshots.
 func TestSoakPageIsAccessible(t *testing.T) {
 	m := serveMaintenance(t, pageContent(t))
 	script := axe(t)
@@ -53,8 +53,8 @@ func picture(b *chrome.Tab) []byte {
 	return data
 }
 
-// TestSoakLighthouse has Lighthouse judge the page as telephones get it. It simulates a slow processor from how long this one
-// took: what else the machine does counts, so the best of three runs is taken, and nothing else runs beside.
+// TestSoakLighthouse has Lighthouse judge the page as telephones get it. It simulates a slow processor from how long
+// this one took: what else the machine does counts, so the best of three runs is taken, and nothing else runs beside.
 func TestSoakLighthouse(t *testing.T) {
 	m := serveMaintenance(t, pageContent(t))
 	m.say(doc(status.Offline, 1, 25*time.Minute, "We are upgrading."))
@@ -82,8 +82,8 @@ func TestSoakLighthouse(t *testing.T) {
 	t.Errorf("Lighthouse finds %s", strings.Join(faults, "; "))
 }
 
-// lighthouseFaults is what keeps a category from 100. The server of the tests speaks plain HTTP on loopback, which Lighthouse
-// takes for safe: nothing has to be made up for.
+// lighthouseFaults is what keeps a category from 100. The server of the tests speaks plain HTTP on loopback, which
+// Lighthouse takes for safe: nothing has to be made up for.
 func lighthouseFaults(t *testing.T, data []byte) (faults []string) {
 	t.Helper()
 	var r struct {

@@ -111,8 +111,8 @@ func (p *badStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.real.ServeHTTP(w, r)
 }
 
-// TestStoreFaultTable: a store that answers badly holds up no closing and no opening, and what could not be published is made up
-// for by reconcile.
+// TestStoreFaultTable: a store that answers badly holds up no closing and no opening, and what could not be published
+// is made up for by reconcile.
 func TestStoreFaultTable(t *testing.T) {
 	t.Parallel()
 	srv := s3server.Start(t)

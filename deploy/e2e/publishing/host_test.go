@@ -24,8 +24,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// publisher is a host whose store is a bucket behind two proxies: one that conforma-status sends through, which counts and can
-// fail, and one that the world reads through, which answers a folder by its index, as a CDN does, and can change what it passes on.
+// publisher is a host whose store is a bucket behind two proxies: one that conforma-status sends through, which counts
+// and can fail, and one that the world reads through, which answers a folder by its index, as a CDN does, and can
+// change what it passes on.
 type publisher struct {
 	*initHost
 	content string // the directory of content
@@ -201,8 +202,8 @@ func (p *publisher) pointsAtNothing(t *testing.T, site string) string {
 	return ""
 }
 
-// watch looks at a site until it is told to stop: what is missing is missed only where the pages that point at it are still
-// the same when it has been looked for.
+// watch looks at a site until it is told to stop: what is missing is missed only where the pages that point at it are
+// still the same when it has been looked for.
 func (p *publisher) watch(t *testing.T, site string) (stop func()) {
 	done, stopped := make(chan bool), make(chan bool)
 	go func() {

@@ -20,7 +20,8 @@ import (
 
 var publisherKeys = s3server.User{KeyID: "AKIAPUBLISHERPUBLISH", Secret: "publisher/secret+0123456789abcdef0123456", Role: "user"}
 
-// newPublisherHost is a host whose keys are the publisher's, on an S3 server where they may what Terraform's policies say.
+// newPublisherHost is a host whose keys are the publisher's, on an S3 server where they may what Terraform's policies
+// say.
 func newPublisherHost(t *testing.T) *initHost {
 	t.Helper()
 	h := &initHost{Host: rig.NewHost(t), s3: s3server.Start(t, publisherKeys)}

@@ -18,8 +18,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// publishThroughFaults publishes one version after the other, killed at random or with a store that fails at random, and
-// in the end undisturbed.
+// publishThroughFaults publishes one version after the other, killed at random or with a store that fails at random,
+// and in the end undisturbed.
 func publishThroughFaults(t *testing.T, kills int) {
 	p := newPublisher(t)
 	p.chance = rig.NewChance(t)
@@ -89,8 +89,8 @@ func TestPublishSendsWhatChanged(t *testing.T) {
 	publish(1, 0)
 }
 
-// TestPublishMendsHeaders has somebody change nothing but the headers of files in the bucket: what the world sees otherwise for
-// that is sent again, once.
+// TestPublishMendsHeaders has somebody change nothing but the headers of files in the bucket: what the world sees
+// otherwise for that is sent again, once.
 func TestPublishMendsHeaders(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)

@@ -12,7 +12,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// TestPushScriptCopiesTheStore: what lies in a local store gets to another directory, also what changes meanwhile, and nothing that is half written.
+// TestPushScriptCopiesTheStore: what lies in a local store gets to another directory, also what changes meanwhile, and
+// nothing that is half written.
 func TestPushScriptCopiesTheStore(t *testing.T) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)

@@ -61,8 +61,8 @@ func (h *initHost) anyone(t *testing.T, path string) *http.Response {
 	return res
 }
 
-// TestStoreInit: an empty S3 server becomes a maintenance site that anyone may read, and no more than that; what others have
-// put into the bucket stays.
+// TestStoreInit: an empty S3 server becomes a maintenance site that anyone may read, and no more than that; what others
+// have put into the bucket stays.
 func TestStoreInit(t *testing.T) {
 	t.Parallel()
 	h := newInitHost(t, "s3://maintenance/pages")

@@ -63,7 +63,8 @@ func TestTerraform(t *testing.T) {
 			t.Errorf("%s is used nowhere", name)
 		}
 	}
-	// Whether the provider knows all arguments only terraform and the provider can tell. Those who have fetched it check that too.
+	// Whether the provider knows all arguments only terraform and the provider can tell. Those who have fetched it check
+	// that too.
 	if terraform, err := exec.LookPath("terraform"); err == nil {
 		commands := [][]string{{"fmt", "-check", "-diff"}}
 		if _, err := os.Stat(filepath.Join(terraformDir, ".terraform")); err == nil {
@@ -222,8 +223,8 @@ console.log(answer.uri ?? answer.statusCode + ' ' + answer.headers.location.valu
 	}
 }
 
-// TestAWSSteps runs the steps of aws-cli.md with an aws that only notes what it is asked: the JSON is JSON, and the policies
-// are Terraform's.
+// TestAWSSteps runs the steps of aws-cli.md with an aws that only notes what it is asked: the JSON is JSON, and the
+// policies are Terraform's.
 func TestAWSSteps(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../aws-cli.md")

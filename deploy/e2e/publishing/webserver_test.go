@@ -31,7 +31,8 @@ type webHost struct {
 	plain  string // where it listens without TLS; empty where it doesn't
 }
 
-// webServers starts the web server of each example, with its addresses, certificate and directory replaced by the test's.
+// webServers starts the web server of each example, with its addresses, certificate and directory replaced by the
+// test's.
 var webServers = map[string]func(t *testing.T, h *webHost, addr string){
 	"nginx": func(t *testing.T, h *webHost, addr string) {
 		h.plain = rig.Loopback(rig.Port(t))
@@ -147,8 +148,8 @@ func TestWebServers(t *testing.T) {
 	}
 }
 
-// TestPublishToAnOrdinaryWebServer: nginx with its own types and nothing said of caches calls a script application/javascript, which
-// is fine; what is missing or too long is said of each file that a front end reads.
+// TestPublishToAnOrdinaryWebServer: nginx with its own types and nothing said of caches calls a script
+// application/javascript, which is fine; what is missing or too long is said of each file that a front end reads.
 func TestPublishToAnOrdinaryWebServer(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct{ says, problem string }{
@@ -276,8 +277,8 @@ func (h *webHost) nothingElse(t *testing.T) {
 	}
 }
 
-// TestWebServersDuringWrites: whoever reads the status while it is replaced gets one version whole, and who has an older one
-// is never told that it is still the one, however quickly they follow each other.
+// TestWebServersDuringWrites: whoever reads the status while it is replaced gets one version whole, and who has an
+// older one is never told that it is still the one, however quickly they follow each other.
 func TestWebServersDuringWrites(t *testing.T) {
 	t.Parallel()
 	for name := range webServers {
@@ -328,7 +329,8 @@ func TestWebServersDuringWrites(t *testing.T) {
 	}
 }
 
-// TestDirectoryThatHangs: a store on a file system that doesn't answer, as one from the network may, holds up no closing.
+// TestDirectoryThatHangs: a store on a file system that doesn't answer, as one from the network may, holds up no
+// closing.
 func TestDirectoryThatHangs(t *testing.T) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)

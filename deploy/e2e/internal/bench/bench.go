@@ -15,7 +15,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// navigation is what Chrome sends when somebody opens a page. An older browser, or one over plain HTTP, sends no Sec- headers.
+// navigation is what Chrome sends when somebody opens a page. An older browser, or one over plain HTTP, sends no Sec-
+// headers.
 const (
 	OldNavigation = "GET /application HTTP/1.1\r\nHost: " + rig.Hostname + "\r\nConnection: keep-alive\r\nUpgrade-Insecure-Requests: 1\r\n" +
 		"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\n" +
@@ -27,7 +28,8 @@ const (
 
 var Navigation = strings.Replace(OldNavigation, "Accept-Encoding", secHeaders+"Accept-Encoding", 1)
 
-// OneWorker leaves the client a core of its own, so that what is compared is nginx's work and not who gets the processor.
+// OneWorker leaves the client a core of its own, so that what is compared is nginx's work and not who gets the
+// processor.
 func OneWorker(b *testing.B, conf string) {
 	b.Helper()
 	rig.Edit(b, conf, "worker_processes 2;", "worker_processes 1;")

@@ -170,7 +170,8 @@ func TryEval[T any](b *Tab, expression string) (T, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
-// Passes waits until so many milliseconds have passed in the life of b's page, which is to stay: what was due in it before has begun.
+// Passes waits until so many milliseconds have passed in the life of b's page, which is to stay: what was due in it
+// before has begun.
 func Passes(b *Tab, ms int) {
 	b.T.Helper()
 	Eval[bool](b, fmt.Sprintf(`new Promise((done) => setTimeout(done, %d, true))`, ms))

@@ -58,8 +58,8 @@ func NewApp(tb testing.TB, name string) *App {
 	return a
 }
 
-// Release has the application finish its work on the requests for HeldPath, whether or not somebody still waits for it, and answer
-// at once those that are to come.
+// Release has the application finish its work on the requests for HeldPath, whether or not somebody still waits for it,
+// and answer at once those that are to come.
 func (a *App) Release() { a.release.Do(func() { close(a.held) }) }
 
 // serve serves handler on the port until tb ends, and returns its address.

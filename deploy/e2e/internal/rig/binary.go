@@ -20,7 +20,8 @@ var (
 	crashBinary = program{env: "CONFORMA_STATUS_CRASH_BIN", args: []string{"-tags", "crashpoints"}}
 )
 
-// Main builds what the tests of a package run, before the first of them begins, and runs them. It returns their exit code.
+// Main builds what the tests of a package run, before the first of them begins, and runs them. It returns their exit
+// code.
 func Main(m *testing.M) int {
 	if os.Getenv(oldKernelEnv) == "1" {
 		fmt.Fprintln(os.Stderr, "rig: an old kernel:", runOnOldKernel(os.Args[1:]))
@@ -41,7 +42,8 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// find takes the program that the environment names, or builds it at the path: as make does, so that the two share their cache.
+// find takes the program that the environment names, or builds it at the path: as make does, so that the two share
+// their cache.
 func (p *program) find(path string) error {
 	if p.path = os.Getenv(p.env); p.path != "" {
 		return nil

@@ -19,8 +19,8 @@ const (
 	casesEnv = "CONFORMA_STATUS_CASES"
 )
 
-// Chance is what a test leaves to chance. A test that fails says the command that repeats it: with the same seed, and, of a
-// table, just the cases that failed. It may be asked by several goroutines at a time.
+// Chance is what a test leaves to chance. A test that fails says the command that repeats it: with the same seed, and,
+// of a table, just the cases that failed. It may be asked by several goroutines at a time.
 type Chance struct {
 	seed uint64
 

@@ -13,8 +13,8 @@ import (
 // oldKernelEnv has a test binary that calls Main run the command in its arguments instead, see OldKernel.
 const oldKernelEnv = "CONFORMA_STATUS_RIG_OLD_KERNEL"
 
-// OldKernel is the command that runs another one on what looks like a kernel that can't be asked about sockets: one that
-// was built without CONFIG_INET_DIAG, or can't load that module. It needs a TestMain that calls Main.
+// OldKernel is the command that runs another one on what looks like a kernel that can't be asked about sockets: one
+// that was built without CONFIG_INET_DIAG, or can't load that module. It needs a TestMain that calls Main.
 func OldKernel(tb testing.TB) []string {
 	tb.Helper()
 	self, err := os.Executable()
@@ -26,8 +26,8 @@ func OldKernel(tb testing.TB) []string {
 
 // runOnOldKernel becomes the command. It returns only where that fails.
 func runOnOldKernel(argv []string) error {
-	// A filter of seccomp(2), in the words of bpf: struct seccomp_data begins with the number of the call, and holds the lower
-	// half of each argument at 16, 24, and 32.
+	// A filter of seccomp(2), in the words of bpf: struct seccomp_data begins with the number of the call, and holds the
+	// lower half of each argument at 16, 24, and 32.
 	load := func(at uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
 	}

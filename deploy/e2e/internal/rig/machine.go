@@ -16,8 +16,8 @@ import (
 // debianPackages are what a Machine has beside Debian's minimum.
 const debianPackages = "systemd,systemd-sysv,dbus,nginx,curl,logrotate,procps,zsh,fish,bash-completion,man-db"
 
-// Machine is a Debian 12 of its own: a root file system made by debootstrap, systemd as its process 1, and a network that is loopback
-// and nothing else. What is written to it is gone with the test.
+// Machine is a Debian 12 of its own: a root file system made by debootstrap, systemd as its process 1, and a network
+// that is loopback and nothing else. What is written to it is gone with the test.
 type Machine struct {
 	dir  string // of what was written to it
 	base string
@@ -89,7 +89,8 @@ func rootly(argv ...string) []string {
 
 func tail(out []byte) []byte { return out[max(0, len(out)-4000):] }
 
-// boot mounts what a container has (https://systemd.io/CONTAINER_INTERFACE/) in namespaces of its own and becomes systemd.
+// boot mounts what a container has (https://systemd.io/CONTAINER_INTERFACE/) in namespaces of its own and becomes
+// systemd.
 const boot = `
 mount --make-rprivate /
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
@@ -192,5 +193,6 @@ func (m *Machine) Run(tb testing.TB, script string) Result {
 	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
 }
 
-// Path is where this machine finds what was written to a path of a Machine that is off, or is to be written before it starts.
+// Path is where this machine finds what was written to a path of a Machine that is off, or is to be written before it
+// starts.
 func (m *Machine) Path(path string) string { return filepath.Join(m.dir, "upper", path) }

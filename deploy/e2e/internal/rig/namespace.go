@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Namespace is a view of the file system of its own, in which some directories are small and lie in memory. It goes with the
-// test, and nobody else sees it. An ordinary user gets one where the kernel has user namespaces.
+// Namespace is a view of the file system of its own, in which some directories are small and lie in memory. It goes
+// with the test, and nobody else sees it. An ordinary user gets one where the kernel has user namespaces.
 type Namespace struct{ holder *process }
 
 // NewNamespace makes one in which each of the directories, which exist, is empty and has room for 256 KiB.
@@ -68,8 +68,9 @@ func (n *Nginx) StartIn(tb testing.TB, ns *Namespace) {
 	})
 }
 
-// StartContained is Start for an nginx in a container: it counts its processes for itself, from 1, and its nginx.conf is to be
-// seen in there only, and nothing of what other tests have. It returns the command that runs another one in there, as "docker exec" does.
+// StartContained is Start for an nginx in a container: it counts its processes for itself, from 1, and its nginx.conf
+// is to be seen in there only, and nothing of what other tests have. It returns the command that runs another one in
+// there, as "docker exec" does.
 func (n *Nginx) StartContained(tb testing.TB) (inside []string) {
 	tb.Helper()
 	flags, enter := []string{"-pmf"}, []string{"nsenter", "-p", "-m"}

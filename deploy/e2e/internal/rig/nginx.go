@@ -57,7 +57,8 @@ http {
 `, user, n.PIDFile(), patientNginx, http))
 }
 
-// patientNginx has nginx wait for both sides as long as a test may take: by default it ends what was silent for a minute.
+// patientNginx has nginx wait for both sides as long as a test may take: by default it ends what was silent for a
+// minute.
 const patientNginx = `    keepalive_timeout 1h;
     client_header_timeout 1h;
     client_body_timeout 1h;

@@ -51,8 +51,9 @@ func Ports(tb testing.TB, n int) int {
 	return 0
 }
 
-// free reports whether nobody listens on the port. It only binds: a process that is being started at this moment has a copy of every
-// socket of ours until it becomes another program, and one that listened would keep the port from who takes it next.
+// free reports whether nobody listens on the port. It only binds: a process that is being started at this moment has a
+// copy of every socket of ours until it becomes another program, and one that listened would keep the port from who
+// takes it next.
 func free(port int) bool {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

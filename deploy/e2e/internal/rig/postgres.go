@@ -78,7 +78,8 @@ func (p *Postgres) Psql(database string, more ...string) *exec.Cmd {
 	return cmd
 }
 
-// Query runs statements as the superuser, each by itself, and returns what they answered: a row a line, columns between "|".
+// Query runs statements as the superuser, each by itself, and returns what they answered: a row a line, columns between
+// "|".
 func (p *Postgres) Query(tb testing.TB, database string, statements ...string) string {
 	tb.Helper()
 	args := []string{"-XqAt", "-v", "ON_ERROR_STOP=1"}

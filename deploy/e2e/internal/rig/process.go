@@ -12,8 +12,9 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// Patience is how long anything that has to happen on this machine may take before a test fails. The slowest of these things takes
-// half a minute where two tests share a processor, and a machine may be ten times slower: a test that passes never waits it out.
+// Patience is how long anything that has to happen on this machine may take before a test fails. The slowest of these
+// things takes half a minute where two tests share a processor, and a machine may be ten times slower: a test that
+// passes never waits it out.
 const Patience = 5 * time.Minute
 
 // process is a program that runs beside a test, in a process group of its own.

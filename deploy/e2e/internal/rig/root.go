@@ -12,8 +12,8 @@ func AsRoot() []string {
 	return []string{"unshare", "--map-root-user"}
 }
 
-// Powerless is a command that runs another one as a root whom the kernel refuses what it refuses others, as a security module
-// does.
+// Powerless is a command that runs another one as a root whom the kernel refuses what it refuses others, as a security
+// module does.
 func Powerless() []string {
 	return append(AsRoot(), "setpriv", "--bounding-set=-all", "--inh-caps=-all")
 }

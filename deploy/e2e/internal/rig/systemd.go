@@ -13,7 +13,8 @@ type Activated struct {
 	proc   *process
 }
 
-// SocketActivate has the gate started by the first connection to the host's socket, with these lines in its environment.
+// SocketActivate has the gate started by the first connection to the host's socket, with these lines in its
+// environment.
 func (h *Host) SocketActivate(tb testing.TB, env ...string) *Activated {
 	tb.Helper()
 	return h.SocketActivateAt(tb, h.Socket(), env...)
