@@ -17,7 +17,7 @@ import (
 
 // dirAt returns a store that waits long for others: many writers may share one slow disk here.
 func dirAt(root string) *dirStore {
-	return &dirStore{root: root, lockWait: time.Minute, limits: limits{grace: time.Minute}}
+	return &dirStore{root: root, lockWait: 10 * time.Minute, limits: limits{grace: 10 * time.Minute}}
 }
 
 func mkdir(t *testing.T, dir string) {
