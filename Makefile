@@ -45,7 +45,7 @@ demo: need-demo build
 publish: build
 	@$(BIN) $(if $(CONFIG),--config "$(CONFIG)") publish
 
-## lint: formatting, vet, staticcheck, shellcheck, tidy modules, other platforms, who imports whom, nothing stray at the top level
+## lint: formatting, vet, staticcheck, shellcheck, tidy modules, other platforms, who imports whom, long comments, nothing stray at the top level
 lint: need-lint
 	@files=$$(gofmt -l .)
 	[ -z "$$files" ] || { echo "not gofmt'ed: $$files"; exit 1; }
@@ -59,6 +59,7 @@ lint: need-lint
 	  (export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; go vet ./... && go build -o /dev/null ./cmd/conforma-status)
 	done
 	.ci/arrows
+	.ci/columns
 	shellcheck $(SCRIPTS)
 	for entry in *; do
 	  case " $(TOP_LEVEL) " in *" $$entry "*) ;; *) echo "at the top level: $$entry"; exit 1 ;; esac

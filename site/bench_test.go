@@ -51,7 +51,8 @@ func BenchmarkPage(b *testing.B) {
 	b.ReportMetric(float64(largest), "page-bytes(<=6000)")
 }
 
-// BenchmarkBuild reads the content of twenty sites in twelve languages, each with a folder of its own, and builds their pages.
+// BenchmarkBuild reads the content of twenty sites in twelve languages, each with a folder of its own, and builds their
+// pages.
 func BenchmarkBuild(b *testing.B) {
 	english, err := content.FS.ReadFile("index.en.md")
 	if err != nil {

@@ -162,8 +162,8 @@ func TestPolicyFitsTheFinalBytes(t *testing.T) {
 	}
 }
 
-// The main page has one script more, which hands over to a translation: before anything is shown, and behind the policy and
-// the languages that it chooses from. No other page has it, so that nobody is sent round in circles.
+// The main page has one script more, which hands over to a translation: before anything is shown, and behind the policy
+// and the languages that it chooses from. No other page has it, so that nobody is sent round in circles.
 func TestHandover(t *testing.T) {
 	built, err := Build(mustLoad(t, "index.en.md", ok, "index.fr.md", ok, "index.pt.md", ok), demo)
 	if err != nil {

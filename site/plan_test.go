@@ -96,7 +96,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestPlanSeesHeaders: the same content with other headers is something to send, where nothing but ETags can be compared.
+// TestPlanSeesHeaders: the same content with other headers is something to send, where nothing but ETags can be
+// compared.
 func TestPlanSeesHeaders(t *testing.T) {
 	page := File{"index.html", []byte("page"), htmlType, pageCache, ""}
 	was := Compressed([]File{page})[0]

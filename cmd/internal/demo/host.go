@@ -137,7 +137,8 @@ func (d *demo) configure(nginx string) error {
 	)
 }
 
-// nginxCommand is the command line of the demo's nginx. -e (since 1.19.5) keeps it from opening the log of the system's.
+// nginxCommand is the command line of the demo's nginx. -e (since 1.19.5) keeps it from opening the log of the
+// system's.
 func (d *demo) nginxCommand(nginx string) []string {
 	return []string{nginx, "-e", d.path("nginx.log"), "-p", d.dir, "-c", d.path("nginx.conf")}
 }

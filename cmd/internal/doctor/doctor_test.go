@@ -141,7 +141,8 @@ func (c careless) Put(ctx context.Context, key string, data []byte, meta store.M
 	return etag, err
 }
 
-// TestConditionalWrites: what is published isn't written again, and by a store that does so all the same only as it was.
+// TestConditionalWrites: what is published isn't written again, and by a store that does so all the same only as it
+// was.
 func TestConditionalWrites(t *testing.T) {
 	schema := site.Schema("demo")
 	compressed := site.Compressed([]site.File{schema})[0]

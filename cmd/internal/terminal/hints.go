@@ -57,8 +57,8 @@ func Advise(err error, hints ...string) error {
 	return &advised{err, hints}
 }
 
-// hintsAbout is what to do about an error, a line each: what it brings, or else what is known of errors of its kind; nil
-// where there is nothing to say. site is the name of the site that it is about.
+// hintsAbout is what to do about an error, a line each: what it brings, or else what is known of errors of its kind;
+// nil where there is nothing to say. site is the name of the site that it is about.
 func hintsAbout(err error, site string) []string {
 	var hints []string
 	if a := (*advised)(nil); errors.As(err, &a) {
