@@ -345,7 +345,7 @@ func talkTo(t *testing.T, h *rig.Single, token string) *websocket.Conn {
 // exchangeOn fails the test where a message doesn't come back.
 func exchangeOn(t *testing.T, conn *websocket.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	if err := conn.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
 		t.Errorf("a WebSocket that was open: %v", err)
