@@ -47,13 +47,22 @@ func (h *Host) standBy(ctx context.Context) error {
 	defer cancel()
 	for _, s := range h.Config.Sites {
 		r, known, err := h.Dir().Record(s.Name)
-		if _, under := interrupted.Of(s.Name); err != nil || !known || under {
+		if err != nil {
+			continue
+		}
+		if one, under := interrupted.Of(s.Name); under {
+			if one.Closes() { // it comes up shut, and visitors may have been told otherwise
+				_, _ = h.publish(ctx, s, one.To, r.Published)
+			}
+			continue
+		}
+		if !known {
 			continue
 		}
 		if err := h.remind(s.Name, r); err != nil {
 			errs = append(errs, err)
 		}
-		if r.Unpublished && r.Document.Mode.Closed() {
+		if r.Document.Mode.Closed() && (r.Unpublished || h.isOutdated(ctx, s, r)) {
 			_, _ = h.publishRecord(ctx, s, &r) // it stays unpublished on record, and is tried again next time
 		}
 	}
@@ -74,14 +83,18 @@ func (h *Host) standByFor(s config.Site, in *state.Interrupted) ([]byte, error) 
 	}
 	wanted := r.Document.Mode
 	one, interrupted := in.Of(s.Name)
-	closing := interrupted && one.To.Mode.Closed() && !one.From.StricterThan(one.To.Mode)
+	closing := interrupted && one.Closes()
 	if wanted == status.Offline && !interrupted || closing {
 		if err := h.Dir().Shut(s.Name); err != nil {
 			return nil, fmt.Errorf("shut %s: %w", s.Name, err)
 		}
 	}
-	if wanted.Closed() {
-		if err := h.Dir().WriteAnswers(h.Dir().Announced(r.Document, r.Hold)); err != nil {
+	told := h.Dir().Announced(r.Document, r.Hold)
+	if closing {
+		told = one.To
+	}
+	if told.Mode.Closed() {
+		if err := h.Dir().WriteAnswers(told); err != nil {
 			return nil, fmt.Errorf("write nginx's answers for %s: %w", s.Name, err)
 		}
 	}

@@ -44,6 +44,9 @@ type SiteChange struct {
 	NoCut bool `json:"noCut,omitempty"`
 }
 
+// Closes reports whether the change lets nobody in who wasn't let in before.
+func (c SiteChange) Closes() bool { return c.To.Mode.Closed() && !c.From.StricterThan(c.To.Mode) }
+
 // Interrupted is a change that was begun and not ended: what it was to do, and the steps that it had begun.
 type Interrupted struct {
 	Intent
