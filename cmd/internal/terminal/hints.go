@@ -181,7 +181,7 @@ const (
 // Hints that a command gives along with an error of its own.
 const (
 	HintHelp              = "conforma-status --help lists the commands, conforma-status COMMAND --help the flags"
-	HintElsewhere         = "these run here: build, preview, publish, extend, and get of what is published"
+	HintElsewhere         = "these run here: build, preview, publish, store init, extend, and get of what is published"
 	HintUsage             = "the call is: %s"
 	HintSites             = "the configuration knows: %s"
 	HintSiteAndAll        = "name the sites, or say --all for every one of them"
