@@ -96,7 +96,7 @@ func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) er
 	})
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return fmt.Errorf("see whether %s answers: %w", c.site.Name, control.ErrInterrupted)
 	case err != nil:
 		c.receipt.Unanswered = true
 		c.receipt.warn(fmt.Sprintf("nginx is open, but %s does not answer: %v", c.site.Name, err))
