@@ -202,7 +202,7 @@ func TestWordsForScript(t *testing.T) {
 		t.Errorf("it holds what ends an attribute: %s", data)
 	}
 	var got []string
-	if err := json.Unmarshal([]byte(data), &got); err != nil || got[0] != evil || got[len(got)-1] != "last" || len(got) != len(slots)-len(built) {
+	if err := json.Unmarshal([]byte(data), &got); err != nil || got[0] != evil || got[len(got)-1] != "last" || len(got) != len(sentences)-len(built) {
 		t.Errorf("it comes to %q (%v)", got, err)
 	}
 }

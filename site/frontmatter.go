@@ -83,7 +83,7 @@ func readMatter(f *yamlFile, root ast.Node) frontMatter {
 // words reads the sentences of the page itself, and the line of the first.
 func (m *mapping) words(key string) (out words, line int) {
 	out = words{}
-	given := m.sub(key, slices.Sorted(maps.Keys(slots))...)
+	given := m.sub(key, slices.Sorted(maps.Keys(sentences))...)
 	for _, name := range slices.Sorted(maps.Keys(given.values)) {
 		if at := m.file.lineOf(given.values[name]); line == 0 || at < line {
 			line = at
@@ -92,7 +92,7 @@ func (m *mapping) words(key string) (out words, line int) {
 		if text == "" {
 			continue
 		}
-		if problem := misfit(name, text); problem != "" {
+		if problem := placeholderProblem(name, text); problem != "" {
 			given.fault(name, problem, "write it as in the built-in index.en.md")
 		}
 		out[name] = text

@@ -15,11 +15,11 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// boxes writes the boxes of a task list as signs. As fields of a form, which they are by default, they would need
+// taskBoxes writes the boxes of a task list as signs. As fields of a form, which they are by default, they would need
 // labels, and can't be used anyway.
-type boxes struct{}
+type taskBoxes struct{}
 
-func (boxes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
+func (taskBoxes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
 	r.Register(east.KindTaskCheckBox, func(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {
 			sign := "☐ "
@@ -57,9 +57,9 @@ func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []
 		extension.TaskList,
 		extension.NewTypographer(),
 		extension.NewFootnote(extension.WithFootnoteIDPrefix(prefix)),
-	), goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(boxes{}, 0))))...)
+	), goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(taskBoxes{}, 0))))...)
 	doc := md.Parser().Parse(text.NewReader(source))
-	remarks := tame(doc, source, top, raw)
+	remarks := sanitize(doc, source, top, raw)
 	var out bytes.Buffer
 	if err := md.Renderer().Render(&out, source, doc); err != nil {
 		return "", nil, fmt.Errorf("render markdown: %w", err)
@@ -67,10 +67,10 @@ func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []
 	return markup(out.String()), remarks, nil
 }
 
-// tame shifts the headings of doc and takes out what would load something or run something: links of
+// sanitize shifts the headings of doc and takes out what would load something or run something: links of
 // other kinds become plain text, images that are not in the page itself become links to them.
-func tame(doc ast.Node, source []byte, top int, raw bool) []remark {
-	t := &tamer{source: source, raw: raw}
+func sanitize(doc ast.Node, source []byte, top int, raw bool) []remark {
+	t := &sanitizer{source: source, raw: raw}
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {
 			t.look(n)
@@ -90,8 +90,8 @@ func tame(doc ast.Node, source []byte, top int, raw bool) []remark {
 	return t.remarks
 }
 
-// tamer gathers what is to be changed, which can't be done during a walk.
-type tamer struct {
+// sanitizer gathers what is to be changed, which can't be done during a walk.
+type sanitizer struct {
 	source    []byte
 	raw       bool // whether HTML stays
 	headings  []*ast.Heading
@@ -101,12 +101,12 @@ type tamer struct {
 	remarks   []remark
 }
 
-func (t *tamer) say(n ast.Node, hint, problem string, what ...any) {
+func (t *sanitizer) say(n ast.Node, hint, problem string, what ...any) {
 	line := bytes.Count(t.source[:position(n)], []byte("\n"))
 	t.remarks = append(t.remarks, remark{line, fmt.Sprintf(problem, what...), hint})
 }
 
-func (t *tamer) look(n ast.Node) {
+func (t *sanitizer) look(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.Heading:
 		t.headings = append(t.headings, n)

@@ -155,8 +155,8 @@ func (b *bucket) Put(_ context.Context, key string, data []byte, meta store.Meta
 	return string(data), nil
 }
 
-// TestMend writes what lies in a bucket with its headers again, and nothing where somebody else is at it.
-func TestMend(t *testing.T) {
+// TestFixHeaders writes what lies in a bucket with its headers again, and nothing where somebody else is at it.
+func TestFixHeaders(t *testing.T) {
 	right := store.Meta{ContentType: "type", CacheControl: "cache", Encoding: "gzip"}
 	file := func(key string) File { return File{key, []byte("not looked at"), "type", "cache", "gzip"} }
 	b := &bucket{files: map[string]keptFile{
@@ -168,7 +168,7 @@ func TestMend(t *testing.T) {
 			b.files[key] = keptFile{"5", store.Meta{CacheControl: "theirs"}}
 		}
 	}
-	got, err := Mend(t.Context(), b, []File{file("fine"), file("type"), file("gone"), file("taken"), file("encoding"), file("broken"), file("fine")})
+	got, err := FixHeaders(t.Context(), b, []File{file("fine"), file("type"), file("gone"), file("taken"), file("encoding"), file("broken"), file("fine")})
 	if !errors.Is(err, errFull) || !strings.Contains(err.Error(), "broken") || !slices.Equal(got, []string{"type", "encoding"}) {
 		t.Errorf("wrote %q: %v", got, err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// atOnce is how many files are sent to, or taken from, a store at the same time.
-const atOnce = 8
+// parallel is how many files are sent to, or taken from, a store at the same time.
+const parallel = 8
 
 // Compressed returns the files as they go to a store that serves what it was given and compresses nothing itself, an
 // S3 bucket for one: with gzip, which every browser takes.
@@ -36,8 +36,8 @@ func Compressed(files []File) []File {
 	return out
 }
 
-// Keeper is the part of a store that Upload and Prune need.
-type Keeper interface {
+// Writer is the part of a store that Upload and Prune need.
+type Writer interface {
 	Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (etag string, err error)
 	Delete(ctx context.Context, key string) error
 }
@@ -45,7 +45,7 @@ type Keeper interface {
 // Upload writes the new and changed files of a plan, which may be several sites' plans together: several at a time,
 // and every page after what it points at. It stops at the first error, which wraps that of st; a plan made afresh
 // goes on from there. It calls progress, which may be nil, after each file written, one call at a time.
-func Upload(ctx context.Context, st Keeper, plan []Change, progress func(Change)) error {
+func Upload(ctx context.Context, st Writer, plan []Change, progress func(Change)) error {
 	plan = slices.Clone(plan)
 	slices.SortStableFunc(plan, uploadOrder)
 	plan = slices.DeleteFunc(plan, func(c Change) bool { return c.Action != New && c.Action != Changed })
@@ -59,7 +59,7 @@ func Upload(ctx context.Context, st Keeper, plan []Change, progress func(Change)
 
 // Prune deletes the stale files of a plan, as Upload writes the others: pages before what they point at. It is for
 // after an Upload of the same plan: no page that is left points at them then.
-func Prune(ctx context.Context, st Keeper, plan []Change, progress func(Change)) error {
+func Prune(ctx context.Context, st Writer, plan []Change, progress func(Change)) error {
 	plan = slices.DeleteFunc(slices.Clone(plan), func(c Change) bool { return c.Action != Stale })
 	slices.SortStableFunc(plan, func(a, b Change) int { return uploadOrder(b, a) })
 	return inStages(ctx, plan, progress, func(ctx context.Context, c Change) error {
@@ -74,17 +74,17 @@ func (f File) meta() store.Meta {
 	return store.Meta{ContentType: f.ContentType, CacheControl: f.CacheControl, Encoding: f.Encoding}
 }
 
-// Mender is a store that keeps with each file how it is served. A bucket is one, a directory is not.
-type Mender interface {
+// HeaderStore is a store that keeps with each file how it is served. A bucket is one, a directory is not.
+type HeaderStore interface {
 	Get(ctx context.Context, key string) (data []byte, etag string, err error)
 	Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (etag string, err error)
 	Describe(ctx context.Context, key string) (store.Meta, error)
 }
 
-// Mend writes those of the files that the store has with other headers once more, with the content that they have
-// there, and returns their keys. It stops at the first error, which wraps that of st. The files' Data is not looked
-// at.
-func Mend(ctx context.Context, st Mender, files []File) (mended []string, err error) {
+// FixHeaders writes those of the files that the store has with other headers once more, with the content that they
+// have there, and returns their keys. It stops at the first error, which wraps that of st. The files' Data is not
+// looked at.
+func FixHeaders(ctx context.Context, st HeaderStore, files []File) (fixed []string, err error) {
 	for _, f := range files {
 		is, err := st.Describe(ctx, f.Key)
 		if err == nil && is == f.meta() {
@@ -101,12 +101,12 @@ func Mend(ctx context.Context, st Mender, files []File) (mended []string, err er
 		switch {
 		case errors.Is(err, store.ErrPrecondition), errors.Is(err, store.ErrNotFound): // somebody else is at it
 		case err != nil:
-			return mended, fmt.Errorf("send %s again: %w", f.Key, err)
+			return fixed, fmt.Errorf("send %s again: %w", f.Key, err)
 		default:
-			mended = append(mended, f.Key)
+			fixed = append(fixed, f.Key)
 		}
 	}
-	return mended, nil
+	return fixed, nil
 }
 
 // inStages does the changes, which are in order, several at a time, but never one together with one of another rank.
@@ -147,7 +147,7 @@ func inStages(
 // inParallel does something with each of all, several at a time, and returns when the last is done.
 func inParallel[T any](all []T, do func(T)) {
 	var wait sync.WaitGroup
-	places := make(chan struct{}, atOnce)
+	places := make(chan struct{}, parallel)
 	for _, one := range all {
 		places <- struct{}{}
 		wait.Go(func() {

@@ -121,7 +121,7 @@ func (a *answer) fileProblem(f File) string {
 		return fmt.Sprintf("is served as %q, not %q", got, want)
 	case a.header.Get("Set-Cookie") != "":
 		return "sets a cookie"
-	case want != "text/html" && !revalidated(a.header) && kept(cache) > kept(f.CacheControl):
+	case want != "text/html" && !revalidated(a.header) && maxAge(cache) > maxAge(f.CacheControl):
 		return fmt.Sprintf("has Cache-Control %q, not %q: front ends would go on with an old one", cache, f.CacheControl)
 	case want != "text/html":
 		return a.readByAll()
@@ -139,8 +139,8 @@ var javaScript = regexp.MustCompile(`^(text|application)/(x-)?(java|ecma)script$
 // lifetime is how long a Cache-Control lets a cache, a shared one or a browser's, keep an answer (RFC 9111, 5.2.2).
 var lifetime = regexp.MustCompile(`(?i)\b(?:s-maxage|max-age)="?([0-9]+)`)
 
-// kept is the longest of these times in seconds, 0 for none.
-func kept(cache string) (seconds int) {
+// maxAge is the longest of these times in seconds, 0 for none.
+func maxAge(cache string) (seconds int) {
 	for _, m := range lifetime.FindAllStringSubmatch(cache, -1) {
 		n, _ := strconv.Atoi(m[1]) // the largest int, where it is larger
 		seconds = max(seconds, n)
@@ -160,7 +160,7 @@ func (a *answer) readByAll() string {
 // revalidated reports whether an answer is asked for again each time (RFC 9111, section 5.2.2).
 func revalidated(h http.Header) bool {
 	cache := h.Get("Cache-Control")
-	never := lifetime.MatchString(cache) && kept(cache) == 0
+	never := lifetime.MatchString(cache) && maxAge(cache) == 0
 	return never || strings.Contains(cache, "no-cache") || strings.Contains(cache, "no-store")
 }
 

@@ -15,9 +15,9 @@ import (
 // words are the sentences of the page itself, by name.
 type words map[string]string
 
-// slots names the sentences that the page itself says, with what each of them has room for: {time} and so on, and
+// sentences are what the page itself says, by name, with what each has room for: {time} and so on, and
 // [text] for a link. Those of the built-in content.FS are what other content falls back to.
-var slots = map[string][]string{
+var sentences = map[string][]string{
 	// In the page as it is built.
 	"state": nil, "which": nil, "go": nil, "contact": {"{contact}"}, "languages": nil,
 	// Put there by its script.
@@ -30,19 +30,19 @@ var slots = map[string][]string{
 // built are the sentences that the page's script doesn't need.
 var built = []string{"state", "which", "go", "contact", "languages"}
 
-var slot = regexp.MustCompile(`\{[^{}]*\}|\[[^\[\]]+\]`)
+var placeholder = regexp.MustCompile(`\{[^{}]*\}|\[[^\[\]]+\]`)
 
-// misfit says what is wrong with the text of the sentence of that name, "" for nothing.
-func misfit(name, text string) string {
+// placeholderProblem says what is wrong with the text of the sentence of that name, "" for nothing.
+func placeholderProblem(name, text string) string {
 	var found []string
-	for _, s := range slot.FindAllString(text, -1) {
+	for _, s := range placeholder.FindAllString(text, -1) {
 		if strings.HasPrefix(s, "[") {
 			s = "[]"
 		}
 		found = append(found, s)
 	}
 	slices.Sort(found)
-	want := slots[name]
+	want := sentences[name]
 	if slices.Equal(slices.Compact(found), want) && (len(want) == 0 || want[0] != "[]" || strings.Count(text, "[") == 1) {
 		return ""
 	}
@@ -79,7 +79,7 @@ func fallBack(own words, lang string) (all words, english []string) {
 	}
 	maps.Copy(same, own)
 	maps.Copy(all, same)
-	for name := range slots {
+	for name := range sentences {
 		if _, ok := same[name]; !ok {
 			english = append(english, name)
 		}
@@ -92,7 +92,7 @@ func fallBack(own words, lang string) (all words, english []string) {
 // that could end it, or be taken for markup, is escaped.
 func (w words) forScript() string {
 	var out []string
-	for _, name := range slices.Sorted(maps.Keys(slots)) {
+	for _, name := range slices.Sorted(maps.Keys(sentences)) {
 		if !slices.Contains(built, name) {
 			out = append(out, w[name])
 		}

@@ -22,7 +22,7 @@ func TestBuiltInContentIsComplete(t *testing.T) {
 		t.Errorf("the languages are %s", got)
 	}
 	for lang, said := range builtIn() {
-		if got, want := slices.Sorted(maps.Keys(said)), slices.Sorted(maps.Keys(slots)); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(said)), slices.Sorted(maps.Keys(sentences)); !slices.Equal(got, want) {
 			t.Errorf("%s says %q, want %q", lang, got, want)
 		}
 	}

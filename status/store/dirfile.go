@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// ahead is by how much a file's time may run ahead of the clock. A time further in the future is nobody's who
+// maxAhead is by how much a file's time may run ahead of the clock. A time further in the future is nobody's who
 // publishes often.
-const ahead = time.Minute
+const maxAhead = time.Minute
 
 // isAbsent reports whether err says that there is no file of that name: a directory is none, and
 // nothing lies below a file.
@@ -67,7 +67,7 @@ func replace(root *os.Root, name string, data []byte) (err error) {
 	if err := f.Chmod(0o644); err != nil {
 		return err
 	}
-	if err := later(root, tmp, name); err != nil {
+	if err := advanceTime(root, tmp, name); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
@@ -79,10 +79,10 @@ func replace(root *os.Root, name string, data []byte) (err error) {
 	return syncDir(root, path.Dir(name))
 }
 
-// later has the file at tmp, which is to replace the one at name, be of a later second than that one. nginx's and
-// Caddy's ETags are made of a file's second and size, and rsync goes by these too: of two versions of one size within
-// a second, the later would never be seen by those who have the earlier.
-func later(root *os.Root, tmp, name string) error {
+// advanceTime has the file at tmp, which is to replace the one at name, be of a later second than that one. nginx's
+// and Caddy's ETags are made of a file's second and size, and rsync goes by these too: of two versions of one size
+// within a second, the later would never be seen by those who have the earlier.
+func advanceTime(root *os.Root, tmp, name string) error {
 	old, err := root.Stat(name)
 	if isAbsent(err) {
 		return nil
@@ -95,7 +95,7 @@ func later(root *os.Root, tmp, name string) error {
 		return err
 	}
 	next := old.ModTime().Truncate(time.Second).Add(time.Second)
-	if !now.ModTime().Before(next) || next.Sub(now.ModTime()) > ahead {
+	if !now.ModTime().Before(next) || next.Sub(now.ModTime()) > maxAhead {
 		return nil
 	}
 	return root.Chtimes(tmp, next, next)

@@ -35,13 +35,13 @@ type reader struct {
 
 // table is one table of the file; it remembers which keys were asked for, the others being unknown.
 type table struct {
-	r     *reader
-	tree  map[string]any
-	at    string // path with indices, the key into reader.lines: "site[1].jwt."
-	name  string // path for people: "site.jwt."
-	line  int
-	known []string
-	mute  bool // it isn't a table at all, and that has been said
+	r      *reader
+	tree   map[string]any
+	at     string // path with indices, the key into reader.lines: "site[1].jwt."
+	name   string // path for people: "site.jwt."
+	line   int
+	known  []string
+	silent bool // it isn't a table at all, and that has been said
 }
 
 func (r *reader) table(tree map[string]any, at, name string, line int) *table {
@@ -49,7 +49,7 @@ func (r *reader) table(tree map[string]any, at, name string, line int) *table {
 }
 
 func (t *table) fault(key, problem, hint string) {
-	if t.mute {
+	if t.silent {
 		return
 	}
 	t.r.faults = append(t.r.faults, fault.Fault{
@@ -265,7 +265,7 @@ func (t *table) sub(key string) *table {
 		t.fault(key, "want a table, have "+kindOf(v), fmt.Sprintf("write [%s%s]", t.name, key))
 	}
 	below := t.r.table(tree, t.at+key+".", t.name+key+".", t.lineOf(t.at+key))
-	below.mute = ok && !isTable
+	below.silent = ok && !isTable
 	return below
 }
 

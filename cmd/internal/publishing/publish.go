@@ -177,14 +177,14 @@ func verify(ctx context.Context, p Pages) []site.Difference {
 // mend sends again, once, what the world sees otherwise because the store has it with other headers: the listing,
 // which shows nothing but content, had it unchanged. It reports whether there was such a thing.
 func (p Publisher) mend(ctx context.Context, done *Publication, files []site.File) (bool, error) {
-	keeper, ok := p.Host.Store.(site.Mender)
+	headers, ok := p.Host.Store.(site.HeaderStore)
 	if !ok {
 		return false, nil
 	}
 	files = slices.DeleteFunc(files, func(f site.File) bool {
 		return !slices.ContainsFunc(done.Differs, func(d site.Difference) bool { return d.Key == f.Key })
 	})
-	mended, err := site.Mend(ctx, keeper, files)
+	mended, err := site.FixHeaders(ctx, headers, files)
 	for i, f := range done.Files {
 		if slices.Contains(mended, f.Key) {
 			done.Files[i].Action = site.Changed
