@@ -70,21 +70,16 @@ lint: need-lint
 tested: build
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags crashpoints -o $(CRASH_BIN) ./cmd/conforma-status
 
-# The race detector watches the product; the end-to-end tests run the built binary, and building all that they need
-# with the detector takes longer than running them. "make soak" does it for what takes long.
 ## test: all tests, against a real nginx, S3 server, PostgreSQL and browser
 test: need-web tested
-	@out=$$(node --test status/client/test/*.test.js) || { echo "$$out"; exit 1; }
-	go test -race -vet=off ./...
-	cd deploy/e2e
-	go test -vet=off -count=1 -parallel 2 -timeout 60m ./...
-	echo "make test: all tests passed"
+	@.ci/test
 
 ##@ Looking after it
 
-## soak: what takes longer: the soak tests and a while of every fuzz target
+## soak: what takes longer: the soak tests, the race detector, and a while of every fuzz target
 soak: need-soak tested
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
+	go test -race -vet=off -count=1 ./...
 	(cd deploy/e2e && go test -v -race -count=1 -timeout 60m -tags soak -run '^TestSoak' ./...) >"$$log" 2>&1 || { cat "$$log"; exit 1; }
 	grep -E '^(ok|TestSoak[A-Za-z]+:|--- PASS)' "$$log"
 	.ci/fuzz $(FUZZ_TIME) $(FUZZ_TIME_ONE) $(MODULES)

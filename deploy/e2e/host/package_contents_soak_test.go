@@ -1,3 +1,5 @@
+//go:build soak
+
 package host
 
 import (
@@ -25,8 +27,8 @@ func buildPackages(t *testing.T, versions ...string) string {
 	return dir
 }
 
-// TestPackage is what the Debian package consists of.
-func TestPackage(t *testing.T) {
+// TestSoakPackageContents is what the Debian package consists of.
+func TestSoakPackageContents(t *testing.T) {
 	t.Parallel()
 	dir := buildPackages(t, "v1.2.3-rc1")
 	debs, err := filepath.Glob(filepath.Join(dir, "conforma-status_1.2.3~rc1_*.deb"))
