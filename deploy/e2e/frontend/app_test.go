@@ -24,8 +24,8 @@ import (
 // sayMaintenance has the application itself answer in GraphQL that it is closed.
 const sayMaintenance = 1
 
-// stage is a site with a React application behind a real nginx, and its published maintenance site on another origin.
-type stage struct {
+// appSite is a site with a React application behind a real nginx, and its published maintenance site on another origin.
+type appSite struct {
 	*rig.Single
 	store *pageStore
 	code  atomic.Int32  // what the application answers queries with; 0 is as it should be
@@ -151,9 +151,9 @@ func bundle(tb testing.TB, name string) []byte {
 
 // newStage puts one up, open, with its page published. The application is built with that Apollo Client; "" for one
 // without.
-func newStage(tb testing.TB, apollo string) *stage {
+func newAppSite(tb testing.TB, apollo string) *appSite {
 	tb.Helper()
-	s := &stage{Single: rig.NewSingle(tb), cut: make(chan struct{}), began: make(chan struct{}), done: make(chan struct{}), tb: tb}
+	s := &appSite{Single: rig.NewSingle(tb), cut: make(chan struct{}), began: make(chan struct{}), done: make(chan struct{}), tb: tb}
 	s.store = servePageStore(tb, s.Store)
 	s.PageURL = s.store.URL
 	var script []byte
@@ -177,7 +177,7 @@ func newStage(tb testing.TB, apollo string) *stage {
 	return s
 }
 
-func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
+func (s *appSite) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 	switch {
 	case r.URL.Path == "/app.js":
 		w.Header().Set("Content-Type", "text/javascript")
@@ -237,7 +237,7 @@ func (s *stage) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 }
 
 // cutSockets ends the WebSockets that are open.
-func (s *stage) cutSockets() {
+func (s *appSite) cutSockets() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.cut)
@@ -245,7 +245,7 @@ func (s *stage) cutSockets() {
 }
 
 // shut waits until nginx refuses requests.
-func (s *stage) shut(tb testing.TB) {
+func (s *appSite) shut(tb testing.TB) {
 	tb.Helper()
 	rig.WaitFor(tb, "nginx to shut the site", func() bool {
 		resp, err := http.Get(s.URL + "/server/graphql")
@@ -258,7 +258,7 @@ func (s *stage) shut(tb testing.TB) {
 }
 
 // set changes the mode. A WebSocket of a tab that stays is cut at once: nothing is known that has to be waited for.
-func (s *stage) set(tb testing.TB, mode string) {
+func (s *appSite) set(tb testing.TB, mode string) {
 	tb.Helper()
 	if r := s.CLI(tb, "set", mode, "--drain", "200ms"); r.Code != 0 && r.Code != 4 {
 		tb.Fatalf("set %s: %d\n%s", mode, r.Code, r.Stderr)

@@ -10,7 +10,7 @@ import (
 )
 
 // back waits until the tab is where it was, with what was typed.
-func (p *seat) back() {
+func (p *visitor) back() {
 	p.T.Helper()
 	p.at("the application", func(at string) bool { return at == p.s.URL+p.path })
 	p.has(`window.app?.watch.status`)
@@ -23,12 +23,12 @@ const hurry = `{ const { setTimeout } = window; window.setTimeout = (f, ms, ...m
 // minute is one in the life of such a page, in ms.
 const minute = 60_000
 
-// TestFrontEndComesBack follows a tab to the maintenance page and back to its route, with its draft, and counts how
-// often it is sent anywhere.
-func TestFrontEndComesBack(t *testing.T) {
+// TestVisitorsComeBackToWhereTheyWere follows a tab to the maintenance page and back to its route, with its
+// draft, and counts how often it is sent anywhere.
+func TestVisitorsComeBackToWhereTheyWere(t *testing.T) {
 	t.Parallel()
 	browser := chrome.Start(t)
-	s := newStage(t, "apollo4")
+	s := newAppSite(t, "apollo4")
 	t.Run("when it opens", func(t *testing.T) {
 		p := s.visit(t, browser, visit{every: often, script: hurry})
 		s.set(t, "offline")
@@ -96,12 +96,12 @@ func TestFrontEndComesBack(t *testing.T) {
 	})
 }
 
-// TestFrontEndWithoutBundler has a page import the published client from the maintenance site, under a strict content
-// security policy.
-func TestFrontEndWithoutBundler(t *testing.T) {
+// TestVisitorsAreMovedWithoutABundler has a page import the published client from the maintenance site, under a strict
+// content security policy.
+func TestVisitorsAreMovedWithoutABundler(t *testing.T) {
 	t.Parallel()
 	browser := chrome.Start(t)
-	s := newStage(t, "")
+	s := newAppSite(t, "")
 	p := s.visit(t, browser, visit{every: often, path: "/plain", arrive: true, script: `
 		window.violations = [];
 		addEventListener("securitypolicyviolation", (e) => violations.push(e.effectiveDirective + " " + e.blockedURI));

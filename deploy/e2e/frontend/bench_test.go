@@ -25,11 +25,11 @@ const wallClock = `performance.timeOrigin + performance.now()`
 // is there, parsed and with its script run.
 func BenchmarkFailedQuery(b *testing.B) {
 	browser := chrome.Start(b)
-	s := newStage(b, "apollo4")
+	s := newAppSite(b, "apollo4")
 	var took []float64
 	for b.Loop() {
 		s.set(b, "online")
-		var seats []*seat
+		var seats []*visitor
 		for range 10 {
 			p := s.visit(b, browser, visit{every: never})
 			p.deaf()
@@ -62,13 +62,13 @@ func BenchmarkTabsKnow(b *testing.B) {
 	for _, visitors := range []int{tabs, 1} {
 		b.Run(fmt.Sprintf("visitors=%d", visitors), func(b *testing.B) {
 			browser := chrome.Start(b)
-			s := newStage(b, "apollo4")
+			s := newAppSite(b, "apollo4")
 			var last []float64
 			for b.Loop() {
 				s.set(b, "online")
-				var seats []*seat
+				var seats []*visitor
 				for i := range tabs {
-					var p *seat
+					var p *visitor
 					if i < visitors {
 						p = s.visit(b, browser, visit{every: interval * 1000})
 					} else {
@@ -80,7 +80,7 @@ func BenchmarkTabsKnow(b *testing.B) {
 				began := time.Now()
 				go s.CLI(s.tb, "set", "offline", "--drain", "200ms")
 				rig.WaitFor(b, "all to know", func() bool {
-					return !slices.ContainsFunc(seats, func(p *seat) bool { return !slices.Contains(p.Heard(), afterNotice) })
+					return !slices.ContainsFunc(seats, func(p *visitor) bool { return !slices.Contains(p.Heard(), afterNotice) })
 				})
 				last = append(last, time.Since(began).Seconds())
 				for _, p := range seats {
@@ -98,7 +98,7 @@ func BenchmarkTabsKnow(b *testing.B) {
 }
 
 // leave closes the tab.
-func (p *seat) leave() {
+func (p *visitor) leave() {
 	p.T.Helper()
 	if err := chromedp.Cancel(p.Ctx); err != nil {
 		p.T.Fatalf("close the tab: %v", err)

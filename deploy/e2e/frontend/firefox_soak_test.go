@@ -12,7 +12,7 @@ import (
 // TestSoakFirefox has Firefox play what matters most: it is told and leaves, it is moved by a failed query and by
 // nothing else that fails, it comes back to where it was with what was typed.
 func TestSoakFirefox(t *testing.T) {
-	s := newStage(t, "apollo4")
+	s := newAppSite(t, "apollo4")
 	f := firefox.Start(t, "")
 	for _, row := range []struct {
 		name  string

@@ -19,10 +19,10 @@ const (
 	stays  = false
 )
 
-type frontendRow struct {
+type situation struct {
 	name  string
 	visit visit
-	play  func(t *testing.T, s *stage, p *seat)
+	play  func(t *testing.T, s *appSite, p *visitor)
 	ends  bool
 	// told is what the client told the application.
 	told []string
@@ -35,16 +35,16 @@ const (
 	atOnce      = "leave at once"        // a failed query did
 )
 
-// closes is what most rows begin with: nothing but what the row is about can tell the client of it.
-func closes(t *testing.T, s *stage, p *seat) {
+// closes is what most situations begin with: nothing but what they are about can tell the client of it.
+func closes(t *testing.T, s *appSite, p *visitor) {
 	t.Helper()
 	p.deaf()
 	s.set(t, "offline")
 }
 
 // then plays one after the other.
-func then(first func(*testing.T, *stage, *seat), script string) func(*testing.T, *stage, *seat) {
-	return func(t *testing.T, s *stage, p *seat) {
+func then(first func(*testing.T, *appSite, *visitor), script string) func(*testing.T, *appSite, *visitor) {
+	return func(t *testing.T, s *appSite, p *visitor) {
 		t.Helper()
 		first(t, s, p)
 		p.run(script)
@@ -52,8 +52,8 @@ func then(first func(*testing.T, *stage, *seat), script string) func(*testing.T,
 }
 
 // answers has the application answer all with the code, while the status is polled and a query and a call are made.
-func answers(code int32) func(*testing.T, *stage, *seat) {
-	return func(t *testing.T, s *stage, p *seat) {
+func answers(code int32) func(*testing.T, *appSite, *visitor) {
+	return func(t *testing.T, s *appSite, p *visitor) {
 		t.Helper()
 		s.code.Store(code)
 		p.run(`app.query(); app.fetch("/server/api")`)
@@ -61,7 +61,7 @@ func answers(code int32) func(*testing.T, *stage, *seat) {
 }
 
 // frontendRows has what may happen to people who are on the site, and what comes of it for each.
-func frontendRows() []frontendRow {
+func situations() []situation {
 	var (
 		polled   = []string{afterNotice}
 		failed   = []string{atOnce}
@@ -69,16 +69,16 @@ func frontendRows() []frontendRow {
 		nobody   []string
 		patience = 2 * often
 	)
-	return []frontendRow{
+	return []situation{
 		// The site closes.
 		{"closes while it polls", visit{every: often}, closes, leaves, polled, nil},
-		{"closes, which cuts its WebSocket", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+		{"closes, which cuts its WebSocket", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			release := s.store.hold()
 			defer release()
 			s.set(t, "offline")
 			p.told(atOnce, "socket: maintenance") // the second by a page that is being left
 		}, leaves, []string{atOnce, "socket: maintenance"}, nil},
-		{"closes while a query runs, which is let finish", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+		{"closes while a query runs, which is let finish", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			p.run(`app.socket.onclose = null; app.socket.close(); app.query("slow")`)
 			<-s.began
 			ended := make(chan rig.Result)
@@ -90,13 +90,13 @@ func frontendRows() []frontendRow {
 			p.told()
 			p.run(`app.query()`)
 		}, leaves, failed, nil},
-		{"closes while a query runs, which is cut", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+		{"closes while a query runs, which is cut", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			p.run(`app.query("slow")`)
 			<-s.began
 			closes(t, s, p)
 		}, leaves, failed, nil},
 		{"a query fails on the closed site", visit{every: never}, then(closes, `app.query()`), leaves, failed, nil},
-		{"five queries fail at once", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+		{"five queries fail at once", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			closes(t, s, p)
 			before := s.store.polls()
 			p.run(`for (let i = 0; i < 5; i++) app.query("q" + i)`)
@@ -110,14 +110,14 @@ func frontendRows() []frontendRow {
 		{"an upload fails on the closed site", visit{every: never},
 			then(closes, `app.fetch("/server/api/upload", { method: "POST", body: new Uint8Array(5e6) })`), leaves, failed, nil},
 		{"the session is looked after on the closed site", visit{every: never}, then(closes, `app.userInfo()`), leaves, failed, nil},
-		{"a query fails on the closed site, whose nginx is gone", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+		{"a query fails on the closed site, whose nginx is gone", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			closes(t, s, p)
 			s.Nginx.Stop(t)
 			p.run(`app.query()`)
 			p.left()
 			s.Nginx.Start(s.tb)
 		}, leaves, failed, nil},
-		{"closes with two tabs open", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"closes with two tabs open", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			second := p.beside(t)
 			second.deaf()
 			closes(t, s, p)
@@ -125,7 +125,7 @@ func frontendRows() []frontendRow {
 			second.told(polled...)
 			second.kept()
 		}, leaves, polled, nil},
-		{"closes while hidden", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"closes while hidden", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			p.show(true)
 			closes(t, s, p)
 			chrome.Passes(p.Tab, patience)
@@ -133,7 +133,7 @@ func frontendRows() []frontendRow {
 			p.told()
 			p.show(false)
 		}, leaves, polled, nil},
-		{"closes while asleep", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"closes while asleep", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			chrome.Call(p.Tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "frozen"})
 			before := s.store.polls()
 			s.set(t, "offline")
@@ -145,7 +145,7 @@ func frontendRows() []frontendRow {
 			p.at("the maintenance page", func(at string) bool { return strings.HasPrefix(at, s.PageURL) })
 			p.ForgetHeard() // by poll or by its WebSocket, which was cut meanwhile: whatever woke up first
 		}, leaves, nobody, nil},
-		{"closes, and the application says no", visit{every: often, veto: true}, func(t *testing.T, s *stage, p *seat) {
+		{"closes, and the application says no", visit{every: often, veto: true}, func(t *testing.T, s *appSite, p *visitor) {
 			closes(t, s, p)
 			p.has(`app.events.length`)
 			p.stays()
@@ -153,14 +153,14 @@ func frontendRows() []frontendRow {
 		}, stays, []string{"veto", "veto"}, []string{"error"}},
 
 		// Something fails, and the site isn't closed.
-		{"nginx stops", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"nginx stops", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			s.Nginx.Stop(t)
 			p.run(`app.query(); app.fetch("/server/api")`)
 			p.ends("error", "error")
 			p.has(`app.events.length`)
 			s.Nginx.Start(s.tb)
 		}, stays, []string{"socket: trouble"}, twoFail},
-		{"the store is away", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"the store is away", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			s.store.say(true, "")
 			s.store.heard(t)
 			p.run(`app.query()`)
@@ -168,7 +168,7 @@ func frontendRows() []frontendRow {
 			s.code.Store(500)
 			p.run(`app.query()`)
 		}, stays, nobody, []string{"data", "error"}},
-		{"the network breaks", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"the network breaks", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()
 			p.network(true)
 			p.run(`app.watch.failedQuery(new TypeError("Failed to fetch")).then((v) => report(v)); app.query()`)
@@ -181,7 +181,7 @@ func frontendRows() []frontendRow {
 		{"the application answers 503", visit{every: often}, answers(503), stays, nobody, twoFail},
 		{"the application answers HTML", visit{every: often}, answers(200), stays, nobody, twoFail},
 		{"the application says MAINTENANCE, and is wrong", visit{every: often}, answers(sayMaintenance), stays, nobody, []string{"error", "refused"}},
-		{"an old copy of the status comes from a cache", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"an old copy of the status comes from a cache", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			now := s.Published(t, "demo")
 			seq := rig.ParseStatus(t, now).Seq
 			s.store.say(false, strings.NewReplacer(`"mode":"online"`, `"mode":"offline"`, fmt.Sprintf(`"seq":%d`, seq), fmt.Sprintf(`"seq":%d`, seq-1)).Replace(now))
@@ -189,17 +189,17 @@ func frontendRows() []frontendRow {
 			s.store.heard(t)
 			p.run(`app.query()`)
 		}, stays, nobody, []string{"error"}},
-		{"garbage comes for the status", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"garbage comes for the status", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			s.store.say(false, `{"version":1,"mode":"offline","pageUrl":"https://maintenance.example.org/"}`)
 			s.code.Store(500)
 			s.store.heard(t)
 			p.run(`app.query()`)
 		}, stays, nobody, []string{"error"}},
-		{"the WebSocket is cut", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"the WebSocket is cut", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			s.cutSockets()
 			p.has(`app.events.length`)
 		}, stays, []string{"socket: trouble"}, nil},
-		{"a window is announced", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"a window is announced", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			now := s.Published(t, "demo")
 			soon := time.Now().Add(10 * time.Minute).UTC().Format(time.RFC3339)
 			s.store.say(false, strings.NewReplacer(`"next":null`, `"next":{"from":"`+soon+`","until":null}`, `"seq":`, `"seq":1`).Replace(now))
@@ -207,7 +207,7 @@ func frontendRows() []frontendRow {
 		}, stays, nobody, nil},
 
 		// The site is closed, and nobody can say so.
-		{"the store is away and the site is closed", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"the store is away and the site is closed", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			s.store.say(true, "")
 			closes(t, s, p)
 			p.run(`app.query()`)
@@ -219,16 +219,16 @@ func frontendRows() []frontendRow {
 		}, leaves, polled, nil},
 
 		// Administrators look first.
-		{"goes to admin, for a user", visit{every: often}, func(t *testing.T, s *stage, p *seat) {
+		{"goes to admin, for a user", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()
 			s.set(t, "admin")
 		}, leaves, polled, nil},
-		{"goes to admin, for a user whose query fails", visit{every: never}, func(t *testing.T, s *stage, p *seat) {
+		{"goes to admin, for a user whose query fails", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()
 			s.set(t, "admin")
 			p.run(`app.query()`)
 		}, leaves, failed, nil},
-		{"goes to admin, for an administrator who works on", visit{every: never, admin: true}, func(t *testing.T, s *stage, p *seat) {
+		{"goes to admin, for an administrator who works on", visit{every: never, admin: true}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()
 			ended := make(chan rig.Result)
 			go func() { ended <- s.CLI(s.tb, "set", "admin", "--drain", "5m") }() // the WebSocket holds it up
@@ -239,18 +239,18 @@ func frontendRows() []frontendRow {
 			(<-ended).Want(t, 0)
 			p.run(`app.query()`)
 		}, stays, []string{"wait"}, []string{"error", "data"}},
-		{"goes to admin, for an administrator who reads on", visit{every: often, admin: true}, func(t *testing.T, s *stage, p *seat) {
+		{"goes to admin, for an administrator who reads on", visit{every: often, admin: true}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()
 			s.set(t, "admin")
 			p.has(`app.watch.status.mode === "admin"`)
 		}, stays, nobody, nil},
-		{"goes to admin, and the application fails an administrator", visit{every: often, admin: true}, func(t *testing.T, s *stage, p *seat) {
+		{"goes to admin, and the application fails an administrator", visit{every: often, admin: true}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()
 			s.set(t, "admin")
 			s.code.Store(500)
 			p.run(`app.query()`)
 		}, stays, nobody, []string{"error"}},
-		{"goes to admin, on the login page", visit{every: often, path: "/login"}, func(t *testing.T, s *stage, p *seat) {
+		{"goes to admin, on the login page", visit{every: often, path: "/login"}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()
 			s.set(t, "admin")
 			p.has(`app.watch.status.mode === "admin"`)
@@ -258,42 +258,42 @@ func frontendRows() []frontendRow {
 	}
 }
 
-// TestFrontEnd plays each row in Chromium with Apollo Client 4, and with 3 those where a query brings the news;
-// TestSoakFrontEnd plays the others with 3.
-func TestFrontEnd(t *testing.T) {
+// TestVisitorsAreMovedOnlyWhileClosed plays each situation in Chromium with Apollo Client 4, and with 3 those where a
+// query brings the news; TestSoakVisitorsAreMovedOnlyWhileClosed plays the others with 3.
+func TestVisitorsAreMovedOnlyWhileClosed(t *testing.T) {
 	t.Parallel()
 	browser := chrome.Start(t)
-	for apollo, plays := range map[string]func(frontendRow) bool{
-		"apollo3": func(row frontendRow) bool { return row.visit.every == never },
-		"apollo4": func(frontendRow) bool { return true },
+	for apollo, plays := range map[string]func(situation) bool{
+		"apollo3": func(c situation) bool { return c.visit.every == never },
+		"apollo4": func(situation) bool { return true },
 	} {
 		t.Run(apollo, func(t *testing.T) {
 			t.Parallel()
-			playRows(t, browser, apollo, plays)
+			playSituations(t, browser, apollo, plays)
 		})
 	}
 }
 
-func playRows(t *testing.T, browser context.Context, apollo string, plays func(frontendRow) bool) {
-	s := newStage(t, apollo)
-	for _, row := range frontendRows() {
-		if !plays(row) {
+func playSituations(t *testing.T, browser context.Context, apollo string, plays func(situation) bool) {
+	s := newAppSite(t, apollo)
+	for _, c := range situations() {
+		if !plays(c) {
 			continue
 		}
-		t.Run(row.name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			s.code.Store(0)
 			s.store.say(false, "")
 			s.set(t, "online")
-			p := s.visit(t, browser, row.visit)
-			row.play(t, s, p)
-			if row.ends == leaves {
+			p := s.visit(t, browser, c.visit)
+			c.play(t, s, p)
+			if c.ends == leaves {
 				p.left()
 			} else {
-				p.ends(row.operations...)
+				p.ends(c.operations...)
 				p.stays()
 			}
-			p.told(row.told...)
-			if row.ends == leaves {
+			p.told(c.told...)
+			if c.ends == leaves {
 				p.kept()
 			}
 		})

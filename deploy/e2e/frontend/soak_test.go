@@ -8,7 +8,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
 )
 
-// TestSoakFrontEnd is TestFrontEnd with every row for Apollo Client 3.
-func TestSoakFrontEnd(t *testing.T) {
-	playRows(t, chrome.Start(t), "apollo3", func(frontendRow) bool { return true })
+// TestSoakVisitorsAreMovedOnlyWhileClosed plays every situation with Apollo Client 3.
+func TestSoakVisitorsAreMovedOnlyWhileClosed(t *testing.T) {
+	playSituations(t, chrome.Start(t), "apollo3", func(situation) bool { return true })
 }

@@ -23,10 +23,10 @@ const (
 	never = 600 * 1000 // where a failed query is
 )
 
-// seat is one tab with the application open, its form half filled and its WebSocket open.
-type seat struct {
+// visitor is one tab with the application open, its form half filled and its WebSocket open.
+type visitor struct {
 	*chrome.Tab
-	s     *stage
+	s     *appSite
 	path  string
 	token string // of its session
 }
@@ -41,7 +41,7 @@ type visit struct {
 }
 
 // setting is what a test has the application and the page find in their windows.
-func (s *stage) setting(v visit, token string) string {
+func (s *appSite) setting(v visit, token string) string {
 	return fmt.Sprintf(`
 		window.config = { app: %q, statusUrl: %q, every: %d, veto: %t, isAdmin: %t };
 		if (location.origin === config.app) localStorage.persistJWT ??= %q;
@@ -64,7 +64,7 @@ const (
 	filled = `document.querySelector("textarea").value === "` + typing + `"`
 )
 
-func (s *stage) visit(t testing.TB, browser context.Context, v visit) *seat {
+func (s *appSite) visit(t testing.TB, browser context.Context, v visit) *visitor {
 	t.Helper()
 	if v.path == "" {
 		v.path = route
@@ -73,20 +73,20 @@ func (s *stage) visit(t testing.TB, browser context.Context, v visit) *seat {
 	if v.admin {
 		token = rig.AdminToken(s.Blocks[0].Secret)
 	}
-	p := &seat{Tab: chrome.OpenTab(t, browser, s.setting(v, token)), s: s, path: v.path, token: token}
+	p := &visitor{Tab: chrome.OpenTab(t, browser, s.setting(v, token)), s: s, path: v.path, token: token}
 	p.sit(v)
 	return p
 }
 
 // beside opens a second tab of the same visitor.
-func (p *seat) beside(t testing.TB) *seat {
+func (p *visitor) beside(t testing.TB) *visitor {
 	t.Helper()
-	q := &seat{Tab: chrome.NewTab(t, p.Ctx, p.Script), s: p.s, path: p.path, token: p.token}
+	q := &visitor{Tab: chrome.NewTab(t, p.Ctx, p.Script), s: p.s, path: p.path, token: p.token}
 	q.sit(visit{})
 	return q
 }
 
-func (p *seat) sit(v visit) {
+func (p *visitor) sit(v visit) {
 	p.T.Helper()
 	chrome.Call(p.Tab, runtime.AddBinding, runtime.AddBindingParams{Name: "report"})
 	p.Open(p.s.URL + p.path)
@@ -98,29 +98,29 @@ func (p *seat) sit(v visit) {
 	p.has(filled)
 }
 
-func (p *seat) run(script string) {
+func (p *visitor) run(script string) {
 	p.T.Helper()
 	chrome.Eval[bool](p.Tab, `(() => { `+script+`; return true })()`)
 }
 
 // has waits until the condition holds.
-func (p *seat) has(condition string) {
+func (p *visitor) has(condition string) {
 	p.T.Helper()
 	chrome.Eval[bool](p.Tab, `until(() => `+condition+`).then(Boolean)`)
 }
 
 // deaf has the application not notice the end of its WebSocket, which a closing cuts.
-func (p *seat) deaf() {
+func (p *visitor) deaf() {
 	p.T.Helper()
 	p.run(`app.socket.onclose = null`)
 }
 
-func (p *seat) show(hidden bool) {
+func (p *visitor) show(hidden bool) {
 	p.T.Helper()
 	p.run(fmt.Sprintf(`away = %t; document.dispatchEvent(new Event("visibilitychange", { bubbles: true }))`, hidden))
 }
 
-func (p *seat) network(broken bool) {
+func (p *visitor) network(broken bool) {
 	p.T.Helper()
 	chrome.Call(p.Tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
 		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1, Offline: broken}},
@@ -128,7 +128,7 @@ func (p *seat) network(broken bool) {
 }
 
 // at waits until the tab's address is one that passes.
-func (p *seat) at(what string, passes func(at string) bool) {
+func (p *visitor) at(what string, passes func(at string) bool) {
 	p.T.Helper()
 	rig.WaitFor(p.T, what, func() bool {
 		// An error is one of a page that is just being left.
@@ -138,7 +138,7 @@ func (p *seat) at(what string, passes func(at string) bool) {
 }
 
 // left waits until the tab is on the maintenance page, and checks what it took along.
-func (p *seat) left() {
+func (p *visitor) left() {
 	p.T.Helper()
 	want := p.s.PageURL + "/demo/#from=" + strings.ReplaceAll(url.QueryEscape(p.s.URL+p.path), "+", "%20")
 	p.at("the maintenance page", func(at string) bool {
@@ -150,7 +150,7 @@ func (p *seat) left() {
 }
 
 // kept checks that who left has lost neither the draft nor the session.
-func (p *seat) kept() {
+func (p *visitor) kept() {
 	p.T.Helper()
 	p.Open(p.s.URL + "/.conforma-status/status.json") // of the same origin, and there in every mode
 	if got := chrome.Eval[string](p.Tab, `String(sessionStorage.draft)`); got != typing {
@@ -162,7 +162,7 @@ func (p *seat) kept() {
 }
 
 // stays checks that the tab never left, and that nothing that was typed is lost.
-func (p *seat) stays() {
+func (p *visitor) stays() {
 	p.T.Helper()
 	chrome.Passes(p.Tab, 300) // for what must not happen
 	if at := chrome.Eval[string](p.Tab, `location.href`); at != p.s.URL+p.path {
@@ -177,7 +177,7 @@ func (p *seat) stays() {
 }
 
 // told compares what the client told the application.
-func (p *seat) told(want ...string) {
+func (p *visitor) told(want ...string) {
 	p.T.Helper()
 	rig.WaitFor(p.T, "the application to be told", func() bool { return len(p.Heard()) >= len(want) })
 	if got := p.Heard(); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
@@ -186,7 +186,7 @@ func (p *seat) told(want ...string) {
 }
 
 // ends waits for each operation of the application to end so.
-func (p *seat) ends(want ...string) {
+func (p *visitor) ends(want ...string) {
 	p.T.Helper()
 	p.has(`app.outcomes.every((o) => o !== "nothing")`)
 	if got := chrome.Eval[[]string](p.Tab, `app.outcomes`); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
@@ -195,7 +195,7 @@ func (p *seat) ends(want ...string) {
 }
 
 // documents counts the pages that the tab asked for: how often it was at the application, and at the maintenance page.
-func (p *seat) documents() (app, maintenance int) {
+func (p *visitor) documents() (app, maintenance int) {
 	route, _, _ := strings.Cut(p.path, "#")
 	for _, u := range p.Sent() {
 		u, _, _ = strings.Cut(u, "#")
@@ -209,7 +209,7 @@ func (p *seat) documents() (app, maintenance int) {
 	return app, maintenance
 }
 
-func (p *seat) visited(app, maintenance int) {
+func (p *visitor) visited(app, maintenance int) {
 	p.T.Helper()
 	if a, m := p.documents(); a != app || m != maintenance {
 		p.T.Errorf("%d times at the application and %d times at the page, want %d and %d", a, m, app, maintenance)
