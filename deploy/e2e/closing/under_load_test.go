@@ -12,7 +12,7 @@ var round = []string{"offline", "admin", "offline", "online", "admin", "online"}
 
 func TestNothingArrivesAfterSafeUnderLoad(t *testing.T) {
 	t.Parallel()
-	switchUnderLoad(t, 2)
+	switchUnderLoad(t, 1)
 }
 
 // switchUnderLoad switches a site round and round while all kinds of traffic go on at it and at its neighbours. Nothing

@@ -24,7 +24,7 @@ func TestDemoPage(t *testing.T) {
 		}
 	}
 	// The page queries each 3 s: what is waited for is what it shows after its next query.
-	b := chrome.OpenTab(t, chrome.Start(t), `window.until = (holds) => new Promise((done) => {
+	b := chrome.OpenTab(t, chrome.Browser(t), `window.until = (holds) => new Promise((done) => {
 		const look = () => { if (holds()) done(true); else setTimeout(look, 20); };
 		look();
 	});`)

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
@@ -35,7 +36,8 @@ var (
 	inBackticks = regexp.MustCompile("`([^`]*)`")
 )
 
-func readHandbook() (handbook, error) {
+// readHandbook reads it once.
+var readHandbook = sync.OnceValues(func() (handbook, error) {
 	data, err := os.ReadFile(filepath.Join("..", "..", "OPERATIONS.md"))
 	if err != nil {
 		return handbook{}, err
@@ -62,7 +64,7 @@ func readHandbook() (handbook, error) {
 		}
 	}
 	return h, nil
-}
+})
 
 // leadsTo is the paragraph for a message, "" where there is none.
 func (h handbook) leadsTo(message string) string {

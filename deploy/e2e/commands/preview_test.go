@@ -51,7 +51,7 @@ func TestPreview(t *testing.T) {
 		return base != ""
 	})
 
-	b := chrome.OpenTab(t, chrome.Start(t), previewLook)
+	b := chrome.OpenTab(t, chrome.Browser(t), previewLook)
 	b.Open(base)
 	see := func(what, holds string) {
 		t.Helper()

@@ -27,7 +27,7 @@ const minute = 60_000
 // draft, and counts how often it is sent anywhere.
 func TestVisitorsComeBackToWhereTheyWere(t *testing.T) {
 	t.Parallel()
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	s := newAppSite(t, "apollo4")
 	t.Run("when it opens", func(t *testing.T) {
 		p := s.visit(t, browser, visit{every: often, script: hurry})
@@ -100,7 +100,7 @@ func TestVisitorsComeBackToWhereTheyWere(t *testing.T) {
 // content security policy.
 func TestVisitorsAreMovedWithoutABundler(t *testing.T) {
 	t.Parallel()
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	s := newAppSite(t, "")
 	p := s.visit(t, browser, visit{every: often, path: "/plain", arrive: true, script: `
 		window.violations = [];

@@ -24,7 +24,7 @@ const wallClock = `performance.timeOrigin + performance.now()`
 // BenchmarkFailedQuery is how long it takes from a query that fails on the closed site until the maintenance page
 // is there, parsed and with its script run.
 func BenchmarkFailedQuery(b *testing.B) {
-	browser := chrome.Start(b)
+	browser := chrome.Browser(b)
 	s := newAppSite(b, "apollo4")
 	var took []float64
 	for b.Loop() {
@@ -61,7 +61,7 @@ func BenchmarkTabsKnow(b *testing.B) {
 	const tabs, interval = 10, 15
 	for _, visitors := range []int{tabs, 1} {
 		b.Run(fmt.Sprintf("visitors=%d", visitors), func(b *testing.B) {
-			browser := chrome.Start(b)
+			browser := chrome.Browser(b)
 			s := newAppSite(b, "apollo4")
 			var last []float64
 			for b.Loop() {

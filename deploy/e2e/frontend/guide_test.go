@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestGuidedModule(t *testing.T) {
 		t.Fatalf("bundle the guide's module: %v", r.Errors[0].Text)
 	}
 	script := r.OutputFiles[0].Contents
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	for name, test := range map[string]struct {
 		code int
 		body string // "" breaks the connection
@@ -96,4 +97,19 @@ func document(mode status.Mode) string {
 		AppURL: "https://elsewhere.example.org", PageURL: "https://elsewhere.example.org/",
 	}
 	return string(d.Marshal())
+}
+
+// guided returns the module that the guide for Conforma's front end has an application write.
+func guided(t *testing.T) string {
+	t.Helper()
+	guide, err := os.ReadFile("../../conforma-front-end.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(guide), "```ts\n")
+	code, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatal("the guide has no code")
+	}
+	return code
 }

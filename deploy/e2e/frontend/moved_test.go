@@ -262,7 +262,7 @@ func situations() []situation {
 // query brings the news; TestSoakVisitorsAreMovedOnlyWhileClosed plays the others with 3.
 func TestVisitorsAreMovedOnlyWhileClosed(t *testing.T) {
 	t.Parallel()
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	for apollo, plays := range map[string]func(situation) bool{
 		"apollo3": func(c situation) bool { return c.visit.every == never },
 		"apollo4": func(situation) bool { return true },

@@ -10,5 +10,5 @@ import (
 
 // TestSoakVisitorsAreMovedOnlyWhileClosed plays every situation with Apollo Client 3.
 func TestSoakVisitorsAreMovedOnlyWhileClosed(t *testing.T) {
-	playSituations(t, chrome.Start(t), "apollo3", func(situation) bool { return true })
+	playSituations(t, chrome.Browser(t), "apollo3", func(situation) bool { return true })
 }

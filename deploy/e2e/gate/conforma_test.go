@@ -126,7 +126,7 @@ func (c *conforma) handle(w http.ResponseWriter, r *http.Request) bool {
 // it is, in Chromium, on a site in admin mode, over plain HTTP and over TLS.
 func TestConformasFlow(t *testing.T) {
 	t.Parallel()
-	chromium := chrome.Start(t)
+	chromium := chrome.Browser(t)
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
@@ -184,7 +184,7 @@ func TestConformasFlow(t *testing.T) {
 // GraphQL by POST since, has the cookie with the first of it; and the application has each mutation once.
 func TestOpenTabOfAnAdministrator(t *testing.T) {
 	t.Parallel()
-	chromium := chrome.Start(t)
+	chromium := chrome.Browser(t)
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()

@@ -214,7 +214,7 @@ func TestPassInBrowser(t *testing.T) {
 	if address != s.URL+passTarget {
 		t.Fatalf("the link is %s", link)
 	}
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	b := chrome.OpenTab(t, browser, "")
 	at := func(tab *chrome.Tab, want string) {
 		t.Helper()

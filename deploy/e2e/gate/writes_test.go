@@ -275,7 +275,7 @@ func (w writingSite) page(username string) string {
 // TestSoakFirefoxWrites has Firefox do so.
 func TestAdmissionByWritingInBrowser(t *testing.T) {
 	t.Parallel()
-	chromium := chrome.Start(t)
+	chromium := chrome.Browser(t)
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()

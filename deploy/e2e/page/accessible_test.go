@@ -126,7 +126,7 @@ func violations(b *chrome.Tab, axe string) []string {
 func TestPageIsAccessible(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	script := axe(t)
 	screens := []screen{{320, "light"}, {1280, "dark"}, {320, "dark"}, {1280, "light"}}
 	for i, s := range pageStates() {
@@ -174,7 +174,7 @@ func TestPageInLargeType(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := serveMaintenance(t, c)
-	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	for _, s := range pageStates() {
 		if s.name != "message" && s.name != "admin" && s.name != "no-javascript" {
 			continue

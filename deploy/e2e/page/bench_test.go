@@ -55,7 +55,7 @@ func firstPaint(b *testing.B, language, place, asked string) {
 	for _, f := range site.Compressed(built) {
 		files["/"+strings.TrimSuffix(f.Key, "index.html")] = f
 	}
-	browser := chrome.Start(b)
+	browser := chrome.Browser(b)
 	var painted, known []float64
 	requests := 0
 	for b.Loop() {

@@ -35,7 +35,7 @@ func TestPageChoosesTheLanguage(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
 	m.say(doc(status.Offline, 1, 25*time.Minute, ""))
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	back := "#from=" + url.QueryEscape(appURL+"/form?id=5")
 	for name, c := range map[string]struct {
 		script    string
@@ -105,7 +105,7 @@ func TestPageStaysWhereNoTranslationIs(t *testing.T) {
 		"file://" + dir + "/demo/index.html": "file://" + dir + "/demo/index.html",
 		served.URL + "/demo/":                served.URL + "/demo/fr/fr/",
 	} {
-		b := chrome.OpenTab(t, chrome.Start(t), speaks("fr"))
+		b := chrome.OpenTab(t, chrome.Browser(t), speaks("fr"))
 		b.Open(address)
 		rig.WaitFor(t, address+" to lead to "+want, func() bool {
 			seen, err := chrome.TryEval[string](b, `document.readyState + " " + document.querySelector("h1")?.checkVisibility() + " " + location.href`)
@@ -120,7 +120,7 @@ func TestPageRemembersTheLanguage(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
 	m.say(doc(status.Offline, 1, 25*time.Minute, ""))
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	for _, stores := range []bool{true, false} {
 		script := speaks("fr")
 		if !stores {
@@ -166,7 +166,7 @@ func TestPageRemembersTheLanguage(t *testing.T) {
 func TestPageShowsMessagesInLanguages(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
-	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	for _, c := range []struct {
 		message  string
 		messages map[string]string

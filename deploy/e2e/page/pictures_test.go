@@ -34,7 +34,7 @@ func TestPictures(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := serveMaintenance(t, builtIn)
-		b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+		b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 		for _, p := range pictures {
 			for _, s := range pageStates() {
 				if s.name != p.state {

@@ -51,7 +51,7 @@ func TestPageInATextBrowser(t *testing.T) {
 func TestPageAsAScreenReaderHasIt(t *testing.T) {
 	t.Parallel()
 	m := serveMaintenance(t, pageContent(t))
-	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	on := screen{1280, "light"}
 	for _, s := range pageStates() {
 		s.show(b, m, "", on)
@@ -98,7 +98,7 @@ func TestPageOnASlowStatus(t *testing.T) {
 		m.Config.Handler.ServeHTTP(w, r)
 	}))
 	defer front.Close()
-	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	b.Open(front.URL + "/demo/")
 	if got := chrome.Eval[string](b, `document.querySelector("main").innerText`); !strings.Contains(got, "Your work is kept.") {
 		t.Errorf("it says %s", got)

@@ -83,7 +83,7 @@ func TestMarkdownSamplesOnThePage(t *testing.T) {
 	}
 	m := serveMaintenance(t, c)
 	m.say(doc(status.Offline, 1, time.Hour, ""))
-	b := chrome.OpenTab(t, chrome.Start(t), trap)
+	b := chrome.OpenTab(t, chrome.Browser(t), trap)
 	b.Open(m.URL + "/demo/")
 	chrome.Eval[bool](b, `until(() => document.documentElement.dataset.mode)`)
 	if n := chrome.Eval[int](b, `document.querySelectorAll("article").length`); n != len(all)+1 {
@@ -132,7 +132,7 @@ var xss = []string{
 // TestPageIsSafe puts each of them wherever words come from. They come out as the text that they are.
 func TestPageIsSafe(t *testing.T) {
 	t.Parallel()
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	text := func(s string) string { return quote(s) } // JSON is YAML
 	files := fstest.MapFS{}
 	write := func(name, content string) { files[name] = &fstest.MapFile{Data: []byte(content)} }
@@ -210,7 +210,7 @@ func TestPageWithHTMLIsSafe(t *testing.T) {
 	var reached atomic.Int32
 	attacker := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	defer attacker.Close()
-	m, b := (*maintenance)(nil), chrome.OpenTab(t, chrome.Start(t), trap)
+	m, b := (*maintenance)(nil), chrome.OpenTab(t, chrome.Browser(t), trap)
 	var seen []string
 	for _, x := range xss {
 		if strings.Contains(x, "http-equiv") {

@@ -28,7 +28,7 @@ func TestSoakPageIsAccessible(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	for _, on := range []screen{{320, "light"}, {320, "dark"}, {1280, "light"}, {1280, "dark"}} {
 		for _, s := range pageStates() {
 			b := chrome.OpenTab(t, browser, ownClock)

@@ -75,6 +75,7 @@ const (
 
 // The page shows what the status says, through every kind of answer, and never anything that isn't so.
 func TestPageShowsTheStatus(t *testing.T) {
+	t.Parallel()
 	unknown := view{
 		Tab: "Site maintenance", Title: "Site maintenance", State: "State unknown",
 		Detail: "This page can’t find out just now whether the site is open. It goes on asking. The link below leads to the site as soon as that is open.",
@@ -149,7 +150,7 @@ func TestPageShowsTheStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	browser := chrome.Start(t)
+	browser := chrome.Browser(t)
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
 			m := serveMaintenance(t, builtIn)
@@ -207,13 +208,14 @@ func checkQuiet(t *testing.T, b *chrome.Tab, urls ...string) {
 
 // The countdown goes on between two answers, ends at nought, and never runs below it.
 func TestPageCountsDown(t *testing.T) {
+	t.Parallel()
 	builtIn, err := site.LoadContent(content.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := serveMaintenance(t, builtIn)
 	m.say(doc(status.Offline, 1, 2*time.Minute, ""))
-	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	b.Open(m.URL + "/demo/")
 	chrome.Eval[bool](b, `until(() => window.later)`)
 	for _, s := range []struct {
@@ -240,13 +242,14 @@ func TestPageCountsDown(t *testing.T) {
 
 // Nobody looks at a hidden tab: it stops asking, and asks at once when it is shown.
 func TestPageAsksOnlyWhileVisible(t *testing.T) {
+	t.Parallel()
 	builtIn, err := site.LoadContent(content.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := serveMaintenance(t, builtIn)
 	m.say(doc(status.Offline, 1, 0, ""))
-	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	b.Open(m.URL + "/demo/")
 	chrome.Eval[bool](b, `until(() => window.later)`)
 	chrome.Eval[any](b, `(away = true, document.dispatchEvent(new Event("visibilitychange")), later.f(), null)`)
@@ -260,6 +263,7 @@ func TestPageAsksOnlyWhileVisible(t *testing.T) {
 
 // A translation lies one folder below, and asks for the same status.
 func TestPageInAnotherLanguage(t *testing.T) {
+	t.Parallel()
 	c, err := site.LoadContent(fstest.MapFS{
 		"index.en.md": {Data: []byte("---\ntitle: Maintenance\n---\n")},
 		"index.pt.md": {Data: []byte("---\ntitle: Manutenção\n---\nVoltamos já.\n\n| a | b |\n|:-:|--:|\n| 1 | 2 |\n\nDiz-se[^1].\n\n[^1]: Assim.\n\n- [x] feito\n")},
@@ -277,7 +281,7 @@ func TestPageInAnotherLanguage(t *testing.T) {
 	body, _ := json.Marshal(d)
 	a.body = string(body)
 	m.say(a)
-	b := chrome.OpenTab(t, chrome.Start(t), ownClock)
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	b.Open(m.URL + "/demo/pt/")
 	chrome.Eval[bool](b, `until(() => window.later)`)
 	if got := chrome.Eval[view](b, look); got.Title != "Manutenção" || got.Message != "A atualizar." {
@@ -288,13 +292,14 @@ func TestPageInAnotherLanguage(t *testing.T) {
 
 // Without JavaScript the page says what is true at any time, stays where it is, and has the way back.
 func TestPageWithoutJavaScript(t *testing.T) {
+	t.Parallel()
 	builtIn, err := site.LoadContent(content.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := serveMaintenance(t, builtIn)
 	m.say(doc(status.Offline, 1, 0, ""))
-	b := chrome.OpenTab(t, chrome.Start(t), "")
+	b := chrome.OpenTab(t, chrome.Browser(t), "")
 	chrome.Call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	b.Open(m.URL + "/demo/")
 	want := view{

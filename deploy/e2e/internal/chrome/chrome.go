@@ -19,11 +19,19 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// Start starts a Chromium that reaches this machine only, and ends it with the test. Names under
-// .test resolve to 127.0.0.1.
-func Start(t testing.TB) context.Context {
+// Browser is the one Chromium of all tests of a package, each of which opens tabs of its own. It reaches this machine only;
+// names under .test resolve to 127.0.0.1.
+func Browser(t testing.TB) context.Context {
 	t.Helper()
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+	browser, err := started()
+	if err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	return browser
+}
+
+var started = sync.OnceValues(func() (context.Context, error) {
+	allocator, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("chromium-headless-shell"),
 		chromedp.NoSandbox, // the tests may run as root
 		chromedp.DisableGPU,
@@ -33,14 +41,10 @@ func Start(t testing.TB) context.Context {
 		chromedp.Flag("accept-lang", "en-NZ,en"),
 		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
 	)...)
-	t.Cleanup(cancel) // waits for the process to end
-	browser, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("start chromium: %v", err)
-	}
-	return browser
-}
+	rig.AtEnd(end) // which waits for the process
+	browser, _ := chromedp.NewContext(allocator)
+	return browser, chromedp.Do(browser)
+})
 
 // Tab is one tab, with cookies and a cache of its own, that keeps what it asked for and what went wrong.
 type Tab struct {

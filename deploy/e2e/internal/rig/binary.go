@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 )
 
@@ -33,6 +35,7 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	defer end()
 	for _, p := range []*program{&binary, &crashBinary} {
 		if err := p.find(filepath.Join(dir, p.env, "conforma-status")); err != nil {
 			fmt.Fprintln(os.Stderr, "rig:", err)
@@ -40,6 +43,24 @@ func Main(m *testing.M) int {
 		}
 	}
 	return m.Run()
+}
+
+var ends struct {
+	mu  sync.Mutex
+	all []func()
+}
+
+// AtEnd has something done once all tests of the package are over, for what they share.
+func AtEnd(do func()) {
+	ends.mu.Lock()
+	defer ends.mu.Unlock()
+	ends.all = append(ends.all, do)
+}
+
+func end() {
+	for _, do := range slices.Backward(ends.all) {
+		do()
+	}
 }
 
 // find takes the program that the environment names, or builds it at the path: as make does, so that the two share

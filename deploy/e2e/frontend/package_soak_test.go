@@ -1,3 +1,5 @@
+//go:build soak
+
 package frontend
 
 import (
@@ -8,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestClientPackage packs the client as npm would, and has publint, "are the types wrong" and TypeScript judge what
+// TestSoakClientPackage packs the client as npm would, and has publint, "are the types wrong" and TypeScript judge what
 // an application gets of it. It is for ESM only, so require() of it is left out.
-func TestClientPackage(t *testing.T) {
+func TestSoakClientPackage(t *testing.T) {
 	t.Parallel()
 	tools, err := filepath.Abs("../web/package")
 	if err != nil {
@@ -73,19 +75,4 @@ func TestClientPackage(t *testing.T) {
 				"--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom", "--skipLibCheck", "use.ts", "status.ts")
 		})
 	}
-}
-
-// guided returns the module that the guide for Conforma's front end has an application write.
-func guided(t *testing.T) string {
-	t.Helper()
-	guide, err := os.ReadFile("../../conforma-front-end.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(guide), "```ts\n")
-	code, _, closed := strings.Cut(rest, "```\n")
-	if !found || !closed {
-		t.Fatal("the guide has no code")
-	}
-	return code
 }
