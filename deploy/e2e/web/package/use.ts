@@ -1,4 +1,4 @@
-// What an application in TypeScript may write, checked by TestClientPackage with the strictest rules.
+// What an application in TypeScript may write, checked by TestSoakClientPackage with the strictest rules.
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache } from "@apollo/client/core";
 import { watchStatus, type Options, type Status, type Verdict, type Watch } from "conforma-status";
 import { maintenanceLink } from "conforma-status/apollo";
