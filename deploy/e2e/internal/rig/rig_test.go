@@ -136,6 +136,7 @@ func TestWebSocketEchoes(t *testing.T) {
 			if _, data, err := conn.Read(ctx); err != nil || string(data) != "hello" {
 				t.Fatalf("got %q, %v", data, err)
 			}
+			WaitFor(t, "the application to be done with the handshake", func() bool { return len(h.Block(t, name).App.Open()) < 2 })
 			if open := h.Block(t, name).App.Open(); len(open) != 1 || open[0].URI != "/websocket/" {
 				t.Errorf("the application works on %v, want the WebSocket", open)
 			}
