@@ -15,4 +15,10 @@
 //   - conforma: the launch and snapshot scripts of Conforma, and whether its database is idle.
 //
 // What they share is in internal.
+//
+// No test wins by being quicker than what it tests. What a case needs is built and started before it begins, and
+// what is to come in an order waits for a signal: an application that holds a request until it is released
+// (rig.App.Release), what a command says (rig.Running.Says), what a server has read (rig.Conn.Taken), traffic that
+// has gone on since. What must not happen is looked for once whatever would have brought it has had its turn. A wait
+// is bounded by rig.Patience and by nothing shorter; how long something takes is for the benchmarks.
 package e2e
