@@ -19,8 +19,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// Browser is the one Chromium of all tests of a package, each of which opens tabs of its own. It reaches this machine only;
-// names under .test resolve to 127.0.0.1.
+// Browser is the one Chromium of all tests of a package, each of which opens tabs of its own. It reaches this machine
+// only; names under .test resolve to 127.0.0.1.
 func Browser(t testing.TB) context.Context {
 	t.Helper()
 	browser, err := started()
