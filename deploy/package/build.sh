@@ -74,10 +74,10 @@ stage() {
     "$DEB_VERSION" "$COMMIT" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
   cp deploy/package/config.toml deploy/package/nginx.conf "$stage/etc/"
   cp deploy/logrotate/conforma-status "$stage/etc/logrotate"
-  cp deploy/package/postinst deploy/package/prerm deploy/package/postrm "$stage/"
+  cp deploy/package/preinst deploy/package/postinst deploy/package/prerm deploy/package/postrm "$stage/"
   find "$stage" -type d -exec chmod 755 {} +
   find "$stage" -type f -exec chmod 644 {} +
-  chmod 755 "$root/usr/bin/conforma-status" "$root/usr/lib/systemd/system-generators/conforma-status-generator" "$stage"/post* "$stage/prerm"
+  chmod 755 "$root/usr/bin/conforma-status" "$root/usr/lib/systemd/system-generators/conforma-status-generator" "$stage"/pre* "$stage"/post*
   grep -rlZ '^#!' "$root/usr/share/conforma-status" | xargs -0 chmod 755
   find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }

@@ -18,13 +18,19 @@ func buildPackages(t *testing.T, versions ...string) string {
 	t.Helper()
 	dir := rig.Dir(t)
 	for _, v := range versions {
-		cmd := exec.Command("../../package/build.sh", "deb")
-		cmd.Env = append(os.Environ(), "VERSION="+v, "COMMIT=0123456789ab", "SOURCE_DATE_EPOCH=1790000000", "DIST="+dir)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build the package: %v\n%s", err, out)
-		}
+		buildPackage(t, "../../..", v, dir)
 	}
 	return dir
+}
+
+// buildPackage makes the package of a source tree, by that version, in a directory.
+func buildPackage(t *testing.T, tree, version, dir string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(tree, "deploy", "package", "build.sh"), "deb")
+	cmd.Env = append(os.Environ(), "VERSION="+version, "COMMIT=0123456789ab", "SOURCE_DATE_EPOCH=1790000000", "DIST="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the package: %v\n%s", err, out)
+	}
 }
 
 // TestSoakPackageContents is what the Debian package consists of.
@@ -109,7 +115,7 @@ func TestSoakPackageContents(t *testing.T) {
 	if got := deb("--field", "Package", "Version", "Recommends"); got != "Package: conforma-status\nVersion: 1.2.3~rc1\nRecommends: nginx\n" {
 		t.Errorf("control: %s", got)
 	}
-	for _, script := range []string{"postinst", "prerm", "postrm"} {
+	for _, script := range []string{"preinst", "postinst", "prerm", "postrm"} {
 		if !strings.HasPrefix(deb("--info", script), "#!/bin/sh\n") {
 			t.Errorf("there is no %s", script)
 		}

@@ -36,10 +36,11 @@ type packaged struct {
 	t *testing.T
 }
 
-func newPackaged(t *testing.T, packages string) *packaged {
+// newPackaged makes one with the operator's nginx configuration and, in /root, the packages of a directory. It isn't started yet.
+func newPackaged(t *testing.T, nginx, packages string) *packaged {
 	t.Helper()
 	m := &packaged{rig.NewMachine(t), t}
-	rig.WriteFile(t, m.Path("/etc/nginx/sites-enabled/conforma.conf"), operatorsNginx)
+	rig.WriteFile(t, m.Path("/etc/nginx/sites-enabled/conforma.conf"), nginx)
 	rig.WriteFile(t, m.Path(envFile), "PORT='8000'\n")
 	debs, err := filepath.Glob(filepath.Join(packages, "*.deb"))
 	if err != nil || len(debs) == 0 {
@@ -52,7 +53,6 @@ func newPackaged(t *testing.T, packages string) *packaged {
 		}
 		rig.WriteFile(t, m.Path("/root/"+strings.Split(filepath.Base(deb), "_")[1]+".deb"), string(data))
 	}
-	m.PowerOn(t)
 	return m
 }
 
@@ -131,7 +131,8 @@ func byHand(t *testing.T, said, begins string) string {
 // used, upgraded, through a power cut, removed and purged.
 func TestSoakPackage(t *testing.T) {
 	t.Parallel()
-	m := newPackaged(t, buildPackages(t, "1.0.0", "1.1.0"))
+	m := newPackaged(t, operatorsNginx, buildPackages(t, "1.0.0", "1.1.0"))
+	m.PowerOn(t)
 	master := m.do(0, "cat /run/nginx.pid")
 
 	// Half installed, the program says what is missing.
@@ -312,34 +313,41 @@ func TestSoakPackage(t *testing.T) {
 	m.want("the operator's nginx", m.do(0, "cat /etc/nginx/sites-enabled/conforma.conf"), operatorsNginx)
 }
 
+// workTree is a copy of this source tree, as it is here.
+func workTree(t *testing.T) string {
+	t.Helper()
+	source := rig.Dir(t)
+	list, err := exec.Command("git", "-C", "../../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		data, err := os.ReadFile(filepath.Join("../../..", name))
+		if os.IsNotExist(err) {
+			continue // deleted, and not committed yet
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rig.WriteFile(t, filepath.Join(source, name), string(data))
+		info, err := os.Stat(filepath.Join("../../..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(source, name), info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return source
+}
+
 // TestSoakRelease builds the same source in two places: what comes out is the same, and runs.
 func TestSoakRelease(t *testing.T) {
 	t.Parallel()
 	var sums []string
 	var dist string
 	for range 2 {
-		source := rig.Dir(t)
-		list, err := exec.Command("git", "-C", "../../..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
-			data, err := os.ReadFile(filepath.Join("../../..", name))
-			if os.IsNotExist(err) {
-				continue // deleted, and not committed yet
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			rig.WriteFile(t, filepath.Join(source, name), string(data))
-			info, err := os.Stat(filepath.Join("../../..", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Chmod(filepath.Join(source, name), info.Mode()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		source := workTree(t)
 		cmd := exec.Command("make", "-C", source, "release", "VERSION=v1.2.3", "COMMIT=0123456789ab", "SOURCE_DATE_EPOCH=1790000000")
 		cmd.Env = append(os.Environ(), "TZ=Asia/Kathmandu", "LANG=pt_PT.UTF-8")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -90,7 +90,7 @@ func (o oldHost) killed(t *testing.T, there string, args ...string) {
 // hold opens a WebSocket, which is still there when the site is closed.
 func (o oldHost) hold(t *testing.T) *websocket.Conn {
 	t.Helper()
-	return talkTo(t, o.Single, "")
+	return talkTo(t, o.URL, "")
 }
 
 func (o oldHost) rename(t *testing.T, from, to string) {

@@ -200,13 +200,13 @@ func (r *released) byThePackage(t *testing.T) {
 	token := rig.AdminToken(h.Blocks[0].Secret)
 	var talks []*websocket.Conn
 	if r.lets == online {
-		talks = append(talks, talkTo(t, h, ""))
+		talks = append(talks, talkTo(t, h.URL, ""))
 	}
 	if r.lets != offline {
-		talks = append(talks, talkTo(t, h, token))
+		talks = append(talks, talkTo(t, h.URL, token))
 	}
 	w := rig.Watch(h, rig.WatchRules{Modes: []status.Mode{r.lets}, Unannounced: true, StaysShut: r.lets == offline && !(r.unfinished && r.mode != offline)})
-	visitors, admins := pour(t, h, ""), pour(t, h, token)
+	visitors, admins := pour(t, h.URL, ""), pour(t, h.URL, token)
 	visitors.goesOn(t)
 	admins.goesOn(t)
 
@@ -237,20 +237,7 @@ func (r *released) byThePackage(t *testing.T) {
 		conn.CloseNow()
 		t.Logf("WebSocket %d was not cut", i)
 	}
-	for name, p := range map[string]*poured{"visitors": visitors, "administrators": admins} {
-		in, out := p.end()
-		wantIn := r.lets == online || r.lets == admin && name == "administrators"
-		switch {
-		case r.unfinished: // an opening is finished
-			if r.mode == offline && in > 0 || r.mode == admin && name == "visitors" && in > 0 {
-				t.Errorf("%d requests of %s reached the application", in, name)
-			}
-		case wantIn && (in == 0 || out > 0):
-			t.Errorf("of the %s, %d requests were let in and %d were not", name, in, out)
-		case !wantIn && (in > 0 || out == 0):
-			t.Errorf("of the %s, %d requests were let in and %d were not", name, in, out)
-		}
-	}
+	r.judge(t, visitors, admins)
 	for _, f := range w.End() {
 		t.Error(f)
 	}
@@ -264,6 +251,22 @@ func (r *released) byThePackage(t *testing.T) {
 	}
 	h.CLI(t, "set", "admin").Want(t, 0)
 	rig.Agreed(t, h, admin)
+}
+
+// judge ends what was poured and fails the test where something was let in that mustn't be, or was refused that must be
+// let in.
+func (r *released) judge(t *testing.T, visitors, admins *poured) {
+	t.Helper()
+	for name, p := range map[string]*poured{"visitors": visitors, "administrators": admins} {
+		in, out := p.end()
+		lets := func(mode status.Mode) bool { return mode == online || mode == admin && name == "administrators" }
+		switch {
+		case lets(r.lets) && (in == 0 || out > 0), !lets(r.lets) && !lets(r.mode) && (in > 0 || out == 0):
+			t.Errorf("of the %s, %d requests were let in and %d were not", name, in, out)
+		case !lets(r.lets) && !r.unfinished && in > 0: // what was interrupted is finished, an opening too
+			t.Errorf("of the %s, %d requests were let in before it was opened", name, in)
+		}
+	}
 }
 
 // agrees fails the test unless get agrees, and says no more and no less than the first release knew.
@@ -327,13 +330,13 @@ func oldRecordOf(t *testing.T, h *rig.Single) (r oldRecord) {
 }
 
 // talkTo opens a WebSocket of a visitor, or of who has the token.
-func talkTo(t *testing.T, h *rig.Single, token string) *websocket.Conn {
+func talkTo(t *testing.T, url, token string) *websocket.Conn {
 	t.Helper()
 	header := http.Header{}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	conn, _, err := websocket.Dial(t.Context(), h.URL+"/websocket/held", &websocket.DialOptions{HTTPHeader: header})
+	conn, _, err := websocket.Dial(t.Context(), url+"/websocket/held", &websocket.DialOptions{HTTPHeader: header})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +366,7 @@ type poured struct {
 }
 
 // pour sends mutations, one after the other and each on a connection of its own, by a visitor or by who has the token.
-func pour(t *testing.T, h *rig.Single, token string) *poured {
+func pour(t *testing.T, url, token string) *poured {
 	p := &poured{stop: make(chan struct{})}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	p.ended.Go(func() {
@@ -375,7 +378,7 @@ func pour(t *testing.T, h *rig.Single, token string) *poured {
 				return
 			case <-time.After(5 * time.Millisecond):
 			}
-			req, err := http.NewRequest(http.MethodPost, h.URL+"/server/graphql", strings.NewReader("{}"))
+			req, err := http.NewRequest(http.MethodPost, url+"/server/graphql", strings.NewReader("{}"))
 			if err != nil {
 				panic(err)
 			}

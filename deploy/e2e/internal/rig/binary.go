@@ -29,6 +29,10 @@ func Main(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "rig: an old kernel:", runOnOldKernel(os.Args[1:]))
 		return 1
 	}
+	if pairs := os.Getenv(relayEnv); pairs != "" {
+		fmt.Fprintln(os.Stderr, "rig: a relay:", runRelay(pairs))
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "cs-bin-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "rig: make a directory for the binaries:", err)

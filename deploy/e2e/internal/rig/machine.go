@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -41,9 +42,14 @@ func NewMachine(tb testing.TB) *Machine {
 	return m
 }
 
+// making keeps two tests from making the root file system at once.
+var making sync.Mutex
+
 // debian is the root file system, made once for each user of this machine.
 func debian(tb testing.TB) string {
 	tb.Helper()
+	making.Lock()
+	defer making.Unlock()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
