@@ -201,7 +201,12 @@ func TestRollbackNeedsNoRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept, err := os.Stat(path + previousSuffix)
+		open, err := os.Open(path + previousSuffix) // so that no other file gets its inode
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer open.Close()
+		kept, err := open.Stat()
 		if err != nil {
 			t.Fatal(err)
 		}
