@@ -257,7 +257,8 @@ func (m *upgraded) agrees(r *released, version string, goOn func()) {
 		m.do(0, "conforma-status get")
 	}
 	goOn()
-	m.do(0, "systemctl start conforma-status-reconcile.service && conforma-status get")
+	m.do(0, "systemctl start conforma-status-reconcile.service || { journalctl --no-pager -n 40; exit 1; }")
+	m.do(0, "conforma-status get")
 	goOn()
 	m.noneFailed()
 }
