@@ -36,7 +36,8 @@ type packaged struct {
 	t *testing.T
 }
 
-// newPackaged makes one with the operator's nginx configuration and, in /root, the packages of a directory. It isn't started yet.
+// newPackaged makes one with the operator's nginx configuration and, in /root, the packages of a directory. It is not
+// started yet.
 func newPackaged(t *testing.T, nginx, packages string) *packaged {
 	t.Helper()
 	m := &packaged{rig.NewMachine(t), t}
