@@ -32,9 +32,11 @@ func NewMachine(tb testing.TB) *Machine {
 	m := &Machine{dir: Dir(tb), base: debian(tb)}
 	tb.Cleanup(func() { // before Dir's, which an ordinary user's could not
 		m.PowerOff(tb)
+		argv := m.inCgroup()
+		WaitFor(tb, "the machine's cgroup to be empty", func() bool { return exec.Command(argv[0], argv[1:]...).Run() == nil })
 		asRoot(tb, "rm", "-rf", filepath.Join(m.dir, "upper"), filepath.Join(m.dir, "work"))
 	})
-	for _, d := range []string{"upper", "work", "root"} {
+	for _, d := range []string{"upper", "work", "root", "cgroups"} {
 		if err := os.Mkdir(filepath.Join(m.dir, d), 0o755); err != nil {
 			tb.Fatalf("rig: make a machine: %v", err)
 		}
@@ -95,6 +97,27 @@ func rootly(argv ...string) []string {
 
 func tail(out []byte) []byte { return out[max(0, len(out)-4000):] }
 
+// ownCgroup runs a command, which follows, in a cgroup of its own, or with nothing to run removes that. Two machines
+// in one would take each other's services for their own. $1 is a directory to mount cgroups at, where nobody else
+// sees them; $2 is the cgroup's name.
+const ownCgroup = `
+mount -t cgroup2 cgroup2 "$1"
+cgroup=$1$(sed -n 's/^0:://p' /proc/self/cgroup)/$2
+shift 2
+if [ $# = 0 ]; then
+  if [ -d "$cgroup" ]; then find "$cgroup" -depth -type d -exec rmdir {} +; fi
+  exit
+fi
+mkdir -p "$cgroup"
+echo $$ >"$cgroup/cgroup.procs"
+exec "$@"
+`
+
+// inCgroup is the command as root, in the machine's own cgroup.
+func (m *Machine) inCgroup(argv ...string) []string {
+	return append(rootly("unshare", "--mount", "sh", "-euc", ownCgroup, "sh", filepath.Join(m.dir, "cgroups"), "conforma-status-"+filepath.Base(m.dir)), argv...)
+}
+
 // boot mounts what a container has (https://systemd.io/CONTAINER_INTERFACE/) in namespaces of its own and becomes
 // systemd.
 const boot = `
@@ -122,7 +145,7 @@ exec env -i container=conforma-status-e2e PATH=/usr/sbin:/usr/bin:/sbin:/bin /li
 // PowerOn boots it and returns once all that starts at boot has started, or failed.
 func (m *Machine) PowerOn(tb testing.TB) {
 	tb.Helper()
-	argv := rootly("unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child", "sh", "-euc", boot, "sh", m.base, m.dir)
+	argv := m.inCgroup("unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child", "sh", "-euc", boot, "sh", m.base, m.dir)
 	m.proc = startProcess(tb, exec.Command(argv[0], argv[1:]...))
 	WaitFor(tb, "systemd", func() bool {
 		if m.proc.hasExited() {
