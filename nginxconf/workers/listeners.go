@@ -1,0 +1,58 @@
+package workers
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/prometheus/procfs"
+)
+
+// Listener is a TCP socket that listens.
+type Listener struct {
+	Addr  netip.AddrPort // unspecified for every address; then [::] may stand for IPv4 too
+	inode uint64
+}
+
+// Listeners returns the TCP sockets that listen in the network namespace of a process.
+func (s Sockets) Listeners(pid int) ([]Listener, error) {
+	all, err := s.list(pid)
+	if err != nil {
+		return nil, fmt.Errorf("look at the sockets that listen: %w", err)
+	}
+	var out []Listener
+	for _, sock := range all {
+		if sock.listening {
+			out = append(out, Listener{sock.local, sock.inode})
+		}
+	}
+	return out, nil
+}
+
+// Holders returns the processes of those users that hold any of the sockets, by their ids. Users are as this process counts, and by
+// whose the processes' sockets are. What can't be looked at is left out.
+func (s Sockets) Holders(listeners []Listener, users []uint32) ([]int, error) {
+	fs, err := procfs.NewFS(s.procDir())
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	procs, err := fs.AllProcs()
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	var out []int
+	for _, p := range procs {
+		status, err := p.NewStatus()
+		if err != nil || !slices.Contains(users, uint32(status.UIDs[fileSystem])) {
+			continue
+		}
+		inodes, err := s.inodes(Process{PID: p.PID})
+		if err != nil {
+			continue
+		}
+		if slices.ContainsFunc(listeners, func(l Listener) bool { return slices.Contains(inodes, l.inode) }) {
+			out = append(out, p.PID)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,74 @@
+package workers
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/prometheus/procfs"
+)
+
+// Worker is a process that may open connections for nginx, with the user and group whose its sockets are (setfsuid(2)).
+type Worker struct {
+	Process
+	User, Group uint32 // as this process counts
+}
+
+// How nginx titles its workers, and every process that it starts (ngx_setproctitle), whatever its program is called.
+const (
+	workerTitle = "nginx: worker process"
+	anyTitle    = "nginx: "
+)
+
+// fileSystem is where the id that counts for sockets stands, of real, effective, saved and file system ids: proc(5).
+const fileSystem = 3
+
+// Workers returns the workers of all nginx in the network namespace of a master process: its own, those of a master that is gone,
+// and those of other masters, of other users too. The errors are those of Program, or what keeps /proc from being read.
+func (s Sockets) Workers(master int) ([]Worker, error) {
+	program, err := s.Program(master)
+	if err != nil {
+		return nil, err
+	}
+	fs, err := procfs.NewFS(s.procDir())
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	procs, err := fs.AllProcs()
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	there := s.network(strconv.Itoa(master))
+	var out []Worker
+	for _, p := range procs {
+		comm, err := p.Comm()
+		if err != nil {
+			continue // gone meanwhile
+		}
+		switch text := title(p); {
+		case strings.HasPrefix(text, masterTitle), comm != program && !strings.HasPrefix(text, workerTitle):
+			continue
+		case text != "" && !strings.HasPrefix(text, anyTitle): // such as nginx -t
+			continue
+		}
+		if network := s.network(strconv.Itoa(p.PID)); network != there && network != "" && there != "" {
+			continue
+		}
+		stat, err := p.Stat()
+		if err != nil || stat.State == "Z" || stat.State == "X" {
+			continue // gone meanwhile
+		}
+		status, err := p.NewStatus()
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
+		}
+		out = append(out, Worker{Process{p.PID, stat.Starttime}, uint32(status.UIDs[fileSystem]), uint32(status.GIDs[fileSystem])})
+	}
+	return out, nil
+}
