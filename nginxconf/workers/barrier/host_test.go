@@ -124,7 +124,7 @@ func (h *host) output(name string, args ...string) (out []byte, err error) {
 // sysctl writes a kernel parameter of the namespace.
 func (h *host) sysctl(name, value string) {
 	h.t.Helper()
-	h.must(h.do(func() error { return os.WriteFile("/proc/thread-self/../../../sys/"+name, []byte(value), 0) }))
+	h.must(h.do(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0) }))
 }
 
 // wire connects two hosts by a pair of network cards.

@@ -4,9 +4,6 @@ import (
 	"testing"
 )
 
-// asNobody is set where the test binary runs itself as an ordinary user.
-const asNobody = "CONFORMA_STATUS_TEST_NOBODY"
-
 // TestNginxIsRefused goes to an application by every address that it can be reached at.
 func TestNginxIsRefused(t *testing.T) {
 	needUsers(t)
