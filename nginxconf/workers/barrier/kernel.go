@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -23,9 +25,9 @@ type Table struct {
 	Network  Network // where nginx is
 }
 
-// Load has the kernel follow the rules, from one packet to the next: in one transaction. What goes on counting is what went on
-// before: an end that is neither new nor gone keeps its counters, whatever becomes of others. A table that isn't as it should be is
-// replaced as a whole, and its counters begin anew.
+// Load has the kernel follow the rules, from one packet to the next: in one transaction. An end that was there before goes on
+// with its counters, where its verdict changes too. Where the table isn't as it should be it is replaced as a whole, and
+// its counters begin anew.
 //
 // The error is a *SharedError where the rules can't be followed by any table; it wraps ErrNotOurs where there is a table of that
 // name that isn't ours, and ErrTooOld. After an error the kernel follows what it followed before, but after ErrNoAnswer.
@@ -34,12 +36,15 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 		return fmt.Errorf("load the kernel barrier: %w", err)
 	}
 	err := t.do(ctx, func(c *link) error {
-		there, err := t.read(c)
+		there, err := read(c, Name(t.StateDir))
 		if err != nil {
 			return err
 		}
-		if there.intact(r) {
-			return t.change(c, there.elements(), r)
+		if there.intact() {
+			// It may be changed by others between the two.
+			if err := t.change(c, there, r); !errors.Is(err, ErrTooOld) {
+				return err
+			}
 		}
 		return t.replace(c, r)
 	})
@@ -52,7 +57,7 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 // Remove takes the table away. It is no error where there is none. The error wraps ErrNotOurs where it is somebody else's.
 func (t Table) Remove(ctx context.Context) error {
 	err := t.do(ctx, func(c *link) error {
-		there, err := t.read(c)
+		there, err := read(c, Name(t.StateDir))
 		if err != nil || !there.There {
 			return err
 		}
@@ -65,11 +70,43 @@ func (t Table) Remove(ctx context.Context) error {
 	return nil
 }
 
+// RemoveAll takes away the tables of all configurations in the namespace, and returns the names of those that there were. The errors
+// are those of Table.
+func RemoveAll(ctx context.Context, n Network) ([]string, error) {
+	var removed []string
+	err := Table{Network: n}.do(ctx, func(c *link) error {
+		tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
+		if err != nil {
+			return explained(err)
+		}
+		for _, t := range tables {
+			if !strings.HasPrefix(t.Name, namePrefix) {
+				continue
+			}
+			if _, err := read(c, t.Name); errors.Is(err, ErrNotOurs) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			c.DelTable(t)
+			if err := flush(c); err != nil {
+				return err
+			}
+			removed = append(removed, t.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return removed, fmt.Errorf("remove the kernel barriers: %w", err)
+	}
+	return removed, nil
+}
+
 // Read returns what the kernel has. The error wraps ErrNotOurs where there is a table of that name that isn't ours.
 func (t Table) Read(ctx context.Context) (State, error) {
 	var out State
 	err := t.do(ctx, func(c *link) (err error) {
-		out, err = t.read(c)
+		out, err = read(c, Name(t.StateDir))
 		return err
 	})
 	if err != nil {
@@ -84,7 +121,7 @@ func (t Table) Probe(ctx context.Context, r Rules) error {
 		return fmt.Errorf("try whether the kernel barrier can be had: %w", err)
 	}
 	err := t.do(ctx, func(c *link) error {
-		if _, err := t.read(c); err != nil {
+		if _, err := read(c, Name(t.StateDir)); err != nil {
 			return err
 		}
 		trial := &nftables.Table{Family: nftables.TableFamilyINet, Name: Name(t.StateDir) + "_probe"}
@@ -189,17 +226,22 @@ func (t Table) build(c *link, table *nftables.Table, r Rules) error {
 			return err
 		}
 	}
-	for _, ch := range r.chains() {
+	for _, ch := range chains() {
 		at := &nftables.Chain{Name: ch.name, Table: table}
 		if ch.hook != nil {
 			at.Type, at.Hooknum, at.Priority = nftables.ChainTypeFilter, ch.hook, ch.priority
 		}
 		c.AddChain(at)
-		for _, exprs := range ch.rules {
-			c.AddRule(&nftables.Rule{Table: table, Chain: at, Exprs: exprs, UserData: ruleComment(comment(t.StateDir))})
-		}
+		t.addRules(c, at, ch.rules)
 	}
+	t.addRules(c, &nftables.Chain{Name: exemptChain, Table: table}, r.exempt())
 	return nil
+}
+
+func (t Table) addRules(c *link, to *nftables.Chain, rules [][]expr.Any) {
+	for _, exprs := range rules {
+		c.AddRule(&nftables.Rule{Table: to.Table, Chain: to, Exprs: exprs, UserData: ruleComment(comment(t.StateDir))})
+	}
 }
 
 // atOnce is how many elements one message may have: the length of a list is written in 16 bits.
@@ -215,9 +257,14 @@ func fill(c *link, table *nftables.Table, name string, keys []string) error {
 	return nil
 }
 
-// change brings what the sets hold to what the rules say, in one transaction.
-func (t Table) change(c *link, from elements, r Rules) error {
-	to := r.elements()
+// change brings a table that is intact to what the rules say, in one transaction.
+func (t Table) change(c *link, there State, r Rules) error {
+	from, to := there.elements(), r.elements()
+	if !there.exempts(r) {
+		exempt := &nftables.Chain{Name: exemptChain, Table: t.table()}
+		c.FlushChain(exempt)
+		t.addRules(c, exempt, r.exempt())
+	}
 	for _, name := range setNames() {
 		for part := range slices.Chunk(missing(from[name], to[name]), atOnce) {
 			if err := c.SetDeleteElements(kernelSet(t.table(), name), setElements(part)); err != nil {

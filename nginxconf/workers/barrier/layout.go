@@ -187,18 +187,17 @@ type chain struct {
 	rules    [][]expr.Any
 }
 
-// chains are those of the table. They are the same for all rules, but for what is exempt.
+// chains are those of the table, but for what is in the one that exempts. They are the same for all rules.
 //
 // A connection is looked at where it begins, before any translation of addresses and before conntrack(8) (priority raw), and once
 // more where the addresses are translated and fragments are put together: somebody else's DNAT may lead to an upstream, too.
-func (r Rules) chains() []chain {
+func chains() []chain {
 	const toNginx, toNginxLate, toOutside, toOutsideLate, toReset = "nginx", "nginx_late", "outside", "outside_late", "refuse"
-	var exempt [][]expr.Any
-	for _, c := range r.Exempt {
-		exempt = append(exempt, rule(tcpOpens(), inCgroup(c), verdict(expr.VerdictAccept, "")))
-	}
-	byNginx := func(to string) [][]expr.Any {
-		return append(slices.Clone(exempt), rule(tcpOpens(), byUser(), verdict(expr.VerdictJump, to)))
+	fromNginx := func(to string) [][]expr.Any {
+		return [][]expr.Any{
+			rule(tcpOpens(), byUser(), verdict(expr.VerdictJump, exemptChain)),
+			rule(tcpOpens(), byUser(), verdict(expr.VerdictJump, to)),
+		}
 	}
 	fromOutside := func(to string) [][]expr.Any {
 		return [][]expr.Any{rule(tcpOpens(), notLoopback(), verdict(expr.VerdictJump, to))}
@@ -224,13 +223,25 @@ func (r Rules) chains() []chain {
 	outside.add(verdict(expr.VerdictJump, toOutsideLate))
 	reset.add([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
 	return []chain{
-		reset, nginxLate, nginx, outsideLate, outside,
-		{"output", nftables.ChainHookOutput, nftables.ChainPriorityRaw, byNginx(toNginx)},
-		{"output_late", nftables.ChainHookOutput, nftables.ChainPriorityFilter, byNginx(toNginxLate)},
+		reset, {name: exemptChain}, nginxLate, nginx, outsideLate, outside,
+		{"output", nftables.ChainHookOutput, nftables.ChainPriorityRaw, fromNginx(toNginx)},
+		{"output_late", nftables.ChainHookOutput, nftables.ChainPriorityFilter, fromNginx(toNginxLate)},
 		{"prerouting", nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, fromOutside(toOutside)},
 		{"input", nftables.ChainHookInput, nftables.ChainPriorityFilter, fromOutside(toOutsideLate)},
 		{"forward", nftables.ChainHookForward, nftables.ChainPriorityFilter, fromOutside(toOutsideLate)},
 	}
+}
+
+// exemptChain is the chain with the rules for what is exempt.
+const exemptChain = "exempt"
+
+// exempt are its rules.
+func (r Rules) exempt() [][]expr.Any {
+	var out [][]expr.Any
+	for _, c := range r.Exempt {
+		out = append(out, rule(inCgroup(c), verdict(expr.VerdictAccept, "")))
+	}
+	return out
 }
 
 func (c *chain) add(parts ...[]expr.Any) { c.rules = append(c.rules, rule(parts...)) }

@@ -44,26 +44,32 @@ func (t Traffic) Passed() uint64 {
 	return t.Tried - t.Refused
 }
 
-// Follows returns "" where the table is as Load makes it for the rules, and otherwise what is different, in words.
-func (s State) Follows(r Rules) string {
-	if !s.There {
-		return "the table is gone"
-	}
-	if !s.intact(r) {
-		return "the table was changed by somebody else, or what is exempt has changed"
+// Differs compares the table with what Load makes for the rules: it returns how it differs, in words, or "". It does less than
+// they say where a connection that they refuse may have passed, since somebody changed the table or what is wanted has changed.
+func (s State) Differs(r Rules) (how string, less bool) {
+	switch {
+	case !s.There:
+		return "the table is gone", true
+	case !s.intact():
+		return "somebody else has changed the table", true
+	case !s.exempts(r):
+		how = "another cgroup is exempt"
 	}
 	has, wants := s.elements(), r.elements()
 	for _, name := range setNames() {
 		more, fewer := missing(has[name], wants[name]), missing(wants[name], has[name])
 		switch {
 		case len(more)+len(fewer) == 0:
+			continue
 		case name == usersSet:
-			return "the table is for other user ids"
+			how = "it is for other user ids"
 		default:
-			return "the table is for other upstreams, or does something else with them"
+			how = "it is for other upstreams, or does something else with them"
 		}
+		letsIn := sets[name].iface // what is in these is let in, what is in the others is not
+		less = less || letsIn && len(more) > 0 || !letsIn && len(fewer) > 0
 	}
-	return ""
+	return how, less
 }
 
 // Nginx is what nginx's workers tried of a site, but for what Prove did. Sites with an upstream in common are told the same of it.
@@ -100,9 +106,9 @@ func (s State) elements() elements {
 	return out
 }
 
-// intact reports whether the table is as Load makes it, but for what its sets hold.
-func (s State) intact(r Rules) bool {
-	wanted := r.chains()
+// intact reports whether the table is as Load makes it, but for what its sets hold and what is exempt.
+func (s State) intact() bool {
+	wanted := chains()
 	if !s.There || s.dormant || len(s.chains) != len(wanted) || len(s.counts) != len(setNames()) {
 		return false
 	}
@@ -111,16 +117,30 @@ func (s State) intact(r Rules) bool {
 			return false
 		}
 	}
-	found := map[string]foundChain{}
-	for _, c := range s.chains {
-		found[c.name] = c
-	}
 	for _, w := range wanted {
-		if !found[w.name].is(w) {
+		found := s.chain(w.name)
+		if w.name == exemptChain {
+			found.rules = nil
+		}
+		if !found.is(w) {
 			return false
 		}
 	}
 	return true
+}
+
+// exempts reports whether that is exempt which the rules exempt.
+func (s State) exempts(r Rules) bool {
+	return s.chain(exemptChain).is(chain{name: exemptChain, rules: r.exempt()})
+}
+
+func (s State) chain(name string) foundChain {
+	for _, c := range s.chains {
+		if c.name == name {
+			return c
+		}
+	}
+	return foundChain{}
 }
 
 func (f foundChain) is(w chain) bool {
@@ -162,13 +182,13 @@ func text(exprs []expr.Any) (string, error) {
 var errChanging = errors.New("somebody else changes the packet filter all the time")
 
 // read reads the table. Where somebody changes anything meanwhile it reads anew.
-func (t Table) read(c *link) (State, error) {
+func read(c *link, name string) (State, error) {
 	for range 10 {
 		before, err := c.generation()
 		if err != nil {
 			return State{}, explained(err)
 		}
-		s, err := t.readOnce(c)
+		s, err := readOnce(c, name)
 		after, genErr := c.generation()
 		if genErr != nil {
 			return State{}, explained(genErr)
@@ -180,8 +200,8 @@ func (t Table) read(c *link) (State, error) {
 	return State{}, errChanging
 }
 
-func (t Table) readOnce(c *link) (State, error) {
-	table, err := c.ListTableOfFamily(Name(t.StateDir), nftables.TableFamilyINet)
+func readOnce(c *link, name string) (State, error) {
+	table, err := c.ListTableOfFamily(name, nftables.TableFamilyINet)
 	if errors.Is(err, unix.ENOENT) {
 		return State{}, nil
 	}
@@ -194,31 +214,31 @@ func (t Table) readOnce(c *link) (State, error) {
 		return State{}, fmt.Errorf("%w: a program owns %s", ErrNotOurs, table.Name)
 	}
 	s := State{There: true, dormant: flags&dormant != 0, counts: map[string]map[string]uint64{}}
-	ours, others, err := t.readChains(c, &s)
+	ours, others, err := readChains(c, table, &s)
 	if err != nil {
 		return State{}, err
 	}
 	if !ours && others {
 		return State{}, fmt.Errorf("%w: nothing in %s says that conforma-status made it", ErrNotOurs, table.Name)
 	}
-	return s, t.readSets(c, &s)
+	return s, readSets(c, table, &s)
 }
 
 // readChains reads the chains with their rules, and reports whether any rule says that it is ours, and whether any doesn't.
-func (t Table) readChains(c *link, s *State) (ours, others bool, err error) {
+func readChains(c *link, table *nftables.Table, s *State) (ours, others bool, err error) {
 	all, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return false, false, explained(err)
 	}
 	for _, ch := range all {
-		if ch.Table.Name != Name(t.StateDir) {
+		if ch.Table.Name != table.Name {
 			continue
 		}
 		f := foundChain{name: ch.Name, hook: -1}
 		if ch.Hooknum != nil {
 			f.hook, f.priority = int64(*ch.Hooknum), int64(*ch.Priority)
 		}
-		rules, err := c.GetRules(t.table(), ch)
+		rules, err := c.GetRules(table, ch)
 		if err != nil {
 			return false, false, explained(err)
 		}
@@ -239,8 +259,8 @@ func (t Table) readChains(c *link, s *State) (ours, others bool, err error) {
 	return ours, others, nil
 }
 
-func (t Table) readSets(c *link, s *State) error {
-	all, err := c.GetSets(t.table())
+func readSets(c *link, table *nftables.Table, s *State) error {
+	all, err := c.GetSets(table)
 	if err != nil {
 		return explained(err)
 	}
