@@ -64,7 +64,8 @@ func (v Verdict) String() string { return [...]string{"leave", "count", "refuse"
 type Rules struct {
 	Users  []uint32 // user ids of nginx's workers, as the network namespace counts them: User.ID
 	Exempt []Cgroup // whose processes aren't meant, although they have the user id of a worker
-	Sites  []Site   // in any order
+	// Sites are in any order. Those that are open are among them too, so that it is found out what they share with others.
+	Sites []Site
 }
 
 // Site is what a table does for one site.
@@ -113,7 +114,7 @@ func (r Rules) check() error {
 			if a.Nginx == b.Nginx && a.Outside == b.Outside {
 				continue
 			}
-			if at, shared := a.Shared(b); shared {
+			if at, shared := b.Shared(a); shared {
 				return &SharedError{A: b.Name, B: a.Name, At: at}
 			}
 		}

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 }
 
 // leaveOut ends a test that this user can't run. Root can run all of them.
-func leaveOut(t *testing.T, why ...any) {
+func leaveOut(t testing.TB, why ...any) {
 	t.Helper()
 	if os.Geteuid() == 0 && os.Getenv(inUserNamespace) == "" {
 		t.Fatal(append([]any{"root runs all tests: "}, why...)...)
@@ -55,7 +55,7 @@ func leaveOut(t *testing.T, why ...any) {
 }
 
 // needUsers leaves a test out where there are no other users than root.
-func needUsers(t *testing.T) {
+func needUsers(t testing.TB) {
 	t.Helper()
 	if os.Getenv(inUserNamespace) != "" {
 		leaveOut(t, "there is one user only in this user namespace")
@@ -64,12 +64,12 @@ func needUsers(t *testing.T) {
 
 // host is a machine: a network namespace of its own.
 type host struct {
-	t *testing.T
+	t testing.TB
 	Network
 	work chan func()
 }
 
-func newHost(t *testing.T) *host {
+func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{t: t, work: make(chan func())}
 	ready := make(chan error)

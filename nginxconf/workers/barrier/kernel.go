@@ -36,7 +36,7 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 		return fmt.Errorf("load the kernel barrier: %w", err)
 	}
 	err := t.do(ctx, func(c *link) error {
-		there, err := read(c, Name(t.StateDir))
+		there, err := read(c, Name(t.StateDir), all)
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 // Remove takes the table away. It is no error where there is none. The error wraps ErrNotOurs where it is somebody else's.
 func (t Table) Remove(ctx context.Context) error {
 	err := t.do(ctx, func(c *link) error {
-		there, err := read(c, Name(t.StateDir))
+		there, err := read(c, Name(t.StateDir), all)
 		if err != nil || !there.There {
 			return err
 		}
@@ -83,7 +83,7 @@ func RemoveAll(ctx context.Context, n Network) ([]string, error) {
 			if !strings.HasPrefix(t.Name, namePrefix) {
 				continue
 			}
-			if _, err := read(c, t.Name); errors.Is(err, ErrNotOurs) {
+			if _, err := read(c, t.Name, all); errors.Is(err, ErrNotOurs) {
 				continue
 			} else if err != nil {
 				return err
@@ -103,10 +103,12 @@ func RemoveAll(ctx context.Context, n Network) ([]string, error) {
 }
 
 // Read returns what the kernel has. The error wraps ErrNotOurs where there is a table of that name that isn't ours.
-func (t Table) Read(ctx context.Context) (State, error) {
+func (t Table) Read(ctx context.Context) (State, error) { return t.readOf(ctx, all) }
+
+func (t Table) readOf(ctx context.Context, is func(set string) bool) (State, error) {
 	var out State
 	err := t.do(ctx, func(c *link) (err error) {
-		out, err = read(c, Name(t.StateDir))
+		out, err = read(c, Name(t.StateDir), is)
 		return err
 	})
 	if err != nil {
@@ -121,7 +123,7 @@ func (t Table) Probe(ctx context.Context, r Rules) error {
 		return fmt.Errorf("try whether the kernel barrier can be had: %w", err)
 	}
 	err := t.do(ctx, func(c *link) error {
-		if _, err := read(c, Name(t.StateDir)); err != nil {
+		if _, err := read(c, Name(t.StateDir), all); err != nil {
 			return err
 		}
 		trial := &nftables.Table{Family: nftables.TableFamilyINet, Name: Name(t.StateDir) + "_probe"}

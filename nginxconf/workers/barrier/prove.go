@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,7 +46,7 @@ func (t Table) prove(ctx context.Context, r Rules, users []User) error {
 	if len(users) == 0 {
 		return fmt.Errorf("%w: no worker of nginx is known", ErrNotProven)
 	}
-	before, err := t.Read(ctx)
+	before, err := t.readOf(ctx, ofProof)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (t Table) prove(ctx context.Context, r Rules, users []User) error {
 	if err != nil {
 		return err
 	}
-	after, err := t.Read(ctx)
+	after, err := t.readOf(ctx, ofProof)
 	if err != nil {
 		return err
 	}
@@ -92,6 +93,9 @@ type trial struct {
 	end           End
 	before, times uint64
 }
+
+// ofProof is true of the sets that count what Prove tries.
+func ofProof(set string) bool { return strings.HasPrefix(set, nginxProven) }
 
 func (s State) proven(e End) uint64 {
 	return s.counts[of(nginxProven, e.kind())][key(e.kind(), e.Addr)]

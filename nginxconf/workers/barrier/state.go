@@ -181,14 +181,14 @@ func text(exprs []expr.Any) (string, error) {
 // errChanging is returned by read where somebody changes the packet filter again and again.
 var errChanging = errors.New("somebody else changes the packet filter all the time")
 
-// read reads the table. Where somebody changes anything meanwhile it reads anew.
-func read(c *link, name string) (State, error) {
+// read reads the table, but of its sets only those of whose names is true. Where somebody changes anything meanwhile it reads anew.
+func read(c *link, name string, is func(set string) bool) (State, error) {
 	for range 10 {
 		before, err := c.generation()
 		if err != nil {
 			return State{}, explained(err)
 		}
-		s, err := readOnce(c, name)
+		s, err := readOnce(c, name, is)
 		after, genErr := c.generation()
 		if genErr != nil {
 			return State{}, explained(genErr)
@@ -200,7 +200,10 @@ func read(c *link, name string) (State, error) {
 	return State{}, errChanging
 }
 
-func readOnce(c *link, name string) (State, error) {
+// all is true of every set.
+func all(string) bool { return true }
+
+func readOnce(c *link, name string, is func(string) bool) (State, error) {
 	table, err := c.ListTableOfFamily(name, nftables.TableFamilyINet)
 	if errors.Is(err, unix.ENOENT) {
 		return State{}, nil
@@ -221,16 +224,16 @@ func readOnce(c *link, name string) (State, error) {
 	if !ours && others {
 		return State{}, fmt.Errorf("%w: nothing in %s says that conforma-status made it", ErrNotOurs, table.Name)
 	}
-	return s, readSets(c, table, &s)
+	return s, readSets(c, table, is, &s)
 }
 
 // readChains reads the chains with their rules, and reports whether any rule says that it is ours, and whether any doesn't.
 func readChains(c *link, table *nftables.Table, s *State) (ours, others bool, err error) {
-	all, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
+	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
 	if err != nil {
 		return false, false, explained(err)
 	}
-	for _, ch := range all {
+	for _, ch := range chains {
 		if ch.Table.Name != table.Name {
 			continue
 		}
@@ -259,12 +262,15 @@ func readChains(c *link, table *nftables.Table, s *State) (ours, others bool, er
 	return ours, others, nil
 }
 
-func readSets(c *link, table *nftables.Table, s *State) error {
-	all, err := c.GetSets(table)
+func readSets(c *link, table *nftables.Table, is func(string) bool, s *State) error {
+	there, err := c.GetSets(table)
 	if err != nil {
 		return explained(err)
 	}
-	for _, set := range all {
+	for _, set := range there {
+		if !is(set.Name) {
+			continue
+		}
 		elements, err := c.GetSetElements(set)
 		if err != nil {
 			return explained(err)

@@ -21,10 +21,19 @@ import (
 )
 
 // asProgram has the test binary be another program: it listens at the address that this is set to, if it isn't "-", and dials
-// whatever address it reads.
-const asProgram = "CONFORMA_STATUS_TEST_PROGRAM"
+// whatever address it reads. Its root directory is inRoot, if that is set.
+const (
+	asProgram = "CONFORMA_STATUS_TEST_PROGRAM"
+	inRoot    = "CONFORMA_STATUS_TEST_ROOT"
+)
 
 func beProgram() {
+	if root := os.Getenv(inRoot); root != "" {
+		if err := syscall.Chroot(root); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
 	if address := os.Getenv(asProgram); address != "-" {
 		l, err := net.Listen("tcp4", address)
 		if err != nil {
@@ -81,7 +90,7 @@ func (h *host) startIn(container program, title string, id uint32) program {
 
 func (h *host) run(cmd *exec.Cmd, listens string) program {
 	h.t.Helper()
-	cmd.Env = append(os.Environ(), asProgram+"="+listens)
+	cmd.Env = append(os.Environ(), append(cmd.Env, asProgram+"="+listens)...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	h.must(err)
