@@ -126,7 +126,7 @@ STREAM := /usr/lib/nginx/modules/ngx_stream_module.so
 need-test: need-go
 	@.ci/install nginx:nginx $(STREAM):libnginx-mod-stream gcc:gcc+libc6-dev node:nodejs npm:npm \
 	  chromium-headless-shell:chromium-headless-shell initdb:postgresql-15 caddy:caddy systemd-analyze:systemd \
-	  logrotate:logrotate curl:curl openssl:openssl w3m:w3m strace:strace rsync:rsync
+	  logrotate:logrotate curl:curl openssl:openssl w3m:w3m strace:strace rsync:rsync ip:iproute2
 	(cd deploy/e2e && $(RETRY) go mod download) || true
 
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their

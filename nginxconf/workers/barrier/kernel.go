@@ -46,7 +46,13 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 				return err
 			}
 		}
-		return t.replace(c, r)
+		if there.There {
+			c.DelTable(t.table())
+		}
+		if err := t.build(c, t.table(), r); err != nil {
+			return err
+		}
+		return flush(c)
 	})
 	if err != nil {
 		return fmt.Errorf("load the kernel barrier: %w", err)
@@ -208,17 +214,9 @@ func (c *link) generation() (uint32, error) {
 	return 0, errors.New("the kernel doesn't say which generation its packet filter is")
 }
 
-// replace replaces the table by one for the rules.
-func (t Table) replace(c *link, r Rules) error {
-	c.AddTable(t.table()) // so that there is one to delete
-	c.DelTable(t.table())
-	t.build(c, t.table(), r)
-	return flush(c)
-}
-
 // build adds the table with all that is in it.
 func (t Table) build(c *link, table *nftables.Table, r Rules) error {
-	c.AddTable(table)
+	c.CreateTable(table)
 	hold := r.elements()
 	for _, name := range setNames() {
 		if err := c.AddSet(kernelSet(table, name), nil); err != nil {

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestNginxIsRefused goes to an application by every address that it can be reached at.
@@ -180,6 +183,19 @@ func BenchmarkTable(b *testing.B) {
 					step.do(b)
 				}
 			})
+		}
+	}
+}
+
+// TestWhatIsMissing says what is missing by what the kernel answers, also on machines that this one isn't.
+func TestWhatIsMissing(t *testing.T) {
+	for _, c := range []struct{ answers, want error }{
+		{unix.EPERM, ErrNotAllowed}, {unix.EACCES, ErrNotAllowed},
+		{unix.EINVAL, ErrNoNftables}, {unix.EPROTONOSUPPORT, ErrNoNftables}, {unix.EAFNOSUPPORT, ErrNoNftables},
+		{unix.ENOBUFS, unix.ENOBUFS},
+	} {
+		if err := explained(os.NewSyscallError("netlink", c.answers)); !errors.Is(err, c.want) || !errors.Is(err, c.answers) {
+			t.Errorf("%v is taken for %v", c.answers, err)
 		}
 	}
 }
