@@ -29,8 +29,8 @@ func (s Sockets) Listeners(pid int) ([]Listener, error) {
 	return out, nil
 }
 
-// Holders returns the processes of those users that hold any of the sockets, by their ids. Users are as this process counts, and by
-// whose the processes' sockets are. What can't be looked at is left out.
+// Holders returns the processes of those users that hold any of the sockets, by their ids. Users are as this process
+// counts, and by whose the processes' sockets are. What can't be looked at is left out.
 func (s Sockets) Holders(listeners []Listener, users []uint32) ([]int, error) {
 	fs, err := procfs.NewFS(s.procDir())
 	if err != nil {

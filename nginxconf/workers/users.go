@@ -11,7 +11,8 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// Worker is a process that may open connections for nginx, with the user and group whose its sockets are (setfsuid(2)).
+// Worker is a process that may open connections for nginx, with the user and group whose its sockets are
+// (setfsuid(2)).
 type Worker struct {
 	Process
 	User, Group uint32 // as this process counts
@@ -26,8 +27,9 @@ const (
 // fileSystem is where the id that counts for sockets stands, of real, effective, saved and file system ids: proc(5).
 const fileSystem = 3
 
-// Workers returns the workers of all nginx in the network namespace of a master process: its own, those of a master that is gone,
-// and those of other masters, of other users too. The errors are those of Program, or what keeps /proc from being read.
+// Workers returns the workers of all nginx in the network namespace of a master process: its own, those of a master
+// that is gone, and those of other masters, of other users too. The errors are those of Program, or what keeps /proc
+// from being read.
 func (s Sockets) Workers(master int) ([]Worker, error) {
 	program, err := s.Program(master)
 	if err != nil {

@@ -1,8 +1,9 @@
-// Package barrier keeps nginx's workers, and whoever comes from outside this machine, from opening a connection to the upstreams
-// of closed sites. The kernel does it, by a table of its packet filter (nft(8)): what nginx's configuration says doesn't matter.
+// Package barrier keeps nginx's workers, and whoever comes from outside this machine, from opening a connection to
+// the upstreams of closed sites. The kernel does it, by a table of its packet filter (nft(8)): what nginx's
+// configuration says doesn't matter.
 //
-// A connection that is there already is not touched, and neither is any other program of this machine: the rules look at the first
-// packet of a connection, and at the user id of whoever opened the socket.
+// A connection that is there already is not touched, and neither is any other program of this machine: the rules look
+// at the first packet of a connection, and at the user id of whoever opened the socket.
 package barrier
 
 import (
@@ -21,8 +22,8 @@ var (
 	ErrNoNamespace = errors.New("the network namespace is gone: its process has ended")
 	// ErrNoNftables is returned where the kernel has no nf_tables.
 	ErrNoNftables = errors.New("the kernel has no nf_tables")
-	// ErrTooOld is returned where the kernel's nf_tables lacks something that the table is made of: 5.9 is the first that has it
-	// all, 5.13 where a cgroup is exempt.
+	// ErrTooOld is returned where the kernel's nf_tables lacks something that the table is made of: 5.9 is the first
+	// that has it all, 5.13 where a cgroup is exempt.
 	ErrTooOld = errors.New("the kernel's nf_tables lacks something: Linux 5.9 is needed")
 	// ErrNotOurs is returned where there is a table of that name that another program made, or owns.
 	ErrNotOurs = errors.New("a table of that name is somebody else's")
@@ -38,7 +39,8 @@ var (
 	ErrUserNamespace = errors.New("the users of nginx's network namespace can't be told")
 )
 
-// SharedError says that two sites have an upstream in common and are to be treated differently, which no table can do.
+// SharedError says that two sites have an upstream in common and are to be treated differently, which no table can
+// do.
 type SharedError struct {
 	A, B string // names of sites
 	At   End    // where
@@ -64,7 +66,8 @@ func (v Verdict) String() string { return [...]string{"leave", "count", "refuse"
 type Rules struct {
 	Users  []uint32 // user ids of nginx's workers, as the network namespace counts them: User.ID
 	Exempt []Cgroup // whose processes aren't meant, although they have the user id of a worker
-	// Sites are in any order. Those that are open are among them too, so that it is found out what they share with others.
+	// Sites are in any order. Those that are open are among them too, so that it is found out what they share with
+	// others.
 	Sites []Site
 }
 
@@ -81,11 +84,11 @@ type End struct {
 	Addr netip.AddrPort // not a mapped one (::ffff:127.0.0.1): IPv4 is IPv4
 	// Local is whether the address is one of this machine's.
 	Local bool
-	// Anywhere is whether the port is meant at any address of this machine, as where an application listens on 0.0.0.0. It goes
-	// with Local.
+	// Anywhere is whether the port is meant at any address of this machine, as where an application listens on
+	// 0.0.0.0. It goes with Local.
 	Anywhere bool
-	// Inside is the network interface whose other side isn't outside: the bridge that the upstream's container is on. "" where
-	// there is none.
+	// Inside is the network interface whose other side isn't outside: the bridge that the upstream's container is on.
+	// "" where there is none.
 	Inside string
 }
 
@@ -94,8 +97,8 @@ func (e End) overlaps(o End) bool {
 	return e.Addr == o.Addr || e.Addr.Port() == o.Addr.Port() && e.Local && o.Local && (e.Anywhere || o.Anywhere)
 }
 
-// Shared returns the first end of s that is one of o's too, and whether there is one: what the table does for the one it does for
-// the other.
+// Shared returns the first end of s that is one of o's too, and whether there is one: what the table does for the one
+// it does for the other.
 func (s Site) Shared(o Site) (End, bool) {
 	for _, a := range s.Ends {
 		for _, b := range o.Ends {

@@ -13,11 +13,12 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// Exempt returns the cgroups of applications that listen at the ends and have the user id of a worker of nginx: they talk to
-// themselves. One that a worker of nginx is in too isn't among them, nor is the root. It is empty where there is none, as it is where
-// no cgroups of version 2 are mounted.
+// Exempt returns the cgroups of applications that listen at the ends and have the user id of a worker of nginx: they
+// talk to themselves. One that a worker of nginx is in too isn't among them, nor is the root. It is empty where there
+// is none, as it is where no cgroups of version 2 are mounted.
 //
-// A restart of the application makes its cgroup anew: so ask again from time to time. The errors are what keeps /proc from being read.
+// A restart of the application makes its cgroup anew: so ask again from time to time. The errors are what keeps /proc
+// from being read.
 func Exempt(s workers.Sockets, master int, users []User, ends []End) ([]Cgroup, error) {
 	listeners, err := s.Listeners(master)
 	if err != nil {

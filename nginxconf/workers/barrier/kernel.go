@@ -16,21 +16,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Table is the barrier of one configuration in one network namespace: one table of nf_tables, family inet, which is there or not.
+// Table is the barrier of one configuration in one network namespace: one table of nf_tables, family inet, which is
+// there or not.
 //
-// Its methods are for one caller at a time on a host: a lock sees to that. All of them return an error that wraps ErrNoAnswer when
-// ctx ends first, and otherwise what keeps them from it: ErrNotAllowed, ErrCantEnter, ErrNoNamespace, ErrNoNftables.
+// Its methods are for one caller at a time on a host: a lock sees to that. All of them return an error that wraps
+// ErrNoAnswer when ctx ends first, and otherwise what keeps them from it: ErrNotAllowed, ErrCantEnter,
+// ErrNoNamespace, ErrNoNftables.
 type Table struct {
 	StateDir string  // of the configuration: its name is the table's
 	Network  Network // where nginx is
 }
 
-// Load has the kernel follow the rules, from one packet to the next: in one transaction. An end that was there before goes on
-// with its counters, where its verdict changes too. Where the table isn't as it should be it is replaced as a whole, and
-// its counters begin anew.
+// Load has the kernel follow the rules, from one packet to the next: in one transaction. An end that was there before
+// goes on with its counters, where its verdict changes too. Where the table isn't as it should be it is replaced as a
+// whole, and its counters begin anew.
 //
-// The error is a *SharedError where the rules can't be followed by any table; it wraps ErrNotOurs where there is a table of that
-// name that isn't ours, and ErrTooOld. After an error the kernel follows what it followed before, but after ErrNoAnswer.
+// The error is a *SharedError where the rules can't be followed by any table; it wraps ErrNotOurs where there is a
+// table of that name that isn't ours, and ErrTooOld. After an error the kernel follows what it followed before, but
+// after ErrNoAnswer.
 func (t Table) Load(ctx context.Context, r Rules) error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("load the kernel barrier: %w", err)
@@ -46,7 +49,8 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 				return err
 			}
 		}
-		if there.There {
+		if there.There { // without it no processor has to be waited for
+			c.AddTable(t.table()) // should it be gone meanwhile
 			c.DelTable(t.table())
 		}
 		if err := t.build(c, t.table(), r); err != nil {
@@ -60,7 +64,8 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 	return nil
 }
 
-// Remove takes the table away. It is no error where there is none. The error wraps ErrNotOurs where it is somebody else's.
+// Remove takes the table away. It is no error where there is none. The error wraps ErrNotOurs where it is somebody
+// else's.
 func (t Table) Remove(ctx context.Context) error {
 	err := t.do(ctx, func(c *link) error {
 		there, err := read(c, Name(t.StateDir), all)
@@ -76,8 +81,8 @@ func (t Table) Remove(ctx context.Context) error {
 	return nil
 }
 
-// RemoveAll takes away the tables of all configurations in the namespace, and returns the names of those that there were. The errors
-// are those of Table.
+// RemoveAll takes away the tables of all configurations in the namespace, and returns the names of those that there
+// were. The errors are those of Table.
 func RemoveAll(ctx context.Context, n Network) ([]string, error) {
 	var removed []string
 	err := Table{Network: n}.do(ctx, func(c *link) error {
@@ -123,7 +128,8 @@ func (t Table) readOf(ctx context.Context, is func(set string) bool) (State, err
 	return out, nil
 }
 
-// Probe asks the kernel whether it would follow such rules, and leaves everything as it is. The errors are those of Load.
+// Probe asks the kernel whether it would follow such rules, and leaves everything as it is. The errors are those of
+// Load.
 func (t Table) Probe(ctx context.Context, r Rules) error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("try whether the kernel barrier can be had: %w", err)
@@ -149,7 +155,8 @@ func (t Table) table() *nftables.Table {
 	return &nftables.Table{Family: nftables.TableFamilyINet, Name: Name(t.StateDir)}
 }
 
-// busy is held while this process talks with the kernel, also by what nobody waits for any more: nothing overtakes it.
+// busy is held while this process talks with the kernel, also by what nobody waits for any more: nothing overtakes
+// it.
 var busy = make(chan struct{}, 1)
 
 // do calls f with a connection to the kernel's packet filter in the namespace.

@@ -17,8 +17,8 @@ import (
 // proofPriority marks the packets of Prove, by SO_PRIORITY of socket(7): they are not counted among those of nginx.
 const proofPriority = 0xc0f0a11d
 
-// Name returns the name of the table of the configuration with that state directory. The directory is taken as it is written: it
-// needn't exist.
+// Name returns the name of the table of the configuration with that state directory. The directory is taken as it is
+// written: it needn't exist.
 func Name(stateDir string) string {
 	sum := sha256.Sum256([]byte(filepath.Clean(stateDir)))
 	return namePrefix + hex.EncodeToString(sum[:6])
@@ -189,8 +189,9 @@ type chain struct {
 
 // chains are those of the table, but for what is in the one that exempts. They are the same for all rules.
 //
-// A connection is looked at where it begins, before any translation of addresses and before conntrack(8) (priority raw), and once
-// more where the addresses are translated and fragments are put together: somebody else's DNAT may lead to an upstream, too.
+// A connection is looked at where it begins, before any translation of addresses and before conntrack(8) (priority
+// raw), and once more where the addresses are translated and fragments are put together: somebody else's DNAT may
+// lead to an upstream, too.
 func chains() []chain {
 	const toNginx, toNginxLate, toOutside, toOutsideLate, toReset = "nginx", "nginx_late", "outside", "outside_late", "refuse"
 	fromNginx := func(to string) [][]expr.Any {

@@ -17,8 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lookup returns the addresses of a host's name as the process finds them that n is the namespace of. In a container it has hosts and
-// name servers of its own: hosts(5) and resolv.conf(5) there are read, and the servers are asked from there.
+// Lookup returns the addresses of a host's name as the process finds them that n is the namespace of. In a container
+// it has hosts and name servers of its own: hosts(5) and resolv.conf(5) there are read, and the servers are asked
+// from there.
 func (n Network) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	at, err := n.files()
 	if err != nil {
@@ -61,8 +62,8 @@ func (n Network) files() (*os.Root, error) {
 
 func (n Network) root() string { return "/proc/" + strconv.Itoa(n.pid) + "/root" }
 
-// readIn reads a file of a container, which may be anything: it is not followed out of there, and not waited for. One that isn't
-// there is empty.
+// readIn reads a file of a container, which may be anything: it is not followed out of there, and not waited for. One
+// that isn't there is empty.
 func readIn(root *os.Root, name string) (string, error) {
 	const most = 1 << 20
 	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)

@@ -53,9 +53,9 @@ func (n Network) isOurs() (bool, error) {
 	return err == nil && os.SameFile(theirs, ours), err
 }
 
-// within has f called by a thread of its own, in the namespace. The thread ends with it: whatever f makes of it, such as another
-// user id, is nobody else's. At the end of it all, with f called or not, after is called. Where ctx ends before f does, within returns
-// an error that wraps ErrNoAnswer, and f goes on.
+// within has f called by a thread of its own, in the namespace. The thread ends with it: whatever f makes of it, such
+// as another user id, is nobody else's. At the end of it all, with f called or not, after is called. Where ctx ends
+// before f does, within returns an error that wraps ErrNoAnswer, and f goes on.
 func (n Network) within(ctx context.Context, after func(), f func() error) error {
 	done := make(chan error, 1)
 	onThread(func() {
@@ -83,8 +83,8 @@ func onThread(f func()) {
 			f()
 			return
 		}
-		// The main thread stays as it is: it ends with the process only, and the process is what it is seen as in /proc/self. While
-		// this goroutine holds it, another one has to take another thread.
+		// The main thread stays as it is: it ends with the process only, and the process is what it is seen as in
+		// /proc/self. While this goroutine holds it, another one has to take another thread.
 		another := make(chan struct{})
 		go func() {
 			runtime.LockOSThread()

@@ -131,8 +131,8 @@ func netavark(c *nftables.Conn, at uint16, leads string) {
 	}
 }
 
-// TestPublishedPort closes an application in a container, whose port is published: by what is written in the configuration, and from
-// wherever it is tried.
+// TestPublishedPort closes an application in a container, whose port is published: by what is written in the
+// configuration, and from wherever it is tried.
 func TestPublishedPort(t *testing.T) {
 	needUsers(t)
 	for name, publish := range map[string]func(*nftables.Conn){
@@ -256,7 +256,8 @@ func TestAddressOfAnother(t *testing.T) {
 	s.follows(r)
 }
 
-// TestOtherWays leads the outside to the application by rules of somebody else's, from a port that nothing is known of.
+// TestOtherWays leads the outside to the application by rules of somebody else's, from a port that nothing is known
+// of.
 func TestOtherWays(t *testing.T) {
 	s := newStreet(t)
 	a := s.listen("0.0.0.0:8000")
@@ -302,7 +303,8 @@ func TestFragments(t *testing.T) {
 	}
 }
 
-// sendInPieces sends SYN in fragments of 8 bytes (RFC 791, 3.2), and returns the TCP header that comes back, nil if none does.
+// sendInPieces sends SYN in fragments of 8 bytes (RFC 791, 3.2), and returns the TCP header that comes back, nil if
+// none does.
 func sendInPieces(from, to netip.AddrPort) ([]byte, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {

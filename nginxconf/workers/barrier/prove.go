@@ -25,12 +25,13 @@ func IDs(users []User) []uint32 {
 	return out
 }
 
-// Prove tries, with the user and group of each worker and in nginx's namespace, to connect to each end that is to be refused to
-// nginx. Each connection has to be refused, and the table has to have counted it as one that it refused: one that nobody
-// answers proves nothing. An address that there is no way to from there needs no proof.
+// Prove tries, with the user and group of each worker and in nginx's namespace, to connect to each end that is to be
+// refused to nginx. Each connection has to be refused, and the table has to have counted it as one that it refused:
+// one that nobody answers proves nothing. An address that there is no way to from there needs no proof.
 //
-// What it tries is not counted as nginx's. The error wraps ErrNotProven and says for whom, and where, it failed, also where there is
-// something to prove and users is empty. CAP_SETUID and CAP_SETGID are needed, else it wraps ErrNotAllowed.
+// What it tries is not counted as nginx's. The error wraps ErrNotProven and says for whom, and where, it failed, also
+// where there is something to prove and users is empty. CAP_SETUID and CAP_SETGID are needed, else it wraps
+// ErrNotAllowed.
 func (t Table) Prove(ctx context.Context, r Rules, users []User) error {
 	if err := t.prove(ctx, r, users); err != nil {
 		return fmt.Errorf("prove the kernel barrier: %w", err)
@@ -112,8 +113,8 @@ func (r Rules) refusedToNginx() []End {
 	return out
 }
 
-// become makes this thread a user's as far as its sockets go. They are whose file system user id the thread has when it opens them:
-// that is what nf_tables looks at, of nginx's workers too.
+// become makes this thread a user's as far as its sockets go. They are whose file system user id the thread has when
+// it opens them: that is what nf_tables looks at, of nginx's workers too.
 func become(u User) error {
 	// setfsuid(2) doesn't say that it failed, but what the id was before.
 	_, _ = unix.SetfsgidRetGid(int(u.Group))
@@ -129,8 +130,8 @@ func become(u User) error {
 // patience is how long an answer is waited for. A reset is there at once, and costs no time to wait for.
 var patience = unix.Timeval{Sec: 1}
 
-// refuses tries once whether a connection is refused, and returns how many tries that were: none where there is no way to the end.
-// The error wraps ErrNotProven.
+// refuses tries once whether a connection is refused, and returns how many tries that were: none where there is no
+// way to the end. The error wraps ErrNotProven.
 func (e End) refuses(u User) (tries uint64, err error) {
 	switch err := e.connect(); {
 	case err == nil:

@@ -3,11 +3,13 @@ package barrier
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 
+	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
 	"github.com/prometheus/procfs"
@@ -19,8 +21,8 @@ type published struct {
 	to netip.AddrPort
 }
 
-// published lists the ports that lead elsewhere in the namespace: by the rules of nf_tables, which are those of iptables-nft too, and by
-// Docker's proxies. Rules of iptables-legacy are not seen.
+// published lists the ports that lead elsewhere in the namespace: by the rules of nf_tables, which are those of
+// iptables-nft too, and by Docker's proxies. Rules of iptables-legacy are not seen.
 func (r Resolver) published(ctx context.Context) ([]published, error) {
 	var out []published
 	err := Table{Network: r.Network}.do(ctx, func(c *link) error {
@@ -28,7 +30,16 @@ func (r Resolver) published(ctx context.Context) ([]published, error) {
 		if err != nil {
 			return explained(err)
 		}
+		translates := map[string]bool{} // tables
 		for _, ch := range chains {
+			if ch.Type == nftables.ChainTypeNAT {
+				translates[tableOf(ch)] = true
+			}
+		}
+		for _, ch := range chains {
+			if !translates[tableOf(ch)] {
+				continue
+			}
 			rules, err := c.GetRules(ch.Table, ch)
 			if err != nil {
 				continue // somebody's rule that the library can't read is none that it knows to translate addresses
@@ -47,6 +58,9 @@ func (r Resolver) published(ctx context.Context) ([]published, error) {
 	proxies, err := r.proxies()
 	return append(out, proxies...), err
 }
+
+// tableOf names the table of a chain: each family has names of its own.
+func tableOf(ch *nftables.Chain) string { return fmt.Sprint(ch.Table.Family, ch.Table.Name) }
 
 // translation reads a rule that leads a port elsewhere.
 func translation(exprs []expr.Any) (p published, is bool) {

@@ -29,12 +29,12 @@ type Resolver struct {
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
-// Resolve returns an Upstream for each of the given ones (host:port, or unix:/path), in their order. Names may have other addresses
-// later, and applications listen elsewhere: so ask anew from time to time.
+// Resolve returns an Upstream for each of the given ones (host:port, or unix:/path), in their order. Names may have
+// other addresses later, and applications listen elsewhere: so ask anew from time to time.
 //
-// An upstream has an end for each address of its name, ::1 beside 127.0.0.1, and one for each place where published ports of
-// containers lead to or come from. Where an application listens at every address, or nobody listens, the port is meant
-// anywhere on the machine.
+// An upstream has an end for each address of its name, ::1 beside 127.0.0.1, and one for each place where published
+// ports of containers lead to or come from. Where an application listens at every address, or nobody listens, the
+// port is meant anywhere on the machine.
 //
 // An error is one that keeps all of them from being looked at: those of Table, or what keeps /proc from being read.
 func (r Resolver) Resolve(ctx context.Context, upstreams []string) ([]Upstream, error) {
@@ -131,8 +131,8 @@ func (r Resolver) hosts(ctx context.Context, host string) ([]netip.Addr, error) 
 	return addrs, err
 }
 
-// number reads an address as inet_aton(3) does, and getaddrinfo(3) with it: one to four numbers, decimal, octal or hexadecimal, of
-// which the last fills what is left of the address.
+// number reads an address as inet_aton(3) does, and getaddrinfo(3) with it: one to four numbers, decimal, octal or
+// hexadecimal, of which the last fills what is left of the address.
 func number(s string) (netip.Addr, bool) {
 	parts := strings.Split(s, ".")
 	if len(parts) > 4 {
@@ -184,8 +184,8 @@ func endAt(a netip.AddrPort, w way, listeners []workers.Listener) End {
 	return End{Addr: a, Inside: w.iface}
 }
 
-// anywhere reports whether what answers at an address of this machine does so at every other one: it listens at all of them, or
-// nobody listens at that port at all, so that it isn't known.
+// anywhere reports whether what answers at an address of this machine does so at every other one: it listens at all
+// of them, or nobody listens at that port at all, so that it isn't known.
 func anywhere(a netip.AddrPort, listeners []workers.Listener) bool {
 	taken := false
 	for _, l := range listeners {

@@ -54,7 +54,8 @@ func wayTo(to netip.Addr) (way, error) {
 	return way{local, iface.Name}, nil
 }
 
-// readRoute reads struct rtmsg of linux/rtnetlink.h and what follows it: whether the route is local, and the index of the interface.
+// readRoute reads struct rtmsg of linux/rtnetlink.h and what follows it: whether the route is local, and the index of
+// the interface.
 func readRoute(data []byte) (local bool, iface int, err error) {
 	if len(data) < unix.SizeofRtMsg {
 		return false, 0, errors.New("the kernel's answer about a route is too short")

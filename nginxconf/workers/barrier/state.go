@@ -29,8 +29,8 @@ type foundChain struct {
 	rules          []string
 }
 
-// Traffic is how many connections were tried to the upstreams of a site, by their first packets: a client that isn't answered at
-// once sends several. It counts from when the site came into the table, or the table had to be replaced.
+// Traffic is how many connections were tried to the upstreams of a site, by their first packets: a client that isn't
+// answered at once sends several. It counts from when the site came into the table, or the table had to be replaced.
 type Traffic struct {
 	Tried   uint64 // in all
 	Refused uint64 // of those
@@ -44,8 +44,9 @@ func (t Traffic) Passed() uint64 {
 	return t.Tried - t.Refused
 }
 
-// Differs compares the table with what Load makes for the rules: it returns how it differs, in words, or "". It does less than
-// they say where a connection that they refuse may have passed, since somebody changed the table or what is wanted has changed.
+// Differs compares the table with what Load makes for the rules: it returns how it differs, in words, or "". It does
+// less than they say where a connection that they refuse may have passed, since somebody changed the table or what is
+// wanted has changed.
 func (s State) Differs(r Rules) (how string, less bool) {
 	switch {
 	case !s.There:
@@ -53,7 +54,7 @@ func (s State) Differs(r Rules) (how string, less bool) {
 	case !s.intact():
 		return "somebody else has changed the table", true
 	case !s.exempts(r):
-		how = "another cgroup is exempt"
+		how = "the table exempts another cgroup"
 	}
 	has, wants := s.elements(), r.elements()
 	for _, name := range setNames() {
@@ -62,9 +63,9 @@ func (s State) Differs(r Rules) (how string, less bool) {
 		case len(more)+len(fewer) == 0:
 			continue
 		case name == usersSet:
-			how = "it is for other user ids"
+			how = "the table is for other user ids"
 		default:
-			how = "it is for other upstreams, or does something else with them"
+			how = "the table is for other upstreams, or does something else with them"
 		}
 		letsIn := sets[name].iface // what is in these is let in, what is in the others is not
 		less = less || letsIn && len(more) > 0 || !letsIn && len(fewer) > 0
@@ -72,7 +73,8 @@ func (s State) Differs(r Rules) (how string, less bool) {
 	return how, less
 }
 
-// Nginx is what nginx's workers tried of a site, but for what Prove did. Sites with an upstream in common are told the same of it.
+// Nginx is what nginx's workers tried of a site, but for what Prove did. Sites with an upstream in common are told
+// the same of it.
 func (s State) Nginx(site Site) Traffic {
 	t := Traffic{s.sum(nginxTried, site), s.sum(nginxRefused, site)}
 	t.Refused -= min(t.Refused, s.sum(nginxProven, site))
@@ -181,7 +183,8 @@ func text(exprs []expr.Any) (string, error) {
 // errChanging is returned by read where somebody changes the packet filter again and again.
 var errChanging = errors.New("somebody else changes the packet filter all the time")
 
-// read reads the table, but of its sets only those of whose names is true. Where somebody changes anything meanwhile it reads anew.
+// read reads the table, but of its sets only those of whose names is true. Where somebody changes anything meanwhile
+// it reads anew.
 func read(c *link, name string, is func(set string) bool) (State, error) {
 	for range 10 {
 		before, err := c.generation()
@@ -227,7 +230,8 @@ func readOnce(c *link, name string, is func(string) bool) (State, error) {
 	return s, readSets(c, table, is, &s)
 }
 
-// readChains reads the chains with their rules, and reports whether any rule says that it is ours, and whether any doesn't.
+// readChains reads the chains with their rules, and reports whether any rule says that it is ours, and whether any
+// doesn't.
 func readChains(c *link, table *nftables.Table, s *State) (ours, others bool, err error) {
 	chains, err := c.ListChainsOfTableFamily(nftables.TableFamilyINet)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// Users returns the users of all workers of nginx in the network namespace of a master process, each once, those of other masters
-// too. It is empty where there are none. The errors are those of workers.Sockets, and ErrUserNamespace.
+// Users returns the users of all workers of nginx in the network namespace of a master process, each once, those of
+// other masters too. It is empty where there are none. The errors are those of workers.Sockets, and ErrUserNamespace.
 func Users(s workers.Sockets, master int) ([]User, error) {
 	there, err := s.Workers(master)
 	if err != nil {
@@ -94,8 +94,8 @@ func ownerOf(namespace string) (namespaceID, error) {
 	return namespaceID{stat.Dev, stat.Ino}, err
 }
 
-// inMap finds what a user namespace calls a user, by its map: lines of the first id inside, the first one outside, and how many
-// there are (user_namespaces(7)). The error wraps ErrUserNamespace where it doesn't know the user.
+// inMap finds what a user namespace calls a user, by its map: lines of the first id inside, the first one outside,
+// and how many there are (user_namespaces(7)). The error wraps ErrUserNamespace where it doesn't know the user.
 func inMap(r io.Reader, outside uint32) (uint32, error) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {

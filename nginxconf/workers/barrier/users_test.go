@@ -20,8 +20,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// asProgram has the test binary be another program: it listens at the address that this is set to, if it isn't "-", and dials
-// whatever address it reads. Its root directory is inRoot, if that is set.
+// asProgram has the test binary be another program: it listens at the address that this is set to, if it isn't "-",
+// and dials whatever address it reads. Its root directory is inRoot, if that is set.
 const (
 	asProgram = "CONFORMA_STATUS_TEST_PROGRAM"
 	inRoot    = "CONFORMA_STATUS_TEST_ROOT"
@@ -176,7 +176,8 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// TestUserNamespace has nginx run as in a container of a Docker that maps its users: its network namespace counts them otherwise.
+// TestUserNamespace has nginx run as in a container of a Docker that maps its users: its network namespace counts
+// them otherwise.
 func TestUserNamespace(t *testing.T) {
 	needUsers(t)
 	h := newHost(t)
@@ -214,8 +215,8 @@ func TestUserNamespace(t *testing.T) {
 	}
 }
 
-// TestExempt has an application with the user id of nginx's workers, which talks to itself: it isn't kept from that by its cgroup, until
-// that is another one at the same path.
+// TestExempt has an application with the user id of nginx's workers, which talks to itself: it isn't kept from that
+// by its cgroup, until that is another one at the same path.
 func TestExempt(t *testing.T) {
 	needUsers(t)
 	top := mountedAt()
