@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -179,9 +180,11 @@ func BenchmarkTable(b *testing.B) {
 		} {
 			b.Run(fmt.Sprintf("%s/%d", step.name, n), func(b *testing.B) {
 				load(b, r)
+				before := used()
 				for b.Loop() {
 					step.do(b)
 				}
+				b.ReportMetric(float64((used()-before).Microseconds())/float64(b.N), "cpu-us/op")
 			})
 		}
 	}
@@ -198,4 +201,11 @@ func TestWhatIsMissing(t *testing.T) {
 			t.Errorf("%v is taken for %v", c.answers, err)
 		}
 	}
+}
+
+// used is the processor time that this process has used.
+func used() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
