@@ -197,15 +197,36 @@ func (h *host) dial(user uint32, address string) error {
 
 // greet sees that somebody answers.
 func greet(fd int) error {
-	if _, err := unix.Write(fd, []byte("hello")); err != nil {
+	err := uninterrupted(func() error {
+		_, err := unix.Write(fd, []byte("hello"))
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	n, err := unix.Read(fd, make([]byte, 64))
-	if err == nil && n == 0 {
-		err = errors.New("closed")
-	}
-	return err
+	return uninterrupted(func() error {
+		n, err := unix.Read(fd, make([]byte, 64))
+		if err == nil && n == 0 {
+			err = errors.New("closed")
+		}
+		return err
+	})
 }
+
+// uninterrupted calls f again where a signal has interrupted it, as Go's runtime sends them. The kernel doesn't go on
+// by itself where the socket has a timeout (signal(7)). What connect(2) has begun goes on, and the next call returns
+// how it ends.
+func uninterrupted(f func() error) error {
+	for {
+		if err := f(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// patient is how long the tests wait for an answer. The kernel sends a first packet again after 1, 3, 7 and 15 s: on a
+// busy machine it may take some of them.
+var patient = unix.Timeval{Sec: 30}
 
 // open opens a connection from this thread as a user.
 func (h *host) open(user uint32, address string) (fd int, err error) {
@@ -225,11 +246,12 @@ func (h *host) open(user uint32, address string) (fd int, err error) {
 		return -1, err
 	}
 	for _, option := range []int{unix.SO_SNDTIMEO, unix.SO_RCVTIMEO} {
-		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, option, &unix.Timeval{Sec: 5}); err != nil {
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, option, &patient); err != nil {
+			unix.Close(fd)
 			return -1, err
 		}
 	}
-	if err := unix.Connect(fd, to); err != nil {
+	if err := uninterrupted(func() error { return unix.Connect(fd, to) }); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}

@@ -313,7 +313,7 @@ func sendInPieces(from, to netip.AddrPort) ([]byte, error) {
 	defer unix.Close(fd)
 	if err := errors.Join(
 		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_HDRINCL, 1),
-		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patient),
 	); err != nil {
 		return nil, err
 	}
@@ -344,7 +344,11 @@ func sendInPieces(from, to netip.AddrPort) ([]byte, error) {
 	}
 	for {
 		buf := make([]byte, 1500)
-		n, _, err := unix.Recvfrom(fd, buf, 0)
+		var n int
+		err := uninterrupted(func() (err error) {
+			n, _, err = unix.Recvfrom(fd, buf, 0)
+			return err
+		})
 		if errors.Is(err, unix.EAGAIN) {
 			return nil, nil
 		}

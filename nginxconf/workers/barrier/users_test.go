@@ -90,7 +90,8 @@ func (h *host) startIn(container program, title string, id uint32) program {
 
 func (h *host) run(cmd *exec.Cmd, listens string) program {
 	h.t.Helper()
-	cmd.Env = append(os.Environ(), append(cmd.Env, asProgram+"="+listens)...)
+	// The race detector has each program sleep for a second at its end.
+	cmd.Env = append(os.Environ(), append(cmd.Env, asProgram+"="+listens, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	h.must(err)
