@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package barrier keeps nginx's workers, and whoever comes from outside this machine, from opening a connection to
 // the upstreams of closed sites. The kernel does it, by a table of its packet filter (nft(8)): what nginx's
 // configuration says doesn't matter.
