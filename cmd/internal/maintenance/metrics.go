@@ -30,7 +30,7 @@ func (h *Host) WriteMetrics(gate []byte) error {
 		add := func(name, labels string, value float64) {
 			lines[name] = append(lines[name], fmt.Sprintf("conforma_status_%s{site=%q%s} %g\n", name, s.Name, labels, value))
 		}
-		for _, m := range []status.Mode{status.Online, status.Admin, status.Offline} {
+		for _, m := range status.Modes() {
 			add("mode", fmt.Sprintf(",mode=%q", m), number(d.Mode == m))
 		}
 		lines["since_timestamp_seconds"] = append(lines["since_timestamp_seconds"],
