@@ -50,7 +50,8 @@ type Site struct {
 const DoorHeader = "X-Conforma-Door"
 
 // Render returns the file that the operator includes first in the site's server {}. The same arguments
-// give the same bytes. It returns an error where Check does.
+// give the same bytes. It returns an error where Check does. Each mode has a file of its name in rules/; without one
+// Render panics.
 func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	text := rule("head") + rule(string(mode)) + rule("answers")
 	if mode == status.Admin {
@@ -115,7 +116,8 @@ func (s Site) values(mode status.Mode) *values {
 	return v
 }
 
-// navigation are the rules by which a browser's navigation gets its answer at once.
+// navigation are the rules by which a browser's navigation gets its answer at once, in a mode whose rules have a
+// {NAVIGATION}: those of online have none.
 func (s Site) navigation(mode status.Mode, open []open) string {
 	switch {
 	case mode == status.Offline:

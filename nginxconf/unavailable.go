@@ -8,7 +8,8 @@ import (
 )
 
 // Unavailable returns the body of the 503 that requests of a closed site get, as JSON ending in a
-// newline. Its last key is what a GraphQL client reads (GraphQL over HTTP: errors in a response).
+// newline. Its last key is what a GraphQL client reads (GraphQL over HTTP: errors in a response). The headers
+// beside it are in rules/unavailable.conf.
 func Unavailable(d status.Document) []byte {
 	type extensions struct {
 		Code string `json:"code"`

@@ -29,7 +29,8 @@ type action struct {
 	after func(*run)
 }
 
-// actions lists the steps in the order in which they are taken.
+// actions lists the steps in the order in which they are taken. Record and rollback are not among them: finish takes the
+// one, and an undo the other.
 var actions = []action{
 	{step: StepAnnounce, take: (*run).announce},
 	{step: StepShut, take: (*run).shutAll},
