@@ -16,9 +16,9 @@ const (
 	Offline Mode = "offline"
 )
 
-// Modes lists the modes from the most open to the strictest: each lets no request through to the application that the
-// one before it keeps out. What decides about a closing counts on that. The schema beside this file has the same list, and so have
-// the page (site/theme/page.js) and the client's types (status/client/conforma-status.d.ts).
+// Modes lists the modes from the most open to the strictest: each lets no request through to the application that
+// the one before it keeps out. What decides about a closing counts on that. The schema beside this file has the
+// same list, and so have the page (site/theme/page.js) and the client's types (status/client/conforma-status.d.ts).
 func Modes() []Mode { return []Mode{Online, Admin, Offline} }
 
 // ParseMode returns the mode named s, which must be spelled exactly as in the status document.
