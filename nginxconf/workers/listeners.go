@@ -18,7 +18,7 @@ type Listener struct {
 func (s Sockets) Listeners(pid int) ([]Listener, error) {
 	all, err := s.list(pid)
 	if err != nil {
-		return nil, fmt.Errorf("look at the sockets that listen: %w", err)
+		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}
 	var out []Listener
 	for _, sock := range all {

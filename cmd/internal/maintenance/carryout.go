@@ -23,14 +23,15 @@ type run struct {
 type action struct {
 	step Step
 	take func(*run, context.Context, []*change) error
-	// undo sees to what holds after the step has failed. The changes are given up with its error. Where nil they go on.
+	// undo sees to what holds after the step has failed. The changes are given up with its error. Where nil they go
+	// on.
 	undo func(*run, context.Context, []*change, error) error
 	// after is called once the step was taken, or wasn't needed; it may be nil.
 	after func(*run)
 }
 
-// actions lists the steps in the order in which they are taken. Record and rollback are not among them: finish takes the
-// one, and an undo the other.
+// actions lists the steps in the order in which they are taken. Record and rollback are not among them: finish takes
+// the one, and an undo the other.
 var actions = []action{
 	{step: StepAnnounce, take: (*run).announce},
 	{step: StepShut, take: (*run).shutAll},
@@ -230,8 +231,8 @@ func (r *run) recordChange(c *change) error {
 	return r.journal.WriteRecord(c.site.Name, *rec)
 }
 
-// hold is what is done about requests from before the closing, now that the steps are taken. On the way from offline to
-// admin a site is announced once it is open; on the way from online visitors know already.
+// hold is what is done about requests from before the closing, now that the steps are taken. On the way from offline
+// to admin a site is announced once it is open; on the way from online visitors know already.
 func (r *run) hold(c *change) state.Hold {
 	was := c.record.Hold
 	if c.receipt.Err != nil {

@@ -158,10 +158,11 @@ var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*[\d.]*[a-zA-Z]`)
 func messages(t *testing.T) []message {
 	t.Helper()
 	var all []message
+	top := filepath.Join("..", "..", "..")
+	linked := linkedFolders(t, top)
 	for _, root := range []string{"cmd", "nginxconf", "site", "status"} {
-		top := filepath.Join("..", "..", "..")
 		rig.Check(t, filepath.WalkDir(filepath.Join(top, root), func(path string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			if err != nil || e.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || !linked[filepath.Dir(path)] {
 				return err
 			}
 			fset := token.NewFileSet()
@@ -189,6 +190,27 @@ func messages(t *testing.T) []message {
 		}))
 	}
 	return all
+}
+
+// linkedFolders are the folders of the packages that the program is linked of: what no command reaches is never said.
+func linkedFolders(t *testing.T, top string) map[string]bool {
+	t.Helper()
+	list := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.Dir}}{{end}}", "./cmd/conforma-status")
+	list.Dir = top
+	out, err := list.Output()
+	rig.Check(t, err)
+	here, err := filepath.Abs(top)
+	rig.Check(t, err)
+	folders := map[string]bool{}
+	for dir := range strings.Lines(string(out)) {
+		if below, err := filepath.Rel(here, strings.TrimSpace(dir)); err == nil {
+			folders[filepath.Join(top, below)] = true
+		}
+	}
+	if len(folders) < 20 {
+		t.Fatalf("the program is linked of %d packages only", len(folders))
+	}
+	return folders
 }
 
 // collect calls found with each string of a file that is part of an error or a warning: an argument of what makes one,
