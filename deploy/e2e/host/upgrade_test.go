@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/prometheus/procfs"
 	"golang.org/x/tools/txtar"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
@@ -193,6 +196,26 @@ func (r *released) host(t *testing.T) *rig.Single {
 	return h
 }
 
+// workersOf returns the process ids of the children of nginx's master.
+func workersOf(t *testing.T, master int) (pids []int) {
+	t.Helper()
+	all, err := procfs.AllProcs()
+	rig.Check(t, err)
+	for _, p := range all {
+		if stat, err := p.Stat(); err == nil && stat.PPID == master { // it fails for one that has just ended
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
+// takesConnections reports whether a worker still accepts connections. Its title says so before it closes its listening
+// sockets, in one go (ngx_worker_process_cycle); one that has ended has no title.
+func takesConnections(pid int) bool {
+	title, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	return err == nil && len(title) > 0 && !strings.Contains(string(title), "shutting down")
+}
+
 // byThePackage does what installing the package does, and then the timer.
 func (r *released) byThePackage(t *testing.T) {
 	h := r.host(t)
@@ -224,8 +247,10 @@ func (r *released) byThePackage(t *testing.T) {
 	}
 	h.CLI(t, "reconcile").Want(t, reconciled)
 	if r.never { // no record says which rules nginx serves: where they have changed, that is for the operator, as the doctor says
+		old := workersOf(t, h.Nginx.PID(t))
 		args := h.Nginx.Args("-s", "reload")
 		rig.Check(t, exec.Command(args[0], args[1:]...).Run())
+		rig.WaitFor(t, "old workers to take no connection any more", func() bool { return !slices.ContainsFunc(old, takesConnections) })
 		rig.WaitFor(t, "nginx to take up the rules", func() bool { return h.CLI(t, "get").Code == 0 })
 	}
 	visitors.goesOn(t)
