@@ -107,13 +107,18 @@ func (h *Host) recall(ctx context.Context, s config.Site, mayWrite bool) (state.
 	if !known {
 		r = state.Record{Document: firstDocument(s, h.now())}
 	}
-	seen, err := h.look(ctx, s)
-	if err != nil {
-		return r, seen, err
-	}
+	seen, err := h.compare(ctx, s, r)
 	seen.known = known
-	seen.inForce, err = h.isInForce(s, r, seen)
 	return r, seen, err
+}
+
+// compare looks at a site and finds out whether what is on record of it is in force.
+func (h *Host) compare(ctx context.Context, s config.Site, r state.Record) (observed, error) {
+	seen, err := h.look(ctx, s)
+	if err == nil {
+		seen.inForce, err = h.isInForce(s, r, seen)
+	}
+	return seen, err
 }
 
 // plan works out what a request comes to for one site.
@@ -172,13 +177,14 @@ func (h *Host) planAgain(ctx context.Context, s config.Site, in *state.Interrupt
 	return c, nil
 }
 
-// planRepair works out what brings a site back to its record. Visitors are told anew where unpublished is set.
-func (h *Host) planRepair(ctx context.Context, s config.Site, unpublished bool) (*change, error) {
-	r, seen, err := h.recall(ctx, s, false)
+// planRepair works out what brings a site back to its record. Visitors are told anew where the record says that they
+// weren't told yet.
+func (h *Host) planRepair(ctx context.Context, s config.Site, r state.Record) (*change, error) {
+	seen, err := h.compare(ctx, s, r)
 	if err != nil {
 		return nil, err
 	}
-	r.Unpublished = r.Unpublished || unpublished
+	seen.known = true
 	w := wish{mode: r.Document.Mode, scope: repair, checks: checks(s, false), news: r.Unpublished}
 	return h.newChange(s, r, seen, r.Document, decide(seen.facts, r, w))
 }

@@ -61,7 +61,8 @@ func (h *Host) planRepairs(ctx context.Context) (changes []*change, damaged, err
 		if err := h.remind(s.Name, r); err != nil {
 			damaged = errors.Join(damaged, err)
 		}
-		c, err := h.planRepair(ctx, s, h.isOutdated(ctx, s, r))
+		r.Unpublished = h.isOutdated(ctx, s, r) || r.Unpublished
+		c, err := h.planRepair(ctx, s, r)
 		if err != nil {
 			return nil, damaged, err
 		}
