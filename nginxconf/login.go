@@ -128,7 +128,7 @@ func openLines(requests []open) string {
 // variables that could let it in. They let nothing through, and leave to the rules that follow whatever could be
 // open. "" where that is too much for one parameter.
 func navigationLines(requests []open, brought string) string {
-	pattern := "^/(?![.]"
+	pattern := "^/(?![.]|robots[.]txt$|favicon[.]ico$"
 	for _, r := range requests {
 		pattern += "|" + r.begins
 	}

@@ -57,7 +57,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	if mode == status.Admin {
 		text += rule("gate")
 	}
-	text = strings.NewReplacer(s.parts()...).Replace(text)
+	text = strings.NewReplacer(s.parts(mode)...).Replace(text)
 	v := s.values(mode)
 	v.plain("REVISION", revision)
 	out, err := v.fill(text)
@@ -69,11 +69,17 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 
 // parts are what several locations share, and what stands there for a door only, each after its word in braces.
 // They hold words of their own.
-func (s Site) parts() []string {
+func (s Site) parts(mode status.Mode) []string {
 	line := func(name string) string { return strings.TrimSuffix(rule(name), "\n") }
+	// Who sends all of its body before it reads gets its answer then: not read to its end, it would be lost by a reset.
+	// What online has to say is for the moment before a reload, whose drain would wait for that.
+	patient := rule("patient")
+	if mode == status.Online {
+		patient = ""
+	}
 	parts := []string{
-		"{EARLY}", strings.Join(EarlyErrors, " "),
-		"{FILES}", line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
+		"{EARLY}", strings.Join(EarlyErrors, " "), "{PATIENT}", patient,
+		"{FILES}", patient + line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
 	}
 	if s.Door == "" {
 		return append(parts, "{KNOCK}", "", "{KNOCKING}", "", "{DOOR}", "")
@@ -110,6 +116,7 @@ func (s Site) values(mode status.Mode) *values {
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
+	v.closedAtFirst(s.Dir + "/" + ClosedFile)
 	v.quoted("PAGE_URL", s.PageURL)
 	v.quoted("STATUS", string(bytes.TrimSpace(fallback.Marshal())))
 	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))

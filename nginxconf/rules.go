@@ -36,6 +36,15 @@ func (v *values) quoted(word, value string) {
 	v.plain(word, text)
 }
 
+// closedAtFirst is the name of the closed file, and of no file once the site's rules have run for a request.
+func (v *values) closedAtFirst(path string) {
+	text, err := Quote(path)
+	if err != nil {
+		return // as for the name alone
+	}
+	v.plain("CLOSED_AT_FIRST", strings.TrimSuffix(text, `"`)+`$conforma_seen"`)
+}
+
 func (v *values) plain(word, text string) { v.pairs = append(v.pairs, "{"+word+"}", text) }
 
 // fill replaces in one pass: what a value holds is not looked at again.

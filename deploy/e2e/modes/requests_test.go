@@ -47,6 +47,9 @@ func requests(h *rig.Host, b *rig.Block) []answers.Request {
 	if b.Style == "container" {
 		upload.Body, chunked.Body = tenMB, tenMBInChunks
 	}
+	accepting := func(target, accept string) rig.Message {
+		return rig.Message{Target: target, Header: []string{"Accept: " + accept}}
+	}
 	form := rig.Navigation("/application/1").With("Content-Type: application/x-www-form-urlencoded", "Origin: "+origin)
 	form.Method, form.Body = "POST", "status=submitted"
 	oldForm := rig.OldNavigation("/application/1").With("Content-Type: application/x-www-form-urlencoded")
@@ -68,7 +71,25 @@ func requests(h *rig.Host, b *rig.Block) []answers.Request {
 		{Name: "navigation to a hidden file", Message: rig.Navigation("/.env"), Outcomes: aPage},
 		{Name: "navigation by a form", Message: form, Outcomes: aPage},
 		{Name: "navigation by a form, without Sec-Fetch-Mode", Message: oldForm, Outcomes: aCall},
+		{Name: "navigation of w3m", Message: accepting("/application/new", "text/html, text/*;q=0.5, image/*, application/*"), Outcomes: aPage},
+		{Name: "navigation of lynx", Message: accepting("/application/new", "text/html, text/plain, text/sgml, text/css, application/xhtml+xml, */*;q=0.01"), Outcomes: aPage},
+		{Name: "navigation that names html last", Message: accepting("/application/new", "application/xml;q=0.9,image/png,application/xhtml+xml,text/html;q=0.9"), Outcomes: aPage},
 		{Name: "plain HTTP on the TLS port", Message: rig.OldNavigation("/application/new"), Outcomes: everywhere(answers.Secure), Over: "plain HTTP"},
+
+		// What programs do.
+		{Name: "Java", Message: accepting("/application/new", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"), Outcomes: aCall},
+		{Name: "Java, as it is now", Message: accepting("/application/new", "text/html, image/gif, image/jpeg, */*; q=0.2"), Outcomes: aCall},
+		{Name: "a feed reader", Message: accepting("/feed", "application/atom+xml, application/rss+xml, application/rdf+xml;q=0.9, application/xml;q=0.8, text/xml;q=0.8, text/html;q=0.7, */*;q=0.1"), Outcomes: aCall},
+		{Name: "a feed reader that names html first", Message: accepting("/feed", "text/html,application/xhtml+xml,application/rss+xml;q=0.9"), Outcomes: aCall},
+		{Name: "a monitor", Message: accepting("/", "*/*"), Outcomes: aCall},
+		{Name: "a monitor that accepts any text", Message: accepting("/", "text/*"), Outcomes: aCall},
+		{Name: "a monitor that says nothing", Message: rig.HTTP10(rig.Message{Target: "/"}), Outcomes: aCall},
+		{Name: "a client that prefers JSON", Message: accepting("/", "application/json, text/html;q=0.9"), Outcomes: aCall},
+		{Name: "a webhook", Message: rig.Message{Method: "POST", Target: "/hook", Header: []string{"Accept: text/html", "Content-Type: application/json"}, Body: "{}"}, Outcomes: aCall},
+		{Name: "robots.txt for a crawler", Message: rig.OldNavigation("/robots.txt"), Outcomes: aLoginCall},
+		{Name: "robots.txt by navigation", Message: rig.Navigation("/robots.txt?x=1"), Outcomes: aLoginCall},
+		{Name: "favicon.ico", Message: rig.OldNavigation("/favicon.ico"), Outcomes: aLoginCall},
+		{Name: "robots.txt of something else", Message: rig.Navigation("/x/robots.txt"), Outcomes: aPage},
 
 		// What scripts do.
 		{Name: "GraphQL", Message: rig.GraphQL(origin), Outcomes: aCall},
