@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
@@ -77,19 +78,65 @@ func (a *app) root() *cobra.Command {
 		// Whatever cobra itself complains of is a mistake in the command line.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misused(fmt.Errorf("there is no command %q", args[0]), terminal.HintHelp)
+				return noCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misused(err, terminal.HintHelp) })
+	root.SetFlagErrorFunc(a.noFlag)
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", terminal.HelpConfig)
-	root.AddCommand(a.buildCommand(), a.publishCommand(), a.previewCommand(), a.storeCommand(), a.extendCommand(), a.getCommand())
-	root.AddCommand(onHost(a.setCommand(), a.runCommand(), a.reconcileCommand(), a.renderCommand(), a.historyCommand(), a.doctorCommand(),
-		a.initCommand(), a.secretCommand(), a.gateCommand(), a.passCommand(), a.unitsCommand(), a.demoCommand())...)
-	a.completeSites(root)
+	a.wordsFlags(root)
+	group(root, terminal.HelpEveryDay, a.getCommand(), a.extendCommand())
+	group(root, terminal.HelpEveryDay, onHost(a.setCommand(), a.runCommand(), a.passCommand(), a.historyCommand())...)
+	group(root, terminal.HelpSettingUp, a.storeCommand(), a.previewCommand(), a.buildCommand(), a.publishCommand())
+	group(root, terminal.HelpSettingUp, onHost(a.initCommand(), a.renderCommand(), a.secretCommand(), a.demoCommand())...)
+	group(root, terminal.HelpLookingAfter, versionCommand())
+	group(root, terminal.HelpLookingAfter, onHost(a.doctorCommand(), a.reconcileCommand(), a.gateCommand(), a.unitsCommand())...)
+	root.SetHelpCommandGroupID(terminal.HelpLookingAfter)
+	root.SetCompletionCommandGroupID(terminal.HelpLookingAfter)
+	a.complete(root)
 	return root
+}
+
+// group adds commands that --help lists under one heading.
+func group(root *cobra.Command, title string, commands ...*cobra.Command) {
+	if !root.ContainsGroup(title) {
+		root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+	}
+	for _, c := range commands {
+		c.GroupID = title
+		root.AddCommand(c)
+	}
+}
+
+// wordsFlags has every command take --quiet and --verbose.
+func (a *app) wordsFlags(root *cobra.Command) {
+	var quiet, verbose bool
+	root.PersistentFlags().BoolVar(&quiet, "quiet", false, terminal.HelpQuiet)
+	root.PersistentFlags().BoolVar(&verbose, "verbose", false, terminal.HelpVerbose)
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		switch {
+		case quiet && verbose:
+			return misused(errors.New("--quiet and --verbose exclude each other"), terminal.HintQuietAndVerbose)
+		case quiet:
+			a.terminal.Words = terminal.Quiet
+		case verbose:
+			a.terminal.Words = terminal.Verbose
+		}
+		return nil
+	}
+}
+
+// versionCommand is --version as a word.
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: terminal.HelpVersion, Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", cmd.Root().Name(), cmd.Root().Version)
+			return err
+		},
+	}
 }
 
 // strict has the commands that cobra brings refuse what they don't know: they show help instead, and exit 0.
@@ -101,7 +148,7 @@ func strict(root *cobra.Command) {
 		case "help":
 			c.Args = func(_ *cobra.Command, args []string) error {
 				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return misused(fmt.Errorf("there is no command %q", strings.Join(args, " ")), terminal.HintHelp)
+					return noCommand(root, strings.Join(args, " "))
 				}
 				return nil
 			}
@@ -114,7 +161,7 @@ func strict(root *cobra.Command) {
 // wantsMore is what a command does that only holds others.
 func wantsMore(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return misused(fmt.Errorf("there is no command %q", c.Name()+" "+args[0]), terminal.HintHelp)
+		return noCommand(c, args[0])
 	}
 	var calls []string
 	for _, sub := range c.Commands() {
@@ -123,20 +170,28 @@ func wantsMore(c *cobra.Command, args []string) error {
 	return misused(fmt.Errorf("%s alone does nothing", c.Name()), fmt.Sprintf(terminal.HintUsage, strings.Join(calls, ", or ")))
 }
 
-// completeSites has the shell complete --site of every command by the sites of the configuration.
-func (a *app) completeSites(c *cobra.Command) {
+// complete has the shell complete --site of every command by the sites of the configuration, and offer no files where
+// none belongs.
+func (a *app) complete(c *cobra.Command) {
 	if c.Flags().Lookup("site") != nil {
-		_ = c.RegisterFlagCompletionFunc("site", func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			cfg, _, err := config.Load(a.configurationFile())
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp // whoever presses the tab key reads no errors
-			}
-			return siteNames(cfg), cobra.ShellCompDirectiveNoFileComp
-		})
+		_ = c.RegisterFlagCompletionFunc("site", a.completeSite)
 	}
+	if c.ValidArgsFunction == nil && c.Name() != "run" && c.Name() != "units" && !c.HasSubCommands() {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, done := c.GetFlagCompletionFunc(f.Name); !done && f.Name != "out" && f.Name != "env-files" && f.Name != "config" {
+			_ = c.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
+		}
+	})
 	for _, sub := range c.Commands() {
-		a.completeSites(sub)
+		a.complete(sub)
 	}
+}
+
+// completeSite offers the sites of the configuration.
+func (a *app) completeSite(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return a.knownSites(), cobra.ShellCompDirectiveNoFileComp // whoever presses the tab key reads no errors
 }
 
 // args wraps cobra's checks of the number of arguments into usage errors.
@@ -236,12 +291,13 @@ func (a *app) hostOf(which selection, stops ...config.Scope) (*maintenance.Host,
 // selection is which sites a command is about.
 type selection struct {
 	names []string
-	all   bool
+	all   bool // where sites are named too, that is a mistake
 }
 
-// flag has a command take --site.
-func (s *selection) flag(cmd *cobra.Command) {
+// flags has a command take --site and --all.
+func (s *selection) flags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&s.names, "site", nil, terminal.HelpSites)
+	cmd.Flags().BoolVar(&s.all, "all", false, terminal.HelpAll)
 }
 
 // orAll selects all sites where none is named.
@@ -282,6 +338,15 @@ func unknownSites(c *config.Config, names []string) fault.List {
 		}
 	}
 	return unknown
+}
+
+// knownSites are the names of the sites of the configuration, nil where it can't be read.
+func (a *app) knownSites() []string {
+	c, _, err := config.Load(a.configurationFile())
+	if err != nil {
+		return nil
+	}
+	return siteNames(c)
 }
 
 func siteNames(c *config.Config) (names []string) {

@@ -15,6 +15,7 @@ import (
 )
 
 func (a *app) doctorCommand() *cobra.Command {
+	var which selection
 	cmd := &cobra.Command{
 		Use: "doctor", Short: terminal.HelpDoctor, Long: terminal.HelpDoctorLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -22,12 +23,16 @@ func (a *app) doctorCommand() *cobra.Command {
 			if err != nil {
 				return unreadable(err)
 			}
+			chosen, err := which.orAll().of(c)
+			if err != nil {
+				return err
+			}
 			h, err := a.host(c)
 			if err != nil {
 				return err
 			}
 			findings := doctor.Doctor{
-				Host: h, Faults: faults,
+				Host: h, Sites: chosen, Faults: faults,
 				Nginx:     control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
 				Listening: workers.Sockets{}.Listening,
 				Free:      doctor.Free,
@@ -39,13 +44,14 @@ func (a *app) doctorCommand() *cobra.Command {
 			if cmd.Context().Err() != nil { // interrupted: half an examination says nothing
 				return said(exitFailed)
 			}
-			a.terminal.Findings(c.Sites, findings)
+			a.terminal.Findings(chosen, findings)
 			if doctor.Worst(findings) == doctor.Fault {
 				return said(exitDrift)
 			}
 			return nil
 		},
 	}
+	which.flags(cmd)
 	a.jsonFlag(cmd)
 	return cmd
 }

@@ -8,17 +8,18 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/xhit/go-str2duration/v2"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 )
 
 // passFlags are the flags of pass.
 type passFlags struct {
-	site, ttl string
-	revoke    bool
+	which  selection
+	ttl    string
+	revoke bool
 }
 
 func (a *app) passCommand() *cobra.Command {
@@ -29,44 +30,43 @@ func (a *app) passCommand() *cobra.Command {
 			if f.revoke && cmd.Flags().Changed("ttl") {
 				return misused(errors.New("--revoke and --ttl exclude each other"), terminal.HintRevokeTTL)
 			}
-			lasts, err := str2duration.ParseDuration(f.ttl)
+			lasts, err := parseDuration(f.ttl)
 			if err != nil || lasts < time.Minute || lasts > gate.MaxPass {
 				return misused(fmt.Errorf("--ttl %q is not a duration from 1m to 24h", f.ttl), terminal.HintTTL)
 			}
-			var which selection
-			if cmd.Flags().Changed("site") {
-				which.names = []string{f.site}
-			}
 			if f.revoke {
-				return a.revoke(which)
+				return a.revoke(f.which)
 			}
-			return a.pass(cmd.Context(), which, lasts)
+			return a.passes(cmd.Context(), f.which, lasts)
 		},
 	}
-	cmd.Flags().StringVar(&f.site, "site", "", terminal.HelpOneSite)
+	f.which.flags(cmd)
 	cmd.Flags().StringVar(&f.ttl, "ttl", "1h", terminal.HelpTTL)
 	cmd.Flags().BoolVar(&f.revoke, "revoke", false, terminal.HelpRevoke)
 	a.jsonFlag(cmd)
 	return cmd
 }
 
-// revoke ends all passes of a site.
+// revoke ends all passes of the sites.
 func (a *app) revoke(which selection) error {
 	h, chosen, err := a.hostOf(which)
 	if err != nil {
 		return err
 	}
-	site := chosen[0]
-	had, err := h.RevokePasses(site)
-	if err != nil {
-		return fmt.Errorf("revoke the passes of %s: %w", site.Name, err)
+	var done []terminal.Revoked
+	for _, site := range chosen {
+		had, err := h.RevokePasses(site)
+		if err != nil {
+			return fmt.Errorf("revoke the passes of %s: %w", site.Name, err)
+		}
+		done = append(done, terminal.Revoked{Site: site.Name, Revoked: had})
 	}
-	a.terminal.PassesRevoked(site.Name, had)
+	a.terminal.PassesRevoked(done)
 	return nil
 }
 
-// pass makes a pass and prints its link.
-func (a *app) pass(ctx context.Context, which selection, lasts time.Duration) error {
+// passes makes a pass for each site and prints their links. Where one can't be made, none is printed.
+func (a *app) passes(ctx context.Context, which selection, lasts time.Duration) error {
 	h, chosen, err := a.hostOf(which, config.Tokens)
 	if err != nil {
 		return err
@@ -74,27 +74,37 @@ func (a *app) pass(ctx context.Context, which selection, lasts time.Duration) er
 	if err := withoutJWT(h.Config, chosen); err != nil {
 		return err
 	}
-	s := chosen[0]
+	var made []terminal.Pass
+	for _, s := range chosen {
+		one, err := pass(ctx, h, s, lasts)
+		if err != nil {
+			return err
+		}
+		made = append(made, one)
+	}
+	a.missGate(ctx, h.Config.Gate.Socket)
+	a.terminal.PassesMade(made)
+	return nil
+}
+
+// pass makes a pass for a site.
+func pass(ctx context.Context, h *maintenance.Host, s config.Site, lasts time.Duration) (terminal.Pass, error) {
 	shared, err := secrets(s)
 	if err != nil {
-		return err
+		return terminal.Pass{}, err
 	}
 	window, epoch, err := h.PassKeys(ctx, s)
 	if err != nil {
-		return fmt.Errorf("make a pass: %w", err)
+		return terminal.Pass{}, fmt.Errorf("make a pass: %w", err)
 	}
 	u, err := url.Parse(s.AppURL)
 	if err != nil {
-		return err // it was parsed when the configuration was read
+		return terminal.Pass{}, err // it was parsed when the configuration was read
 	}
 	p := gate.NewPass(time.Now().Add(lasts))
 	link, err := p.Link(shared[0], s.Name, window, epoch)
 	if err != nil {
-		return fmt.Errorf("make a pass: %w", err)
+		return terminal.Pass{}, fmt.Errorf("make a pass: %w", err)
 	}
-	a.missGate(ctx, h.Config.Gate.Socket)
-	a.terminal.PassMade(terminal.Pass{
-		Site: s.Name, Pass: p.ID, Link: u.Scheme + "://" + u.Host + gate.PassPath + "#" + link, ExpiresAt: p.Expires.UTC(),
-	})
-	return nil
+	return terminal.Pass{Site: s.Name, Pass: p.ID, Link: u.Scheme + "://" + u.Host + gate.PassPath + "#" + link, ExpiresAt: p.Expires.UTC()}, nil
 }

@@ -86,7 +86,7 @@ func TestElsewhere(t *testing.T) {
 	}
 	works := map[string][]string{
 		"build": {"build", "--out", out}, "publish": nil, "preview": {"preview", "--listen", "127.0.0.1:0"}, "get": nil, "store init": nil,
-		"extend": {"extend", "1h"},
+		"extend": {"extend", "1h"}, "version": nil,
 	}
 	var walk func(c *cobra.Command, path string)
 	walk = func(c *cobra.Command, path string) {

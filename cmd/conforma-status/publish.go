@@ -39,7 +39,7 @@ func (a *app) publishCommand() *cobra.Command {
 			return nil
 		},
 	}
-	which.flag(cmd)
+	which.flags(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, terminal.HelpPublishDryRun)
 	cmd.Flags().BoolVar(&prune, "prune", false, terminal.HelpPrune)
 	a.jsonFlag(cmd)

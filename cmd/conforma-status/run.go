@@ -45,7 +45,7 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv [
 	if err != nil {
 		return misused(fmt.Errorf("run %s: %w", argv[0], err), terminal.HintNoProgram)
 	}
-	a.terminal.Quiet, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
+	a.terminal.Apart, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
 	closed, err := a.set(ctx, modeName, f)
 	if err != nil && exitCode(err) != exitUnpublished {
 		return err

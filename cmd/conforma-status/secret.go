@@ -44,7 +44,7 @@ func (a *app) secretCommand() *cobra.Command {
 			return nil
 		},
 	}
-	which.flag(initialize)
+	which.flags(initialize)
 	cmd.AddCommand(initialize)
 	return cmd
 }

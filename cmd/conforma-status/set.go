@@ -35,8 +35,7 @@ const defaultDrain = 30 * time.Second
 // register has a command take the flags that set and run have in common.
 func (f *setFlags) register(cmd *cobra.Command) {
 	f.request.Drain, f.given = defaultDrain, cmd.Flags().Changed
-	f.which.flag(cmd)
-	cmd.Flags().BoolVar(&f.which.all, "all", false, terminal.HelpAll)
+	f.which.flags(cmd)
 	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
 	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
 	cmd.Flags().StringVar(&f.request.Reason, "reason", "", terminal.HelpReason)
@@ -47,8 +46,8 @@ func (f *setFlags) register(cmd *cobra.Command) {
 func (a *app) setCommand() *cobra.Command {
 	var f setFlags
 	cmd := &cobra.Command{
-		Use: "set MODE", Short: terminal.HelpSet, Long: terminal.HelpSetLong, Args: arguments(cobra.ExactArgs(1)),
-		ValidArgs: []string{string(status.Online), string(status.Offline), string(status.Admin)},
+		Use: "set MODE", Short: terminal.HelpSet, Long: terminal.HelpSetLong, Args: a.oneMode,
+		ValidArgsFunction: completeMode,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.set(cmd.Context(), args[0], f)
 			return err
@@ -61,15 +60,23 @@ func (a *app) setCommand() *cobra.Command {
 	return cmd
 }
 
+// completeMode offers the modes, once.
+func completeMode(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return []cobra.Completion{string(status.Online), string(status.Offline), string(status.Admin)}, cobra.ShellCompDirectiveNoFileComp
+}
+
 // set changes the mode of the sites as the flags say, and reports.
 func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintenance.Receipt, error) {
 	mode, err := status.ParseMode(modeName)
 	if err != nil {
-		return nil, misused(err, terminal.HintModes)
+		return nil, noMode(err, modeName)
 	}
 	req := f.request
 	req.Mode = mode
-	if err := f.readWords(&req, time.Now()); err != nil {
+	if err := f.readWords(&req, a.terminal, time.Now()); err != nil {
 		return nil, err
 	}
 	var stops []config.Scope
@@ -117,7 +124,7 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 }
 
 // readWords reads the flags that end up in the status document.
-func (f setFlags) readWords(req *maintenance.Request, now time.Time) (err error) {
+func (f setFlags) readWords(req *maintenance.Request, t *terminal.Terminal, now time.Time) (err error) {
 	if req.Mode == status.Online && (f.given("eta") || f.given("message")) {
 		return misused(errors.New("a site that is online has neither an ETA nor a message"), terminal.HintOnlineSaysNothing)
 	}
@@ -125,6 +132,9 @@ func (f setFlags) readWords(req *maintenance.Request, now time.Time) (err error)
 		eta, err := parseWhen(f.eta, now)
 		if err != nil {
 			return usage(fmt.Errorf("read --eta: %w", err), terminal.HintWhen)
+		}
+		if laterDay(f.eta, eta, now) {
+			t.LaterDay(f.eta, eta, now)
 		}
 		req.ETA = &eta
 	}

@@ -26,6 +26,7 @@ func TestParseWhen(t *testing.T) {
 		{noon, "UTC", "1d", "2026-11-23T12:00:00Z"},
 		{noon, "UTC", "1w2d3h4m5s", "2026-12-01T15:04:05Z"},
 		{noon, "UTC", "1.5h", "2026-11-22T13:30:00Z"},
+		{noon, "UTC", "+10m", "2026-11-22T12:10:00Z"}, // to set; extend counts from the ETA that is announced
 		{noon, "UTC", "90s", "2026-11-22T12:01:30Z"},
 		{noon, "UTC", " 30m\n", "2026-11-22T12:30:00Z"},
 		{noon, "UTC", "366d", "2027-11-23T12:00:00Z"},
@@ -73,6 +74,34 @@ func TestParseWhen(t *testing.T) {
 		{"2026-09-06T03:00:00Z", "America/Santiago", "00:30", "2026-09-07T03:30:00Z"},
 		{"2026-09-06T03:00:00Z", "America/Santiago", "01:00", "2026-09-06T04:00:00Z"},
 
+		// as people say them
+		{noon, "UTC", "30min", "2026-11-22T12:30:00Z"},
+		{noon, "UTC", "30mins", "2026-11-22T12:30:00Z"},
+		{noon, "UTC", "90m", "2026-11-22T13:30:00Z"},
+		{noon, "UTC", "1h30min", "2026-11-22T13:30:00Z"},
+		{noon, "UTC", "5min30s", "2026-11-22T12:05:30Z"},
+		{noon, "UTC", "6pm", "2026-11-22T18:00:00Z"},
+		{noon, "UTC", "6:30pm", "2026-11-22T18:30:00Z"},
+		{noon, "UTC", "6:30 PM", "2026-11-22T18:30:00Z"},
+		{noon, "UTC", "06:30am", "2026-11-23T06:30:00Z"},
+		{noon, "UTC", "12am", "2026-11-23T00:00:00Z"},
+		{noon, "UTC", "12:30pm", "2026-11-22T12:30:00Z"},
+
+		// dates
+		{noon, "UTC", "2026-12-01 18:30", "2026-12-01T18:30:00Z"},
+		{noon, "UTC", "2026-12-01  6:30pm", "2026-12-01T18:30:00Z"},
+		{noon, "Pacific/Auckland", "2026-12-01 18:30", "2026-12-01T05:30:00Z"},
+		{noon, "Asia/Kolkata", "2026-12-01 00:00", "2026-11-30T18:30:00Z"},
+		{noon, "Asia/Kolkata", "2026-12-01 18:30Z", "2026-12-01T18:30:00Z"},
+		{noon, "Asia/Kolkata", "2026-12-01 18:30 +13:00", "2026-12-01T05:30:00Z"},
+		{"2026-03-01T00:00:00Z", "America/New_York", "2026-03-08 01:59", "2026-03-08T06:59:00Z"},
+		{"2026-03-01T00:00:00Z", "America/New_York", "2026-03-08 03:00", "2026-03-08T07:00:00Z"},
+		{"2026-10-01T00:00:00Z", "America/New_York", "2026-11-01 00:59", "2026-11-01T04:59:00Z"},
+		{"2026-10-01T00:00:00Z", "America/New_York", "2026-11-01 02:00", "2026-11-01T07:00:00Z"},
+		{"2026-10-01T00:00:00Z", "America/New_York", "2026-11-01 01:30-04:00", "2026-11-01T05:30:00Z"},
+		{"2026-10-01T00:00:00Z", "America/New_York", "2026-11-01 01:30 -05:00", "2026-11-01T06:30:00Z"},
+		{"2026-10-01T00:00:00Z", "America/New_York", "2026-11-01T01:30:00-05:00", "2026-11-01T06:30:00Z"},
+
 		// RFC 3339
 		{noon, "UTC", "2026-11-22T12:00:01Z", "2026-11-22T12:00:01Z"},
 		{noon, "Pacific/Auckland", "2026-11-23T18:30:00+13:00", "2026-11-23T05:30:00Z"},
@@ -97,13 +126,14 @@ func TestParseWhenRefuses(t *testing.T) {
 		when []string
 	}{
 		{errPast, []string{
-			"-30m", "-1d", "-0s", "0", "0m", "0d", "1ms", "900ms", "249ns", "2026-11-22T12:00:00Z", "2026-11-22T11:59:59Z", "2025-11-22T12:30:00Z",
+			"-30m", "-30min", "-1d", "2026-11-22 12:00", "2026-11-21 18:30", "-0s", "0", "0m", "0d", "1ms", "900ms", "249ns", "2026-11-22T12:00:00Z", "2026-11-22T11:59:59Z", "2025-11-22T12:30:00Z",
 			"2026-11-22T12:30:00+01:00", "2026-11-22T12:00:00.5Z", "0000-01-01T00:00:00Z",
 		}},
 		{errWhen, []string{
 			"", " ", "soon", "tomorrow", "30", "30 m", "30 minutes", "half an hour", "m", "1h30", "1y", "1mo", "1M", "30M", "1h-30m", "+ 30m", "--30m", "1e3s", "0x1h",
-			"1,5h", "Infs", "NaN", ".", ".h", "24:00", "12:60", "18.30", "18:3", "18:30:00", "6pm", "6:30pm", "18:30Z", "T18:30", "-18:30", "１８:３０",
-			"2026-11-23", "2026-11-23 18:30", "2026-11-23T18:30", "2026-11-23T18:30:00", "2026-11-23T18:30:00+1300", "23/11/2026", "2026-02-30T12:00:00Z",
+			"1,5h", "Infs", "NaN", ".", ".h", "24:00", "12:60", "18.30", "18:3", "18:30:00", "18pm", "6:60pm", "18:30Z", "T18:30", "-18:30", "１８:３０",
+			"2026-11-23", "2026-11-23 ", "2026-11-23 soon", "2026-11-23 30m", "2026-11-23 +10m", "2026-02-30 18:30", "2026-11-23 24:00", "26-11-23 18:30", "min", "1min2",
+			"2026-11-23T18:30", "2026-11-23T18:30:00", "2026-11-23T18:30:00+1300", "23/11/2026", "2026-02-30T12:00:00Z",
 			"2026-11-23T24:00:00Z", "1795430400", "367d", "8785h", "9999-12-31T23:59:59Z", "99999999999w", "15251w", "9223372036854775808ns",
 			"18:30; rm -rf /", "$(date)", "30m\x00", strings.Repeat("1h", 9000),
 		}},
@@ -120,6 +150,48 @@ func TestParseWhenRefuses(t *testing.T) {
 	}
 }
 
+// Clocks that are put forward don't show some times, and those that are put back show some twice: which is meant is
+// never guessed.
+func TestParseWhenOfClocksThatChange(t *testing.T) {
+	now := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct{ zone, when, says string }{
+		{"America/New_York", "2026-03-08 02:00", "never show"},
+		{"America/New_York", "2026-03-08 02:59", "never show"},
+		{"America/New_York", "2026-03-08 2:30am", "never show"},
+		{"America/Santiago", "2026-09-06 00:30", "never show"},
+		{"Australia/Lord_Howe", "2026-10-04 02:15", "never show"},
+		{"America/New_York", "2026-11-01 01:00", "2026-11-01T01:00:00-04:00 or 2026-11-01T01:00:00-05:00"},
+		{"America/New_York", "2026-11-01 01:59", "2026-11-01T01:59:00-04:00 or 2026-11-01T01:59:00-05:00"},
+		{"Australia/Lord_Howe", "2026-04-05 01:45", "2026-04-05T01:45:00+11:00 or 2026-04-05T01:45:00+10:30"},
+		{"Pacific/Auckland", "2026-04-05 02:30", "2026-04-05T02:30:00+13:00 or 2026-04-05T02:30:00+12:00"},
+	} {
+		got, err := parseWhen(c.when, now.In(zone(t, c.zone)))
+		if !errors.Is(err, errWhen) || !strings.Contains(err.Error(), c.says) || !got.IsZero() {
+			t.Errorf("%s in %s is %v, %v; want %q", c.when, c.zone, got, err, c.says)
+		}
+	}
+}
+
+// A time of day that has passed means another day, and that is said.
+func TestLaterDay(t *testing.T) {
+	for _, c := range []struct {
+		when string
+		want bool
+	}{
+		{"08:00", true}, {"8am", true}, {"09:06", true}, {"09:07", false}, {"6:30pm", false}, {"1d", false}, {"23h", false}, {"2026-11-30 08:00", false},
+		{"2026-11-30T08:00:00Z", false}, {"soon", false},
+	} {
+		now := time.Date(2026, 11, 29, 9, 6, 0, 0, zone(t, "Pacific/Auckland"))
+		at, err := parseWhen(c.when, now)
+		if err != nil && c.when != "soon" {
+			t.Errorf("%s: %v", c.when, err)
+		}
+		if got := laterDay(c.when, at, now); got != c.want && err == nil {
+			t.Errorf("%s at 09:06 is another day: %v, want %v", c.when, got, c.want)
+		}
+	}
+}
+
 // Whatever is typed, and whenever, what is understood lies ahead, and says the same when it is given as RFC 3339.
 func FuzzWhen(f *testing.F) {
 	names := []string{"UTC", "Pacific/Auckland", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Kolkata", "Africa/Casablanca"}
@@ -127,7 +199,7 @@ func FuzzWhen(f *testing.F) {
 	for _, name := range names {
 		zones = append(zones, zone(f, name))
 	}
-	for _, s := range []string{"30m", "1d", "1ms", "18:30", "02:30", "1:30", "2026-11-22T12:00:00.5Z", "-1h", "", "9999999h", "15250w1d23h47m16s854ms775us808ns"} {
+	for _, s := range []string{"30m", "1d", "1ms", "18:30", "02:30", "1:30", "2026-11-22T12:00:00.5Z", "-1h", "", "2026-11-01 01:30", "2026-03-08 02:30", "6:30pm", "30min", "9999999h", "15250w1d23h47m16s854ms775us808ns"} {
 		f.Add(s, int64(1_795_348_800), int64(250), uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, s string, seconds, nanoseconds int64, where uint8) {

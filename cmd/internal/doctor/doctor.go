@@ -83,7 +83,8 @@ type Finding struct {
 // Doctor looks at one host. All fields are needed.
 type Doctor struct {
 	Host   *maintenance.Host
-	Faults fault.List // of the configuration, those that leave it usable
+	Sites  []config.Site // those of the host that are looked at; what is wrong with the host itself is found in any case
+	Faults fault.List    // of the configuration, those that leave it usable
 	Nginx  control.Nginx
 	// Listening returns what this machine listens at. workers.Sockets has the real one.
 	Listening func() ([]netip.AddrPort, error)
@@ -154,7 +155,7 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 		conf = e.nginxConfiguration(ctx)
 	})
 	add("the store", "", func(e *examination) { e.store(ctx) })
-	for _, s := range d.Host.Config.Sites {
+	for _, s := range d.Sites {
 		add("the rules of "+s.Name, s.Name, func(e *examination) {
 			<-read
 			e.rules(ctx, s, conf)

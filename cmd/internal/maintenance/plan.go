@@ -134,6 +134,9 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request) (*change, e
 			return nil, fmt.Errorf("change what is said about %s: %w", s.Name, ErrOnline)
 		}
 	}
+	if err := req.later(r.Document, h.now()); err != nil {
+		return nil, err
+	}
 	to := next(r.Document, s, req, h.now())
 	w.news = !seen.known || r.Unpublished || !to.Same(r.Document)
 	steps := decide(seen.facts, r, w)

@@ -2,6 +2,7 @@ package maintenance
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,10 +13,13 @@ import (
 
 // Request is what an operator asks for.
 type Request struct {
-	Mode    status.Mode
-	Sites   []config.Site
-	ETA     *time.Time // nil keeps the one that is announced
-	Message *string    // likewise; that for readers of any language
+	Mode  status.Mode
+	Sites []config.Site
+	ETA   *time.Time // nil keeps the one that is announced
+	// Longer, where it isn't 0, puts off the ETA that is announced. Where none is the error wraps ErrNoETA, and where the
+	// new one has passed ErrETAPassed.
+	Longer  time.Duration
+	Message *string // likewise; that for readers of any language
 	// Messages are those in one language each, by BCP 47 tag. With Message they replace the announced; both nil keep it.
 	Messages map[string]string
 	Reason   string // for the record, not for visitors
@@ -37,6 +41,12 @@ type Request struct {
 // ErrOnline is returned (wrapped) for a change of words about a site that is online: there is nothing to say.
 var ErrOnline = errors.New("the site is online")
 
+// ErrNoETA is returned (wrapped) where an ETA is to be put off and none is announced.
+var ErrNoETA = errors.New("no ETA is announced")
+
+// ErrETAPassed is returned (wrapped) where an ETA that is put off would have passed all the same.
+var ErrETAPassed = errors.New("the new ETA has passed already")
+
 // ErrClaimed is returned (wrapped) for a site that somebody else has set since it was closed.
 var ErrClaimed = errors.New("somebody else has set its mode since")
 
@@ -50,6 +60,22 @@ func (req Request) supersedes(interrupted state.SiteChange) bool {
 // intent is what the request has the journal say.
 func (req Request) intent() state.Intent {
 	return state.Intent{Reason: req.Reason, Force: req.Force, Drain: req.Drain, MustAnswer: req.MustAnswer}
+}
+
+// later puts off the ETA of was, where that is asked for.
+func (req *Request) later(was status.Document, now time.Time) error {
+	switch {
+	case req.Longer == 0:
+		return nil
+	case was.ExpectedUntil == nil:
+		return fmt.Errorf("put off the ETA of %s: %w", was.Site, ErrNoETA)
+	}
+	eta := was.ExpectedUntil.Add(req.Longer)
+	if !eta.After(now) {
+		return fmt.Errorf("put off the ETA of %s: %w", was.Site, ErrETAPassed)
+	}
+	req.ETA = &eta
+	return nil
 }
 
 // next is the document that follows from was and what is asked for.

@@ -13,17 +13,25 @@ or a visitor, tells everyone until when, lets administrators in early, and opens
 
 Exit codes: 0 done; 1 failed, nothing changed or rolled back; 2 usage or configuration; 3 nginx is as asked
 but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift or faults found.`
-	HelpConfig  = "configuration file (default $CONFORMA_STATUS_CONFIG, or /etc/conforma-status/config.toml)"
-	HelpSites   = "the site, by its name in the configuration; may be repeated"
-	HelpAll     = "every site of the configuration"
-	HelpJSON    = "print one JSON document on standard output"
-	HelpETA     = "when the site is expected back: 30m, 1h30m, 1d, 18:30 or RFC 3339"
-	HelpMessage = "plain text for visitors, at most 2000 characters; pt=TEXT is for readers of Portuguese; may be repeated"
-	HelpReason  = "why, for the record; visitors don't see it"
-	HelpDrain   = "how long to wait for what was let in earlier, before it is cut"
-	HelpNoCut   = "cut nothing: what is left after --drain stays, and the exit code is 4"
-	HelpForce   = "go on where nginx's configuration is known to have holes"
-	HelpDryRun  = "say what would be done, and do nothing"
+	HelpEveryDay     = "Every day"
+	HelpSettingUp    = "Setting up"
+	HelpLookingAfter = "Looking after it"
+	HelpVersion      = "which version this is"
+	HelpWatch        = "look again every 2 seconds, until Ctrl-C"
+	HelpLast         = "only the last changes of each site: -n 5"
+	HelpQuiet        = "say only what is wrong, and what was asked for"
+	HelpVerbose      = "say each step, and each check, that went well too"
+	HelpConfig       = "configuration file (default $CONFORMA_STATUS_CONFIG, or /etc/conforma-status/config.toml)"
+	HelpSites        = "the site, by its name in the configuration; may be repeated"
+	HelpAll          = "every site of the configuration"
+	HelpJSON         = "print one JSON document on standard output"
+	HelpETA          = "when the site is expected back: 30m, 1h30m, 1d, 18:30, 6:30pm, \"2026-12-01 18:30\" or RFC 3339"
+	HelpMessage      = "plain text for visitors, at most 2000 characters; pt=TEXT is for readers of Portuguese; may be repeated"
+	HelpReason       = "why, for the record; visitors don't see it"
+	HelpDrain        = "how long to wait for what was let in earlier, before it is cut"
+	HelpNoCut        = "cut nothing: what is left after --drain stays, and the exit code is 4"
+	HelpForce        = "go on where nginx's configuration is known to have holes"
+	HelpDryRun       = "say what would be done, and do nothing"
 
 	HelpSet     = "switch a site to online, offline or admin"
 	HelpSetLong = `Switch a site to a mode, see that nginx took it up, and tell visitors.
@@ -35,11 +43,12 @@ but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift o
 Closing is announced before it happens, opening after. A flag that is not given keeps its value while the
 site stays closed.`
 	HelpExtend     = "announce a new ETA for a site that is closed"
-	HelpExtendLong = "Announce a new ETA for a site that is closed, without touching nginx."
-	HelpGet        = "compare what is wanted, on disk, live in nginx, and published"
-	HelpGetLong    = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
-	HelpRun        = "close a site, run a command, and open it again if the command succeeded"
-	HelpRunLong    = `Close a site, run a command once nothing of before is left, and open the site again if the command exited 0 and the
+	HelpExtendLong = `Announce a new ETA for a site that is closed, without touching nginx. WHEN counts from now (30m, 18:30,
+"2026-12-01 18:30"); +10m counts from the ETA that is announced.`
+	HelpGet     = "compare what is wanted, on disk, live in nginx, and published"
+	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
+	HelpRun     = "close a site, run a command, and open it again if the command succeeded"
+	HelpRunLong = `Close a site, run a command once nothing of before is left, and open the site again if the command exited 0 and the
 application answers. Otherwise the site stays closed. The exit code is the command's once it has started.`
 	HelpRunMode       = "offline or admin"
 	HelpReconcile     = "finish or undo an interrupted change, and mend what differs from the record"
@@ -94,9 +103,8 @@ for --ttl, in this window of admin mode only, and as often as it is opened: whoe
 of the link is its secret, which no server sees in an address and no log holds. The gate logs each admission with the pass's name.
 
 --revoke ends all of a site's passes, and what they let in, at once.`
-	HelpOneSite = "the site, by its name in the configuration"
-	HelpTTL     = "how long the pass is good: from 1m to 24h"
-	HelpRevoke  = "end all of the site's passes, and whom they let in"
+	HelpTTL    = "how long the pass is good: from 1m to 24h"
+	HelpRevoke = "end all of the site's passes, and whom they let in"
 
 	HelpSecret         = "the secret that a site's application and the gate share"
 	HelpSecretInit     = "write a strong JWT_SECRET to the site's env file, once"

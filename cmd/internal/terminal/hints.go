@@ -157,6 +157,8 @@ func known() []advice {
 		{maintenance.ErrInterrupted, "conforma-status reconcile finishes it"},
 		{state.ErrBusy, "wait for it, or see what it is doing; its lock goes with it when it ends"},
 		{maintenance.ErrOnline, HintOnlineSaysNothing},
+		{maintenance.ErrNoETA, "say when: conforma-status extend 30m"},
+		{maintenance.ErrETAPassed, "count from now: conforma-status extend 30m"},
 		{maintenance.ErrNotAdmin, "a pass is good in admin mode only, and in the window in which it was made: conforma-status set admin"},
 		{gate.ErrInUse, "one gate serves every site of a host: stop the other one first (systemctl stop conforma-status-gate.socket, where systemd runs it)"},
 		{setup.ErrUnitPath, "give the file another name: no control characters, no blank at either end, no backslash as the last"},
@@ -181,12 +183,20 @@ const (
 // Hints that a command gives along with an error of its own.
 const (
 	HintHelp              = "conforma-status --help lists the commands, conforma-status COMMAND --help the flags"
+	HintFlags             = "%s --help lists the flags"
+	HintMeantCommand      = "did you mean: %s"
+	HintMeantMode         = "did you mean: conforma-status set %s"
+	HintMeantFlag         = "the flag is --%s: %s"
+	HintQuietAndVerbose   = "say --quiet or --verbose, or neither"
+	HintWatchJSON         = "call get --json again and again, or get --watch"
+	HintLast              = "for example: conforma-status history -n 5"
 	HintElsewhere         = "these run here: build, preview, publish, store init, extend, and get of what is published"
 	HintUsage             = "the call is: %s"
 	HintSites             = "the configuration knows: %s"
 	HintSiteAndAll        = "name the sites, or say --all for every one of them"
 	HintModes             = "the modes are online, offline and admin"
-	HintWhen              = "write a duration (30m, 1h30m, 1d), a time of day (18:30) or RFC 3339 (2026-11-22T21:45:00Z), later than now"
+	HintWhen              = "write a duration (30m, 1h30m, 1d), a time of day (18:30, 6:30pm), a date and time (2026-12-01 18:30) or RFC 3339 (2026-12-01T18:30:00Z), later than now"
+	HintExtendWhen        = "write how long from now (30m), how much longer than announced (+10m), a time of day (18:30, 6:30pm), a date and time (2026-12-01 18:30) or RFC 3339 (2026-12-01T18:30:00Z)"
 	HintMessage           = "write plain text of at most 2000 characters, one for everybody and one a language as pt=TEXT; longer texts belong on the maintenance page"
 	HintOnlineSaysNothing = "close the site first: conforma-status set offline --eta 30m"
 	HintOut               = "for example: conforma-status build --out /tmp/maintenance"

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,8 +21,9 @@ func (t *Terminal) UnreadableHistory(lines int) {
 	t.Warn(fmt.Sprintf("%d of the history's lines can't be read: the machine may have lost power while they were written", lines))
 }
 
-// History prints the past of each of the sites.
-func (t *Terminal) History(sites []string, events []state.Event) {
+// History prints the past of each of the sites: its last changes, all of them where last is 0, and the times that it
+// was closed since.
+func (t *Terminal) History(sites []string, events []state.Event, last int) {
 	all := []siteHistory{}
 	for _, name := range sites {
 		own := []state.Event{}
@@ -30,7 +32,12 @@ func (t *Terminal) History(sites []string, events []state.Event) {
 				own = append(own, e)
 			}
 		}
-		all = append(all, siteHistory{Site: name, Windows: state.Windows(own), Events: own})
+		windows := state.Windows(own)
+		if last > 0 && len(own) > last {
+			own = own[len(own)-last:]
+			windows = slices.DeleteFunc(windows, func(w state.Window) bool { return w.Until != nil && w.Until.Before(own[0].At) })
+		}
+		all = append(all, siteHistory{Site: name, Windows: windows, Events: own})
 	}
 	if t.JSON {
 		t.document(siteDocument[siteHistory]{1, all})

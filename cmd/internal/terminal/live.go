@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -34,6 +35,23 @@ func (l *liveLine) show(line string) {
 		return
 	}
 	fmt.Fprintf(l.w, "  %s\n", line)
+}
+
+// Watched has what print prints take the place of what it printed last: on a terminal on a screen that is cleared,
+// elsewhere below it, where it is new.
+func (t *Terminal) Watched(print func()) {
+	out, shown := t.Out, &strings.Builder{}
+	t.Out = shown
+	print()
+	t.Out = out
+	if shown.String() == t.watched {
+		return
+	}
+	t.watched = shown.String()
+	if rewrites(out) {
+		fmt.Fprint(out, "\x1b[H\x1b[2J") // console_codes(4): home, and erase the display
+	}
+	fmt.Fprint(out, t.watched)
 }
 
 // end makes room for what comes below the line.

@@ -13,28 +13,35 @@ type Pass struct {
 	ExpiresAt time.Time `json:"expiresAt"` // in UTC
 }
 
-// PassMade prints the link of a new pass.
-func (t *Terminal) PassMade(p Pass) {
+// PassesMade prints the links of new passes.
+func (t *Terminal) PassesMade(made []Pass) {
 	if t.JSON {
-		t.document(siteDocument[Pass]{1, []Pass{p}})
+		t.document(siteDocument[Pass]{1, made})
 		return
 	}
-	fmt.Fprintln(t.Out, p.Link)
-	fmt.Fprintf(t.Err, "pass %s lets its holder into %s until %s; send it to nobody else, and end it with: conforma-status pass --revoke\n", p.Pass, p.Site, clock(p.ExpiresAt))
+	for _, p := range made {
+		fmt.Fprintln(t.Out, p.Link)
+		fmt.Fprintf(t.Err, "pass %s lets its holder into %s until %s; send it to nobody else, and end it with: conforma-status pass --site %s --revoke\n", p.Pass, p.Site, clock(p.ExpiresAt), p.Site)
+	}
 }
 
-// PassesRevoked says that a site's passes are revoked. None was made since the last time where had is false.
-func (t *Terminal) PassesRevoked(site string, had bool) {
-	type revoked struct {
-		Site    string `json:"site"`
-		Revoked bool   `json:"revoked"`
+// Revoked is what pass --revoke prints in JSON of a site.
+type Revoked struct {
+	Site    string `json:"site"`
+	Revoked bool   `json:"revoked"` // false where no pass was made since the last time
+}
+
+// PassesRevoked says that the passes of sites are revoked.
+func (t *Terminal) PassesRevoked(done []Revoked) {
+	if t.JSON {
+		t.document(siteDocument[Revoked]{1, done})
+		return
 	}
-	switch {
-	case t.JSON:
-		t.document(siteDocument[revoked]{1, []revoked{{site, had}}})
-	case had:
-		fmt.Fprintf(t.Out, "%s: every pass is revoked, and whom it let in is out\n", site)
-	default:
-		fmt.Fprintf(t.Out, "%s: there was no pass to revoke\n", site)
+	for _, r := range done {
+		if r.Revoked {
+			fmt.Fprintf(t.Out, "%s: every pass is revoked, and whom it let in is out\n", r.Site)
+		} else {
+			fmt.Fprintf(t.Out, "%s: there was no pass to revoke\n", r.Site)
+		}
 	}
 }

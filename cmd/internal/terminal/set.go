@@ -3,6 +3,8 @@ package terminal
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
@@ -46,6 +48,9 @@ func receiptLine(r *maintenance.Receipt) string {
 		for i, s := range r.Steps {
 			fmt.Fprintf(&b, "\n  %d. %s", i+1, stepWords[s.Step])
 		}
+		if r.Mode.Closed() {
+			b.WriteString("\n" + announcementWords(r))
+		}
 		return b.String()
 	case state.Shut:
 		fmt.Fprintf(&b, "%s is shut by its closed file; the rules of %s are not in force", r.Site, r.Mode)
@@ -70,6 +75,21 @@ func receiptLine(r *maintenance.Receipt) string {
 		b.WriteString(" (not published yet)")
 	}
 	return b.String()
+}
+
+// announcementWords are what visitors would be told.
+func announcementWords(r *maintenance.Receipt) string {
+	text := "visitors would be told no time"
+	if r.ExpectedUntil != nil {
+		text = "visitors would be told: back " + clock(*r.ExpectedUntil)
+	}
+	if r.Message != nil {
+		text += fmt.Sprintf("\n  %s", oneLine(*r.Message))
+	}
+	for _, tag := range slices.Sorted(maps.Keys(r.Messages)) {
+		text += fmt.Sprintf("\n  %s: %s", tag, oneLine(r.Messages[tag]))
+	}
+	return text
 }
 
 // safetyWords say of a closed site whether it is safe to take a snapshot, and why not.

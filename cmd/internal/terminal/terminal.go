@@ -20,12 +20,26 @@ import (
 // Terminal talks to people, and in JSON to programs.
 type Terminal struct {
 	JSON     bool      // whether a document goes to standard output
-	Quiet    bool      // keeps words for people off standard output
+	Apart    bool      // keeps words for people off standard output, which is another program's
+	Words    Words     // how much is said
 	Out, Err io.Writer // where results go, and words about them
 
 	live      liveLine
-	unwritten error // of the document
+	unwritten error  // of the document
+	watched   string // what Watched printed last
 }
+
+// Words is how much is said to people.
+type Words int
+
+const (
+	// Plain says what came of it, and what takes long.
+	Plain Words = iota
+	// Quiet says what is wrong, and what was asked for.
+	Quiet
+	// Verbose says each step, and each check, that went well too.
+	Verbose
+)
 
 // New returns a terminal that writes to standard output and standard error.
 func New(stdout, stderr io.Writer) *Terminal {
@@ -34,7 +48,7 @@ func New(stdout, stderr io.Writer) *Terminal {
 
 // people is where words for people go.
 func (t *Terminal) people() io.Writer {
-	if t.JSON || t.Quiet {
+	if t.JSON || t.Apart {
 		return t.Err
 	}
 	return t.Out
@@ -89,8 +103,29 @@ type siteDocument[T any] struct {
 	Sites   []T `json:"sites"`
 }
 
-// clock is a time as an operator reads it: in the machine's zone, with the date.
-func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+// clock is a time as an operator reads it: in the machine's zone, with the date, and in UTC behind it.
+func clock(t time.Time) string { return clockIn(t, time.Local) }
+
+func clockIn(t time.Time, zone *time.Location) string {
+	local, utc := t.In(zone), t.UTC()
+	text := local.Format("2006-01-02 15:04:05 MST")
+	switch _, offset := local.Zone(); {
+	case offset == 0:
+		return text
+	case local.Format(time.DateOnly) == utc.Format(time.DateOnly):
+		return text + utc.Format(" (15:04:05 UTC)")
+	}
+	return text + utc.Format(" (2006-01-02 15:04:05 UTC)")
+}
+
+// LaterDay warns that a time of day, as it was said, has passed today and is taken for another day.
+func (t *Terminal) LaterDay(said string, at, now time.Time) {
+	day := ""
+	if at.In(now.Location()).Format(time.DateOnly) == now.AddDate(0, 0, 1).Format(time.DateOnly) {
+		day = "tomorrow, "
+	}
+	t.Warn(fmt.Sprintf("%s has passed today: it is taken for %s%s", oneLine(said), day, clock(at)))
+}
 
 // oneLine keeps what somebody typed, or what a program said, from taking over the terminal.
 func oneLine(text string) string {

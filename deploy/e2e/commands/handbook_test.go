@@ -313,56 +313,6 @@ func called(fun ast.Expr) string {
 	return ""
 }
 
-// A hint that names a command names one that there is.
-func TestHintsNameCommands(t *testing.T) {
-	t.Parallel()
-	named := map[string]bool{}
-	for _, pattern := range []string{"../../../cmd/conforma-status/*.go", "../../../cmd/internal/*/*.go", "../../../nginxconf/*.go", "../../../nginxconf/*/*.go", "../../../status/store/*.go"} {
-		files, err := filepath.Glob(pattern)
-		rig.Check(t, err)
-		for _, path := range files {
-			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-			rig.Check(t, err)
-			ast.Inspect(file, func(n ast.Node) bool {
-				var hints []ast.Expr
-				switch n := n.(type) {
-				case *ast.ValueSpec:
-					if strings.HasPrefix(strings.ToLower(n.Names[0].Name), "hint") {
-						hints = n.Values
-					}
-				case *ast.FuncDecl: // the table of what is known, and what depends on the machine
-					if n.Name.Name == "known" || strings.HasPrefix(n.Name.Name, "hint") {
-						ast.Inspect(n, func(n ast.Node) bool {
-							if text, ok := n.(*ast.BasicLit); ok {
-								hints = append(hints, text)
-							}
-							return true
-						})
-					}
-				case *ast.CallExpr:
-					if name := called(n.Fun); (name == "e.fault" || name == "e.warn") && len(n.Args) == 3 {
-						hints = n.Args[2:]
-					}
-				}
-				for _, h := range hints {
-					for _, m := range regexp.MustCompile(`conforma-status ([a-z]+( init)?)`).FindAllStringSubmatch(literal(h), -1) {
-						named[m[1]] = true
-					}
-				}
-				return true
-			})
-		}
-	}
-	if len(named) < 5 {
-		t.Errorf("found only %v", named)
-	}
-	for name := range named {
-		if out, err := exec.Command(rig.Binary(t), append(strings.Fields(name), "--help")...).CombinedOutput(); err != nil || !strings.Contains(string(out), "conforma-status "+name) {
-			t.Errorf("a hint names conforma-status %s, which is no command: %v\n%s", name, err, out)
-		}
-	}
-}
-
 // Each link of the pages for operators leads to something that there is.
 func TestLinksOfTheHandbook(t *testing.T) {
 	t.Parallel()

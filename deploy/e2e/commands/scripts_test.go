@@ -18,7 +18,8 @@ import (
 )
 
 // TestScripts runs the scripts in scripts/, each in a directory of its own ($WORK) with the binary on
-// the PATH as conforma-status, free ports in $PORT1 to $PORT4, a time ahead in $LATER, and these commands beside
+// the PATH as conforma-status, free ports in $PORT1 to $PORT4, a time ahead in $LATER, a day and
+// ten minutes after it in $LATER_PLUS, and these commands beside
 // testscript's own:
 //
 //	exit CODE PROGRAM [ARG]...      runs the program, which has to exit with exactly this code
@@ -79,6 +80,7 @@ func setupScript(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("LOGROTATE", logrotate)
+	env.Setenv("LATER_PLUS", time.Now().Add(90*time.Minute+24*time.Hour+10*time.Minute).UTC().Format("2006-01-02T15:04"))
 	env.Setenv("LATER", time.Now().Add(90*time.Minute).UTC().Format(time.RFC3339))
 	for i := range 4 {
 		env.Setenv("PORT"+strconv.Itoa(i+1), strconv.Itoa(rig.Port(tb)))

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// fromOtherTools are the words that other maintenance modes have for our commands.
+var fromOtherTools = map[string]string{
+	"down": "set offline", "shut": "set offline", "off": "set offline", "close": "set offline", "stop": "set offline", "disable": "set offline", "lock": "set offline",
+	"maintenance": "set offline", "maintain": "set offline", "enable": "set offline", "start": "set offline",
+	"up": "set online", "on": "set online", "open": "set online", "live": "set online", "resume": "set online", "end": "set online", "unlock": "set online",
+	"offline": "set offline", "online": "set online", "admin": "set admin",
+	"state": "get", "show": "get", "info": "get", "list": "get", "ls": "get", "watch": "get --watch",
+	"log": "history", "logs": "history", "audit": "history", "check": "doctor", "diagnose": "doctor", "validate": "doctor",
+	"setup": "init", "install": "init", "configure": "init", "generate": "render", "upload": "publish", "deploy": "publish", "sync": "publish",
+	"serve": "preview", "fix": "reconcile", "repair": "reconcile", "postpone": "extend", "delay": "extend", "eta": "extend",
+	"exec": "run", "allow": "pass", "bypass": "pass", "link": "pass",
+}
+
+// modeWords are the words that other tools have for our modes. What could be meant either way is not among them.
+var modeWords = map[string]status.Mode{
+	"down": status.Offline, "off": status.Offline, "maintenance": status.Offline, "closed": status.Offline, "close": status.Offline, "shut": status.Offline,
+	"up": status.Online, "open": status.Online, "live": status.Online, "normal": status.Online, "on": status.Online,
+	"admins": status.Admin, "administrators": status.Admin, "restricted": status.Admin,
+}
+
+// flagWords are the names that other tools have for our flags.
+var flagWords = map[string]string{
+	"for": "eta", "until": "eta", "duration": "eta", "time": "eta", "till": "eta", "back": "eta", "expected": "eta",
+	"text": "message", "msg": "message", "why": "reason", "because": "reason", "comment": "reason",
+	"name": "site", "sites": "site", "timeout": "drain", "wait": "drain", "grace": "drain", "dryrun": "dry-run", "plan": "dry-run", "check": "dry-run",
+	"lines": "last", "tail": "last", "limit": "last", "follow": "watch", "expires": "ttl", "silent": "quiet", "debug": "verbose",
+	"output": "out", "dir": "out", "apply": "write", "delete": "prune", "conf": "config",
+}
+
+// noCommand is the error of a word that is no command below parent, with a hint that names the one that is meant.
+func noCommand(parent *cobra.Command, word string) error {
+	said := strings.TrimSpace(strings.TrimPrefix(parent.CommandPath(), parent.Root().Name()) + " " + word)
+	err := fmt.Errorf("there is no command %q", said)
+	if !parent.HasParent() {
+		if meant, ok := fromOtherTools[strings.ToLower(word)]; ok {
+			return misused(err, fmt.Sprintf(terminal.HintMeantCommand, parent.Root().Name()+" "+meant))
+		}
+	}
+	var names []string
+	for _, c := range parent.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, append(c.Aliases, c.Name())...)
+		}
+	}
+	if meant := nearest(word, names); meant != "" {
+		return misused(err, fmt.Sprintf(terminal.HintMeantCommand, parent.CommandPath()+" "+meant))
+	}
+	return misused(err, terminal.HintHelp)
+}
+
+// noMode is the error of a word that is no mode, with a hint that names the one that is meant.
+func noMode(err error, word string) error {
+	meant, ok := modeWords[strings.ToLower(word)]
+	if !ok {
+		meant = status.Mode(nearest(word, []string{string(status.Offline), string(status.Online), string(status.Admin)}))
+	}
+	if meant == "" {
+		return misused(err, terminal.HintModes)
+	}
+	return misused(err, fmt.Sprintf(terminal.HintMeantMode, meant))
+}
+
+// noFlag is the error of a flag that can't be read, with a hint that names the one that is meant.
+func (a *app) noFlag(cmd *cobra.Command, err error) error {
+	if i := slices.IndexFunc(a.args, func(arg string) bool { return !strings.HasPrefix(arg, "-") }); i == 0 && !cmd.HasParent() {
+		return noCommand(cmd, a.args[0]) // the flags of a command that there isn't
+	}
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return misused(err, fmt.Sprintf(terminal.HintFlags, cmd.CommandPath()))
+	}
+	name := strings.ToLower(unknown.GetSpecifiedName())
+	meant := flagWords[name]
+	if cmd.Flag(meant) == nil {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		meant = nearest(name, names)
+	}
+	if meant == "" {
+		return misused(err, fmt.Sprintf(terminal.HintFlags, cmd.CommandPath()))
+	}
+	call := cmd.CommandPath() + " --" + meant
+	if cmd.Name() == "set" && meant == "eta" {
+		call = cmd.Root().Name() + " set offline --eta 30m"
+	}
+	return misused(err, fmt.Sprintf(terminal.HintMeantFlag, meant, call))
+}
+
+// oneMode has set take exactly one word, and says where what stands behind it belongs.
+func (a *app) oneMode(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 {
+		return arguments(cobra.ExactArgs(1))(cmd, args)
+	}
+	err := fmt.Errorf("set takes one mode: %q is one word too many", args[1])
+	mode := args[0]
+	if meant, ok := modeWords[strings.ToLower(mode)]; ok {
+		mode = string(meant)
+	}
+	call := fmt.Sprintf("%s set %s", cmd.Root().Name(), mode)
+	switch _, notDuration := parseDuration(args[1]); {
+	case notDuration == nil, isTimeOfDay(args[1]):
+		call += " --eta " + args[1]
+	case slices.Contains(a.knownSites(), args[1]):
+		call += " --site " + args[1]
+	default:
+		return misused(err, fmt.Sprintf(terminal.HintUsage, cmd.UseLine()))
+	}
+	return misused(err, fmt.Sprintf(terminal.HintMeantCommand, call))
+}
+
+func isTimeOfDay(word string) bool {
+	_, _, ok := timeOfDay(word)
+	return ok
+}
+
+// nearest is the name that a word is a slip of the keyboard for, or the beginning of; "" where it is like none.
+func nearest(word string, names []string) string {
+	word = strings.ToLower(word)
+	best, far := "", 3
+	for _, name := range names {
+		d := levenshtein.ComputeDistance(word, name)
+		if len(word) > 2 && strings.HasPrefix(name, word) {
+			d = min(d, 1)
+		}
+		sooner := d == far && best != "" && best[0] != word[0] && name[0] == word[0] // the first letter is mostly right
+		if (d < far || sooner) && d < len(word) {
+			best, far = name, d
+		}
+	}
+	return best
+}
