@@ -35,6 +35,18 @@ func Install(files map[string][]byte) (rollback func() error, err error) {
 	return done.rollBack, nil
 }
 
+// Remove removes a file of rules with its predecessor, and their directory where nothing is left in it. It is no error
+// where they aren't there.
+func Remove(path string) error {
+	for _, path := range []string{path, path + previousSuffix} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	_ = os.Remove(filepath.Dir(path))
+	return nil
+}
+
 // replaced are the files that were replaced, in their order.
 type replaced []predecessor
 

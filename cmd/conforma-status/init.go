@@ -18,28 +18,54 @@ import (
 const defaultEnvFiles = "/home/*/*/env_files/*.env"
 
 func (a *app) initCommand() *cobra.Command {
-	var write bool
+	var write, undo bool
 	var envFiles string
 	cmd := &cobra.Command{
 		Use: "init", Short: terminal.HelpInit, Long: terminal.HelpInitLong, Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.init(cmd.Context(), write, envFiles) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case write && undo:
+				return misused(errors.New("--write and --undo exclude each other"), fmt.Sprintf(terminal.HintUsage, "init [--write | --undo]"))
+			case undo:
+				return a.initUndo(cmd.Context())
+			}
+			return a.init(cmd.Context(), write, envFiles)
+		},
 	}
 	cmd.Flags().BoolVar(&write, "write", false, terminal.HelpInitWrite)
+	cmd.Flags().BoolVar(&undo, "undo", false, terminal.HelpInitUndo)
 	cmd.Flags().StringVar(&envFiles, "env-files", defaultEnvFiles, terminal.HelpInitEnvFiles)
 	return cmd
 }
 
-func (a *app) init(ctx context.Context, write bool, envFiles string) error {
+// servedHere is what nginx serves here.
+func servedHere(ctx context.Context) (*operator.Config, error) {
 	dump, err := control.Nginx{TestCommand: []string{"nginx", "-t"}}.Dump(ctx)
 	var conf *operator.Config
 	if err == nil {
 		conf, err = operator.ReadConfig(dump)
 	}
 	if errors.Is(err, control.ErrNotInstalled) {
-		return err
+		return nil, err
 	}
 	if err != nil {
-		return failed(err, terminal.HintInitNginx)
+		return nil, failed(err, terminal.HintInitNginx)
+	}
+	return conf, nil
+}
+
+func (a *app) init(ctx context.Context, write bool, envFiles string) error {
+	conf, err := servedHere(ctx)
+	if err != nil {
+		return err
+	}
+	file := a.configurationFile()
+	vacant, err := setup.Vacant(file)
+	if err != nil {
+		return err
+	}
+	if write && !vacant {
+		return a.addMissing(ctx, conf, file)
 	}
 	envs, unread, err := setup.ReadEnvFiles(envFiles)
 	if err != nil {
@@ -52,36 +78,46 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 	if len(found) == 0 {
 		return failed(errors.New("read nginx's configuration: nginx serves nothing here that it hands on to an application"), terminal.HintInitNoSites)
 	}
-	draft, file := setup.NewDraft(conf, found), a.configurationFile()
+	setup.FindDatabases(ctx, found, control.Run)
+	draft := setup.NewDraft(conf, found)
 	if !write {
 		a.terminal.Initial(draft, file)
 		return nil
 	}
-	if err := a.putInPlace(ctx, draft, file); err != nil {
+	if draft.Sites == 0 {
+		return failed(errors.New("write the configuration: nothing that nginx serves here can be a site as it is"), terminal.HintInitNone)
+	}
+	c, faults := config.Parse(file, []byte(draft.Text))
+	if core := config.Of(faults, config.Core); len(core) > 0 {
+		return unreadable(core)
+	}
+	if err := a.putInPlace(ctx, c, draft, file); err != nil {
 		return err
 	}
 	a.terminal.Initialized(draft, file)
 	return nil
 }
 
-// putInPlace puts a draft in place, and the rules for it, or leaves everything as it was.
-func (a *app) putInPlace(ctx context.Context, draft setup.Draft, file string) error {
-	vacant, err := setup.Vacant(file)
+// addMissing adds the include lines that a configuration which is there already still misses.
+func (a *app) addMissing(ctx context.Context, conf *operator.Config, file string) error {
+	c, err := a.load()
 	if err != nil {
 		return err
 	}
-	if !vacant {
-		return failed(fmt.Errorf("write the configuration: there is a configuration at %s already", file), terminal.HintInitThere)
+	draft := setup.Complete(conf, c)
+	if len(draft.Lines) == 0 {
+		return failed(fmt.Errorf("write the configuration: there is a configuration at %s already, and no include line is missing", file), terminal.HintInitThere)
 	}
-	c, faults := config.Parse(file, []byte(draft.Text))
-	if core := config.Of(faults, config.Core); len(core) > 0 {
-		return unreadable(core)
+	if err := a.putInPlace(ctx, c, draft, file); err != nil {
+		return err
 	}
+	a.terminal.Initialized(draft, file)
+	return nil
+}
+
+// putInPlace puts a draft in place, and the rules for its configuration c, or leaves everything as it was.
+func (a *app) putInPlace(ctx context.Context, c *config.Config, draft setup.Draft, file string) error {
 	h, err := a.host(c)
-	if err != nil {
-		return err
-	}
-	rules, err := h.Rendered()
 	if err != nil {
 		return err
 	}
@@ -91,5 +127,63 @@ func (a *app) putInPlace(ctx context.Context, draft setup.Draft, file string) er
 		}
 		return nil
 	}
-	return setup.Placement{Draft: draft, File: file, Rules: rules, Test: test, Warn: a.terminal.Warn}.Put(ctx)
+	return h.Alone(ctx, func() error {
+		rules, err := h.Rendered()
+		if err != nil {
+			return err
+		}
+		return setup.Placement{Draft: draft, File: file, Rules: rules, Test: test, Warn: a.terminal.Warn}.Put(ctx)
+	})
+}
+
+// initUndo takes back what init --write did.
+func (a *app) initUndo(ctx context.Context) error {
+	conf, err := servedHere(ctx)
+	if err != nil {
+		return err
+	}
+	test := func(ctx context.Context) error {
+		if err := (control.Nginx{TestCommand: []string{"nginx", "-t"}}).Test(ctx); err != nil {
+			return failed(err, terminal.HintInitNotUndone)
+		}
+		return nil
+	}
+	var done setup.Undone
+	undo := func() (err error) {
+		done, err = setup.Undoing{Main: conf.Main, Test: test, Read: servedHere, Warn: a.terminal.Warn}.Do(ctx)
+		return err
+	}
+	vacant, err := setup.Vacant(a.configurationFile())
+	if err == nil && vacant {
+		err = undo()
+	} else if err == nil {
+		err = a.whileOpen(ctx, undo)
+	}
+	if err != nil {
+		return err
+	}
+	a.terminal.InitUndone(done)
+	return nil
+}
+
+// whileOpen does what opens every site of the configuration, where none is closed.
+func (a *app) whileOpen(ctx context.Context, do func() error) error {
+	c, err := a.load()
+	if err != nil {
+		return err
+	}
+	h, err := a.host(c)
+	if err != nil {
+		return err
+	}
+	return h.Alone(ctx, func() error {
+		closed, err := h.ClosedSites()
+		if err != nil {
+			return err
+		}
+		if len(closed) > 0 {
+			return fmt.Errorf("%s is closed: %w", closed[0], setup.ErrClosed)
+		}
+		return do()
+	})
 }

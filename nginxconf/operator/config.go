@@ -77,6 +77,13 @@ func (c *Config) HTTPIncludes(file string) bool {
 	return slices.ContainsFunc(c.HTTPFiles, func(f string) bool { return sameFile(f, file) })
 }
 
+// Includes reports whether http {} or a server {} includes the file, by way of symbolic links too.
+func (c *Config) Includes(file string) bool {
+	return c.HTTPIncludes(file) || slices.ContainsFunc(c.Servers, func(s *server) bool {
+		return slices.ContainsFunc(s.Files, func(f string) bool { return sameFile(f, file) })
+	})
+}
+
 // readTime reads a time as nginx does (https://nginx.org/en/docs/syntax.html): seconds where
 // there is no unit. It is 0 where there are days or more in it: nothing here waits that long.
 func readTime(text string) time.Duration {

@@ -3,6 +3,7 @@ package operator
 import (
 	"maps"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,9 @@ type server struct {
 	Ungated  []Ungated
 	// NeedsClientCert is set where TLS is for visitors with a certificate of their own only.
 	NeedsClientCert bool
+	// Address is where it leads those who speak plain HTTP to a port of TLS, as "https://host:port"; "" for nowhere,
+	// and where variables say so.
+	Address string
 }
 
 type listen struct {
@@ -70,8 +74,15 @@ func readServer(block *directive, above inherited) *server {
 // read takes note of a directive at the top level of a server {}.
 func (s *server) read(d *directive) {
 	switch d.name {
-	case "mirror", "post_action", "error_page":
+	case "mirror", "post_action":
 		s.readBypass(d)
+	case "error_page":
+		s.readBypass(d)
+		if to := d.args[max(0, len(d.args)-1):]; slices.Contains(d.args, plainToTLS) && len(to) > 0 {
+			if m := writtenOut.FindStringSubmatch(to[0]); m != nil {
+				s.Address = m[1]
+			}
+		}
 	case "listen":
 		s.Listens = append(s.Listens, readListen(d.args)...)
 	case "ssl_verify_client":
@@ -97,6 +108,9 @@ func (s *server) read(d *directive) {
 // plainToTLS is what nginx answers to plain HTTP on a port of TLS, early too (nginxconf.EarlyErrors). It is often led
 // to https: that is left to do so.
 const plainToTLS = "497"
+
+// writtenOut is an address that an error_page names without variables, but for what was asked for there.
+var writtenOut = regexp.MustCompile(`^(https?://[A-Za-z0-9.-]+(?::[0-9]+)?)(?:/|\$request_uri)*$`)
 
 // readBypass notes a directive that hands requests on beside the rules.
 func (s *server) readBypass(d *directive) {

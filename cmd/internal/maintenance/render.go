@@ -56,18 +56,51 @@ var ErrInterrupted = errors.New("a change was interrupted")
 // Render writes the rules of the modes on record below dir, and returns the paths of the files that it changed.
 // The error wraps ErrInterrupted where the record doesn't say which rules are to be in use: nothing is written then.
 func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
-	if _, err := os.Stat(h.Config.StateDir); err == nil && dir == h.Config.Nginx.ConfDir {
-		unlock, err := h.lock(ctx)
+	if dir != h.Config.Nginx.ConfDir {
+		return h.render(dir)
+	}
+	var paths []string
+	err := h.Alone(ctx, func() (err error) {
+		paths, err = h.render(dir)
+		return err
+	})
+	if errors.Is(err, ErrInterrupted) {
+		err = fmt.Errorf("render: %w", err)
+	}
+	return paths, err
+}
+
+// Alone calls do while nothing else can change a site of this host. The error is do's, or wraps ErrInterrupted where a
+// change was interrupted, and do is not called.
+func (h *Host) Alone(ctx context.Context, do func() error) error {
+	unlock, err := h.lockIfAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if in, err := h.Dir().Interrupted(); err != nil {
+		return err
+	} else if in != nil {
+		return ErrInterrupted
+	}
+	return do()
+}
+
+// ClosedSites are the names of the sites that aren't online, by their record or their closed file.
+func (h *Host) ClosedSites() (names []string, err error) {
+	for _, s := range h.Config.Sites {
+		r, known, err := h.Dir().Record(s.Name)
 		if err != nil {
 			return nil, err
 		}
-		defer unlock()
-		if in, err := h.Dir().Interrupted(); err != nil {
-			return nil, err
-		} else if in != nil {
-			return nil, fmt.Errorf("render: %w", ErrInterrupted)
+		if known && r.Document.Mode.Closed() || h.Dir().IsShut(s.Name) {
+			names = append(names, s.Name)
 		}
 	}
+	return names, nil
+}
+
+func (h *Host) render(dir string) ([]string, error) {
 	files, err := h.Rendered()
 	if err != nil {
 		return nil, err

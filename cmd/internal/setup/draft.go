@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
@@ -50,6 +52,8 @@ func (s Site) origin() string {
 	}
 	switch {
 	case s.chosen:
+	case s.unfit != "":
+		fmt.Fprintf(&b, "# CHANGE: it can't be a site as it is: %s. Mend that, then take the # away.\n", s.unfit)
 	case s.isGrafana():
 		b.WriteString("# GUESSED: a Grafana, by its port or its name. Take the # away to make it a site.\n")
 	default:
@@ -71,17 +75,36 @@ func (s Site) table() []string {
 	for _, up := range s.Upstreams {
 		ups = append(ups, fmt.Sprintf("%q", up))
 	}
+	from := "GUESSED from " + s.appURL.from
+	if s.appURL.from == "" {
+		from = "CHANGE: nothing here says how visitors type it"
+	}
 	lines := []string{
 		"[[site]]",
 		fmt.Sprintf("name      = %q    # GUESSED", s.name),
-		fmt.Sprintf("app_url   = %q    # GUESSED from server_name and listen", s.appURL),
+		fmt.Sprintf("app_url   = %q    # %s", s.appURL.url, from),
 		fmt.Sprintf("listen    = %q", net.JoinHostPort(host, port)),
 		fmt.Sprintf("upstreams = [%s]    # GUESSED from where it hands requests on", strings.Join(ups, ", ")),
 	}
-	if s.envFile == "" {
+	if s.env.path == "" {
 		return append(lines,
 			`# preset  = "conforma"    # if it is one; admin mode needs this, or login_paths, and a [site.jwt]`)
 	}
-	return append(lines, `preset    = "conforma"    # GUESSED`, "[site.jwt]",
-		fmt.Sprintf("secret_env_file = %q    # GUESSED by its PORT", s.envFile))
+	lines = append(append(lines, `preset    = "conforma"    # GUESSED`), s.database.lines()...)
+	return append(lines, "[site.jwt]", fmt.Sprintf("secret_env_file = %q    # GUESSED by its PORT", s.env.path))
+}
+
+// fit leaves out the sites that the configuration would be refused for, and says why.
+func fit(conf *operator.Config, sites []Site) []Site {
+	sites = slices.Clone(sites)
+	for i := range sites {
+		s := &sites[i]
+		if !s.chosen {
+			continue
+		}
+		if _, faults := config.Parse("", []byte(configuration(conf, sites[i:i+1]))); len(faults) > 0 {
+			s.chosen, s.unfit = false, faults[0].Key+": "+faults[0].Problem
+		}
+	}
+	return sites
 }

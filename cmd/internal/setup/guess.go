@@ -15,8 +15,9 @@ import (
 
 // EnvFile is an env file of Conforma's launch script. Its secret is not read.
 type EnvFile struct {
-	path string
-	port string // its PORT=, "" for none
+	path    string
+	port    string // its PORT=, "" for none
+	webHost string // its WEB_HOST=, the site's address as Conforma's mails have it; "" for none
 }
 
 // ReadEnvFiles reads the files that the pattern names (filepath.Match). The warnings are of files that can't be read;
@@ -29,30 +30,40 @@ func ReadEnvFiles(pattern string) (files []EnvFile, warnings []error, err error)
 			warnings = append(warnings, err)
 			continue
 		}
-		files = append(files, EnvFile{path: path, port: readPort(string(data))})
+		files = append(files, readEnv(path, string(data)))
 	}
 	return files, warnings, err
 }
 
-// readPort finds the port in the text of an env file.
-func readPort(text string) string {
-	port := ""
+// readEnv reads the text of an env file.
+func readEnv(path, text string) EnvFile {
+	e := EnvFile{path: path}
 	for line := range strings.Lines(text) {
-		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.TrimSpace(key) == "PORT" {
-			port = strings.Trim(strings.TrimSpace(value), `'"`)
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		value = strings.Trim(strings.TrimSpace(value), `'"`)
+		switch strings.TrimSpace(key) {
+		case "PORT":
+			e.port = value
+		case "WEB_HOST":
+			e.webHost = strings.TrimRight(value, "/")
 		}
 	}
-	return port
+	return e
 }
+
+// name is that of the site, as Conforma's launch script knows it.
+func (e EnvFile) name() string { return strings.TrimSuffix(filepath.Base(e.path), ".env") }
 
 // Site is what a server {} is taken for, or several that lead to the same application.
 type Site struct {
 	operator.ServerBlock                        // the first of them, or the first with TLS
 	servers              []operator.ServerBlock // all of them
 	name                 string
-	appURL               string
-	envFile              string // "" where none has the port of its upstream: it may be no Conforma
+	appURL               address
+	env                  EnvFile // zero where none has the port of its upstream: it may be no Conforma
+	database             database
 	chosen               bool   // whether it is to be a site; the others are written out as comments
+	unfit                string // why it can't be one as it is, "" where it can
 }
 
 // Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env
@@ -73,19 +84,18 @@ func Guess(conf *operator.Config, envs []EnvFile) []Site {
 	conforma := false
 	for i := range sites {
 		s := &sites[i]
-		host := s.host()
-		s.appURL = s.urlAt(host)
-		s.envFile = s.envFileOf(envs)
-		word, _, _ := strings.Cut(host, ".")
-		if s.envFile != "" {
+		s.env = s.envFileOf(envs)
+		s.appURL = s.address()
+		word, _, _ := strings.Cut(s.appURL.host(), ".")
+		if s.env.path != "" {
 			conforma = true
-			word = strings.TrimSuffix(filepath.Base(s.envFile), ".env")
+			word = s.env.name()
 		}
 		s.name = s.unusedName(siteName(word), taken)
 		taken[s.name] = true
 	}
 	for i := range sites {
-		sites[i].chosen = sites[i].envFile != "" || !conforma && !sites[i].isGrafana()
+		sites[i].chosen = sites[i].env.path != "" || !conforma && !sites[i].isGrafana()
 	}
 	return sites
 }
@@ -109,45 +119,22 @@ func (s *Site) join(f operator.ServerBlock) {
 	s.ServerBlock = first
 }
 
-// host is the name by which visitors know the site, as far as it can be told.
-func (s Site) host() string {
-	if len(s.Names) > 0 {
-		return s.Names[0]
-	}
-	if host, _, _ := net.SplitHostPort(s.Listen); host != "*" && host != "" { // Guess has seen that it can be split
-		return host
-	}
-	return "localhost"
-}
-
-// urlAt is the site's address at a host.
-func (s Site) urlAt(host string) string {
-	scheme, usual := "http", "80"
-	if s.TLS {
-		scheme, usual = "https", "443"
-	}
-	if port := s.port(); port != usual {
-		host += ":" + port
-	}
-	return scheme + "://" + host
-}
-
 func (s Site) port() string {
 	_, port, _ := net.SplitHostPort(s.Listen)
 	return port
 }
 
-// envFileOf returns the path of the env file that has the port of the first upstream with one, "" for none.
-func (s Site) envFileOf(envs []EnvFile) string {
+// envFileOf returns the env file that has the port of the first upstream with one, zero for none.
+func (s Site) envFileOf(envs []EnvFile) EnvFile {
 	for _, up := range s.Upstreams {
 		_, port, _ := net.SplitHostPort(up)
 		for _, e := range envs {
 			if e.port != "" && e.port == port {
-				return e.path
+				return e
 			}
 		}
 	}
-	return ""
+	return EnvFile{}
 }
 
 // unusedName returns the name, or one that is made of it and not taken.

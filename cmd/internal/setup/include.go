@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
@@ -16,24 +18,33 @@ import (
 
 // Line is an include line that is to be added.
 type Line struct {
-	At   operator.Place // of the block that it comes first in
-	Text string
+	At      operator.Place // of the block that it comes first in
+	Text    string
+	Instead string // the file of rules that the block includes so far, of a site that is no longer one; "" for none
 }
 
-// includes are the include lines that the sites need and that aren't there.
-func includes(conf *operator.Config, sites []Site) []Line {
-	dir := confDir(conf)
+func (l Line) String() string { return l.At.String() + ": " + l.Text }
+
+// include is the directive that includes a file.
+func include(file string) string { return "include " + file + ";" }
+
+// wanted is a site and the servers that have to include its rules.
+type wanted struct {
+	site    string // its name
+	servers []operator.ServerBlock
+}
+
+// missing are the include lines that the sites need, with their rules below dir, and that aren't there.
+func missing(conf *operator.Config, dir string, sites []wanted) []Line {
 	var out []Line
 	if http := nginxconf.HTTPFile(dir); !conf.HTTPIncludes(http) {
-		out = append(out, Line{conf.HTTP, "include " + http + ";"})
+		out = append(out, Line{At: conf.HTTP, Text: include(http)})
 	}
 	for _, s := range sites {
-		if !s.chosen {
-			continue
-		}
-		file := nginxconf.SiteFile(dir, s.name)
+		file := nginxconf.SiteFile(dir, s.site)
 		for _, f := range s.servers {
-			if l := (Line{f.At, "include " + file + ";"}); !slices.Contains(f.Files, file) && !slices.Contains(out, l) {
+			l := Line{At: f.At, Text: include(file), Instead: rulesIn(f, dir)}
+			if l.Instead != file && !slices.Contains(out, l) {
 				out = append(out, l)
 			}
 		}
@@ -41,7 +52,63 @@ func includes(conf *operator.Config, sites []Site) []Line {
 	return out
 }
 
-// insert adds lines to the text of one file, each behind the brace that opens its block.
+// rulesIn is the file of a site's rules below dir that the server includes, "" for none.
+func rulesIn(f operator.ServerBlock, dir string) string {
+	i := slices.IndexFunc(f.Files, func(file string) bool { return filepath.Dir(file) == filepath.Dir(nginxconf.SiteFile(dir, "")) })
+	if i < 0 {
+		return ""
+	}
+	return f.Files[i]
+}
+
+// configured are the sites of a configuration with the servers that lead to their upstreams and include no rules of
+// one of them. A server that leads to several sites is that one's which listens at its port, and else no one's.
+func configured(conf *operator.Config, c *config.Config) []wanted {
+	sites := make([]wanted, len(c.Sites))
+	leads := make([]func(operator.ServerBlock) bool, len(c.Sites))
+	for i, s := range c.Sites {
+		sites[i].site = s.Name
+		file := nginxconf.SiteFile(c.Nginx.ConfDir, s.Name)
+		leads[i] = leadsTo(conf.Serving(file, operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}, s.Upstreams))
+	}
+	for _, f := range conf.Proxies() {
+		if _, ours := c.Site(strings.TrimSuffix(filepath.Base(rulesIn(f, c.Nginx.ConfDir)), ".conf")); ours {
+			continue
+		}
+		var any, atPort []int
+		for i := range sites {
+			if here := samePort(f.Listen, c.Sites[i].Listen); leads[i](f) || here && len(c.Sites[i].Upstreams) == 0 {
+				any = append(any, i)
+				if here {
+					atPort = append(atPort, i)
+				}
+			}
+		}
+		if len(any) > 1 {
+			any = atPort
+		}
+		if len(any) == 1 {
+			sites[any[0]].servers = append(sites[any[0]].servers, f)
+		}
+	}
+	return sites
+}
+
+// leadsTo tells the servers that lead past a site's rules.
+func leadsTo(s operator.Serving) func(operator.ServerBlock) bool {
+	return func(f operator.ServerBlock) bool {
+		return slices.ContainsFunc(s.Holes, func(h operator.Hole) bool { return h.Server == f.At })
+	}
+}
+
+func samePort(a, b string) bool {
+	_, portA, _ := net.SplitHostPort(a)
+	_, portB, _ := net.SplitHostPort(b)
+	return portA == portB
+}
+
+// insert adds lines to the text of one file, each behind the brace that opens its block, and takes out those that they
+// stand instead of.
 func insert(text string, lines []Line) (string, error) {
 	lines = slices.Clone(lines)
 	// From the end: the numbers of the lines before stay as they are.
@@ -52,10 +119,19 @@ func insert(text string, lines []Line) (string, error) {
 		if at < 0 {
 			return "", fmt.Errorf("there is no block at %s", l.At)
 		}
-		rows[row] = rows[row][:at+1] + "\n    " + l.Text + rows[row][at+1:]
+		rows[row] = rows[row][:at+1] + inserted(l.Text) + rows[row][at+1:]
 	}
-	return strings.Join(rows, ""), nil
+	text = strings.Join(rows, "")
+	for _, l := range lines {
+		if l.Instead != "" {
+			text = remove(text, include(l.Instead))
+		}
+	}
+	return text, nil
 }
+
+// inserted is a line as it stands behind the brace.
+func inserted(line string) string { return "\n    " + line }
 
 // brace returns where the first opening brace from a row on stands, -1 where there is none.
 func brace(rows []string, from int) (row, at int) {

@@ -15,20 +15,42 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
-// Draft is what was guessed, and what has to be done for it to be in force.
+// Draft is what has to be done for sites to be under nginx's control.
 type Draft struct {
-	Text    string // of the configuration
+	Text    string // of the configuration, "" where there is one already
+	Sites   int    // how many there are in it
 	Lines   []Line // to be added to nginx's files
 	confDir string // where the rules go
+	main    string // nginx's main configuration file
 }
 
-// NewDraft is the draft for the sites that were found, which it takes from conf.
-func NewDraft(conf *operator.Config, sites []Site) Draft {
-	return Draft{configuration(conf, sites), includes(conf, sites), confDir(conf)}
+// NewDraft is the draft for the sites that were found, which it takes from conf. A site that the configuration would be
+// refused for is written out as a comment.
+func NewDraft(conf *operator.Config, found []Site) Draft {
+	found = fit(conf, found)
+	var chosen []wanted
+	for _, s := range found {
+		if s.chosen {
+			chosen = append(chosen, wanted{s.name, s.servers})
+		}
+	}
+	dir := confDir(conf)
+	return Draft{configuration(conf, found), len(chosen), missing(conf, dir, chosen), dir, conf.Main}
+}
+
+// Complete is the draft of what a configuration that is there, edited by hand perhaps, still misses in conf.
+func Complete(conf *operator.Config, c *config.Config) Draft {
+	dir := c.Nginx.ConfDir
+	return Draft{"", len(c.Sites), missing(conf, dir, configured(conf, c)), dir, conf.Main}
 }
 
 // Backups is where nginx's files are kept as they were.
-func (d Draft) Backups() string { return filepath.Join(d.confDir, "backup") }
+func (d Draft) Backups() string { return backups(d.main) }
+
+// backups is beside nginx's main configuration file, wherever the rules go.
+func backups(main string) string {
+	return filepath.Join(filepath.Dir(main), "conforma-status", "backup")
+}
 
 // Vacant reports whether there is no configuration in a file yet. The error is of the file.
 func Vacant(file string) (bool, error) {
@@ -49,7 +71,8 @@ type Placement struct {
 }
 
 // Put writes the rules, the include lines and, when nginx takes them, the configuration; or it leaves everything as
-// it was. Whenever it is killed, nginx has all that it includes, and the next call does the rest.
+// it was. Whenever it is killed, nginx has all that it includes, and the next call does the rest. The error may wrap
+// ErrClosed.
 func (p Placement) Put(ctx context.Context) (err error) {
 	var undo []func() error
 	defer func() {
@@ -62,6 +85,11 @@ func (p Placement) Put(ctx context.Context) (err error) {
 			}
 		}
 	}()
+	for _, l := range p.Lines {
+		if err := open(l.Instead); l.Instead != "" && err != nil {
+			return err
+		}
+	}
 	if _, missing := os.Lstat(p.confDir); errors.Is(missing, fs.ErrNotExist) {
 		undo = append(undo, func() error { return os.RemoveAll(p.confDir) })
 	}
@@ -73,12 +101,17 @@ func (p Placement) Put(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("put the rules in place: %w", err)
 	}
+	undo = append(undo, remove)
+	forget, err := p.note()
+	if err != nil {
+		return fmt.Errorf("keep nginx's files: %w", err)
+	}
 	restore, err := add(p.Lines, p.Backups())
-	undo = append(undo, remove, restore)
+	undo = append(undo, forget, restore)
 	if err != nil {
 		return err
 	}
-	if err := p.Test(ctx); err != nil {
+	if err := p.Test(ctx); err != nil || p.Text == "" {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(p.File), 0o755); err != nil {

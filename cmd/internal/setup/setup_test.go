@@ -35,14 +35,15 @@ func TestGuess(t *testing.T) {
 		want string
 	}{
 		{"no env files", nil, "demo=https://demo.example.org! demo-50000=https://demo.example.org:50000! localhost=http://localhost! 127=http://127.0.0.1:3000!"},
-		{"one site's", []EnvFile{{"/home/u/d/env_files/angola site.env", "8003"}, {"/x/other.env", "9"}, {"/x/none.env", ""}},
+		{"one site's", []EnvFile{
+			{"/home/u/d/env_files/angola site.env", "8003", ""}, {"/x/other.env", "9", ""}, {"/x/none.env", "", ""}},
 			"demo=https://demo.example.org angola-site=https://demo.example.org:50000! localhost=http://localhost 127=http://127.0.0.1:3000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
 			sites := Guess(conf, c.envs)
 			for _, s := range sites {
-				text := s.name + "=" + s.appURL
+				text := s.name + "=" + s.appURL.url
 				if s.chosen {
 					text += "!"
 				}
@@ -61,22 +62,23 @@ func TestGuess(t *testing.T) {
 
 func TestInsert(t *testing.T) {
 	at := func(line int) operator.Place { return operator.Place{File: "f", Line: line} }
-	got, err := insert("a;\nserver # not { here\n{ listen 80; }\nserver {\n}\n", []Line{{at(2), "include x;"}, {at(4), "include y;"}})
+	got, err := insert("a;\nserver # not { here\n{ listen 80; }\nserver {\n}\n", []Line{{At: at(2), Text: "include x;"}, {At: at(4), Text: "include y;"}})
 	if want := "a;\nserver # not { here\n{\n    include x; listen 80; }\nserver {\n    include y;\n}\n"; err != nil || got != want {
 		t.Errorf("got %q (%v)\nwant %q", got, err, want)
 	}
 	for _, line := range []int{0, 3, 99} {
-		if _, err := insert("server {\n}\n", []Line{{at(line), "include x;"}}); err == nil {
+		if _, err := insert("server {\n}\n", []Line{{At: at(line), Text: "include x;"}}); err == nil {
 			t.Errorf("line %d is taken for a block", line)
 		}
 	}
 }
 
-func TestReadPort(t *testing.T) {
-	for text, want := range map[string]string{
-		"PORT=8000\n": "8000", "PORT_APP=1\nPORT='8001'\nPORT=\"8002\"": "8002", "#PORT=1\n": "", "": "",
+func TestReadEnv(t *testing.T) {
+	for text, want := range map[string]EnvFile{
+		"PORT=8000\n": {"", "8000", ""}, "PORT_APP=1\nPORT='8001'\nPORT=\"8002\"": {"", "8002", ""}, "#PORT=1\n": {}, "": {},
+		"WEB_HOST='https://demo.example.org:50000/'\nPORT=1": {"", "1", "https://demo.example.org:50000"},
 	} {
-		if got := readPort(text); got != want {
+		if got := readEnv("", text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

@@ -93,8 +93,12 @@ a site was closed, for how long, and the ETA that was announced against when it 
 	HelpInit     = "a configuration and the include lines, from the nginx that runs here"
 	HelpInitLong = `Read what nginx serves here (nginx -T) and Conforma's env files, and print a commented configuration and the include lines
 to add. What was guessed is marked as guessed. With --write both are put in place, nginx's files kept as they were, and checked
-with nginx -t; where that fails, everything is left as it was. nginx is not reloaded.`
+with nginx -t; where that fails, everything is left as it was. nginx is not reloaded.
+
+Where there is a configuration already, --write leaves it as it is and adds the include lines that are missing. --undo takes
+back what --write did: the lines, the rules, and the configuration unless it was edited since. It refuses while a site is closed.`
 	HelpInitWrite    = "put the configuration and the include lines in place"
+	HelpInitUndo     = "take back what --write did"
 	HelpInitEnvFiles = "where Conforma's env files are"
 
 	HelpPass     = "a short-lived link that lets its holder in while in admin mode"

@@ -161,6 +161,8 @@ func known() []advice {
 		{maintenance.ErrETAPassed, "count from now: conforma-status extend 30m"},
 		{maintenance.ErrNotAdmin, "a pass is good in admin mode only, and in the window in which it was made: conforma-status set admin"},
 		{gate.ErrInUse, "one gate serves every site of a host: stop the other one first (systemctl stop conforma-status-gate.socket, where systemd runs it)"},
+		{setup.ErrClosed, "open it first: conforma-status set online, then conforma-status init --undo"},
+		{setup.ErrNothingWritten, "include lines that were added by hand are taken out by hand; then: nginx -t && nginx -s reload"},
 		{setup.ErrUnitPath, "give the file another name: no control characters, no blank at either end, no backslash as the last"},
 		{config.ErrNoFile, hintNoFile()},
 	}
@@ -210,6 +212,8 @@ const (
 	HintInitNginx         = "nginx -T has to print its configuration: mend what it says, or run it as root (sudo)"
 	HintInitNoSites       = "put the application behind nginx first (proxy_pass), then repeat this command"
 	HintInitThere         = "edit it, or move it away; conforma-status doctor says what may be wrong with it"
+	HintInitNone          = "conforma-status init prints what it found, and at CHANGE what is missing: write the configuration from that, then: conforma-status init --write"
+	HintInitNotUndone     = "everything was left as it was: see what nginx says"
 	HintInitUndone        = "everything was put back as it was: add the lines by hand where conforma-status init says, and see what nginx says"
 	HintRevokeTTL         = "revoke first, then make a new one"
 	HintTTL               = "write it like 30m or 2h"

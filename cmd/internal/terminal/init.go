@@ -11,17 +11,39 @@ func (t *Terminal) Initial(d setup.Draft, file string) {
 	fmt.Fprint(t.Out, d.Text)
 	fmt.Fprintf(t.Out, "\n# The lines to add to nginx, each first in its block (conforma-status render writes the files first):\n")
 	for _, l := range d.Lines {
-		fmt.Fprintf(t.Out, "#   %s: %s\n", l.At, l.Text)
+		fmt.Fprintf(t.Out, "#   %s\n", l)
 	}
 	fmt.Fprintf(t.Err, "nothing was written; conforma-status init --write puts this in place (%s)\n", file)
 }
 
 // Initialized says what was put in place.
 func (t *Terminal) Initialized(d setup.Draft, file string) {
-	fmt.Fprintf(t.Out, "wrote %s\n", file)
-	for _, l := range d.Lines {
-		fmt.Fprintf(t.Out, "added to %s: %s\n", l.At, l.Text)
+	if d.Text != "" {
+		fmt.Fprintf(t.Out, "wrote %s\n", file)
+	} else {
+		fmt.Fprintf(t.Out, "%s is left as it is\n", file)
 	}
-	fmt.Fprintf(t.Out, "nginx's files as they were are in %s\n", d.Backups())
+	for _, l := range d.Lines {
+		fmt.Fprintf(t.Out, "added to %s\n", l)
+	}
+	fmt.Fprintf(t.Out, "nginx's files as they were are in %s; conforma-status init --undo takes all of this back\n", d.Backups())
 	fmt.Fprintln(t.Out, "next: look at what is marked CHANGE and GUESSED, then nginx -s reload, conforma-status publish and conforma-status doctor")
+}
+
+// InitUndone says what was taken back.
+func (t *Terminal) InitUndone(d setup.Undone) {
+	for _, line := range d.Lines {
+		fmt.Fprintf(t.Out, "took out of %s\n", line)
+	}
+	for _, path := range d.Rules {
+		fmt.Fprintf(t.Out, "removed %s\n", path)
+	}
+	switch {
+	case d.Config == "":
+	case d.Kept:
+		fmt.Fprintf(t.Out, "%s was edited since, and stays\n", d.Config)
+	default:
+		fmt.Fprintf(t.Out, "put %s back as it was\n", d.Config)
+	}
+	fmt.Fprintln(t.Out, "next: nginx -s reload")
 }

@@ -151,6 +151,93 @@ func TestInitTenServers(t *testing.T) {
 	}
 }
 
+// TestInitAfterEditing adds what is missing to a configuration that was edited by hand, and --undo takes back whatever
+// --write did, but not what others did, and nothing while a site is closed.
+func TestInitAfterEditing(t *testing.T) {
+	t.Parallel()
+	h := newBare(t)
+	before := h.files()
+	says := func(r rig.Result, texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			if !strings.Contains(r.Stdout+r.Stderr, text) {
+				t.Errorf("it doesn't say %q:\n%s%s", text, r.Stdout, r.Stderr)
+			}
+		}
+	}
+	edit := func(path string, pairs ...string) {
+		t.Helper()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.NewReplacer(pairs...).Replace(string(data))
+		if text == string(data) {
+			t.Fatalf("nothing is edited in %s:\n%s", path, text)
+		}
+		rig.WriteFile(t, path, text)
+	}
+	says(h.init(nil, "--undo").Want(t, 1), "there is nothing that init --write has put in place", "hint: ")
+	says(h.init(nil, "--undo", "--write").Want(t, 2), "exclude each other")
+
+	// Unedited, everything is as it was.
+	h.init(nil, "--write").Want(t, 0)
+	says(h.init(nil, "--undo").Want(t, 0), "sites/demo0.conf", "as it was", "next: nginx -s reload")
+	h.unchanged("taken back", before)
+
+	// A name that was changed by hand, and a server that came later.
+	h.init(nil, "--write").Want(t, 0)
+	edit(h.config, `"demo3" `, `"angola" `, "store    = \"dir:/var/www/maintenance\"", fmt.Sprintf("state_dir = %q\nstore = \"dir:%s/store\"", h.Nginx.Dir+"/state", h.Nginx.Dir))
+	late := fmt.Sprintf(bareServers, rig.Port(t), "late", 18004)
+	edit(h.servers, "demo3.example.test;", "demo3.example.test; # edited", "    location / {\n        proxy_pass http://127.0.0.1:18001/;", "    # also edited\n    location / {\n        proxy_pass http://127.0.0.1:18001/;")
+	data, err := os.ReadFile(h.servers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig.WriteFile(t, h.servers, string(data)+late)
+	config := h.files()[h.config]
+	says(h.init(nil, "--write").Want(t, 0), "is left as it is", "sites/demo4.conf;")
+	if h.files()[h.config] != config {
+		t.Error("the configuration was changed")
+	}
+	data, err = os.ReadFile(h.servers)
+	if err != nil || strings.Count(string(data), "sites/demo4.conf;") != 2 || strings.Count(string(data), "sites/angola.conf;") != 1 || strings.Contains(string(data), "sites/demo3.conf;") {
+		t.Errorf("(%v)\n%s", err, data)
+	}
+	says(h.init(nil, "--write").Want(t, 1), "no include line is missing")
+
+	// Closed: taking its rules away would open it.
+	args := h.Nginx.Args("-s", "reload")
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.MkdirAll(filepath.Join(h.Nginx.Dir, "state", "sites", "angola"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	closed := filepath.Join(h.Nginx.Dir, "state", "sites", "angola", "closed")
+	rig.WriteFile(t, closed, "")
+	all := h.files()
+	says(h.init(nil, "--undo").Want(t, 1), "angola is closed: without its rules nginx would open it", "hint: open it first")
+	h.unchanged("closed", all)
+	if err := os.Remove(closed); err != nil {
+		t.Fatal(err)
+	}
+
+	// What was edited stays edited.
+	says(h.init(nil, "--undo").Want(t, 0), "was edited since, and stays")
+	data, err = os.ReadFile(h.servers)
+	if err != nil || strings.Contains(string(data), "include ") || !strings.Contains(string(data), "# edited") || !strings.Contains(string(data), "# also edited") {
+		t.Errorf("(%v)\n%s", err, data)
+	}
+	if left := fmt.Sprint(h.files()); strings.Contains(left, "angola.conf") || strings.Contains(left, "demo4.conf") {
+		t.Errorf("these are left: %v", left)
+	}
+	args = h.Nginx.Args("-t")
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Errorf("nginx doesn't take it: %v\n%s", err, out)
+	}
+}
+
 // TestInitKilled at any of the files that it writes, it leaves an nginx that starts, and the next call does the rest.
 func TestInitKilled(t *testing.T) {
 	t.Parallel()
@@ -167,7 +254,7 @@ func TestInitKilled(t *testing.T) {
 			t.Errorf("killed at file %d: nginx wouldn't start: %v\n%s", n, err, out)
 		}
 		if r.Code == 0 {
-			if n < 5 { // fourteen in all: eight sites' rules, http.conf, two files of nginx's, their copies, the configuration
+			if n < 5 { // fifteen in all: eight sites' rules, http.conf, two files of nginx's, their copies, what was written, the configuration
 				t.Errorf("it ended after %d files", n)
 			}
 			return
