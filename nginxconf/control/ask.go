@@ -29,6 +29,9 @@ type reply struct {
 type way struct {
 	scheme string
 	proxy  bool // behind a header of the PROXY protocol
+	// prior is set for HTTP/2 with prior knowledge (RFC 9113, 3.3): up to 1.24 nginx speaks nothing else where it listens
+	// with http2 and without TLS, as for gRPC.
+	prior bool
 }
 
 // unknownProxy says that whoever connects has nothing to say of where it comes from: nginx takes it to come from
@@ -42,21 +45,25 @@ type question struct {
 }
 
 // ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't accept
-// the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without. Where the
-// connection is just ended, nginx may be waiting for the PROXY protocol.
+// the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without. Where neither can
+// be read, nginx may speak HTTP/2 alone, or wait for the PROXY protocol.
 func ask(ctx context.Context, t operator.Target, q question, check func(*reply) error) (*reply, error) {
 	u, err := url.Parse(t.URL)
 	if err != nil {
 		return nil, err
 	}
-	ways := []way{{"http", false}, {"https", false}, {"http", true}, {"https", true}}
-	if u.Scheme == "https" {
-		ways = []way{{"https", false}, {"http", false}, {"https", true}, {"http", true}}
+	var ways []way
+	for _, proxy := range []bool{false, true} {
+		plain, secure := way{scheme: "http", proxy: proxy}, way{scheme: "https", proxy: proxy}
+		if u.Scheme == "https" {
+			plain, secure = secure, plain
+		}
+		ways = append(ways, plain, secure, way{scheme: "http", proxy: proxy, prior: true})
 	}
 	var first error
 	for _, w := range ways {
-		if w.proxy && !errors.Is(first, io.EOF) && !errors.Is(first, syscall.ECONNRESET) {
-			break
+		if (w.proxy || w.prior) && (!errors.Is(first, errNoAnswer) || errors.Is(first, context.DeadlineExceeded)) {
+			break // nobody is there, or somebody who was understood, or who says nothing
 		}
 		client := http.Client{
 			Transport:     w.transport(dialable(t.Addr), u.Hostname()),
@@ -79,7 +86,11 @@ func ask(ctx context.Context, t operator.Target, q question, check func(*reply) 
 
 // transport connects to that address whatever the URL says, and asks for that name in TLS.
 func (w way) transport(addr, name string) *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(!w.prior)
+	protocols.SetUnencryptedHTTP2(w.prior)
 	return &http.Transport{
+		Protocols: &protocols,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 			if err != nil || !w.proxy {

@@ -32,6 +32,17 @@ func serve(t *testing.T, tls bool, h http.HandlerFunc) string {
 	return s.Listener.Addr().String()
 }
 
+// serveHTTP2 is serve for a server that speaks HTTP/2 alone, without TLS.
+func serveHTTP2(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
 // say answers each connection with the same words, whatever was asked.
 func say(t *testing.T, words string) string {
 	t.Helper()
@@ -97,6 +108,9 @@ func TestProbe(t *testing.T) {
 		"TLS":                      {serve(t, true, good), "https://demo.example.org", nil, ""},
 		"TLS ends elsewhere":       {serve(t, false, good), "https://demo.example.org", nil, ""},
 		"TLS nobody speaks of":     {serve(t, true, good), "http://demo.example.org", nil, ""},
+		"HTTP/2 alone":             {serveHTTP2(t, good), "http://demo.example.org", nil, ""},
+		"HTTP/2 alone, https":      {serveHTTP2(t, good), "https://demo.example.org", nil, ""},
+		"not found, HTTP/2 alone":  {serveHTTP2(t, http.NotFound), "http://demo.example.org", ErrNotOurs, "there: the answer is 404 Not Found"},
 		"another site":             {serve(t, true, text(200, strings.Replace(answer, "demo", "live", 1))), "https://demo.example.org", ErrNotOurs, `there: the answer is that of site "live"`},
 		"another site, no TLS":     {serve(t, false, text(200, strings.Replace(answer, "demo", "live", 1))), "https://demo.example.org", ErrNotOurs, `there: the answer is that of site "live"`},
 		"not found":                {serve(t, false, http.NotFound), "http://demo.example.org", ErrNotOurs, "there: the answer is 404 Not Found"},
