@@ -10,8 +10,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestWhereHTTP2IsAllThatIsSpoken has sites where nginx, up to 1.24, understands HTTP/2 with prior knowledge and nothing
-// else: it is asked so.
+// TestWhereHTTP2IsAllThatIsSpoken has sites where nginx, up to 1.24, understands HTTP/2 with prior knowledge and
+// nothing else: it is asked so.
 func TestWhereHTTP2IsAllThatIsSpoken(t *testing.T) {
 	t.Parallel()
 	for name, listen := range map[string]string{"gRPC": " http2", "gRPC behind the PROXY protocol": " http2 proxy_protocol"} {
