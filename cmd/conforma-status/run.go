@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -46,18 +48,16 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv [
 		return misused(fmt.Errorf("run %s: %w", argv[0], err), terminal.HintNoProgram)
 	}
 	a.terminal.Apart, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
+	f.request.KeepClosed = true
 	closed, err := a.set(ctx, modeName, f)
 	if err != nil && exitCode(err) != exitUnpublished {
 		return err
 	}
+	mode = modeOf(closed, mode)
 	if ctx.Err() != nil { // there was no command yet to hand the signal on to
 		return failed(fmt.Errorf("run %s: interrupted before it was started", argv[0]), fmt.Sprintf(terminal.HintStaysClosed, mode))
 	}
-	for _, r := range closed {
-		if r.Previous.Closed() {
-			a.terminal.Warn(fmt.Sprintf("%s was %s already: it opens when the command has succeeded, whoever closed it", r.Site, r.Previous))
-		}
-	}
+	a.terminal.FoundClosed(closed)
 	code, err := runCommand(program, argv)
 	if err != nil {
 		return failed(fmt.Errorf("run %s: %w", argv[0], err), fmt.Sprintf(terminal.HintStaysClosed, mode))
@@ -69,33 +69,78 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv [
 	return a.openAfter(ctx, f, closed)
 }
 
-// openAfter opens the sites after a command that succeeded, if their applications answer and nobody else has closed
-// them meanwhile.
+// modeOf is the mode that the sites are in, the stricter where they differ.
+func modeOf(closed []*maintenance.Receipt, asked status.Mode) status.Mode {
+	for _, r := range closed {
+		if r.Mode.StricterThan(asked) {
+			asked = r.Mode
+		}
+	}
+	return asked
+}
+
+// openAfter brings the sites back to the mode that they were found in, after a command that succeeded: if nobody else
+// has set them meanwhile and, of those that open, the applications answer.
 func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.Receipt) error {
 	h, chosen, err := a.hostOf(f.which)
 	if err != nil {
 		return err
 	}
-	req := f.request
-	req.Mode, req.Sites, req.MustAnswer, req.Claims = status.Online, chosen, true, map[string]string{}
-	for _, r := range closed {
-		req.Claims[r.Site] = r.Claim
+	ctx = context.WithoutCancel(ctx)
+	code := exitDone
+	for _, mode := range []status.Mode{status.Online, status.Admin} {
+		req := f.request
+		req.Mode, req.MustAnswer, req.KeepClosed, req.Claims = mode, mode == status.Online, false, map[string]string{}
+		for _, r := range closed {
+			if r.Previous == mode && r.Mode != mode {
+				req.Claims[r.Site] = r.Claim
+			}
+		}
+		req.Sites = slices.DeleteFunc(slices.Clone(chosen), func(s config.Site) bool { return req.Claims[s.Name] == "" })
+		if len(req.Sites) == 0 {
+			continue
+		}
+		opened, err := a.openThese(ctx, h, req)
+		if err != nil {
+			return err
+		}
+		code = max(code, opened)
 	}
-	receipts, err := h.Set(context.WithoutCancel(ctx), req)
+	for _, r := range closed {
+		if r.Previous != r.Mode {
+			continue
+		}
+		switch held, err := h.Holds(ctx, r); {
+		case err != nil:
+			return err
+		case !held:
+			return failed(fmt.Errorf("run the command: %s was opened meanwhile", r.Site), terminal.HintOpenedMeanwhile)
+		}
+		a.terminal.LeftClosed(r.Site, r.Mode)
+	}
+	if code != exitDone {
+		return said(code)
+	}
+	return nil
+}
+
+// openThese makes one change of openAfter, and returns its exit code.
+func (a *app) openThese(ctx context.Context, h *maintenance.Host, req maintenance.Request) (int, error) {
+	receipts, err := h.Set(ctx, req)
 	if err != nil {
-		return doing(err)
+		return exitFailed, doing(err)
 	}
 	for _, r := range receipts {
 		if r.Err == nil && r.Unanswered {
 			_ = a.report(receipts)
-			return failed(fmt.Errorf("open %[1]s: %[1]s is open, but its application does not answer", r.Site), terminal.HintUnanswered)
+			return exitFailed, failed(fmt.Errorf("open %[1]s: %[1]s is open, but its application does not answer", r.Site), terminal.HintUnanswered)
 		}
 	}
-	err = a.report(receipts)
-	if exitCode(err) == exitUnpublished {
-		return nil // the code is the command's; that the status is to be published yet has been said
+	code := exitCode(a.report(receipts))
+	if code == exitUnpublished {
+		return exitDone, nil // the code is the command's; that the status is to be published yet has been said
 	}
-	return err
+	return code, nil
 }
 
 // inForeground reports whether our standard input is a terminal whose keys send signals to our process group.

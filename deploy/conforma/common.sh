@@ -108,8 +108,8 @@ closed_while() { # SITE ETA COMMAND...
 	local site=$1 usual=(--eta "$2") code=0 mode
 	shift 2
 	mode=$(mode_of "$site")
-	if [ "$mode" = online ] || [ -n "$open" ]; then
-		[ "$mode" = online ] && [ -z "$eta" ] || usual=()
+	if [ "$mode" = online ]; then
+		[ -z "$eta" ] || usual=()
 		conforma-status run --mode offline --site "$site" --reason "$self" "${announce[@]}" "${usual[@]}" -- "$@" || code=$?
 		if [ $code != 0 ]; then
 			mode=$(mode_of "$site")
@@ -122,7 +122,11 @@ closed_while() { # SITE ETA COMMAND...
 	[ $code = 0 ] || [ $code = 3 ] || fail "$site could not be closed so that it is safe; nothing was done" "see what is left: conforma-status get --site $site" $code
 	code=0
 	"$@" || code=$?
-	[ $code = 0 ] || fail "$site stays closed, as it was" "once it is as it should be: conforma-status set online --site $site" $code
+	[ $code = 0 ] || fail "$site is closed ($(mode_of "$site")) and stays so" "once it is as it should be: conforma-status set online --site $site" $code
+	if [ -n "$open" ]; then
+		conforma-status set online --site "$site" --reason "$self" >&2
+		return
+	fi
 	echo "$self: $site was closed already and stays closed; open it with: conforma-status set online --site $site" >&2
 }
 

@@ -127,6 +127,7 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request) (*change, e
 	if err != nil {
 		return nil, err
 	}
+	req.keep(r.Document)
 	w := wish{mode: req.Mode, checks: checks(s, req.MustAnswer)}
 	if req.WordsOnly {
 		w.scope, w.mode = wordsOnly, r.Document.Mode

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -214,5 +215,69 @@ func TestNext(t *testing.T) {
 		if err := d.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestKeepClosed: a change that leaves a site closed as it found it says nothing new to visitors, and opens nothing.
+func TestKeepClosed(t *testing.T) {
+	for _, c := range []struct {
+		found, asked, becomes status.Mode
+		keeps                 bool
+	}{
+		{status.Online, status.Offline, status.Offline, false},
+		{status.Online, status.Admin, status.Admin, false},
+		{status.Admin, status.Offline, status.Offline, true},
+		{status.Admin, status.Admin, status.Admin, true},
+		{status.Offline, status.Admin, status.Offline, true},
+		{status.Offline, status.Offline, status.Offline, true},
+	} {
+		w := newWorld(t)
+		eta, mine, theirs := w.now.Add(time.Hour), "Mine.", "Theirs."
+		if c.found.Closed() {
+			w.set(t, c.found, func(r *Request) { r.Message = &theirs })
+		}
+		r := w.set(t, c.asked, func(r *Request) { r.KeepClosed, r.ETA, r.Message = true, &eta, &mine })
+		if r.Err != nil || r.Mode != c.becomes || r.Previous != c.found || c.keeps != (*r.Message == theirs) || c.keeps != (r.ExpectedUntil == nil) {
+			t.Errorf("%s asked for %s: %+v", c.found, c.asked, r)
+		}
+		if held, err := w.Holds(t.Context(), r); err != nil || !held {
+			t.Errorf("%s: it holds %v, %v", c.becomes, held, err)
+		}
+		w.set(t, status.Online)
+		if held, err := w.Holds(t.Context(), r); err != nil || held {
+			t.Errorf("once it is online, %s holds: %v, %v", c.becomes, held, err)
+		}
+	}
+}
+
+// TestLonger: an ETA is put off from where it is announced, not from now.
+func TestLonger(t *testing.T) {
+	w := newWorld(t)
+	extend := func(d time.Duration) (*time.Time, error) {
+		rs, err := w.Set(t.Context(), Request{Sites: w.Config.Sites, WordsOnly: true, Longer: d})
+		if err != nil {
+			return nil, err
+		}
+		return rs[0].ExpectedUntil, nil
+	}
+	if _, err := extend(time.Minute); !errors.Is(err, ErrOnline) {
+		t.Errorf("while it is online: %v", err)
+	}
+	w.set(t, status.Offline)
+	if _, err := extend(time.Minute); !errors.Is(err, ErrNoETA) {
+		t.Errorf("without an ETA: %v", err)
+	}
+	eta := w.now.Add(time.Hour).Truncate(time.Second)
+	w.set(t, status.Offline, func(r *Request) { r.ETA = &eta })
+	w.now = w.now.Add(50 * time.Minute)
+	if got, err := extend(10 * time.Minute); err != nil || !got.Equal(eta.Add(10*time.Minute)) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	w.now = w.now.Add(2 * time.Hour)
+	if _, err := extend(10 * time.Minute); !errors.Is(err, ErrETAPassed) {
+		t.Errorf("where the new one has passed: %v", err)
+	}
+	if got, err := extend(3 * time.Hour); err != nil || !got.Equal(eta.Add(3*time.Hour+10*time.Minute)) {
+		t.Errorf("got %v, %v", got, err)
 	}
 }

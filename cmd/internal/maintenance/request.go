@@ -33,6 +33,8 @@ type Request struct {
 	Claims map[string]string
 	// MustAnswer has an opening fail where the application doesn't answer.
 	MustAnswer bool
+	// KeepClosed has a site that is closed already keep its ETA and its words, and its mode where that is stricter.
+	KeepClosed bool
 	// WordsOnly keeps each site's mode, whatever Mode is, and leaves nginx alone. For a site that is online the error
 	// wraps ErrOnline.
 	WordsOnly bool
@@ -76,6 +78,17 @@ func (req *Request) later(was status.Document, now time.Time) error {
 	}
 	req.ETA = &eta
 	return nil
+}
+
+// keep leaves to whoever closed a site what they said of it.
+func (req *Request) keep(was status.Document) {
+	if !req.KeepClosed || !was.Mode.Closed() {
+		return
+	}
+	req.ETA, req.Message, req.Messages = nil, nil, nil
+	if was.Mode.StricterThan(req.Mode) {
+		req.Mode = was.Mode
+	}
 }
 
 // next is the document that follows from was and what is asked for.

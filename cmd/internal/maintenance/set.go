@@ -67,6 +67,17 @@ func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
 	return changes, nil
 }
 
+// Holds reports whether a site that a change found closed is no more open now than the change left it.
+func (h *Host) Holds(ctx context.Context, r *Receipt) (bool, error) {
+	unlock, err := h.lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	now, known, err := h.Dir().Record(r.Site)
+	return known && !r.Mode.StricterThan(now.Document.Mode), err
+}
+
 // claim makes the change the last that an operator asked for.
 func (c *change) claim() {
 	c.record.Claim = rand.Text()

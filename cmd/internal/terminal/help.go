@@ -49,7 +49,9 @@ site stays closed.`
 	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
 	HelpRun     = "close a site, run a command, and open it again if the command succeeded"
 	HelpRunLong = `Close a site, run a command once nothing of before is left, and open the site again if the command exited 0 and the
-application answers. Otherwise the site stays closed. The exit code is the command's once it has started.`
+application answers. Otherwise the site stays closed. The exit code is the command's once it has started.
+
+A site that is closed already is left so, with its ETA and its message: whoever closed it opens it.`
 	HelpRunMode       = "offline or admin"
 	HelpReconcile     = "finish or undo an interrupted change, and mend what differs from the record"
 	HelpReconcileLong = `Finish a change that was interrupted, or undo it when it can't be finished, then bring every site back to what is on record:

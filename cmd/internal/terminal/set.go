@@ -36,6 +36,20 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 	}
 }
 
+// FoundClosed says of the sites that a run found closed that it leaves them so.
+func (t *Terminal) FoundClosed(rs []*maintenance.Receipt) {
+	for _, r := range rs {
+		if r.Previous.Closed() {
+			t.Warn(fmt.Sprintf("%s was %s already: it is left so, with what visitors are told of it", r.Site, r.Previous))
+		}
+	}
+}
+
+// LeftClosed says that a run leaves a site as it found it.
+func (t *Terminal) LeftClosed(site string, mode status.Mode) {
+	fmt.Fprintf(t.people(), "%s stays %s, as it was found\n", site, mode)
+}
+
 // receiptLine says what came of the change of one site.
 func receiptLine(r *maintenance.Receipt) string {
 	var b strings.Builder

@@ -22,6 +22,7 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 	dir := h.Nginx.Dir
 	for _, c := range []struct {
 		name   string
+		found  status.Mode // "" for as the one before has left it
 		mode   status.Mode
 		site   string // lines of [[site]]
 		script string
@@ -30,17 +31,25 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 		says   []string
 		ends   status.Mode
 	}{
-		{"it succeeds", "offline", "", "echo out; echo err >&2; cat " + h.ClosedFile(), 0, "out\n", []string{"err\n", "demo is online"}, "online"},
-		{"in admin", "admin", "", "echo out", 0, "out\n", nil, "online"},
-		{"it fails", "offline", "", "exit 7", 7, "", []string{"sh ended with exit code 7: the site stays offline", "hint: see what it said", "conforma-status set online"}, "offline"},
-		{"it fails again", "offline", "", "exit 1", 1, "", []string{"the site stays offline"}, "offline"},
-		{"it is killed", "admin", "", "kill -9 $$", 137, "", []string{"sh ended with exit code 137: the site stays admin", "hint:"}, "admin"},
-		{"it ends itself by a signal", "offline", "", "kill -TERM $$", 143, "", []string{"the site stays offline"}, "offline"},
-		{"it succeeds after all", "offline", "", "true", 0, "", []string{"warning: demo was offline already: it opens when the command has succeeded", "demo is online"}, "online"},
-		{"the application answers", "offline", `smoke = "/healthz"`, "true", 0, "", []string{"try the application", "demo is online"}, "online"},
-		{"the application answers otherwise", "offline", `smoke = "` + rig.BadPath + `"`, "true", 1, "",
+		{"it succeeds", "online", "offline", "", "echo out; echo err >&2; cat " + h.ClosedFile(), 0, "out\n", []string{"err\n", "demo is online"}, "online"},
+		{"in admin", "online", "admin", "", "echo out", 0, "out\n", nil, "online"},
+		{"it fails", "online", "offline", "", "exit 7", 7, "", []string{"sh ended with exit code 7: the site stays offline", "hint: see what it said", "conforma-status set online"}, "offline"},
+		{"it fails again", "", "offline", "", "exit 1", 1, "", []string{"the site stays offline"}, "offline"},
+		{"it is killed", "online", "admin", "", "kill -9 $$", 137, "", []string{"sh ended with exit code 137: the site stays admin", "hint:"}, "admin"},
+		{"it ends itself by a signal", "online", "offline", "", "kill -TERM $$", 143, "", []string{"the site stays offline"}, "offline"},
+		{"it succeeds where somebody had closed", "", "offline", "", "true", 0, "", []string{"warning: demo was offline already: it is left so", "demo stays offline, as it was found"}, "offline"},
+		{"it opens nothing further", "offline", "admin", "", "true", 0, "", []string{"demo stays offline, as it was found"}, "offline"},
+		{"it fails there", "offline", "admin", "", "exit 3", 3, "", []string{"sh ended with exit code 3: the site stays offline"}, "offline"},
+		{"administrators had been let in", "admin", "offline", "", "cat " + h.ClosedFile(), 0, "", []string{"warning: demo was admin already", "demo is admin"}, "admin"},
+		{"and it fails", "admin", "offline", "", "false", 1, "", []string{"the site stays offline"}, "offline"},
+		{"the application answers", "online", "offline", `smoke = "/healthz"`, "true", 0, "", []string{"try the application", "demo is online"}, "online"},
+		{"the application answers otherwise", "", "offline", `smoke = "` + rig.BadPath + `"`, "true", 1, "",
 			[]string{"the application does not answer as it must: /bad answers 400", "hint: see why the application does not answer, then open the site with: conforma-status set online"}, "offline"},
 	} {
+		h.Configure(t, rig.Settings{})
+		if c.found != "" {
+			h.CLI(t, "set", string(c.found)).Want(t, 0)
+		}
 		h.Configure(t, rig.Settings{Site: c.site})
 		r := h.CLI(t, "run", "--mode", string(c.mode), "--", "sh", "-c", c.script)
 		if r.Code != c.code || r.Stdout != c.stdout {
@@ -51,6 +60,7 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 	}
 
 	h.Configure(t, rig.Settings{})
+	h.CLI(t, "set", "online").Want(t, 0)
 	// What comes after the command is the command's own.
 	if r := h.CLI(t, "run", "--mode", "offline", "echo", "--json"); r.Code != 0 || r.Stdout != "--json\n" {
 		t.Errorf("exit code %d, stdout %q\n%s", r.Code, r.Stdout, r.Stderr)
@@ -117,6 +127,34 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 	rig.Agreed(t, h, status.Online)
 }
 
+// TestRunLeavesWhatItFound: a nightly backup neither opens a site that somebody has closed, nor tells visitors anything
+// else of it. What changes hands meanwhile is not touched, and that is said.
+func TestRunLeavesWhatItFound(t *testing.T) {
+	t.Parallel()
+	h := rig.OnlineSingle(t)
+	bin := rig.Binary(t)
+	run := func(script string) rig.Result {
+		return h.CLI(t, "run", "--mode", "offline", "--eta", "5m", "--message", "The backup.", "--", "sh", "-c", script)
+	}
+	h.CLI(t, "set", "offline", "--eta", "3h", "--message", "We move.").Want(t, 0)
+	before := rig.Agreed(t, h, status.Offline).Published
+	run("true").Want(t, 0)
+	after := rig.Agreed(t, h, status.Offline).Published
+	if after.Seq != before.Seq || !after.ExpectedUntil.Equal(*before.ExpectedUntil) || *after.Message != "We move." {
+		t.Errorf("visitors were told %+v, and are told %+v", before, after)
+	}
+	// Somebody opens it while the command runs: it is not closed again, and not taken for a good backup.
+	rig.Says(t, run(bin+" set online >&2").Want(t, 1), "demo was opened meanwhile", "hint: requests reached the application")
+	rig.Agreed(t, h, status.Online)
+	// Somebody closes it while the command runs that closed it first: it is theirs now.
+	rig.Says(t, run(bin+" set offline --eta 2h >&2").Want(t, 1), "somebody else has set its mode since", "hint: it stays closed")
+	rig.Agreed(t, h, status.Offline)
+	// Somebody puts off the ETA of a site that was found closed: it is as closed as it was.
+	run(bin+" extend 4h >&2").Want(t, 0)
+	rig.Agreed(t, h, status.Offline)
+	h.CLI(t, "set", "online").Want(t, 0)
+}
+
 // TestRunPassesSignals: what the operator sends to us is for the command to decide about.
 func TestRunPassesSignals(t *testing.T) {
 	t.Parallel()
@@ -132,6 +170,7 @@ func TestRunPassesSignals(t *testing.T) {
 		{syscall.SIGHUP, `trap 'echo got it; exit 4' HUP; echo ready; while :; do sleep 0.02; done`, 4, status.Offline},
 		{syscall.SIGUSR1, `trap 'echo got it; exit 5' USR1; echo ready; while :; do sleep 0.02; done`, 5, status.Offline},
 	} {
+		h.CLI(t, "set", "online").Want(t, 0)
 		r := h.Start(t, rig.Call{Args: []string{"run", "--mode", "offline", "--", "sh", "-c", c.script}})
 		rig.WaitFor(t, "the command to be ready", func() bool {
 			if r.Ended() {
@@ -159,17 +198,20 @@ func TestRunIsInterruptedBeforeItsCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close()
-	h.CLI(t, "set", "offline").Want(t, 0)
+	if err := os.Rename(h.Store, h.Store+".away"); err != nil {
+		t.Fatal(err)
+	}
+	h.CLI(t, "set", "offline").Want(t, 3)
 	h.Configure(t, rig.Settings{Store: "s3://bucket", S3: fmt.Sprintf("endpoint = \"http://%s\"\npath_style = true\n", mute.Addr())})
 	mark := filepath.Join(h.Nginx.Dir, "started")
-	r := h.Start(t, rig.Call{Args: []string{"run", "--mode", "admin", "--", "touch", mark}, Env: []string{"AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}})
-	conn, err := mute.Accept() // the site is in admin mode, which is to be told
+	r := h.Start(t, rig.Call{Args: []string{"run", "--mode", "offline", "--", "touch", mark}, Env: []string{"AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"}})
+	conn, err := mute.Accept() // the site is closed, which is to be told
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	r.Signal(syscall.SIGINT)
-	rig.Says(t, r.Wait(t).Want(t, 1), "run touch: interrupted before it was started", "hint: the site stays admin")
+	rig.Says(t, r.Wait(t).Want(t, 1), "run touch: interrupted before it was started", "hint: the site stays offline")
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("the command was started")
 	}
@@ -263,7 +305,8 @@ func TestApplicationThatIsDown(t *testing.T) {
 	finds(503)
 	rig.Says(t, h.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502", "demo is online")
 	finds(502)
-	for range 2 { // open and closed before
+	for range 2 {
+		h.CLI(t, "set", "online").Want(t, 0)
 		rig.Says(t, h.CLI(t, "run", "--mode", "offline", "--", "true").Want(t, 1), "try demo before it opens", "the application does not answer as it must: / answers 502", "hint: see why the application does not answer")
 		finds(503)
 	}
