@@ -4,9 +4,10 @@
 # which psql's options and, on standard input, the question are added:
 #
 #   settled = ["/usr/share/conforma-status/settled-postgres.sh",
-#              "docker", "exec", "-i", "conforma-demo-on-8000", "psql", "-U", "postgres", "tmf_app_manager"]
+#              "docker", "exec", "-i", "conforma-demo-on-8000-app-1", "psql", "-U", "postgres", "tmf_app_manager"]
 #
-# "docker exec" needs its -i, and psql the database's name: it is the sessions of this database that count. The role has
+# That is the container of the service "app" in the Compose project "conforma-demo-on-8000", which Conforma's launch.mjs
+# makes for demo.env with PORT=8000; "docker ps" lists the names. "docker exec" needs its -i, and psql the database's name: it is the sessions of this database that count. The role has
 # to be a superuser, the application's own or a member of pg_read_all_stats. No password belongs in the arguments.
 #
 # Exits 0 when there is none; 1 when there are some, saying how many and what the oldest is doing, but no statement's

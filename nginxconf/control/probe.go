@@ -63,6 +63,7 @@ func Probe(ctx context.Context, t operator.Target) (Answer, error) {
 type Page struct {
 	Status      int
 	Maintenance string // the mode in X-Conforma-Status: "" when the application, or nginx for it, answered
+	Header      http.Header
 }
 
 // FetchPage asks for a page of the site as a visitor's browser would, through the door where door isn't "". The
@@ -76,5 +77,5 @@ func FetchPage(ctx context.Context, t operator.Target, path, door string) (Page,
 	if err != nil {
 		return Page{}, fmt.Errorf("look at %s through nginx at %s: %w", t.Site, t.Addr, err)
 	}
-	return Page{Status: resp.code, Maintenance: resp.header.Get("X-Conforma-Status")}, nil
+	return Page{Status: resp.code, Maintenance: resp.header.Get("X-Conforma-Status"), Header: resp.header}, nil
 }

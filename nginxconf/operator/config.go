@@ -99,7 +99,7 @@ func readTime(text string) time.Duration {
 
 // readBlock reads the servers and upstreams of an http {} or stream {}.
 func (c *Config) readBlock(block *directive, stream bool) {
-	above := inherited{stream: stream, values: map[string][]string{}}
+	above := inherited{stream: stream, proxied: proxied{}.within(block.block), values: map[string][]string{}}
 	for _, d := range block.block {
 		switch {
 		case d.name == "ssl_verify_client":

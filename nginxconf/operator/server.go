@@ -25,7 +25,8 @@ type server struct {
 	NeedsClientCert bool
 	// Address is where it leads those who speak plain HTTP to a port of TLS, as "https://host:port"; "" for nowhere,
 	// and where variables say so.
-	Address string
+	Address   string
+	Locations []location
 }
 
 type listen struct {
@@ -49,6 +50,7 @@ type inherited struct {
 	stream          bool
 	needsClientCert bool
 	bypasses        []*directive
+	proxied         proxied
 	values          map[string][]string // what a map or set may make of a variable, by its name with the dollar sign
 }
 
@@ -68,6 +70,7 @@ func readServer(block *directive, above inherited) *server {
 	above.values = maps.Clone(above.values)
 	collectValues(above.values, block.block)
 	s.collectPasses(block.block, above)
+	s.collectLocations(block.block, above.proxied.within(block.block))
 	return s
 }
 

@@ -54,6 +54,9 @@ const (
 	checkAdminMode          Check = "admin mode"
 	checkInEffect           Check = "in effect"
 	checkUpstreamPorts      Check = "upstream ports"
+	checkWebSockets         Check = "WebSockets"
+	checkSettled            Check = "settled"
+	checkCachedPages        Check = "cached pages"
 	checkSecret             Check = "secret"
 	checkGate               Check = "gate"
 	checkStore              Check = "store"
@@ -160,6 +163,8 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 			<-read
 			e.rules(ctx, s, conf)
 			e.upstreams(s)
+			e.webSockets(s, conf)
+			e.cachedPages(ctx, s)
 		})
 		add("the gate of "+s.Name, s.Name, func(e *examination) { e.tokens(ctx, s) })
 		add("the state of "+s.Name, s.Name, func(e *examination) { e.state(ctx, s) })

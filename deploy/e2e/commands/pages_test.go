@@ -46,6 +46,9 @@ func TestCommandsOfThePages(t *testing.T) {
 				"upgrade.sh":            "echo upgraded",
 				"bin/curl":              `for a; do set -- "$@" "$(echo "$a" | sed "s,/run/conforma-status/gate.sock,` + s.Socket() + `,")"; shift; done; PATH=/usr/bin:/bin exec curl "$@"`,
 				"bin/snapshot_conforma": "echo taken",
+				"bin/stop_conforma":     "exec conforma-status set offline --site \"$1\"",
+				"bin/launch_conforma":   "exec conforma-status set online --site \"$2\"",
+				"bin/docker":            "echo 0/1234",
 			} {
 				rig.WriteFile(t, filepath.Join(s.Nginx.Dir, name), "#!/bin/sh\n"+script+"\n")
 				rig.Check(t, os.Chmod(filepath.Join(s.Nginx.Dir, name), 0o755))

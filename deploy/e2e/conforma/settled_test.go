@@ -247,6 +247,25 @@ var settledCases = []struct {
 		c.session(t).Do(t, "BEGIN;", insert)
 		askSettled(t, append(sh, c.pg.Psql(c.database).Args...), 2, unknown("no whole answer came back .*"))
 	}},
+	{"in Conforma's container, by the name that Compose gives it", "contained", func(t *testing.T, c settledCase) {
+		bin := rig.Dir(t)
+		rig.WriteFile(t, filepath.Join(bin, "docker"), fmt.Sprintf("#!/bin/sh\n[ \"$1 $2\" = 'exec -i' ] || exit 1\n"+
+			"[ \"$3\" = conforma-demo-on-8000-app-1 ] || { echo \"Error response from daemon: No such container: $3\" >&2; exit 1; }\n"+
+			"[ \"$4 $5 $6 $7\" = 'psql -U postgres tmf_app_manager' ] || exit 1\nshift 7\nexec %s \"$@\"\n", strings.Join(c.pg.Psql(c.database).Args, " ")))
+		rig.Check(t, os.Chmod(filepath.Join(bin, "docker"), 0o755))
+		example := regexp.MustCompile(`"([^"]*)"`).FindAllStringSubmatch(regexp.MustCompile(`(?s)settled = \[.*?\]`).FindString(rig.ReadFile(t, settledPostgres(t))), -1)
+		argv := []string{"env", "PATH=" + bin + ":/usr/bin:/bin"}
+		for _, word := range example[1:] { // the first is the script
+			argv = append(argv, word[1])
+		}
+		askSettled(t, argv, 0, "")
+		s := c.session(t)
+		s.Do(t, "BEGIN;", insert)
+		askSettled(t, argv, 1, busy(1, "idle in transaction"))
+		s.Do(t, "ROLLBACK;")
+		askSettled(t, append(argv[:5:5], "conforma-demo-on-8000", "psql", "-U", "postgres", "tmf_app_manager"), 2,
+			"Error response from daemon: No such container: conforma-demo-on-8000\n"+unknown("the command failed with exit code 1"))
+	}},
 	{"a database that isn't there", "renamed", func(t *testing.T, c settledCase) {
 		askSettled(t, c.pg.Psql("nowhere").Args, 2, unknown("the command failed with exit code 2"))
 	}},
@@ -278,6 +297,28 @@ var settledCases = []struct {
 			t.Errorf("the other cases prove nothing of it: %v\n%s", err, out)
 		}
 	}},
+}
+
+// TestNothingWrites: where the handbook has people look whether anything writes, PostgreSQL says so.
+func TestNothingWrites(t *testing.T) {
+	t.Parallel()
+	query := "SELECT pg_current_wal_insert_lsn()"
+	if page := rig.ReadFile(t, rig.Source("deploy", "OPERATIONS.md")); !strings.Contains(page, "-Atc '"+query+"'") {
+		t.Fatalf("the handbook doesn't ask %q", query)
+	}
+	pg := rig.NewPostgres(t)
+	pg.Start(t)
+	pg.Query(t, "postgres", "CREATE TABLE saved (what text)", "CHECKPOINT")
+	at := ""
+	rig.WaitFor(t, "PostgreSQL to write nothing", func() bool { // of its own, after a start
+		was := at
+		at = pg.Query(t, "postgres", query)
+		return at == was
+	})
+	pg.Query(t, "postgres", insert)
+	if now := pg.Query(t, "postgres", query); now == at {
+		t.Errorf("somebody wrote, and it still says %s", now)
+	}
 }
 
 // TestSettledPostgresStandby asks a server that follows another one, which is where the application writes.

@@ -156,6 +156,10 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			mend := d.config(t, "upstreams = [", "upstreams = [\"127.0.0.1:"+port+"\", ")
 			return func() { mend(); l.Close() }
 		}, "upstream ports", "fault", "go round nginx"},
+		{"a location that hands no WebSocket on", edit(remove("proxy_set_header Upgrade $http_upgrade;")), "WebSockets", "warning", "hands on no WebSocket"},
+		{"nobody who vouches for the application", func(*testing.T) func() { return func() {} }, "settled", "warning", "exit code 4"},
+		{"a page that browsers keep", edit(insert(listen, `location = / { default_type text/html; add_header Last-Modified "Sun, 22 Nov 2026 12:00:00 GMT"; return 200 page; }`)),
+			"cached pages", "warning", "without asking nginx"},
 		{"a closed file that nobody wanted", func(t *testing.T) func() {
 			rig.Check(t, os.MkdirAll(filepath.Dir(d.ClosedFile()), 0o755))
 			return replace(t, d.ClosedFile(), "")

@@ -101,7 +101,7 @@ func TestNginxInAContainer(t *testing.T) {
 	docker := func(args ...string) []string {
 		return append([]string{"docker", "exec", "web"}, s.Nginx.Args(args...)...)
 	}
-	s.Configure(t, rig.Settings{Test: docker("-t"), Reload: docker("-s", "reload")})
+	s.Configure(t, rig.Settings{Test: docker("-t"), Reload: docker("-s", "reload"), Site: `settled = ["true"]`})
 	run := func(args ...string) rig.Result {
 		t.Helper()
 		return s.Call(t, rig.Call{Env: []string{"PATH=" + bin + ":" + os.Getenv("PATH")}, Args: args})
