@@ -69,10 +69,21 @@ given() { # KEY SITE
 
 project() { echo "conforma-$1-on-$(setting PORT "$1")"; } # SITE
 
+# view prints what conforma-status knows of a site, as JSON. Drift (5) is what set looks after. What it says to people is
+# shown only where it failed.
+view() { # SITE
+	local said code=0
+	said=$(mktemp)
+	conforma-status get --json --site "$1" 2>"$said" || code=$?
+	[ $code != 5 ] || code=0
+	[ $code = 0 ] || cat "$said" >&2
+	rm -f "$said"
+	return $code
+}
+
 mode_of() { # SITE
-	local json code=0
-	json=$(conforma-status get --json --site "$1") || code=$?
-	[ $code = 0 ] || [ $code = 5 ] || exit $code # it has said why; 5 is drift, which set looks after
+	local json
+	json=$(view "$1") || exit
 	node -pe 'JSON.parse(require("fs").readFileSync(0)).sites[0].mode' <<<"$json"
 }
 

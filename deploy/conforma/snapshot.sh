@@ -39,7 +39,7 @@ take() { # SITE NAME
 	rm -f "$mark"
 	[ -n "$taken_now" ] || fail "Conforma says that it took a snapshot, but there is no new $2_... in $snapshots" "is SNAPSHOTS_FOLDER the one that the container has?"
 	whole "$snapshots/$taken_now" || fail "the snapshot $taken_now is not whole: database.dump or info.json is missing or empty" "df -h $snapshots"
-	conforma-status get --json --site "$1" >"$snapshots/$taken_now/conforma-status.json" || [ $? = 5 ]
+	view "$1" >"$snapshots/$taken_now/conforma-status.json"
 	printf '%s\n' "$taken_now"
 }
 

@@ -208,6 +208,7 @@ func TestLaunchScripts(t *testing.T) {
 	rig.WaitFor(t, "writes", func() bool { n, _ := w.count(); return n > 20 })
 	r := d.script(t, nil, "launch", "--message", "A new version", "demo").Want(t, 0)
 	rig.Says(t, r, "demo is healthy", "demo is online")
+	noTable(t, r)
 	n, _ := w.count()
 	rig.WaitFor(t, "more writes", func() bool { more, _ := w.count(); return more > n+20 })
 	w.stop(t, d)
@@ -291,6 +292,14 @@ func TestLaunchScripts(t *testing.T) {
 	}
 }
 
+// noTable fails where what get says to people has got in between.
+func noTable(t *testing.T, r rig.Result) {
+	t.Helper()
+	if strings.Contains(r.Stdout+r.Stderr, "on disk ") {
+		t.Errorf("the table of get is printed:\n%s%s", r.Stdout, r.Stderr)
+	}
+}
+
 // TestSnapshotScript: a snapshot has all that was acknowledged before, and nothing is written until the site is open
 // again; loaded, it is what the application has.
 func TestSnapshotScript(t *testing.T) {
@@ -302,6 +311,7 @@ func TestSnapshotScript(t *testing.T) {
 	rig.WaitFor(t, "writes", func() bool { n, _ := w.count(); return n > 20 })
 	before := slices.Clone(func() []string { w.mu.Lock(); defer w.mu.Unlock(); return w.acknowledged }())
 	r := d.script(t, nil, "snapshot", "take", "--backup", "demo", "nightly").Want(t, 0)
+	noTable(t, r)
 	name := strings.TrimSpace(r.Stdout)
 	if !strings.HasPrefix(name, "nightly_") {
 		t.Fatalf("it prints %q", r.Stdout)
