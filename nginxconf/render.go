@@ -4,6 +4,7 @@ package nginxconf
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -24,12 +25,14 @@ const (
 	ProbePath  = "/.conforma-status/probe"
 )
 
-// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. It returns an error
-// when the path has no safe spelling in nginx's configuration (see Quote).
-func HTTP(gateSocket string) ([]byte, error) {
+// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. allowed are the
+// addresses that each site lets in while it is in admin mode, by its name; nil for none. It returns an error when the
+// path has no safe spelling in nginx's configuration (see Quote).
+func HTTP(gateSocket string, allowed map[string][]netip.Prefix) ([]byte, error) {
 	var v values
 	v.quoted("SOCKET", "unix:"+gateSocket)
 	v.plain("COOKIES", gate.CookieName(""))
+	v.plain("ALLOWED", allowedLines(allowed))
 	return v.fill(rule("http"))
 }
 
@@ -41,6 +44,8 @@ type Site struct {
 	PageURL    string // where navigations are sent
 	Preset     string // of the login page, "" for none
 	LoginPaths []string
+	// Allows is whether HTTP was told of addresses that the site lets in while it is in admin mode.
+	Allows bool
 	// Door is a word that lets a request of this machine through while the closed file is there, when it stands
 	// in the header X-Conforma-Door: letters and digits, "" for no door.
 	Door string
@@ -79,7 +84,7 @@ func (s Site) parts(mode status.Mode) []string {
 	}
 	parts := []string{
 		"{EARLY}", strings.Join(EarlyErrors, " "), "{PATIENT}", patient,
-		"{FILES}", patient + line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
+		"{ALLOW}", s.allow(), "{FILES}", patient + line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
 	}
 	if s.Door == "" {
 		return append(parts, "{KNOCK}", "", "{KNOCKING}", "", "{DOOR}", "")
@@ -126,13 +131,17 @@ func (s Site) values(mode status.Mode) *values {
 // navigation are the rules by which a browser's navigation gets its answer at once, in a mode whose rules have a
 // {NAVIGATION}: those of online have none.
 func (s Site) navigation(mode status.Mode, open []open) string {
-	switch {
-	case mode == status.Offline:
+	if mode == status.Offline {
 		return navigationLines(nil, "")
-	case s.Door != "": // who knocks is let in
-		return navigationLines(open, "$http_authorization$http_cookie$http_x_conforma_door")
 	}
-	return navigationLines(open, "$http_authorization$http_cookie")
+	brought := "$http_authorization$http_cookie"
+	if s.Allows {
+		brought += "$conforma_allowed"
+	}
+	if s.Door != "" { // who knocks is let in
+		brought += "$http_x_conforma_door"
+	}
+	return navigationLines(open, brought)
 }
 
 // EarlyErrors are what nginx may answer before it comes to the rules of a server: an error_page that leads such an

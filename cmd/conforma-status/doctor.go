@@ -36,7 +36,7 @@ func (a *app) doctorCommand() *cobra.Command {
 				Nginx:     control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
 				Listening: workers.Sockets{}.Listening,
 				Free:      doctor.Free,
-				Secret:    func(s config.Site) ([]gate.Secret, error) { return secretSource(s)() },
+				Secret:    func(s config.Site) ([]gate.Secret, error) { return secretSource(c, s)() },
 				Ask:       gate.Client{Socket: c.Gate.Socket}.Check,
 				Now:       time.Now,
 				UID:       os.Geteuid(), AtMost: doctor.AtMost,

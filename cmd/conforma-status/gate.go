@@ -64,23 +64,20 @@ func (a *app) gate(ctx context.Context) error {
 	return err
 }
 
-// guarded are the sites that the gate guards, and their names.
+// guarded are the sites that the gate guards, and their names. One without a [site.jwt] has passes, once it has a key
+// for them.
 func guarded(c *config.Config) (sources []gate.SiteSource, names []string, err error) {
 	for _, s := range c.Sites {
-		if s.JWT == nil {
-			continue
-		}
-		if _, err := secrets(s); err != nil {
-			return nil, nil, err
+		if s.JWT != nil {
+			if _, err := secrets(c, s); err != nil {
+				return nil, nil, err
+			}
 		}
 		names = append(names, s.Name)
 		sources = append(sources, gate.SiteSource{
-			Policy: policy(s), Secrets: secretSource(s),
+			Policy: policy(s), Secrets: secretSource(c, s),
 			Epoch: gate.CachedFile(state.Dir(c.StateDir).EpochFile(s.Name), gate.ReadEpoch, time.Now),
 		})
-	}
-	if len(sources) == 0 {
-		return nil, nil, usage(fmt.Errorf("read the configuration: %s: no site has a [site.jwt]: there is nothing to guard", c.File), terminal.HintNoJWT)
 	}
 	return sources, names, nil
 }
@@ -125,30 +122,43 @@ func watchdog(ctx context.Context, socket string) {
 	}
 }
 
+// policy is that of a site's tokens; without a [site.jwt] one that admits none.
 func policy(s config.Site) gate.Policy {
+	if s.JWT == nil {
+		return gate.Policy{Site: s.Name}
+	}
 	return gate.Policy{
 		Site: s.Name, Algorithm: s.JWT.Algorithm, Audience: s.JWT.Audience, Issuer: s.JWT.Issuer,
 		AdminClaim: s.JWT.AdminClaim, MaxAge: s.JWT.MaxAge, Leeway: s.JWT.Leeway,
 	}
 }
 
-// secrets are what a site shares with its application.
-func secrets(s config.Site) ([]gate.Secret, error) {
-	out, err := secretSource(s)()
+// secrets are what a site shares with its application, or has for its passes alone.
+func secrets(c *config.Config, s config.Site) ([]gate.Secret, error) {
+	out, err := secretSource(c, s)()
 	if err != nil {
 		return nil, usage(fmt.Errorf("read the secret of %s: %w", s.Name, err))
 	}
 	return out, nil
 }
 
-// secretSource reads the secrets that a site shares with its application, anew whenever their file changes. Where
+// secretFile is where the secrets of a site are, and how they are read: what it shares with its application, or,
+// without a [site.jwt], the key of its passes.
+func secretFile(c *config.Config, s config.Site) (path string, read func(string) ([]gate.Secret, error)) {
+	switch {
+	case s.JWT == nil:
+		return state.Dir(c.StateDir).PassKeyFile(s.Name), gate.ReadSecretFile
+	case s.JWT.SecretEnvFile != "":
+		return s.JWT.SecretEnvFile, gate.ReadEnvFile
+	}
+	return s.JWT.SecretFile, gate.ReadSecretFile
+}
+
+// secretSource reads the secrets of a site, anew whenever their file changes. Where
 // systemd has handed this process a copy of them (LoadCredential= in systemd.exec(5), by the name of the site), that
 // is read: a gate that is a user of its own can't read the file itself.
-func secretSource(s config.Site) func() ([]gate.Secret, error) {
-	path, read := s.JWT.SecretFile, gate.ReadSecretFile
-	if s.JWT.SecretEnvFile != "" {
-		path, read = s.JWT.SecretEnvFile, gate.ReadEnvFile
-	}
+func secretSource(c *config.Config, s config.Site) func() ([]gate.Secret, error) {
+	path, read := secretFile(c, s)
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
 		copied := filepath.Join(dir, s.Name)
 		if _, err := os.Lstat(copied); err == nil {

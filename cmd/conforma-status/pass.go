@@ -71,12 +71,9 @@ func (a *app) passes(ctx context.Context, which selection, lasts time.Duration) 
 	if err != nil {
 		return err
 	}
-	if err := withoutJWT(h.Config, chosen); err != nil {
-		return err
-	}
 	var made []terminal.Pass
 	for _, s := range chosen {
-		one, err := pass(ctx, h, s, lasts)
+		one, err := a.pass(ctx, h, s, lasts)
 		if err != nil {
 			return err
 		}
@@ -87,15 +84,24 @@ func (a *app) passes(ctx context.Context, which selection, lasts time.Duration) 
 	return nil
 }
 
-// pass makes a pass for a site.
-func pass(ctx context.Context, h *maintenance.Host, s config.Site, lasts time.Duration) (terminal.Pass, error) {
-	shared, err := secrets(s)
-	if err != nil {
-		return terminal.Pass{}, err
-	}
+// pass makes a pass for a site, and before the first one of a site without a [site.jwt] the key for it.
+func (a *app) pass(ctx context.Context, h *maintenance.Host, s config.Site, lasts time.Duration) (terminal.Pass, error) {
 	window, epoch, err := h.PassKeys(ctx, s)
 	if err != nil {
 		return terminal.Pass{}, fmt.Errorf("make a pass: %w", err)
+	}
+	if s.JWT == nil {
+		made, err := initSecret(h.Config, s)
+		if err != nil {
+			return terminal.Pass{}, err
+		}
+		if made {
+			a.terminal.FirstPass(s.Name)
+		}
+	}
+	shared, err := secrets(h.Config, s)
+	if err != nil {
+		return terminal.Pass{}, err
 	}
 	u, err := url.Parse(s.AppURL)
 	if err != nil {

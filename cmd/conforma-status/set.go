@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -221,22 +223,36 @@ func doing(err error) error {
 // readyForAdmin finds out whether administrators could get in at all: it is an error where nobody could be told from
 // anybody, and a warning where the gate merely doesn't answer at the moment.
 func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []config.Site) error {
-	if err := withoutJWT(c, sites); err != nil {
+	if err := lettingNobodyIn(c, sites); err != nil {
 		return err
 	}
+	needsGate := false
 	for _, s := range sites {
-		if _, err := secrets(s); err != nil {
+		if s.JWT == nil && !hasPassKey(c, s) {
+			continue // its addresses are let in by nginx alone
+		}
+		needsGate = true
+		if _, err := secrets(c, s); err != nil {
 			return err
 		}
-		if s.Preset == "" && len(s.LoginPaths) == 0 {
+		if s.JWT != nil && s.Preset == "" && len(s.LoginPaths) == 0 {
 			a.terminal.Warn(fmt.Sprintf("site %s has neither preset nor login_paths: nobody can reach a login page in admin mode", s.Name))
 		}
 	}
 	if _, err := publishing.Contents(c); err != nil {
 		return err
 	}
-	a.missGate(ctx, c.Gate.Socket)
+	if needsGate {
+		a.missGate(ctx, c.Gate.Socket)
+	}
 	return nil
+}
+
+// hasPassKey reports whether there is a file for the key of the passes of a site without a [site.jwt].
+func hasPassKey(c *config.Config, s config.Site) bool {
+	path, _ := secretFile(c, s)
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // missGate warns where no gate answers.
@@ -246,16 +262,17 @@ func (a *app) missGate(ctx context.Context, socket string) {
 	}
 }
 
-// withoutJWT is the error that names each of the sites that has no [site.jwt], nil where all have one.
-func withoutJWT(c *config.Config, sites []config.Site) error {
+// lettingNobodyIn is the error that names each of the sites that would let nobody in while in admin mode, neither by
+// token, nor by address, nor by a pass; nil where all have one of these.
+func lettingNobodyIn(c *config.Config, sites []config.Site) error {
 	var faults fault.List
 	for _, s := range sites {
-		if s.JWT == nil {
-			faults = append(faults, fault.Fault{File: c.File, Line: s.Line, Key: "site.jwt", Problem: fmt.Sprintf("site %s has no [site.jwt]", s.Name)})
+		if s.JWT == nil && len(s.Allow) == 0 && !hasPassKey(c, s) {
+			faults = append(faults, fault.Fault{File: c.File, Line: s.Line, Key: "site.admin", Problem: fmt.Sprintf("site %s lets nobody in while in admin mode", s.Name)})
 		}
 	}
 	if len(faults) == 0 {
 		return nil
 	}
-	return usage(fmt.Errorf("read the configuration: %w", faults), terminal.HintNoJWT)
+	return usage(fmt.Errorf("read the configuration: %w", faults), terminal.HintNobody)
 }

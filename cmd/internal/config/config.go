@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -67,12 +68,13 @@ type Site struct {
 	PageURL    string // of this site's maintenance page; ends in a slash
 	Listen     string // host:port where this machine reaches it
 	Upstreams  []string
-	Preset     string   // "conforma" or ""
-	LoginPaths []string // further paths open to everyone in admin mode
-	Settled    []string // a command that exits 0 once the application is idle, or empty
-	Smoke      string   // a path that must answer 2xx before the site opens, or ""
-	JWT        *JWT     // nil when the site has no [site.jwt]: it can't go admin then
-	Line       int      // of its [[site]] in the file
+	Preset     string         // "conforma" or ""
+	LoginPaths []string       // further paths open to everyone in admin mode
+	Settled    []string       // a command that exits 0 once the application is idle, or empty
+	Smoke      string         // a path that must answer 2xx before the site opens, or ""
+	JWT        *JWT           // nil when the site has no [site.jwt]: no token lets anybody in then
+	Allow      []netip.Prefix // addresses that are let in while in admin mode; none is in another
+	Line       int            // of its [[site]] in the file
 }
 
 // JWT says which tokens are an administrator's. Exactly one of SecretEnvFile and SecretFile is set.
@@ -103,7 +105,7 @@ type Scope int
 const (
 	// Core faults stop every command.
 	Core Scope = iota
-	// Tokens faults, in [site.jwt], stop what needs the gate, and never a closing.
+	// Tokens faults, in [site.jwt] and [site.admin], stop what needs the gate, and never a closing.
 	Tokens
 	// Pages faults, in the content, stop what publishes the page, and never a closing.
 	Pages
@@ -129,7 +131,7 @@ func ScopeOf(f fault.Fault) Scope {
 		return Removed
 	case f.Key == "content":
 		return Pages
-	case f.Key == "site.jwt", strings.HasPrefix(f.Key, "site.jwt."):
+	case f.Key == "site.jwt", strings.HasPrefix(f.Key, "site.jwt."), f.Key == "site.admin", strings.HasPrefix(f.Key, "site.admin."):
 		return Tokens
 	}
 	return Core

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -70,6 +71,9 @@ max_age = "1d12h"
 algorithm = "HS512"
 issuer = "live"
 leeway = "5s"
+
+[site.admin]
+allow = ["203.0.113.7", "10.0.0.0/8", "2001:db8::/32"]
 `
 
 // minimal leaves out all that may be.
@@ -111,6 +115,7 @@ func TestGoodFiles(t *testing.T) {
 					SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour,
 					Algorithm: "HS512", Issuer: "live", Leeway: 5 * time.Second,
 				},
+				Allow: []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
 			}},
 		}},
 		"minimal": {minimal, Config{
@@ -133,6 +138,26 @@ func TestGoodFiles(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got, &c.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, &c.want)
+		}
+	}
+}
+
+// Without a preset nobody's audience is looked for: the default is Conforma's alone.
+func TestDefaultAudience(t *testing.T) {
+	for preset, want := range map[string]string{`preset = "conforma"`: "postgraphile", "": ""} {
+		c, faults := Parse("f", []byte(minimal+preset+"\n[site.jwt]\nsecret_file = \"/etc/secret\"\n"))
+		if len(faults) > 0 || c.Sites[0].JWT.Audience != want {
+			t.Errorf("%q: audience %q, %v", preset, c.Sites[0].JWT.Audience, faults)
+		}
+	}
+}
+
+// A list of addresses that is not right lets nobody in, and keeps nobody from closing the site.
+func TestAllowOfFaults(t *testing.T) {
+	for _, list := range []string{`["10.0.0.0/8", "10.0.0.1/24"]`, `["10.0.0.0/8", "10.1.0.0/16"]`, `["10.0.0.0/8", 1]`, `"10.0.0.0/8"`} {
+		c, faults := Parse("f", []byte(minimal+"[site.admin]\nallow = "+list+"\n"))
+		if len(faults) == 0 || len(Of(faults, Tokens)) != len(faults) || len(c.Sites[0].Allow) > 0 {
+			t.Errorf("%s: %v, %v", list, c.Sites[0].Allow, faults)
 		}
 	}
 }
@@ -349,7 +374,7 @@ func FuzzParse(f *testing.F) {
 		if len(c.Sites) == 0 {
 			t.Fatal("no sites and no fault")
 		}
-		if _, err := nginxconf.HTTP(c.Gate.Socket); err != nil {
+		if _, err := nginxconf.HTTP(c.Gate.Socket, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range c.Sites {

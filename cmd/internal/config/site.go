@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -54,8 +55,9 @@ func (r *reader) site(t *table, c *Config) Site {
 		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
 	}
 	if t.given("jwt") {
-		s.JWT = jwtOf(t.sub("jwt"))
+		s.JWT = jwtOf(t.sub("jwt"), s.Preset)
 	}
+	s.Allow = allowOf(t.sub("admin"))
 	t.done()
 	if len(Of(r.faults, Core)) == 0 {
 		checkLength(t, s, c)
@@ -133,11 +135,42 @@ func checkLength(t *table, s Site, c *Config) {
 	}
 }
 
-func jwtOf(t *table) *JWT {
+// allowOf are the addresses that are let in while in admin mode: none of them where one is not right.
+func allowOf(t *table) []netip.Prefix {
+	texts, _ := t.texts("allow")
+	var allowed []netip.Prefix
+	for _, text := range texts {
+		p, err := nginxconf.ParseAllowed(text)
+		if err != nil {
+			t.fault("allow", err.Error(), `write addresses ("203.0.113.7") and networks ("10.0.0.0/8")`)
+			continue
+		}
+		allowed = append(allowed, p)
+	}
+	err := nginxconf.CheckOverlaps(allowed)
+	if err != nil {
+		t.fault("allow", strings.ReplaceAll(err.Error(), "\n", "; "), "keep the wider one")
+	}
+	t.done()
+	if err != nil || len(allowed) < len(texts) {
+		return nil
+	}
+	return allowed
+}
+
+// audienceOf is the audience of tokens where the configuration names none: Conforma's, or none that is looked for.
+func audienceOf(preset string) string {
+	if preset == "conforma" {
+		return "postgraphile"
+	}
+	return ""
+}
+
+func jwtOf(t *table, preset string) *JWT {
 	j := &JWT{
 		SecretEnvFile: t.text("secret_env_file", ""),
 		SecretFile:    t.text("secret_file", ""),
-		Audience:      t.text("audience", "postgraphile"),
+		Audience:      t.text("audience", audienceOf(preset)),
 		AdminClaim:    t.text("admin_claim", "isAdmin"),
 		MaxAge:        t.duration("max_age", "8h"),
 
@@ -166,7 +199,7 @@ func jwtOf(t *table) *JWT {
 	if j.AdminClaim == "" {
 		t.fault("admin_claim", "is empty", "")
 	}
-	if j.Audience == "" {
+	if t.tree["audience"] == "" {
 		t.fault("audience", "is empty", "")
 	}
 	t.done()

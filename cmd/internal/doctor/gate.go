@@ -3,7 +3,9 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path/filepath"
 
@@ -15,11 +17,11 @@ import (
 
 // tokens sees whether the site's secret is one, and whether the gate judges tokens by it.
 func (e *examination) tokens(ctx context.Context, s config.Site) {
-	if s.JWT == nil {
-		e.warn(checkSecret, "the site has no [site.jwt]: it can't go to admin mode", "add a [site.jwt] with secret_env_file")
+	secrets, err := e.Secret(s)
+	if s.JWT == nil && errors.Is(err, fs.ErrNotExist) {
+		e.ok(checkSecret, lettingIn(s))
 		return
 	}
-	secrets, err := e.Secret(s)
 	if err != nil {
 		if !e.denied(checkSecret, err) {
 			e.fault(checkSecret, err.Error(), cmp.Or(gate.Hint(err), "see that it is a file that can be read"))
@@ -28,6 +30,10 @@ func (e *examination) tokens(ctx context.Context, s config.Site) {
 		return
 	}
 	e.ok(checkSecret, "is strong, and its file is closed to others")
+	if s.JWT == nil {
+		e.passes(ctx, s)
+		return
+	}
 	for _, isAdmin := range []bool{true, false} {
 		if !e.judged(ctx, s, secrets[0], isAdmin) {
 			return
@@ -39,6 +45,33 @@ func (e *examination) tokens(ctx context.Context, s config.Site) {
 	}
 	e.ok(checkGate, "lets an administrator's token in, and no other")
 }
+
+// lettingIn says whom a site lets in while in admin mode that has neither a [site.jwt] nor a key for passes.
+func lettingIn(s config.Site) string {
+	switch len(s.Allow) {
+	case 0:
+		return "there is none: the site has online and offline, and admin mode once somebody is named who is let in ([site.admin], [site.jwt], secret init)"
+	case 1:
+		return "there is none: in admin mode one address is let in, and whoever has a pass"
+	}
+	return fmt.Sprintf("there is none: in admin mode %d addresses are let in, and whoever has a pass", len(s.Allow))
+}
+
+// passes sees whether the gate answers for a site that has no tokens to be judged.
+func (e *examination) passes(ctx context.Context, s config.Site) {
+	switch code, err := e.Ask(ctx, s.Name, "no.token.atall"); {
+	case err != nil && e.denied(checkGate, err):
+	case err != nil:
+		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), hintGate)
+	case code != http.StatusUnauthorized:
+		e.fault(checkGate, fmt.Sprintf("it answers what is no token with %d, not %d", code, http.StatusUnauthorized),
+			"start the gate anew: it runs with another configuration")
+	default:
+		e.ok(checkGate, "answers, for passes")
+	}
+}
+
+const hintGate = "start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode"
 
 // judged reports whether the gate answers a token as it should, and says what is wrong where it doesn't.
 func (e *examination) judged(ctx context.Context, s config.Site, secret gate.Secret, isAdmin bool) bool {
@@ -61,7 +94,7 @@ func (e *examination) judged(ctx context.Context, s config.Site, secret gate.Sec
 		return false
 	case err != nil:
 		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err),
-			"start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode")
+			hintGate)
 		return false
 	case code != want:
 		e.fault(checkGate, fmt.Sprintf("it answers %s token with %d, not %d", whose, code, want),

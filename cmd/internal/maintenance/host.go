@@ -4,6 +4,7 @@ package maintenance
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"os"
 	"time"
 
@@ -98,7 +99,13 @@ func (h *Host) lockIfAny(ctx context.Context) (unlock func(), err error) {
 
 // httpConf is what http.conf is to say.
 func (h *Host) httpConf() ([]byte, error) {
-	return nginxconf.HTTP(h.Config.Gate.Socket)
+	allowed := map[string][]netip.Prefix{}
+	for _, s := range h.Config.Sites {
+		if len(s.Allow) > 0 {
+			allowed[s.Name] = s.Allow
+		}
+	}
+	return nginxconf.HTTP(h.Config.Gate.Socket, allowed)
 }
 
 // httpInPlace reports whether http.conf says that.
@@ -115,7 +122,7 @@ func (h *Host) httpInPlace() (bool, error) {
 func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
 		Name: s.Name, Dir: h.Dir().SiteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
-		Preset: s.Preset, LoginPaths: s.LoginPaths, Door: door,
+		Preset: s.Preset, LoginPaths: s.LoginPaths, Allows: len(s.Allow) > 0, Door: door,
 	}
 }
 

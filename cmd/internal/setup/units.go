@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
@@ -47,10 +48,7 @@ func Units(dir, file string, c *config.Config) error {
 func secretUnits(c *config.Config) (service, watched []string, err error) {
 	service, watched = []string{"[Service]"}, []string{"[Path]"}
 	for _, s := range c.Sites {
-		if s.JWT == nil {
-			continue
-		}
-		path, err := unitPath(s.JWT.SecretEnvFile + s.JWT.SecretFile) // one of which is empty, both where they are faults
+		path, err := unitPath(secretFile(c, s))
 		if path == "" && err == nil {
 			continue
 		}
@@ -58,9 +56,20 @@ func secretUnits(c *config.Config) (service, watched []string, err error) {
 			return nil, nil, fmt.Errorf("hand the secret of %s to the gate: %w", s.Name, err)
 		}
 		service = append(service, "LoadCredential="+s.Name+":"+path)
+		if s.JWT == nil { // made by the first pass: until then the gate runs without it (LoadCredential= in systemd.exec(5))
+			service = append(service, "SetCredential="+s.Name+":")
+		}
 		watched = append(watched, "PathChanged="+path)
 	}
 	return service, watched, nil
+}
+
+// secretFile is where the secret of a site is; "" where a fault keeps that from being known.
+func secretFile(c *config.Config, s config.Site) string {
+	if s.JWT == nil {
+		return state.Dir(c.StateDir).PassKeyFile(s.Name)
+	}
+	return s.JWT.SecretEnvFile + s.JWT.SecretFile // one of which is empty, both where they are faults
 }
 
 // reconcileUnit is what reconcile writes to, and needs to be mounted.

@@ -31,6 +31,9 @@ func (d Dir) ClosedFile(site string) string {
 // EpochFile holds what a site's passes have in common (see gate.ReadEpoch). The gate reads it, as a user of its own.
 func (d Dir) EpochFile(site string) string { return filepath.Join(string(d), "passes", site) }
 
+// PassKeyFile holds what the passes of a site without a [site.jwt] are made with. Nobody but its owner may read it.
+func (d Dir) PassKeyFile(site string) string { return filepath.Join(string(d), "keys", site) }
+
 // Exists reports whether there is a state directory.
 func (d Dir) Exists() bool {
 	_, err := os.Stat(string(d))

@@ -112,10 +112,12 @@ of the link is its secret, which no server sees in an address and no log holds. 
 	HelpTTL    = "how long the pass is good: from 1m to 24h"
 	HelpRevoke = "end all of the site's passes, and whom they let in"
 
-	HelpSecret         = "the secret that a site's application and the gate share"
-	HelpSecretInit     = "write a strong JWT_SECRET to the site's env file, once"
+	HelpSecret         = "the secret that a site's application and the gate share, or the key of its passes"
+	HelpSecretInit     = "write a strong JWT_SECRET to the site's env file, or a key for its passes, once"
 	HelpSecretInitLong = `Write a JWT_SECRET of 32 random bytes to the site's env file (0600), for the application and the gate both, where there is
-none. A secret that is there is never replaced: everyone who is logged in would be signed out.`
+none. A secret that is there is never replaced: everyone who is logged in would be signed out.
+
+A site without a [site.jwt] gets a key of its own for its passes (0600, in the state directory).`
 
 	HelpStore         = "set up where the maintenance site lies"
 	HelpStoreInit     = "set up the store: the bucket, CORS, public read of just what is public"

@@ -202,7 +202,7 @@ const (
 	HintMessage           = "write plain text of at most 2000 characters, one for everybody and one a language as pt=TEXT; longer texts belong on the maintenance page"
 	HintOnlineSaysNothing = "close the site first: conforma-status set offline --eta 30m"
 	HintOut               = "for example: conforma-status build --out /tmp/maintenance"
-	HintNoJWT             = "add a [site.jwt] with secret_env_file, so that administrators can be told from others"
+	HintNobody            = "name who is let in: addresses ([site.admin] allow), whoever has a pass (conforma-status secret init), or tokens that its application signs ([site.jwt])"
 	HintOtherSocket       = "systemctl daemon-reload && systemctl restart conforma-status-gate.socket"
 	HintRunMode           = "for example: conforma-status run --mode offline --eta 30m -- ./upload_snapshot.sh"
 	HintNoProgram         = "nothing was closed: name a program that is there and may be run"

@@ -83,6 +83,7 @@ var byForm = map[string]string{
 	"cmd/internal/config/":        "the-configuration",
 	"status/store/url.go":         "the-configuration",
 	"nginxconf/quote.go":          "the-configuration",
+	"nginxconf/allow.go":          "the-configuration",
 	"nginxconf/login.go":          "the-configuration",
 	"nginxconf/render.go":         "the-configuration",
 	"nginxconf/rules.go":          "the-configuration",

@@ -234,6 +234,7 @@ func TestUnitFiles(t *testing.T) {
 	t.Parallel()
 	h := rig.NewHost(t)
 	h.EditConfig(t, h.EnvFile("north"), "/home/100%/a b.env")
+	h.EditConfig(t, fmt.Sprintf("[site.jwt]\nsecret_env_file = %q\n", h.EnvFile("archive")), "")
 	dir := rig.Dir(t)
 	h.CLI(t, "units", dir).Want(t, 0)
 	read := func(unit string) []string {
@@ -244,8 +245,9 @@ func TestUnitFiles(t *testing.T) {
 		return strings.Split(string(data), "\n")
 	}
 	for unit, lines := range map[string][]string{
-		"conforma-status-gate.service":      {"[Service]", "LoadCredential=demo:" + h.EnvFile("demo"), "LoadCredential=north:/home/100%%/a b.env"},
-		"conforma-status-gate-restart.path": {"[Path]", "PathChanged=" + h.EnvFile("demo"), "PathChanged=/home/100%%/a b.env"},
+		"conforma-status-gate.service": {"[Service]", "LoadCredential=demo:" + h.EnvFile("demo"), "LoadCredential=north:/home/100%%/a b.env",
+			"LoadCredential=archive:" + h.State + "/keys/archive", "SetCredential=archive:"},
+		"conforma-status-gate-restart.path": {"[Path]", "PathChanged=" + h.EnvFile("demo"), "PathChanged=/home/100%%/a b.env", "PathChanged=" + h.State + "/keys/archive"},
 		"conforma-status-gate.socket":       {"[Socket]", "ListenStream=", "ListenStream=" + h.Socket()},
 		"conforma-status-reconcile.service": {`RequiresMountsFor="` + h.State + `"`, `ReadWritePaths=-"` + h.Store + `"`, `ReadWritePaths=-"` + h.ConfDir + `"`},
 	} {

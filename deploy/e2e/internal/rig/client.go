@@ -21,6 +21,7 @@ type Client struct {
 	Addr string      // host:port that is dialled
 	Host string      // what a request's Host header says unless it has one of its own
 	TLS  *tls.Config // nil for plain HTTP
+	From string      // the address of this machine that it comes from; default: the kernel's choice
 }
 
 // Message is a request as it is written to the wire. The zero value is "GET / HTTP/1.1".
@@ -93,7 +94,11 @@ func (c Client) Dial(tb testing.TB) *Conn {
 
 // dial connects and offers the application protocol.
 func (c Client) dial(proto string) (net.Conn, error) {
-	conn, err := net.DialTimeout("tcp", c.Addr, Patience)
+	dialer := net.Dialer{Timeout: Patience}
+	if c.From != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(c.From)}
+	}
+	conn, err := dialer.Dial("tcp", c.Addr)
 	if err != nil {
 		return nil, err
 	}

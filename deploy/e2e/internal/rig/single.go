@@ -48,6 +48,7 @@ type Settings struct {
 	Store  string   // default: the directory store
 	S3     string   // the lines of [s3]
 	Site   string   // further lines of [[site]]
+	Admin  string   // the lines that follow them, instead of its [site.jwt] and of preset
 	Reload []string // default: nginx -s reload
 	Test   []string // default: nginx -t
 }
@@ -65,6 +66,10 @@ func (s *Single) Configure(tb testing.TB, c Settings) {
 		c.Test = s.Nginx.Args("-t")
 	}
 	b := s.Blocks[0]
+	rest := fmt.Sprintf("preset    = \"conforma\"\n%s\n[site.jwt]\nsecret_env_file = %q\n", c.Site, s.EnvFile(b.Name))
+	if c.Admin != "" {
+		rest = c.Site + "\n" + c.Admin + "\n"
+	}
 	WriteFile(tb, s.Config, fmt.Sprintf(`store     = %q
 page_url  = %q
 state_dir = %q
@@ -85,12 +90,8 @@ name      = %q
 app_url   = %q
 listen    = %q
 upstreams = [%q]
-preset    = "conforma"
-%s
-[site.jwt]
-secret_env_file = %q
-`, c.Store, s.PageURL, s.State, c.S3, s.ConfDir, quoted(c.Test), quoted(c.Reload), s.Nginx.PIDFile(), s.Socket(),
-		b.Name, s.URL, Loopback(b.Port), Loopback(b.App.Port), c.Site, s.EnvFile(b.Name)))
+%s`, c.Store, s.PageURL, s.State, c.S3, s.ConfDir, quoted(c.Test), quoted(c.Reload), s.Nginx.PIDFile(), s.Socket(),
+		b.Name, s.URL, Loopback(b.Port), Loopback(b.App.Port), rest))
 }
 
 func quoted(args []string) string {
