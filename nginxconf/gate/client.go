@@ -2,10 +2,12 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -61,6 +63,9 @@ func (c Client) get(ctx context.Context, path string, header http.Header) (code 
 		DisableKeepAlives: true,
 	}}
 	resp, err := client.Do(req)
+	if inURL := (*url.Error)(nil); errors.As(err, &inURL) {
+		err = inURL.Err // the address is made up
+	}
 	if err != nil {
 		return 0, nil, err
 	}

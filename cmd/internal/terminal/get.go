@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
@@ -14,14 +15,17 @@ func (t *Terminal) Views(vs []maintenance.View) {
 	if t.JSON {
 		t.document(siteDocument[maintenance.View]{1, vs})
 	}
+	w := t.people()
 	for _, v := range vs {
-		w := t.people()
+		if t.Words == Quiet && len(v.Drift) == 0 {
+			continue
+		}
 		fmt.Fprintf(w, "%s\n", v.Site)
-		fmt.Fprintf(w, "  %-10s %s\n", "wanted", wantedWords(v))
-		fmt.Fprintf(w, "  %-10s %s\n", "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
-		fmt.Fprintf(w, "  %-10s %s\n", "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
-		fmt.Fprintf(w, "  %-10s %s\n", "published", publishedWords(v.Published))
-		drifted(w, v.Drift)
+		t.row(w, "wanted", wantedWords(v))
+		t.row(w, "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
+		t.row(w, "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
+		t.row(w, "published", publishedWords(v.Published))
+		t.drifted(w, v.Drift)
 	}
 }
 
@@ -32,19 +36,29 @@ func (t *Terminal) PublishedViews(vs []maintenance.PublishedView) {
 	}
 	w := t.people()
 	for _, v := range vs {
+		if t.Words == Quiet && len(v.Drift) == 0 {
+			continue
+		}
 		text := publishedWords(v.Published)
 		if d := v.Published; d != nil {
 			text += sinceWords(d.Since, d.ExpectedUntil)
 		}
-		fmt.Fprintf(w, "%s\n  %-10s %s\n", v.Site, "published", text)
-		drifted(w, v.Drift)
+		fmt.Fprintf(w, "%s\n", v.Site)
+		t.row(w, "published", text)
+		t.drifted(w, v.Drift)
 	}
-	fmt.Fprintln(w, "What is wanted, on disk and live in nginx is seen on the application's host.")
+	fmt.Fprintln(t.unlessQuiet(), "What is wanted, on disk and live in nginx is seen on the application's host.")
 }
 
-func drifted(w io.Writer, drift []maintenance.Drift) {
+// row prints what one witness says of a site. Its words are put below each other where the terminal ends.
+func (t *Terminal) row(w io.Writer, witness, says string) {
+	const indent = "             "
+	fmt.Fprintf(w, "  %-10s %s", witness, strings.TrimPrefix(wrapped(says, t.columns(w), indent), indent))
+}
+
+func (t *Terminal) drifted(w io.Writer, drift []maintenance.Drift) {
 	for _, d := range drift {
-		fmt.Fprintf(w, "  drift: %s\n", d)
+		fmt.Fprintf(w, "  %s %s", t.paint(w, yellow, "drift:"), strings.TrimPrefix(wrapped(d.String(), t.columns(w), "         "), "         "))
 	}
 }
 

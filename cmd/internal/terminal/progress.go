@@ -28,17 +28,39 @@ var stepWords = map[maintenance.Step]string{
 	maintenance.StepRollback: "put the previous rules back",
 }
 
+// went is what is said in one line of the steps that went well.
+type went struct {
+	steps int
+	took  time.Duration
+}
+
 // Begin is part of maintenance.Progress.
-func (t *Terminal) Begin(maintenance.Step, []string) {}
+func (t *Terminal) Begin(step maintenance.Step, _ []string) {
+	if t.live.rewrites && t.Words != Quiet {
+		t.live.show(stepWords[step] + " …")
+	}
+}
 
 // End is part of maintenance.Progress.
 func (t *Terminal) End(step maintenance.Step, took time.Duration, err error) {
 	t.live.end()
-	mark := "ok"
-	if err != nil {
-		mark = "FAILED"
+	switch {
+	case err != nil:
+		fmt.Fprintf(t.Err, "  %-28s %8s  %s\n", stepWords[step], lasted(took), t.paint(t.Err, red, "FAILED"))
+	case t.Words == Verbose:
+		fmt.Fprintf(t.Err, "  %-28s %8s  ok\n", stepWords[step], lasted(took))
+	default:
+		t.went.steps++
+		t.went.took += took
 	}
-	fmt.Fprintf(t.Err, "  %-28s %8s  %s\n", stepWords[step], lasted(took), mark)
+}
+
+// wentWell says in one line how many steps went well since it was called last.
+func (t *Terminal) wentWell() {
+	if t.went.steps > 0 && t.Words == Plain {
+		fmt.Fprintf(t.Err, "  %s in %s; --verbose names them\n", count(t.went.steps, "step"), lasted(t.went.took))
+	}
+	t.went = went{}
 }
 
 // lasted is how long a step took. It has no µ, which not every terminal can show.
@@ -51,15 +73,12 @@ func lasted(d time.Duration) string {
 
 // Draining is part of maintenance.Progress.
 func (t *Terminal) Draining(site string, left workers.Remaining, after, atMost time.Duration) {
-	what := fmt.Sprintf("%d connections", len(left.Connections))
-	if len(left.Connections) == 1 {
-		what = "1 connection"
+	if t.Words == Quiet {
+		return
 	}
+	what := count(len(left.Connections), "connection")
 	if n := len(left.ListeningWorkers) + len(left.UnreadableWorkers); n > 0 && len(left.Connections) == 0 {
-		what = fmt.Sprintf("%d old workers", n)
-		if n == 1 {
-			what = "1 old worker"
-		}
+		what = count(n, "old worker")
 	}
 	t.live.show(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
 }

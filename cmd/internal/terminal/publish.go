@@ -12,22 +12,27 @@ func (t *Terminal) Built(path string, size int) {
 	fmt.Fprintf(t.Out, "wrote %s (%d bytes)\n", path, size)
 }
 
-// Sent says how far the uploading, and the deleting, has got.
+// Sent says how far the uploading, and the deleting, has got, where a line can be shown anew: each file was named
+// before.
 func (t *Terminal) Sent(c site.Change, n, total int) {
+	if !t.live.rewrites || t.Words == Quiet {
+		return
+	}
 	t.live.show(fmt.Sprintf("%d of %d sent: %s", n, total, c.Key))
 	if n == total {
 		t.live.end()
 	}
 }
 
-// Planned prints what publish is about to do.
+// Planned prints what publish is about to do, and with --verbose what it leaves as it is.
 func (t *Terminal) Planned(ps []publishing.Publication, prune bool) {
 	marks := map[site.Action]string{site.New: "+", site.Changed: "~", site.Unchanged: "=", site.Stale: "-"}
-	w := t.people()
+	w := t.unlessQuiet()
 	for _, p := range ps {
 		fmt.Fprintf(w, "%s\n", p.Site)
 		for _, f := range p.Files {
 			switch {
+			case f.Action == site.Unchanged && t.Words != Verbose:
 			case f.Action == site.Stale && !prune:
 				fmt.Fprintf(w, "  ? %-10s %s (no longer built: --prune deletes it)\n", f.Action, f.Key)
 			case f.Action == site.Stale:
@@ -42,7 +47,7 @@ func (t *Terminal) Planned(ps []publishing.Publication, prune bool) {
 // Mended prints what publish sent once more.
 func (t *Terminal) Mended(keys []string) {
 	for _, key := range keys {
-		fmt.Fprintf(t.people(), "  ~ sent again %s, which the store had with other headers\n", key)
+		fmt.Fprintf(t.unlessQuiet(), "  ~ sent again %s, which the store had with other headers\n", key)
 	}
 }
 
@@ -51,7 +56,7 @@ func (t *Terminal) Published(ps []publishing.Publication, dryRun, prune bool) {
 	if t.JSON {
 		t.document(siteDocument[publishing.Publication]{1, ps})
 	}
-	w := t.people()
+	w := t.unlessQuiet()
 	for _, p := range ps {
 		counts := map[site.Action]int{}
 		for _, f := range p.Files {

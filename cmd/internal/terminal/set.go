@@ -3,6 +3,7 @@ package terminal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -13,8 +14,11 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// Receipts prints what came of a change.
+// Receipts prints what came of a change: what is wrong, what the sites are now, and last whether it is safe to take a
+// snapshot.
 func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
+	t.live.end()
+	t.wentWell()
 	for _, r := range rs {
 		if r.Err != nil {
 			t.problem(fmt.Sprintf("set %s %s: %s", r.Site, r.Mode, r.Error), receiptHints(r))
@@ -29,11 +33,63 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 			}
 			t.hint(hintMadeUpFor)
 		}
-		fmt.Fprintln(t.people(), receiptLine(r))
+	}
+	w := t.people()
+	if t.Words != Quiet || slices.ContainsFunc(rs, wanting) {
+		for _, r := range rs {
+			t.lines(w, receiptLine(r))
+		}
+		t.verdict(w, rs)
 	}
 	if t.JSON {
 		t.document(siteDocument[*maintenance.Receipt]{1, append([]*maintenance.Receipt{}, rs...)})
 	}
+}
+
+// wanting reports whether there is more to do about a site than was done.
+func wanting(r *maintenance.Receipt) bool {
+	return r.Err != nil || r.PublishErr != nil || !r.Published || r.Mode.Closed() && r.SafeSince == nil
+}
+
+// verdict says whether a snapshot can be taken of the sites that are closed now: what isn't safe comes last.
+func (t *Terminal) verdict(w io.Writer, rs []*maintenance.Receipt) {
+	var safe, unsafe []*maintenance.Receipt
+	for _, r := range rs {
+		switch {
+		case !r.Mode.Closed() || r.Outcome == state.Planned || r.Outcome == state.Failed:
+		case r.SafeSince == nil || r.Outcome == state.Shut:
+			unsafe = append(unsafe, r)
+		case r.Mode == status.Offline:
+			safe = append(safe, r)
+		}
+	}
+	if len(safe) > 0 {
+		latest, of := safe[0].SafeSince, ""
+		for _, r := range safe[1:] {
+			if r.SafeSince.After(*latest) {
+				latest = r.SafeSince
+			}
+		}
+		if len(safe) < len(rs) {
+			of = names(safe) + ": "
+		}
+		fmt.Fprintf(w, "%s%s\n", of, t.paint(w, green, "safe to take a snapshot since "+clock(*latest)))
+	}
+	for _, r := range unsafe {
+		of := ""
+		if len(rs) > 1 {
+			of = r.Site + ": "
+		}
+		fmt.Fprintf(w, "%s %s%s\n", t.paint(w, red, "NOT SAFE:"), of, unsafeWords(r))
+	}
+}
+
+func names(rs []*maintenance.Receipt) string {
+	var all []string
+	for _, r := range rs {
+		all = append(all, r.Site)
+	}
+	return strings.Join(all, ", ")
 }
 
 // FoundClosed says of the sites that a run found closed that it leaves them so.
@@ -82,8 +138,8 @@ func receiptLine(r *maintenance.Receipt) string {
 			fmt.Fprintf(&b, ", expected back %s", clock(*r.ExpectedUntil))
 		}
 	}
-	if r.Mode.Closed() {
-		b.WriteString("; " + safetyWords(r))
+	if r.Mode == status.Admin && r.SafeSince != nil && r.Outcome != state.Shut {
+		b.WriteString("; nothing that was let in before is left")
 	}
 	if !r.Published {
 		b.WriteString(" (not published yet)")
@@ -106,23 +162,19 @@ func announcementWords(r *maintenance.Receipt) string {
 	return text
 }
 
-// safetyWords say of a closed site whether it is safe to take a snapshot, and why not.
-func safetyWords(r *maintenance.Receipt) string {
+// unsafeWords say of a closed site why it isn't safe to take a snapshot.
+func unsafeWords(r *maintenance.Receipt) string {
 	switch {
 	case r.Outcome == state.Shut:
-		return "NOT SAFE to take a snapshot until it is finished"
-	case r.Mode == status.Admin && r.SafeSince != nil:
-		return "of before nothing is left since " + clock(*r.SafeSince)
-	case r.SafeSince != nil:
-		return "safe to take a snapshot since " + clock(*r.SafeSince)
+		return "the change is not finished"
 	case r.Left > 0:
-		return fmt.Sprintf("NOT SAFE to take a snapshot: %d still left", r.Left)
+		return fmt.Sprintf("%d still left", r.Left)
 	case r.Unsettled:
-		return "NOT SAFE to take a snapshot: the settled command does not vouch for the application"
+		return "the settled command does not vouch for the application"
 	case r.WasCut:
-		return "NOT SAFE to take a snapshot: something was cut that the application may still be working on"
+		return "something was cut that the application may still be working on"
 	}
-	return "NOT SAFE to take a snapshot: it is not known whether something of before is still at work"
+	return "it is not known whether something of before is still at work"
 }
 
 // receiptHints says what to do after a change that could not be completed.

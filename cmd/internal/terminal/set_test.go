@@ -11,24 +11,27 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestReceiptLine: the line says why it is not safe to take a snapshot, and nothing that isn't so.
-func TestReceiptLine(t *testing.T) {
+// TestVerdict: the last line says why it is not safe to take a snapshot, and nothing that isn't so.
+func TestVerdict(t *testing.T) {
 	at := time.Date(2026, 11, 22, 21, 15, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name string
 		r    maintenance.Receipt
 		ends string
 	}{
-		{"safe", maintenance.Receipt{SafeSince: &at}, "; safe to take a snapshot since " + clock(at)},
-		{"left", maintenance.Receipt{Left: 2, WasCut: true}, "NOT SAFE to take a snapshot: 2 still left"},
+		{"safe", maintenance.Receipt{SafeSince: &at}, "safe to take a snapshot since " + clock(at)},
+		{"left", maintenance.Receipt{Left: 2, WasCut: true}, "2 still left"},
 		{"cut", maintenance.Receipt{WasCut: true}, "something was cut that the application may still be working on"},
 		{"not settled", maintenance.Receipt{Unsettled: true}, "the settled command does not vouch for the application"},
 		{"cut, and not settled", maintenance.Receipt{Unsettled: true, WasCut: true}, "the settled command does not vouch for the application"},
 		{"not looked through", maintenance.Receipt{}, "it is not known whether something of before is still at work"},
 	} {
 		c.r.Site, c.r.Mode, c.r.Previous, c.r.Outcome, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, state.Done, at, true
-		got := receiptLine(&c.r)
-		if !strings.HasSuffix(got, c.ends) || (c.r.SafeSince == nil) != strings.Contains(got, "; NOT SAFE to take a snapshot: ") {
+		var out strings.Builder
+		New(&out, &out).Receipts([]*maintenance.Receipt{&c.r})
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		got := lines[len(lines)-1]
+		if !strings.HasSuffix(got, c.ends) || (c.r.SafeSince == nil) != strings.HasPrefix(got, "NOT SAFE: ") {
 			t.Errorf("%s: %s, want it to end in %q", c.name, got, c.ends)
 		}
 	}

@@ -11,10 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"syscall"
 	"time"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // Terminal talks to people, and in JSON to programs.
@@ -25,8 +29,11 @@ type Terminal struct {
 	Out, Err io.Writer // where results go, and words about them
 
 	live      liveLine
-	unwritten error  // of the document
-	watched   string // what Watched printed last
+	went      went
+	coloured  func(io.Writer) bool // whether what is written there may be in colour
+	columns   func(io.Writer) int  // how wide the terminal is, 0 where it isn't one
+	unwritten error                // of the document
+	watched   string               // what Watched printed last
 }
 
 // Words is how much is said to people.
@@ -43,7 +50,75 @@ const (
 
 // New returns a terminal that writes to standard output and standard error.
 func New(stdout, stderr io.Writer) *Terminal {
-	return &Terminal{Out: stdout, Err: stderr, live: liveLine{w: stderr, rewrites: rewrites(stderr)}}
+	return &Terminal{Out: stdout, Err: stderr, live: liveLine{w: stderr, rewrites: rewrites(stderr)}, coloured: coloured, columns: columns}
+}
+
+// narrow is the width of a terminal on which a table's last column has no room.
+const narrow = 70
+
+// columns is how wide the terminal is that w is, 0 where it isn't one.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// lines prints text, whose lines are put below each other where the terminal ends.
+func (t *Terminal) lines(w io.Writer, text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		rest := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(rest)]
+		fmt.Fprint(w, indent+strings.TrimPrefix(wrapped(rest, t.columns(w), indent+"  "), indent+"  "))
+	}
+}
+
+// wrapped is text in lines of at most width columns, each behind the indent; in one line where width is 0.
+func wrapped(text string, width int, indent string) string {
+	var b strings.Builder
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if width > 0 && line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			b.WriteString(line + "\n")
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	return b.String() + line + "\n"
+}
+
+// The colours of the 16 that each terminal has (console_codes(4)).
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+// coloured reports whether w is a terminal whose owner has nothing against colours (no-color.org).
+func coloured(w io.Writer) bool { return rewrites(w) && os.Getenv("NO_COLOR") == "" }
+
+// paint gives text, which goes to w, a colour where there are any.
+func (t *Terminal) paint(w io.Writer, colour, text string) string {
+	if t.coloured == nil || !t.coloured(w) {
+		return text
+	}
+	return "\x1b[1;" + colour + "m" + text + "\x1b[0m"
+}
+
+// count is a number of things.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // people is where words for people go.
@@ -52,6 +127,14 @@ func (t *Terminal) people() io.Writer {
 		return t.Err
 	}
 	return t.Out
+}
+
+// unlessQuiet is where words for people go that are not wanted with --quiet.
+func (t *Terminal) unlessQuiet() io.Writer {
+	if t.Words == Quiet {
+		return io.Discard
+	}
+	return t.people()
 }
 
 // Warn prints a warning.

@@ -34,7 +34,7 @@ func TestAClosingOverrulesAnInterruptedOpening(t *testing.T) {
 		t.Errorf("publishes in the middle of a change: exit %d, %s", r.Code, r.Stderr)
 	}
 	before := s.App.Count()
-	r := s.CLI(t, "set", "offline").Want(t, 0)
+	r := s.CLI(t, "set", "offline", "--verbose").Want(t, 0)
 	if strings.Contains(r.Stderr, "let people in") {
 		t.Errorf("opened the site first: %s", r.Stderr)
 	}

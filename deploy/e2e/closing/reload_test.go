@@ -118,7 +118,7 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 
 	kill(t, master, syscall.SIGHUP)
 	theirs := next()
-	set := h.Start(t, rig.Call{Args: []string{"set", "admin", "--drain", h.drain, "--json"}})
+	set := h.Start(t, rig.Call{Args: []string{"set", "admin", "--drain", h.drain, "--json", "--verbose"}})
 	set.Says(t, "have nginx take them up")
 	close(theirs)
 	newcomers("the workers of somebody else's reload")

@@ -51,7 +51,7 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 			h.CLI(t, "set", string(c.found)).Want(t, 0)
 		}
 		h.Configure(t, rig.Settings{Site: c.site})
-		r := h.CLI(t, "run", "--mode", string(c.mode), "--", "sh", "-c", c.script)
+		r := h.CLI(t, "run", "--verbose", "--mode", string(c.mode), "--", "sh", "-c", c.script)
 		if r.Code != c.code || r.Stdout != c.stdout {
 			t.Errorf("%s: exit code %d, want %d\nstdout: %q, want %q\n%s", c.name, r.Code, c.code, r.Stdout, c.stdout, r.Stderr)
 		}

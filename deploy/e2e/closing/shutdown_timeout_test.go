@@ -56,7 +56,7 @@ func stopped(t *testing.T, s *rig.Single, before []int) (worker int) {
 func TestNginxEndsOldWorkersItself(t *testing.T) {
 	t.Parallel()
 	const text = "(worker_shutdown_timeout)"
-	const cut = "NOT SAFE to take a snapshot: something was cut"
+	const cut = "NOT SAFE: something was cut"
 	t.Run("while it is waited for", func(t *testing.T) {
 		t.Parallel()
 		s := withMain(t, "worker_shutdown_timeout 1s;")

@@ -63,7 +63,7 @@ func TestNothingIsSeenOfUnixSocketsOnBothSides(t *testing.T) {
 	if _, err := app.Accept(); err != nil {
 		t.Fatal(err)
 	}
-	rig.Says(t, s.CLI(t, "set", "offline", "--drain", "300ms").Want(t, 4), "NOT SAFE to take a snapshot: something was cut")
+	rig.Says(t, s.CLI(t, "set", "offline", "--drain", "300ms").Want(t, 4), "NOT SAFE: something was cut")
 }
 
 // TestASiteAtAUnixSocketOnly can't be asked: what is missing is said.

@@ -143,13 +143,13 @@ type message struct{ at, text, form string }
 
 // othersWords are said by the receipt, the kernel, and the library that reads the command line (cobra).
 var othersWords = map[string]bool{
-	"…NOT SAFE to take a snapshot": true, "…permission denied": true, "unknown command": true, "unknown flag": true, "unknown shorthand flag": true,
+	"…NOT SAFE to take a snapshot": true, "NOT SAFE: …": true, "…permission denied": true, "unknown command": true, "unknown flag": true, "unknown shorthand flag": true,
 	"flag needs an argument": true, "invalid argument": true, "accepts … arg(s)": true, "requires at least": true,
 }
 
 // notSaid are never printed, or only before and inside what is.
 var notSaid = map[string]bool{
-	"said": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, "… (bucket …)": true, "…: … (process …) since …": true,
+	"said": true, "  … …  ok\n": true, "  … in …; --verbose names them\n": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, "… (bucket …)": true, "…: … (process …) since …": true,
 	"….damaged-…": true, ",mode=…": true, "… at …": true, "it did not come back": true, "the content can't be read": true, "two sites have the same place": true, "there are faults in the content": true, "not everything is uploaded": true, "… (commit …, …, …/…)": true,
 }
 

@@ -118,7 +118,7 @@ func TestNginxFaultTable(t *testing.T) {
 				}
 				rig.Says(t, r, f.says...)
 				if code == 4 {
-					rig.Says(t, r, "NOT SAFE to take a snapshot")
+					rig.Says(t, r, "NOT SAFE: ")
 				}
 				if finds != "" {
 					if got := rig.Lets(t, h); got != finds {
