@@ -26,7 +26,7 @@ func Example() {
 	}
 	mode, read := nginxconf.ReadHeader(rules)
 	fmt.Println(mode, nginxconf.Order(read), read == revision)
-	fmt.Println(bytes.Contains(rules, []byte(`return 302 "https://maintenance.example.org/"`)))
+	fmt.Println(bytes.Contains(rules, []byte(`set $conforma_page "https://maintenance.example.org/"`)))
 	// Output:
 	// offline 42 true
 	// true

@@ -23,6 +23,7 @@ const (
 const (
 	StatusPath = "/.conforma-status/status.json"
 	ProbePath  = "/.conforma-status/probe"
+	EnterPath  = gate.PassPath // in admin mode: lets in by a pass, or by the token that an open tab has
 )
 
 // HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. allowed are the

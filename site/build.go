@@ -36,6 +36,9 @@ type Site struct {
 	AppURL string // where the application is, absolute http or https
 	// LoginPath is the path, below AppURL, of the page that admin mode leaves open to everyone, "" when unknown.
 	LoginPath string
+	// EnterPath is the path, at AppURL's host, of the page that lets in who has an administrator's token already, and
+	// sends anyone else to LoginPath; "" for none.
+	EnterPath string
 	PageURL   string // where Path is served, absolute http or https, ends in "/"
 }
 
@@ -110,7 +113,7 @@ func Build(c *Content, s Site) ([]File, error) {
 			"{which}", html.EscapeString(p.words["which"]),
 			"{go}", html.EscapeString(p.words["go"]),
 			"{app}", html.EscapeString(s.AppURL),
-			"{login}", html.EscapeString(strings.TrimSuffix(s.AppURL, "/")+s.LoginPath),
+			"{login}", html.EscapeString(s.login(app)),
 			"{articles}", string(p.articles()),
 			"{footer}", string(p.footer()),
 			"{script}", pageScript,
@@ -118,6 +121,16 @@ func Build(c *Content, s Site) ([]File, error) {
 		files = append(files, File{path.Join(s.Path, place, indexName), []byte(page), htmlType, pageCache, ""})
 	}
 	return files, nil
+}
+
+// login is where the page sends administrators. Its script adds to a fragment what they are to come back to.
+func (s Site) login(app *url.URL) string {
+	at := strings.TrimSuffix(s.AppURL, "/") + s.LoginPath
+	if s.EnterPath == "" {
+		return at
+	}
+	origin := app.Scheme + "://" + app.Host
+	return origin + s.EnterPath + "#login=" + url.QueryEscape(strings.TrimPrefix(at, origin))
 }
 
 // icon stands in the browser's tab where there is no logo.

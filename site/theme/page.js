@@ -33,7 +33,6 @@
   // Made here, for a reader that knows nothing of hidden must not have it.
   const [before, login, after] = adminText.split(/[[\]]/);
   const link = document.createElement("a");
-  link.href = $("admin").dataset.login;
   link.textContent = login;
   $("admin").replaceChildren(before, link, after);
 
@@ -51,17 +50,23 @@
 
   const now = () => Date.now() + offset;
 
-  // Where the visitor was, as the client wrote it into the fragment, which reaches no log. Nothing but what begins with the
-  // site's own origin, written in at build time, is believed: a blob: URL has that origin too, and leads nowhere.
+  // Where the visitor was, as nginx (at: a path, word for word) or the client (from: an address) wrote it into the fragment,
+  // which reaches no log. Nothing but what begins with the site's own origin, written in at build time, is believed: a blob:
+  // URL has that origin too, and leads nowhere.
   const site = document.querySelector(".go a");
   const home = new URL(site.href);
   let from;
   try {
-    const there = new URL(decodeURIComponent(/^#from=(.+)/.exec(location.hash)[1]));
+    const [, how, text] = /^#(at|from)=(.+)/.exec(location.hash);
+    const there = new URL(how === "at" ? home.origin + text : decodeURIComponent(text));
     if (there.href.startsWith(home.origin + "/")) from = site.href = there.href;
   } catch {
     // no such thing in the fragment
   }
+
+  // The page that lets administrators in is told where they are to go on.
+  const { login: enter } = $("admin").dataset;
+  link.href = from && enter.includes("#") ? enter + "&at=" + encodeURIComponent(from.slice(home.origin.length)) : enter;
 
   let closedSince; // as far as this page has seen
   let due;

@@ -124,8 +124,12 @@ func Build(c *config.Config) (all []Pages, remarks fault.List, err error) {
 }
 
 func pageOf(s config.Site) site.Site {
-	return site.Site{
+	page := site.Site{
 		Name: s.Name, Path: s.Path, AppURL: s.AppURL, PageURL: s.PageURL,
 		LoginPath: nginxconf.LoginPage(s.Preset, s.LoginPaths),
 	}
+	if s.JWT != nil {
+		page.EnterPath = nginxconf.EnterPath
+	}
+	return page
 }

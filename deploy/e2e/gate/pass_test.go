@@ -262,7 +262,7 @@ func TestPassInBrowser(t *testing.T) {
 		}
 	}
 	b.Open(s.URL + "/application/7")
-	at(b, s.PageURL+"/demo/")
+	at(b, s.PageURL+"/demo/#at=/application/7")
 }
 
 // lineWith is the first line of text that holds word.

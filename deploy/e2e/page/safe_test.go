@@ -165,7 +165,8 @@ func TestPageIsSafe(t *testing.T) {
 	for i, at := range []string{"", "?" + url.QueryEscape(all), "?" + all, "#" + all, "#from=" + url.QueryEscape(all), "#from=javascript:alert(1)",
 		"#from=" + url.QueryEscape("https://attacker.test/"), "#from=" + url.QueryEscape("//attacker.test/"), "#from=" + url.QueryEscape(appURL+"@attacker.test/"),
 		"#from=" + url.QueryEscape(appURL+".attacker.test/"), "#from=" + url.QueryEscape("blob:"+appURL+"/abc"), "#from=" + url.QueryEscape("filesystem:"+appURL+"/temporary/abc"),
-		"#from=" + url.QueryEscape(strings.Replace(appURL, "://", "://u:p@", 1)+"/x"), "#from=" + url.QueryEscape(strings.Replace(appURL, "://", "://u@", 1)+"/x"), "#from=%"} {
+		"#from=" + url.QueryEscape(strings.Replace(appURL, "://", "://u:p@", 1)+"/x"), "#from=" + url.QueryEscape(strings.Replace(appURL, "://", "://u@", 1)+"/x"), "#from=%",
+		"#at=javascript:alert(1)", "#at=@attacker.test/", "#at=.attacker.test/", "#at=:1/", "#at=x", "#at=" + url.QueryEscape("https://attacker.test/")} {
 		a := doc(status.Offline, uint64(i+1), time.Hour, all)
 		a.body = strings.Replace(a.body, `"messages":null`, `"messages":{"fr":`+text(all)+`}`, 1)
 		m.say(a)

@@ -40,6 +40,18 @@ type Want struct {
 	Before    Met // what this request met before conforma-status was installed
 }
 
+// wayBack is what stands behind the address of the page: the path and query of a request's target.
+func wayBack(target string) string {
+	if _, rest, absolute := strings.Cut(target, "://"); absolute && !strings.HasPrefix(target, "/") { // RFC 9112, 3.2.2
+		_, path, _ := strings.Cut(rest, "/")
+		target = "/" + path
+	}
+	if target == "/" || len(target) >= 1500 {
+		return ""
+	}
+	return "#at=" + target
+}
+
 func (w Want) Check(t *testing.T, o Outcome, got Met) {
 	t.Helper()
 	if o == Normal {
@@ -57,7 +69,7 @@ func (w Want) Check(t *testing.T, o Outcome, got Met) {
 	switch r := got.answer; o {
 	case ToPage:
 		hasStatus(t, r, 302)
-		hasHeader(t, r, "Location", w.Page)
+		hasHeader(t, r, "Location", w.Page+wayBack(w.Message.Target))
 		hasHeader(t, r, "Cache-Control", "no-store")
 		hasHeader(t, r, "X-Conforma-Status", w.Mode)
 		hasHeader(t, r, "Retry-After", "")

@@ -83,7 +83,7 @@ window.conforma = {
     const { JWT } = await postRequest("/server/api/public/login", { username, password: "x" });
     localStorage.setItem(key, JWT);
     calls.push("login " + username);
-    history.pushState(null, "", "/");
+    history.pushState(null, "", history.state?.state?.from ?? "/"); // as its router keeps where somebody came from
     await enter();
   },
   go: (path) => {
