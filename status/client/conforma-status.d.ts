@@ -42,8 +42,10 @@ export interface Options {
   /**
    * Called before the page is left, to save drafts or to show something. `failed` tells that a query has failed
    * already, and nothing is to be waited for; else it is the poll that brought the news. The page is left when the
-   * result, or what its promise resolves to, is there; `false` keeps it, until a query fails or the site closes anew.
-   * An error doesn't keep it. `signal` aborts when whatever is shown is to go: the page is left, or the site is open again.
+   * result, or what its promise resolves to, is there, and the page's own requests have been answered (10 s at most);
+   * `false` keeps it, until a query fails or the site closes anew. An error doesn't keep it. `signal` aborts when
+   * whatever is shown is to go: the page is left, or the site is open again. What it sends itself, a draft, is sent with
+   * a plain `fetch`: where it failed, the watch's would wait for the end of this call.
    */
   onLeave?: (status: Status, failed: boolean | undefined, signal: AbortSignal) => unknown;
   /**
@@ -75,17 +77,29 @@ export interface Surroundings {
   addEventListener(type: string, listener: () => void, options: { signal: AbortSignal }): void;
 }
 
+/** What the page waits for before it is left: `closed` is true once it is over. */
+export interface HeldRequest {
+  readonly closed?: boolean;
+}
+
 export interface Watch {
   /**
    * Asks for the status afresh, once for all failures that come before it is answered. Takes whatever failed: a Response, an error of
-   * `fetch`, Apollo Client or axios, a CloseEvent, a GraphQL result. Never rejects. While `leaving`, do nothing about the verdict.
+   * `fetch`, Apollo Client or axios, a CloseEvent, a GraphQL result. Where that was held, `request` is what was given to `hold`.
+   * Never rejects. While `leaving`, do nothing about the verdict.
    */
-  failedQuery(failure: unknown): Promise<Verdict>;
+  failedQuery(failure: unknown, request?: HeldRequest): Promise<Verdict>;
   /**
    * `fetch` that asks for the status after a network error, a 404, a 5xx, an opaque redirect, or HTML. Resolves and rejects as
-   * `fetch` does, except that it never does either once the page is being left.
+   * `fetch` does, except that it never does either once the page is being left. The page waits for it before it is left.
    */
   fetch: typeof fetch;
+  /**
+   * Has the page wait for a request that goes by another way than `fetch`, the link or the interceptor: it isn't left before
+   * `request.closed` is true, or `failedQuery` was given the request; 10 s at most. A subscription of GraphQL, as
+   * `operation`, isn't waited for: it has no end.
+   */
+  hold(request: HeldRequest, operation?: { readonly query: { readonly definitions: readonly object[] } }): void;
   /** The newest status, once there is one. */
   readonly status?: Status;
   /** True once the page is being left; false again half a minute later, if the visitor was asked by `beforeunload` and stayed. */
@@ -96,5 +110,8 @@ export interface Watch {
   stop(): void;
 }
 
-/** Watches the status, and leaves for the maintenance page when the site closes. */
+/**
+ * Watches the status, and leaves for the maintenance page when the site closes. Outside a browser, where pages are rendered
+ * ahead, nothing is watched: there is no status, and `failedQuery` goes by the failure alone.
+ */
 export function watchStatus(options: Options): Watch;

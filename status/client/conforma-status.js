@@ -1,110 +1,226 @@
-/** See conforma-status.d.ts. */
+/**
+ * The front end's part of conforma-status: asks a site's status.json, leaves for the maintenance page when the site
+ * closes, and moves nobody by mistake. What an application may rely on is in conforma-status.d.ts.
+ *
+ * @import { Status, Verdict, Watch } from "./conforma-status.d.ts"
+ */
+
+/** What names a failure to reach anything: of fetch, axios, XMLHttpRequest and WebSocket. */
+const unreached = /TypeError|Network|Timeout|ERR_NETWORK|ECONNABORTED|error|close/;
+
+/**
+ * The answer, if it may come of a closed site: a redirect that fetch doesn't follow, nothing there, a server's error,
+ * or a page where there should be data.
+ * @param {Response} answer
+ */
+const suspicious = (answer) => (
+  answer.status === 0 || answer.status === 404 || answer.status >= 500 || /html/.test(/** @type {string} */ (answer.headers.get("content-type")))
+) && answer;
+
+/** @type {typeof import("./conforma-status.d.ts").watchStatus} */
 export const watchStatus = ({
   statusUrl, isAdmin, onChange, onLeave, onWait, loginPath = "/login", every = 15000, window = globalThis,
 }) => {
-  const { fetch, setTimeout, clearTimeout, document, location, Date, Math } = window;
-  const channel = new window.BroadcastChannel(statusUrl);
+  const { fetch, setTimeout, clearTimeout, document, location, Date } = window;
+
+  // Outside a browser, where pages are rendered ahead, nothing is watched.
+  let stopped = !document;
+  let newestSeq = 0;
+  let clockOffset = 0;
+  let failedAsks = 0;
+  /** Ends what is shown because the page is to be left. */
+  let notice = new AbortController();
+  /** @type {any} */
+  let pollTimer;
+  /** The asking that failed queries share. @type {Promise<boolean | undefined> | undefined} */
+  let asking;
+  /** The closing that the application has been told of. @type {string | false} */
+  let announced;
+  /** The newest departure, which the visitor or the application may still prevent. @type {Promise<void> | undefined} */
+  let departure;
+  /** Ends with the requests that the page waits for before it is left. @type {Promise<void> | undefined} */
+  let lastRequests;
+
+  /** How long the page's own requests are waited for before it is left, in ms. */
+  const requestTimeout = 10000;
+  /** After this time somebody who is still here was asked by the application's beforeunload, and stayed. In ms. */
+  const stayedTimeout = 30000;
+  /** A status that can't be reached is asked for half as often each time, down to one in 1 << 4 intervals. */
+  const maxDoublings = 4;
+
+  /** What the page waits for before it is left. @type {Set<{ readonly closed?: boolean }>} */
+  const requests = new Set();
   const listening = new AbortController();
-  let timer, asking, told, notice, left, over, seq = 0, failures = 0, offset = 0;
+  const channel = document && new window.BroadcastChannel(statusUrl);
+
+  const endNotice = () => {
+    notice.abort();
+    notice = new AbortController();
+  };
+
+  const areRequestsUnderWay = () => {
+    for (const request of requests) if (request.closed) requests.delete(request);
+    return requests.size > 0;
+  };
+
+  const requestsEnd = async () => {
+    const end = Date.now() + requestTimeout;
+    while (areRequestsUnderWay() && Date.now() < end) {
+      await new Promise((/** @type {(value?: unknown) => void} */ done) => setTimeout(done, 50));
+    }
+  };
 
   // What a callback throws becomes an unhandled rejection, and doesn't keep the page here.
-  const tell = async (callback, ...args) => callback?.(...args);
+  /** @param {((...args: any[]) => unknown) | undefined} callback @param {unknown[]} args */
+  const call = async (callback, ...args) => callback?.(...args);
 
-  const closed = () => self.status.mode === "offline" ||
-    self.status.mode === "admin" && !isAdmin?.() && location.pathname !== loginPath;
+  const isIdle = () => stopped || watch.leaving;
+
+  /** Whether the site is closed for who is here. */
+  const isClosed = () => {
+    const { mode } = /** @type {Status} */ (watch.status);
+    if (mode === "admin") return !isAdmin?.() && location.pathname !== loginPath;
+    return mode === "offline";
+  };
 
   // Who asked is the next to ask, before those that heard of it: all know within one interval.
-  const plan = (share) => {
-    clearTimeout(timer);
-    timer = !over && setTimeout(poll, every * (share + Math.random() / 10) << failures);
+  /** @param {number} share */
+  const schedulePoll = (share) => {
+    clearTimeout(pollTimer);
+    if (!isIdle()) pollTimer = setTimeout(poll, every * (share + window.Math.random() / 10) << failedAsks);
   };
 
+  const poll = () => {
+    if (!document.hidden && !isIdle()) ask();
+  };
+
+  /** @type {Watch["hold"]} */
+  const hold = (request, operation) => {
+    areRequestsUnderWay(); // forgets those that are over
+    const isEndless = operation?.query.definitions.some((/** @type {any} */ part) => part.operation === "subscription");
+    if (!isEndless) requests.add(request);
+  };
+
+  /** @param {boolean} [failed] whether a query has failed already */
   const leave = async (failed) => {
-    notice ??= new AbortController();
-    const goes = await tell(onLeave, self.status, failed, notice.signal).catch(() => {});
-    if (goes === false || over || !closed()) return;
-    over = self.leaving = true;
-    notice = notice.abort();
-    location.replace(self.status.pageUrl + "#from=" + encodeURIComponent(location.href));
-    // Whoever is still here by then was asked by the application's beforeunload, and wouldn't go.
-    setTimeout(() => plan(.8, over = over > 1, self.leaving = false), 30000);
+    const answer = await call(onLeave, watch.status, failed, notice.signal).catch(() => {});
+    if (answer === false || isIdle() || !isClosed()) return;
+    // nginx drops a request whose page is left, and the application may still act on it.
+    await (lastRequests ??= requestsEnd());
+    lastRequests = undefined;
+    if (isIdle() || !isClosed()) return;
+    watch.leaving = true;
+    endNotice();
+    location.replace(/** @type {Status} */ (watch.status).pageUrl + "#from=" + encodeURIComponent(location.href));
+    setTimeout(() => {
+      watch.leaving = false;
+      schedulePoll(.8);
+    }, stayedTimeout);
   };
 
-  const hear = (got, ahead, failed) => {
-    if (over) return;
-    failures = 0;
-    offset = ahead;
-    seq = got.seq;
+  /**
+   * @param {Status} status
+   * @param {number} offset by how many ms the server's clock is ahead
+   * @param {boolean} [failed] whether it was asked for because a query has failed
+   */
+  const hear = (status, offset, failed) => {
+    if (isIdle()) return;
+    clockOffset = offset;
+    newestSeq = status.seq;
     try {
-      window.sessionStorage[statusUrl] = seq;
-    } catch {}
-    if (self.status?.seq !== (self.status = got).seq) tell(onChange, got, self.now);
-    if (!closed()) notice = told = notice?.abort();
-    else if (failed || told !== (told = got.mode + got.since)) left = leave(failed);
+      /** @type {any} */ (window.sessionStorage)[statusUrl] = status.seq;
+    } catch {} // it may be forbidden
+    const known = watch.status;
+    watch.status = status;
+    if (known?.seq !== status.seq) call(onChange, status, watch.now);
+    const closing = isClosed() && status.mode + status.since;
+    if (!closing) endNotice();
+    else if (failed || closing !== announced) departure = leave(failed);
+    announced = closing;
   };
 
-  // Resolves to undefined when the status can't be reached, to false when what came is older than what is known.
+  /**
+   * Resolves to whether what came is at least as new as all that is known.
+   * @param {boolean} [failed] whether a query has failed
+   */
   const ask = async (failed) => {
-    let fresh;
+    let isStatus, isNewest;
     try {
       const answer = await fetch(statusUrl, { cache: "no-cache", signal: AbortSignal.timeout(8000) });
-      const got = answer.ok && await answer.json();
-      if (got.version !== 1 || !/^http/.test(got.pageUrl)) throw 0;
-      const ahead = Date.parse(answer.headers.get("date")) + 1000 * answer.headers.get("age") - Date.now() || 0;
-      // Set last: after stop the closed channel throws, and nothing is made of what came.
-      fresh = got.seq >= seq && (channel.postMessage([got, ahead]), hear(got, ahead, failed), true);
-    } catch {
-      failures += failures < 4;
-    }
-    plan(.8);
-    return fresh;
+      const status = answer.ok && await answer.json();
+      // A cache says for how long it has had the answer.
+      const serverTime = Date.parse(/** @type {any} */ (answer.headers.get("date"))) + 1000 * /** @type {any} */ (answer.headers.get("age"));
+      const offset = serverTime - Date.now() || 0;
+      isStatus = status.version === 1 && /^http/.test(status.pageUrl);
+      isNewest = isStatus && !stopped && status.seq >= newestSeq;
+      if (isNewest) {
+        channel.postMessage([status, offset]);
+        hear(status, offset, failed);
+      }
+    } catch {}
+    if (isStatus) failedAsks = 0;
+    else if (failedAsks < maxDoublings) failedAsks++;
+    if (failed) asking = undefined;
+    schedulePoll(.8);
+    return isNewest;
   };
 
-  const poll = () => document.hidden || over || ask();
-
-  const failedQuery = async (failure) => {
+  /** @type {(failure: any, request?: any) => Promise<Verdict>} */
+  const failedQuery = async (failure, request) => {
+    requests.delete(request); // it is over, and its verdict must not wait for it
+    await lastRequests; // nobody is told of a failure meanwhile
     // Not the poll that is under way: it may have missed what made the query fail, or hang.
-    const fresh = await (asking ??= ask(true).finally(() => asking = null));
-    if (fresh && closed()) {
-      await left;
-      return "maintenance";
-    }
-    const e = failure?.networkError ?? failure ?? {};
-    const facts = [e.name, e.type, e.code, e.status, e.statusCode];
-    if (fresh && self.status.mode === "admin" && !/4..|50[^3]/.test(facts)) tell(onWait, self.status);
-    return fresh == null && /TypeE|Net|Time|clo|err|ERR_N|ECON/.test(facts) ? "connection" : "trouble";
+    const isFresh = !stopped && await (asking ??= ask(true));
+    if (isFresh && isClosed()) await departure;
+    if (isFresh && isClosed()) return "maintenance"; // it may have opened meanwhile
+    const { name, type, code, status, statusCode = status } = failure?.networkError || failure || {};
+    // A WebSocket's codes from 3000 on are the application's, those below are the protocol's (RFC 6455, 7.4.2).
+    const isFromApplication = code >= 3000 || statusCode >= 400 && statusCode !== 503;
+    if (isFresh && /** @type {Status} */ (watch.status).mode === "admin" && !isFromApplication) call(onWait, watch.status);
+    return (stopped || failedAsks) && unreached.test(`${name} ${type} ${code}`) ? "connection" : "trouble";
   };
 
-  const self = {
+  /** @type {Watch["fetch"]} */
+  const watchedFetch = async (input, init) => {
+    const request = {};
+    requests.add(request);
+    const answer = fetch(input, init);
+    const failure = await answer.then(suspicious, (error) => error?.name !== "AbortError" && error);
+    requests.delete(request);
+    if (failure) await failedQuery(failure);
+    // Once the page is being left nobody is told of anything: an application might sign out on it.
+    return watch.leaving ? new Promise(() => {}) : answer;
+  };
+
+  /** @type {{ -readonly [key in keyof Watch]: Watch[key] }} */
+  const watch = {
     failedQuery,
-    fetch: async (...request) => {
-      const answer = fetch(...request);
-      const failure = await answer.then(
-        (a) => /^(0|404|5..),|html/.test([a.status, a.headers.get("content-type")]) && a,
-        (e) => e?.name !== "AbortError" && e,
-      );
-      if (failure) await failedQuery(failure);
-      // An application might sign out on it.
-      if (self.leaving) await new Promise(() => {});
-      return answer;
-    },
-    now: () => Date.now() + offset,
+    fetch: watchedFetch,
+    hold,
+    now: () => Date.now() + clockOffset,
     stop() {
-      plan(over = 2);
-      channel.close();
+      stopped = true;
+      clearTimeout(pollTimer);
+      channel?.close();
       listening.abort();
-      notice?.abort();
+      endNotice();
     },
   };
 
-  try {
-    seq = +window.sessionStorage[statusUrl] || 0;
-  } catch {}
-  channel.onmessage = ({ data: [got, ahead] }) => {
-    document.hidden || got.seq < seq || plan(.9, hear(got, ahead));
-  };
-  window.addEventListener("visibilitychange", poll, listening);
-  window.addEventListener("online", poll, listening);
-  poll();
-  return self;
+  if (channel) {
+    try {
+      newestSeq = /** @type {any} */ (window.sessionStorage)[statusUrl] ?? 0;
+    } catch {} // it may be forbidden
+    channel.onmessage = ({ data: [status, offset] }) => {
+      if (!document.hidden && status.seq >= newestSeq) {
+        hear(status, offset);
+        schedulePoll(.9);
+      }
+    };
+    const { signal } = listening;
+    window.addEventListener("visibilitychange", poll, { signal });
+    window.addEventListener("online", poll, { signal });
+    poll();
+  }
+  return watch;
 };

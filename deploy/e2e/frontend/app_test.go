@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/evanw/esbuild/pkg/api"
@@ -233,6 +234,21 @@ func (s *appSite) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 	default:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, `<!doctype html><title>demo</title><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="/app.js"></script>`)
+	}
+}
+
+// begin waits until a query of the name "slow" has arrived.
+func (s *appSite) begin(tb testing.TB) { receive(tb, s.began, "begin") }
+
+// finish ends one, which the application is still at work on.
+func (s *appSite) finish(tb testing.TB) { receive(tb, s.done, "end with an answer") }
+
+func receive(tb testing.TB, from <-chan struct{}, what string) {
+	tb.Helper()
+	select {
+	case <-from:
+	case <-time.After(rig.Patience):
+		tb.Fatalf("a slow query didn't %s", what)
 	}
 }
 

@@ -95,6 +95,24 @@ func situations() []situation {
 			<-s.began
 			closes(t, s, p)
 		}, leaves, failed, nil},
+		{"closes in the middle of a query and of a call, and both end before it leaves", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
+			p.run(`app.socket.onclose = null; app.socket.close(); app.query("slow"); app.fetch("/server/api", { method: "POST", body: '{"operationName":"slow"}' })`)
+			s.begin(t)
+			s.begin(t)
+			ended := make(chan rig.Result)
+			go func() { ended <- s.CLI(s.tb, "set", "offline", "--drain", "5m") }()
+			p.told(afterNotice)
+			chrome.Passes(p.Tab, 500) // the notice stands for less
+			p.run(`app.query()`)
+			chrome.Passes(p.Tab, 300)
+			if got := chrome.Eval[string](p.Tab, `location.origin + " " + app.outcomes`); got != s.URL+" nothing,nothing,nothing" {
+				t.Errorf("in the middle of them: %s", got)
+			}
+			s.finish(t)
+			s.finish(t)
+			p.left()
+			(<-ended).Want(t, 0)
+		}, leaves, polled, nil},
 		{"a query fails on the closed site", visit{every: never}, then(closes, `app.query()`), leaves, failed, nil},
 		{"five queries fail at once", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			closes(t, s, p)
@@ -202,7 +220,9 @@ func situations() []situation {
 		{"a window is announced", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			now := s.Published(t, "demo")
 			soon := time.Now().Add(10 * time.Minute).UTC().Format(time.RFC3339)
-			s.store.say(false, strings.NewReplacer(`"next":null`, `"next":{"from":"`+soon+`","until":null}`, `"seq":`, `"seq":1`).Replace(now))
+			s.store.say(false, strings.NewReplacer(`"next":null`, `"next":{"from":"`+soon+`","until":null}`, `"seq":`, `"seq":1`,
+				`"expectedUntil":null`, `"expectedUntil":"`+soon+`"`, `"message":null`, `"message":"Soon."`).Replace(now))
+			p.has(`app.maintenance.eta === "` + soon + `" && app.maintenance.countdown > 500 && app.maintenance.message === "Soon."`)
 			p.has(`document.querySelector("[role=alert]")?.innerText.startsWith("This site closes for maintenance at ")`)
 		}, stays, nobody, nil},
 
@@ -243,6 +263,7 @@ func situations() []situation {
 			p.deaf()
 			s.set(t, "admin")
 			p.has(`app.watch.status.mode === "admin"`)
+			p.has(`app.maintenance.mode === "admin" && app.maintenance.eta === null && app.maintenance.countdown === null`)
 		}, stays, nobody, nil},
 		{"goes to admin, and the application fails an administrator", visit{every: often, admin: true}, func(t *testing.T, s *appSite, p *visitor) {
 			p.deaf()

@@ -8,6 +8,7 @@ import { createRoot } from "react-dom/client";
 import { maintenanceLink } from "../../../status/client/apollo.js";
 import { watchStatus } from "../../../status/client/conforma-status.js";
 import { notice } from "../../../status/client/notice.js";
+import { useMaintenance } from "../../../status/client/react.js";
 
 const { every, veto, isAdmin } = window.config;
 const say = notice({ seconds: 0.3, lang: () => "en" });
@@ -55,6 +56,7 @@ const hello = gql`query hello { app }`;
 const Page = () => {
   const { data } = useQuery(hello);
   const [draft, setDraft] = useState(sessionStorage.draft ?? "");
+  window.app.maintenance = useMaintenance(watch);
   useEffect(() => {
     const socket = new WebSocket(location.origin.replace("http", "ws") + "/websocket/");
     socket.onclose = async (close) => tell("socket: " + await watch.failedQuery(close));

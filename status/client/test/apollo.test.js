@@ -59,11 +59,16 @@ for (const version of ["apollo3", "apollo4"]) {
     for (const [name, [answer, outcome, asks]] of Object.entries(rows)) {
       for (const when of ["nothing is left", "the page is being left", "it turns out to be left"]) {
         await t.test(`${name}, while ${when}`, async () => {
-          let asked = 0;
+          let asked = 0, held, over;
           const status = {
             leaving: when === "the page is being left",
-            failedQuery: async () => {
+            hold: (request, operation) => {
+              held = request;
+              assert.equal(operation.query.definitions[0].operation, "query");
+            },
+            failedQuery: async (failure, request) => {
               asked++;
+              over = request;
               status.leaving ||= when === "it turns out to be left";
             },
           };
@@ -74,9 +79,14 @@ for (const version of ["apollo3", "apollo4"]) {
             if (answer === hangs) each.giveUp();
             if (each !== asking || when === "nothing is left") await each.over;
           }
+          assert.ok(held);
           const { got } = asking;
           assert.equal(got, status.leaving ? "nothing" : outcome);
-          if (when === "nothing is left") assert.equal(asked, asks);
+          if (when === "nothing is left") {
+            assert.equal(asked, asks);
+            assert.ok(held.closed, "the page need not wait for it any more");
+          }
+          if (asked) assert.equal(over, held);
         });
       }
     }

@@ -14,6 +14,7 @@ test("one verdict for each failure and status", async (t) => {
     "timeout in axios": { name: "AxiosError", code: "ECONNABORTED" },
     "XMLHttpRequest's error": { type: "error" },
     "WebSocket closed": { type: "close", code: 1006 },
+    "WebSocket closed by a proxy": { type: "close", code: 1014 },
     "answer 404": new Response("", { status: 404 }),
     "answer 500": new Response("", { status: 500 }),
     "our 503": new Response("{}", { status: 503, headers: { "X-Conforma-Status": "offline" } }),
@@ -28,7 +29,7 @@ test("one verdict for each failure and status", async (t) => {
     "null": null,
     "a text": "failed",
   };
-  const atNetwork = new Set(Object.keys(failures).slice(0, 8));
+  const atNetwork = new Set(Object.keys(failures).slice(0, 9));
   const lost = (name) => atNetwork.has(name) ? "connection" : "trouble";
   // What the store answers, whether the user is an administrator, and what it comes to.
   const rows = {
@@ -205,12 +206,14 @@ test("admin mode", async (t) => {
       if (leaves) return;
       for (const failure of [
         { name: "ServerError", statusCode: 500 }, new Response("", { status: 404 }), { name: "AxiosError", status: 502 },
+        { type: "close", code: 4001 }, // one of the application's own
       ]) {
         assert.equal(await tab.watch.failedQuery(failure), "trouble");
         assert.deepEqual(waits, [], "is not told to wait for what the application itself answers");
       }
       for (const failure of [
         apollo3, networkError, new Response("", { status: 503 }), { errors: [{ extensions: { code: "MAINTENANCE" } }] }, { type: "close", code: 1006 },
+        { type: "close", code: 1014 },
       ]) {
         assert.equal(await tab.watch.failedQuery(failure), "trouble");
         assert.deepEqual(waits.splice(0), ["admin"], "is told to wait");

@@ -6,11 +6,16 @@ import { notice } from "../notice.js";
 const page = () => {
   const body = [];
   const element = (tag) => ({
-    tag, style: {}, children: [], textContent: "", setAttribute() {},
+    tag, style: {}, children: [], text: "", setAttribute() {},
+    get textContent() { return this.text; },
+    set textContent(text) {
+      this.text = text;
+      this.children = [];
+    },
     append(e) { this.children.push(e); },
     remove() { body.splice(body.indexOf(this), body.includes(this) ? 1 : 0); },
   });
-  return { body: { append: (e) => body.push(e) }, createElement: element, querySelectorAll: () => [], documentElement: { lang: "" }, boxes: body, shown: () => body.map((e) => e.textContent), press: () => body[0].children[0].onclick() };
+  return { body: { append: (e) => body.push(e) }, createElement: element, querySelectorAll: () => [], documentElement: { lang: "" }, boxes: body, shown: () => body.map((e) => e.textContent), press: (label) => body[0].children.find((e) => e.tag === "button" && (!label || e.text === label)).onclick(), parts: () => body[0].children.map((e) => e.text) };
 };
 
 const closing = { en: "closes", fr: "ferme", pt: "fecha", es: "cierra" };
@@ -47,6 +52,77 @@ test("the page is left after the notice's time, at the press of its button, or a
   const failed = page();
   assert.ok(notice({ document: failed, lang: () => "en" }).onLeave({}, true, signal));
   assert.deepEqual(failed.shown(), []);
+});
+
+test("whoever has lost nothing may stay for now", async () => {
+  const { signal } = new AbortController();
+  const document = page();
+  const left = notice({ document, lang: () => "en" }).onLeave({}, undefined, signal);
+  assert.deepEqual(document.parts(), ["Go now", "Stay for now", " 10 s"]);
+  document.press("Stay for now");
+  assert.equal(await left, false);
+  assert.deepEqual(document.shown(), []);
+});
+
+test("once a query has failed there is nothing to choose any more", async () => {
+  const { signal } = new AbortController();
+  const document = page();
+  const { onLeave } = notice({ document, lang: () => "en" });
+  const left = onLeave({}, undefined, signal);
+  assert.equal(onLeave({}, true, signal), true);
+  assert.notEqual(await left, false);
+  assert.match(document.shown()[0], /closes/, "it stands until the page is left");
+  assert.deepEqual(document.parts(), []);
+});
+
+test("the notice counts down, says what the operator does, and until when", () => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: Date.UTC(2026, 10, 22, 9, 15) });
+  const status = {
+    message: "We are upgrading.", messages: { pt: "Estamos a atualizar.", "fr-CA": "Mise à niveau." }, expectedUntil: "2026-11-22T09:45:00Z",
+  };
+  const time = (tag) => new Date(status.expectedUntil).toLocaleString(tag, { dateStyle: "medium", timeStyle: "short" });
+  for (const [lang, want] of Object.entries({
+    en: `We are upgrading. Expected end: ${time("en")}`,
+    pt_BR: `Estamos a atualizar. Fim previsto: ${time("pt-BR")}`,
+    "fr-CA": `Mise à niveau. Fin prévue : ${time("fr-CA")}`,
+  })) {
+    const document = page();
+    notice({ document, lang: () => lang, seconds: 3 }).onLeave(status, undefined, new AbortController().signal);
+    assert.ok(document.shown()[0].endsWith(want), document.shown()[0]);
+    for (const left of [" 3 s", " 2 s", " 1 s"]) {
+      assert.equal(document.parts()[2], left);
+      mock.timers.tick(1000);
+    }
+    assert.deepEqual(document.parts(), []);
+  }
+  for (const expectedUntil of [null, "2026-11-22T09:00:00Z"]) {
+    const document = page();
+    notice({ document, lang: () => "en" }).onLeave({ ...status, message: null, expectedUntil }, undefined, new AbortController().signal);
+    assert.match(document.shown()[0], /when it is over\. ?$/);
+  }
+  mock.timers.reset();
+});
+
+test("whoever has to wait is told so until the wait is over, as far as can be known", () => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  const document = page();
+  const { onWait, onChange } = notice({ document, lang: () => "en" });
+  onWait();
+  assert.match(document.shown()[0], /wait a moment/);
+  mock.timers.tick(14000);
+  onWait(); // tried too early
+  assert.equal(document.shown().length, 1);
+  mock.timers.tick(14000);
+  assert.equal(document.shown().length, 1);
+  mock.timers.tick(1000);
+  assert.deepEqual(document.shown(), []);
+  onWait();
+  onChange({ next: null });
+  assert.deepEqual(document.shown(), [], "when there is news");
+  onWait();
+  document.press("Close");
+  assert.deepEqual(document.shown(), []);
+  mock.timers.reset();
 });
 
 test("the notice goes when the site opens", async () => {

@@ -2,7 +2,9 @@
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache } from "@apollo/client/core";
 import { watchStatus, type Options, type Status, type Verdict, type Watch } from "conforma-status";
 import { maintenanceLink } from "conforma-status/apollo";
+import { addMaintenanceInterceptor, type Axios } from "conforma-status/axios";
 import { notice } from "conforma-status/notice";
+import { useMaintenance } from "conforma-status/react";
 
 const say = notice({ seconds: 5, ahead: 600, lang: () => "pt", document });
 
@@ -31,6 +33,21 @@ export const client = new ApolloClient({
   cache: new InMemoryCache(),
   link: ApolloLink.from([maintenanceLink(watch), new HttpLink({ uri: "/graphql", fetch: watch.fetch })]),
 });
+
+// The guide's own fallback, and whatever else does what is needed.
+maintenanceLink({ failedQuery: async () => "trouble", leaving: false });
+
+export const intercept = (axios: Axios): (() => void) => addMaintenanceInterceptor(axios, watch);
+
+export const Banner = (): string | null => {
+  const { mode, eta, message, countdown, leaving } = useMaintenance(watch, "pt");
+  const seconds: number = countdown ?? 0;
+  return mode === "admin" && !leaving && eta ? `${message}: ${seconds} s` : null;
+};
+
+const request = { closed: false };
+watch.hold(request);
+void watch.failedQuery(new Event("error"), request);
 
 export const verdict = async (failure: unknown): Promise<string> => {
   const verdict: Verdict = await watch.failedQuery(failure);
