@@ -1,5 +1,6 @@
 // Package client holds the front end's part: a script that watches the status and leaves for the maintenance page
-// in time, its notice, and its link for Apollo. The sources are an npm package; dist has two of them as they are
+// in time, its notice, its link for Apollo, its interceptor for axios and its hook for React. The sources are an npm
+// package, whose README.md shows how each is used; dist has two of them as they are
 // published beside status.json, made from the sources by deploy/e2e/frontend's TestPublishedClient with -update.
 package client
 
