@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/evanw/esbuild/pkg/api"
 
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/esbuild"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
@@ -140,14 +140,8 @@ func bundle(tb testing.TB, name string) []byte {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r := api.Build(api.BuildOptions{
-		EntryPoints: []string{"../web/app.jsx"}, Bundle: true, Format: api.FormatESModule, JSX: api.JSXAutomatic,
-		NodePaths: []string{modules}, Define: map[string]string{"process.env.NODE_ENV": `"production"`},
-	})
-	if len(r.Errors) > 0 {
-		tb.Fatalf("bundle the application (npm ci in web/%s makes its packages): %v", name, r.Errors[0].Text)
-	}
-	return r.OutputFiles[0].Contents
+	return esbuild.Run(tb, nil, modules, "../web/app.jsx", "--bundle", "--format=esm", "--jsx=automatic",
+		`--define:process.env.NODE_ENV="production"`)
 }
 
 // newStage puts one up, open, with its page published. The application is built with that Apollo Client; "" for one

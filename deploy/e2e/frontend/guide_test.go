@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evanw/esbuild/pkg/api"
-
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/esbuild"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -25,15 +24,8 @@ func TestGuidedModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := api.Build(api.BuildOptions{
-		Stdin:  &api.StdinOptions{Contents: guided(t), Loader: api.LoaderTS, ResolveDir: client},
-		Bundle: true, Format: api.FormatESModule, Target: api.ES2022,
-		Alias: map[string]string{"conforma-status": client + "/conforma-status.js", "conforma-status/notice": client + "/notice.js"},
-	})
-	if len(r.Errors) > 0 {
-		t.Fatalf("bundle the guide's module: %v", r.Errors[0].Text)
-	}
-	script := r.OutputFiles[0].Contents
+	script := esbuild.Run(t, []byte(guided(t)), "", "--loader=ts", "--bundle", "--format=esm", "--target=es2022",
+		"--alias:conforma-status="+client+"/conforma-status.js", "--alias:conforma-status/notice="+client+"/notice.js")
 	browser := chrome.Browser(t)
 	for name, test := range map[string]struct {
 		code int

@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/evanw/esbuild/pkg/api"
-
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/esbuild"
 	frontend "github.com/msupply-foundation/conforma-status/status/client"
 )
 
@@ -20,23 +19,16 @@ const clientDir = "../../../status/client"
 // minified returns a source of the client as a page without a bundler gets it.
 func minified(t *testing.T, name string) []byte {
 	t.Helper()
-	return minify(t, filepath.Join(clientDir, name), api.LoaderJS, api.FormatESModule)
+	return minify(t, filepath.Join(clientDir, name), "js", "--format=esm")
 }
 
-func minify(t *testing.T, file string, kind api.Loader, format api.Format) []byte {
+func minify(t *testing.T, file string, loader string, args ...string) []byte {
 	t.Helper()
 	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := api.Transform(string(source), api.TransformOptions{
-		Loader: kind, Format: format, MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
-		Target: api.ES2022, Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone,
-	})
-	if len(r.Errors) > 0 || len(r.Warnings) > 0 {
-		t.Fatalf("%s: %v %v", file, r.Errors, r.Warnings)
-	}
-	return r.Code
+	return esbuild.Run(t, source, "", append(args, "--loader="+loader, "--minify", "--target=es2022", "--charset=utf8", "--legal-comments=none")...)
 }
 
 // TestPublishedClient compares what is published with its sources.

@@ -19,9 +19,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
-	"github.com/evanw/esbuild/pkg/api"
-
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/esbuild"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
@@ -69,15 +68,15 @@ func newConforma(t *testing.T, secret string) *conforma {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := api.Build(api.BuildOptions{
-		EntryPoints: []string{"../web/conforma/app.js"}, Bundle: true, Splitting: true, Format: api.FormatESModule, Outdir: "/assets",
-		NodePaths: []string{modules}, Define: map[string]string{"process.env.NODE_ENV": `"production"`},
-	})
-	if len(r.Errors) > 0 {
-		t.Fatalf("bundle web/conforma: %v", r.Errors[0].Text)
+	dir := t.TempDir()
+	esbuild.Run(t, nil, modules, "../web/conforma/app.js", "--bundle", "--splitting", "--format=esm", "--outdir="+dir,
+		`--define:process.env.NODE_ENV="production"`)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, f := range r.OutputFiles {
-		c.assets[f.Path] = f.Contents
+	for _, f := range files {
+		c.assets["/assets/"+f.Name()] = []byte(rig.ReadFile(t, filepath.Join(dir, f.Name())))
 	}
 	if len(c.assets) < 2 {
 		t.Fatalf("no chunk is loaded lazily: %d files", len(c.assets))
