@@ -131,7 +131,7 @@ need-test: need-go
 
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their
 # own scripts don't run.
-WEB := apollo3 apollo4 conforma package axe
+WEB := esbuild apollo3 apollo4 conforma package axe
 need-web: need-test
 	@for app in $(WEB); do
 	  cd $(CURDIR)/deploy/e2e/web/$$app
