@@ -13,6 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // applicationsNginx is an operator's, with an application behind it that isn't nginx.
@@ -111,6 +112,23 @@ func TestSoakUpgrade(t *testing.T) {
 				leave(m)
 			}
 			m.upgrade(r, first == "")
+		})
+	}
+}
+
+// TestSoakUpgradeInAHurry sets a mode before anything else of this release has run.
+func TestSoakUpgradeInAHurry(t *testing.T) {
+	t.Parallel()
+	for _, r := range releases {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			r.defaults()
+			for _, mode := range []status.Mode{offline, online} {
+				h := r.host(t)
+				h.CLI(t, "set", string(mode)).Want(t, r.closes(mode))
+				rig.Agreed(t, h, mode)
+				h.Nginx.Stop(t)
+			}
 		})
 	}
 }

@@ -137,23 +137,6 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeInAHurry sets a mode before anything else of this release has run.
-func TestUpgradeInAHurry(t *testing.T) {
-	t.Parallel()
-	for _, r := range releases {
-		t.Run(r.name, func(t *testing.T) {
-			t.Parallel()
-			r.defaults()
-			for _, mode := range []status.Mode{offline, online} {
-				h := r.host(t)
-				h.CLI(t, "set", string(mode)).Want(t, r.closes(mode))
-				rig.Agreed(t, h, mode)
-				h.Nginx.Stop(t)
-			}
-		})
-	}
-}
-
 func (r *released) defaults() {
 	if r.lets == "" {
 		r.lets = r.mode

@@ -1,3 +1,5 @@
+//go:build soak
+
 package host
 
 import (
@@ -17,9 +19,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestMetricsFileSaysWhatHolds has Prometheus' own parser read what the gate answers and what the node exporter is
+// TestSoakMetricsFileSaysWhatHolds has Prometheus' own parser read what the gate answers and what the node exporter is
 // given.
-func TestMetricsFileSaysWhatHolds(t *testing.T) {
+func TestSoakMetricsFileSaysWhatHolds(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
 	file := filepath.Join(s.Nginx.Dir, "textfile", "conforma-status.prom")
