@@ -56,7 +56,7 @@ lint: need-lint
 	done
 	for platform in $(PLATFORMS); do
 	  echo "lint $$platform"
-	  (export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; go vet ./... && go build -o /dev/null ./cmd/conforma-status)
+	  (export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; go vet -trimpath ./... && go build -trimpath -buildvcs=false -o /dev/null ./cmd/conforma-status)
 	done
 	.ci/arrows
 	.ci/columns
@@ -80,9 +80,9 @@ test: need-web tested
 soak: need-soak tested
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
 	go test -race -vet=off -count=1 ./...
-	(cd deploy/e2e && go test -v -race -count=1 -timeout 60m -tags soak -run '^TestSoak' ./...) >"$$log" 2>&1 || { cat "$$log"; exit 1; }
+	.ci/soak >"$$log" 2>&1 || { cat "$$log"; exit 1; }
 	grep -E '^(ok|TestSoak[A-Za-z]+:|--- PASS)' "$$log"
-	.ci/fuzz $(FUZZ_TIME) $(FUZZ_TIME_ONE) $(MODULES)
+	.ci/fuzz $(FUZZ_TIME) $(FUZZ_TIME_ONE)
 	echo "make soak: passed"
 
 ## bench: all benchmarks as one table, in dist/ (UPDATE=1 puts it into the README too; measure on a machine that is idle)
@@ -140,10 +140,11 @@ need-web: need-test
 	  cp package-lock.json node_modules/installed
 	done
 
-# Lighthouse, a Debian of its own, in which the package lives, and a second browser.
+# Lighthouse, a Debian of its own, in which the package lives, a second browser, and what makes the package.
 need-soak: WEB += lighthouse
 need-soak: need-web
 	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr
+	$(RETRY) go run "$$(sed -n 's/^nfpm=//p' deploy/package/build.sh)" --version >/dev/null
 
 # The gate is measured beside the same check in njs, a module of nginx and not a program.
 need-bench: need-test
