@@ -10,7 +10,7 @@ import (
 )
 
 // Run runs esbuild with the arguments in this directory and returns what it wrote to standard output. stdin is the
-// source where the arguments name no file, nil for none. NODE_PATH is modules, "" for none. A warning fails the test too.
+// source where the arguments name no file, nil for none. NODE_PATH is modules, "" for none. A warning fails the test.
 func Run(tb testing.TB, stdin []byte, modules string, args ...string) []byte {
 	tb.Helper()
 	// The program itself, of this machine's kind: node_modules/.bin has one that starts it by way of node.
