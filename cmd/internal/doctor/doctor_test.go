@@ -97,6 +97,35 @@ func TestDisk(t *testing.T) {
 	}
 }
 
+// A gate that is just starting is waited for, and one that stays silent is not waited for for ever.
+func TestGateThatIsStarting(t *testing.T) {
+	for name, c := range map[string]struct {
+		silent int // how often it takes no notice
+		err    error
+		asked  int
+		want   Level
+	}{
+		"it answers": {0, nil, 1, OK}, "it starts": {3, nil, 4, OK}, "it stays silent": {100, nil, gateAttempts, Fault},
+		"there is none": {0, unix.ENOENT, 1, Fault},
+	} {
+		asked := 0
+		e := &examination{Doctor: Doctor{
+			Host: &maintenance.Host{Config: &config.Config{}},
+			Ask: func(context.Context, string, string) (int, error) {
+				if asked++; asked <= c.silent {
+					return 0, context.DeadlineExceeded
+				}
+				return 401, c.err
+			},
+		}}
+		e.passes(t.Context(), config.Site{Name: "demo"})
+		want(t, e, "gate", c.want)
+		if asked != c.asked {
+			t.Errorf("%s: it was asked %d times, want %d", name, asked, c.asked)
+		}
+	}
+}
+
 func TestUpstreamPorts(t *testing.T) {
 	demo := config.Site{Name: "demo", Upstreams: []string{"127.0.0.1:8000", "unix:/run/app.sock", "localhost:8001", "10.0.0.9:8002"}}
 	for _, c := range []struct {

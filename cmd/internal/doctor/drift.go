@@ -59,9 +59,10 @@ const (
 		"(listen 127.0.0.1:PORT;), and name it in the site's listen"
 	hintInclude = "put \"include %s;\" first in the site's server {}, " +
 		"see that the site's listen and app_url lead there, then reload nginx"
-	hintEnter = "nginx's workers don't see the closed file: chmod o+x %s"
-	hintNewer = "a newer version has written it: install that one here, too"
-	hintStore = "see what is said of the store"
+	hintEnter   = "nginx's workers don't see the closed file: chmod o+x %s"
+	hintNewer   = "a newer version has written it: install that one here, too"
+	hintStore   = "see what is said of the store"
+	hintPublish = "conforma-status publish tells visitors"
 )
 
 // remedy says what mends a drift: reconcile where it is on record what is wanted, and the others can be heard.
@@ -116,6 +117,8 @@ func mendPublished(v maintenance.View, d maintenance.Drift) string {
 	switch hint := store.Hint(d.Err); {
 	case errors.Is(d.Err, status.ErrVersion):
 		return hintNewer
+	case errors.Is(d.Err, maintenance.ErrOldAddress):
+		return hintPublish
 	case hint != "":
 		return hint
 	case errors.Is(d.Err, store.ErrUnavailable), errors.Is(d.Err, store.ErrDenied):

@@ -59,7 +59,7 @@ func lettingIn(s config.Site) string {
 
 // passes sees whether the gate answers for a site that has no tokens to be judged.
 func (e *examination) passes(ctx context.Context, s config.Site) {
-	switch code, err := e.Ask(ctx, s.Name, "no.token.atall"); {
+	switch code, err := e.ask(ctx, s.Name, "no.token.atall"); {
 	case err != nil && e.denied(checkGate, err):
 	case err != nil:
 		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), hintGate)
@@ -73,13 +73,30 @@ func (e *examination) passes(ctx context.Context, s config.Site) {
 
 const hintGate = "start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode"
 
+// gateAttempts is how often a gate is asked that takes no notice. systemd has the socket from the beginning, and starts
+// the gate again 3 s after it could not start: for want of the secret, say, that has just been written.
+const gateAttempts = 5
+
+// ask asks the gate about a token of a site, and waits for one that is just starting.
+func (e *examination) ask(ctx context.Context, site, token string) (code int, err error) {
+	for range gateAttempts {
+		if code, err = e.Ask(ctx, site, token); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			break
+		}
+	}
+	return code, err
+}
+
 // judged reports whether the gate answers a token as it should, and says what is wrong where it doesn't.
 func (e *examination) judged(ctx context.Context, s config.Site, secret gate.Secret, isAdmin bool) bool {
 	want, whose := http.StatusUnauthorized, "anybody's"
 	if isAdmin {
 		want, whose = http.StatusNoContent, "an administrator's"
 	}
-	claims := jwt.MapClaims{"iat": e.Now().Unix(), "aud": s.JWT.Audience, s.JWT.AdminClaim: isAdmin}
+	claims := jwt.MapClaims{"iat": e.Now().Unix(), s.JWT.AdminClaim: isAdmin}
+	if s.JWT.Audience != "" {
+		claims["aud"] = s.JWT.Audience
+	}
 	if s.JWT.Issuer != "" {
 		claims["iss"] = s.JWT.Issuer
 	}
@@ -88,13 +105,12 @@ func (e *examination) judged(ctx context.Context, s config.Site, secret gate.Sec
 		e.fault(checkGate, "sign a token: "+err.Error(), "report this")
 		return false
 	}
-	code, err := e.Ask(ctx, s.Name, token) // over the unix socket: it doesn't leave this machine
+	code, err := e.ask(ctx, s.Name, token) // over the unix socket: it doesn't leave this machine
 	switch {
 	case err != nil && e.denied(checkGate, err):
 		return false
 	case err != nil:
-		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err),
-			hintGate)
+		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), hintGate)
 		return false
 	case code != want:
 		e.fault(checkGate, fmt.Sprintf("it answers %s token with %d, not %d", whose, code, want),

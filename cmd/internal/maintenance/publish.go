@@ -109,12 +109,17 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 	return d, put, err
 }
 
-// publishFirst publishes a site without a record where nothing is published, and returns the document in the store.
+// publishFirst publishes a site without a record where nothing is published, and returns the document in the store. Of
+// one that is there it brings the addresses up to date, and nothing else.
 func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document, bool, error) {
-	d, err := h.published(ctx, s) // mostly it is there: nothing has to be sent to find that out
-	if !errors.Is(err, store.ErrNotFound) {
-		return d, false, err
+	data, etag, err := h.Store.Get(ctx, StatusKey(s)) // mostly it is there: nothing has to be sent to find that out
+	if err == nil {
+		return h.publishAddresses(ctx, s, data, etag)
 	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return status.Document{}, false, err
+	}
+	var d status.Document
 	d = firstDocument(s, h.Clock.Now())
 	d.Seq = 1
 	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfAbsent())
@@ -125,10 +130,35 @@ func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document
 	return d, err == nil, err
 }
 
-// publishRecord publishes what the record says and writes down that it did.
+// publishAddresses brings the addresses of a document in the store up to date with the configuration.
+func (h *Host) publishAddresses(ctx context.Context, s config.Site, data []byte, etag string) (status.Document, bool, error) {
+	d, err := status.Parse(data)
+	if err != nil {
+		return status.Document{}, false, fmt.Errorf("%w: %w", errNotDocument, err)
+	}
+	if d.Site != s.Name || !moved(&d, s) {
+		return d, false, nil
+	}
+	d.Seq, d.UpdatedAt = d.Seq+1, h.now()
+	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfMatch(etag))
+	return d, err == nil, err
+}
+
+// moved gives a document the addresses of the configuration, and reports whether it had others.
+func moved(d *status.Document, s config.Site) bool {
+	was := *d
+	d.AppURL, d.PageURL = s.AppURL, s.PageURL
+	return !d.Same(was)
+}
+
+// publishRecord publishes what the record says, with the addresses that are in the configuration now, and writes down
+// that it did.
 func (h *Host) publishRecord(ctx context.Context, s config.Site, r *state.Record) (publication, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	if moved(&r.Document, s) {
+		r.Document.Seq, r.Document.UpdatedAt = r.Document.Seq+1, h.now()
+	}
 	done, err := h.publish(ctx, s, h.Dir().Announced(r.Document, r.Hold), r.Published)
 	if err != nil {
 		return publication{}, err

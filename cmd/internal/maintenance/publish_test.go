@@ -3,8 +3,10 @@ package maintenance
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +124,49 @@ func TestPublishStatus(t *testing.T) {
 		t.Errorf("with a record: %+v, %v, %v", d, put, err)
 	}
 	w.agrees(t, status.Admin)
+}
+
+// TestPublishMovesAddresses: a page that lies elsewhere now is told to visitors by publish, whatever the mode, and get
+// sees before that it isn't.
+func TestPublishMovesAddresses(t *testing.T) {
+	for _, recorded := range []bool{false, true} {
+		w := newWorld(t)
+		w.docs["demo/status.json"] = w.document(status.Offline, 7)
+		if recorded {
+			w.set(t, status.Offline)
+		}
+		seq := w.publishedDocument(t).Seq
+		w.site.PageURL = "https://elsewhere.example.org/demo/"
+		w.Config.Sites[0] = w.site
+		v, err := w.View(t.Context(), w.site)
+		if err != nil || !slices.ContainsFunc(v.Drift, func(d Drift) bool { return errors.Is(d.Err, ErrOldAddress) }) {
+			t.Errorf("on record: %v: get sees %v, %v", recorded, v.Drift, err)
+		}
+		d, put, err := w.PublishStatus(t.Context(), w.site)
+		if err != nil || !put || d.PageURL != w.site.PageURL || d.Mode != status.Offline || d.Seq != seq+1 {
+			t.Errorf("on record: %v: published %+v, %v, %v", recorded, d, put, err)
+		}
+		if there := w.publishedDocument(t); !there.Same(d) || there.Seq != d.Seq {
+			t.Errorf("on record: %v: in the store is %+v", recorded, there)
+		}
+		if d, put, err = w.PublishStatus(t.Context(), w.site); err != nil || put || d.Seq != seq+1 {
+			t.Errorf("on record: %v: published again %+v, %v, %v", recorded, d, put, err)
+		}
+		v, err = w.View(t.Context(), w.site)
+		if err != nil || slices.ContainsFunc(v.Drift, func(d Drift) bool { return errors.Is(d.Err, ErrOldAddress) }) {
+			t.Errorf("on record: %v: get still sees %v, %v", recorded, v.Drift, err)
+		}
+	}
+}
+
+// publishedDocument is what is in the store.
+func (w *world) publishedDocument(t *testing.T) status.Document {
+	t.Helper()
+	d, err := status.Parse(w.docs["demo/status.json"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // TestReconcileMends what doesn't agree, and then does nothing any more.

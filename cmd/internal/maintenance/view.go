@@ -160,12 +160,11 @@ func (c *comparison) withDisk() {
 	default:
 		text, err := c.rules(c.site, r.Door).Render(seen.onDisk, seen.revision)
 		if err != nil || !bytes.Equal(text, seen.disk) {
-			c.differs(ByDisk, "the rules on disk are not those of this configuration: edited by hand, or the configuration changed since")
+			c.differs(ByDisk, "the rules on disk are not those of this configuration%s", c.whyOther())
 		}
 	}
 	if same, err := c.httpInPlace(); err != nil || !same {
-		c.differs(ByDisk, "%s is not that of this configuration: edited by hand, or the configuration changed since",
-			nginxconf.HTTPFile(c.Config.Nginx.ConfDir))
+		c.differs(ByDisk, "%s is not that of this configuration%s", nginxconf.HTTPFile(c.Config.Nginx.ConfDir), c.whyOther())
 	}
 	switch {
 	case r.Shut() == seen.shut:
@@ -174,6 +173,15 @@ func (c *comparison) withDisk() {
 	default:
 		c.differs(ByDisk, "the closed file is missing")
 	}
+}
+
+// whyOther says what may have come in between where a file is another than it should be. Before the first change that
+// is nothing but the configuration.
+func (c *comparison) whyOther() string {
+	if !c.seen.known {
+		return " yet"
+	}
+	return ": edited by hand, or the configuration changed since"
 }
 
 func (c *comparison) withNginx() Live {
@@ -207,8 +215,14 @@ func (c *comparison) withStore(ctx context.Context) *status.Document {
 	case !known && there.Mode.Closed():
 		c.differs(ByStore, "published is %s, and this machine has no record of the site", there.Mode)
 	}
+	if there != nil && (there.PageURL != c.site.PageURL || there.AppURL != c.site.AppURL) {
+		c.differs(ByStore, "%v: page %s, application %s", ErrOldAddress, there.PageURL, there.AppURL)
+	}
 	return there
 }
+
+// ErrOldAddress is the error of a drift where other addresses are published than those of the configuration.
+var ErrOldAddress = errors.New("published are other addresses than those of the configuration")
 
 // fromStore reads what is published, and notes what can't be read or is missing.
 func (c *comparison) fromStore(ctx context.Context) *status.Document {

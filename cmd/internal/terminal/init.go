@@ -16,6 +16,16 @@ func (t *Terminal) Initial(d setup.Draft, file string) {
 	fmt.Fprintf(t.Err, "nothing was written; conforma-status init --write puts this in place (%s)\n", file)
 }
 
+// nextSteps are those of the handbook's Install.
+const nextSteps = `next, after a look at what is marked CHANGE and GUESSED in it:
+  conforma-status render         the rules of the configuration as it is then
+  nginx -t && nginx -s reload
+  conforma-status secret init    where a site has a [site.jwt], or is to have passes
+  conforma-status store init     the bucket, or the directory
+  conforma-status publish        the maintenance page, and the first status
+  conforma-status doctor         has to end with 0 faults
+`
+
 // Initialized says what was put in place.
 func (t *Terminal) Initialized(d setup.Draft, file string) {
 	if d.Text != "" {
@@ -27,7 +37,7 @@ func (t *Terminal) Initialized(d setup.Draft, file string) {
 		fmt.Fprintf(t.Out, "added to %s\n", l)
 	}
 	fmt.Fprintf(t.Out, "nginx's files as they were are in %s; conforma-status init --undo takes all of this back\n", d.Backups())
-	fmt.Fprintln(t.Out, "next: look at what is marked CHANGE and GUESSED, then nginx -s reload, conforma-status publish and conforma-status doctor")
+	fmt.Fprint(t.Out, nextSteps)
 }
 
 // InitUndone says what was taken back.

@@ -12,7 +12,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-var advised = regexp.MustCompile(`conforma-status (store init|reconcile|render|set MODE)`)
+var advised = regexp.MustCompile(`conforma-status (store init|publish|reconcile|render|set MODE)`)
 
 // TestDoctorsAdviceOnDrift does what the doctor says about each kind of drift, again while something is left: then all
 // agree, and nothing that it said was in vain. Without a record of the site it is otherwise than with one.
@@ -46,11 +46,11 @@ func TestDoctorsAdviceOnDrift(t *testing.T) {
 			rig.WriteFile(t, filepath.Join(d.State, "journal"), journalOf(t, d, "2020-01-01T00:00:00Z"))
 		}, "reconcile"},
 		{unknown, "the rules lost", remove(d.SiteFile("demo")), "render, reload nginx"},
-		{unknown, "rules of another configuration", func(t *testing.T) { d.EditConfig(t, d.PageURL, d.PageURL+"/elsewhere") }, "render, reload nginx"},
+		{unknown, "rules of another configuration", func(t *testing.T) { d.EditConfig(t, d.PageURL, d.PageURL+"/elsewhere") }, "render, reload nginx, publish"},
 		{unknown, "rules that were not taken up", func(t *testing.T) {
 			d.EditConfig(t, d.PageURL, d.PageURL+"/elsewhere")
 			d.CLI(t, "render").Want(t, 0)
-		}, "reload nginx"},
+		}, "reload nginx, publish"},
 		{unknown, "the closed file there", write(d.ClosedFile(), ""), "set MODE"},
 		{unknown, "closed, and the record lost", func(t *testing.T) {
 			d.CLI(t, "set", "offline").Want(t, 0)
