@@ -48,8 +48,8 @@ func TestGuidedModule(t *testing.T) {
 				case "/":
 					w.Header().Set("Content-Type", "text/html")
 					w.Write([]byte(`<!doctype html><title>app</title><script type="module">
-						import("/app.js").then(async ({ status }) => {
-							const verdict = await status.failedQuery(new TypeError("Failed to fetch"));
+						import("/app.js").then(async ({ siteStatus }) => {
+							const verdict = await siteStatus.failedQuery(new TypeError("Failed to fetch"));
 							document.title = verdict;
 						}).catch((error) => document.title = "broken: " + error);
 					</script>`))
