@@ -26,11 +26,12 @@ const (
 	EnterPath  = gate.PassPath // in admin mode: lets in by a pass, or by the token that an open tab has
 )
 
-// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. allowed are the
-// addresses that each site lets in while it is in admin mode, by its name; nil for none. It returns an error when the
-// path has no safe spelling in nginx's configuration (see Quote).
-func HTTP(gateSocket string, allowed map[string][]netip.Prefix) ([]byte, error) {
+// HTTP renders http.conf, which the operator includes in http {}, for an nginx of these modules (see Site.Modules).
+// It is the same in every mode. allowed are the addresses that each site lets in while it is in admin mode, by its
+// name; nil for none. It returns an error when the path has no safe spelling in nginx's configuration (see Quote).
+func HTTP(gateSocket string, allowed map[string][]netip.Prefix, modules []string) ([]byte, error) {
 	var v values
+	v.plain("ZONES", zones(modules))
 	v.quoted("SOCKET", "unix:"+gateSocket)
 	v.plain("COOKIES", gate.CookieName(""))
 	v.plain("ALLOWED", allowedLines(allowed))
@@ -50,6 +51,9 @@ type Site struct {
 	// Door is a word that lets a request of this machine through while the closed file is there, when it stands
 	// in the header X-Conforma-Door: letters and digits, "" for no door.
 	Door string
+	// Modules are those of nginx that the rules may name, see KnownModules; may be empty. Rules for one that has less
+	// are refused by nginx; where it has more, what the operator says by it reaches our answers.
+	Modules []string
 }
 
 // DoorHeader is the header in which the word of Site.Door stands.
@@ -84,8 +88,8 @@ func (s Site) parts(mode status.Mode) []string {
 		patient = ""
 	}
 	parts := []string{
-		"{EARLY}", strings.Join(EarlyErrors, " "), "{PATIENT}", patient,
-		"{ALLOW}", s.allow(), "{FILES}", patient + line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
+		"{EARLY}", strings.Join(EarlyErrors, " "), "{PATIENT}", patient, "{UNDO}", undo(s.Modules), "{ALLOW}", s.allow(),
+		"{FILES}", patient + undo(s.Modules) + line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
 	}
 	if s.Door == "" {
 		return append(parts, "{KNOCK}", "", "{KNOCKING}", "", "{DOOR}", "")

@@ -53,7 +53,8 @@ func TestRender(t *testing.T) {
 		Name: "a_b-C", Dir: `/srv/it's "a b"\c;{}#/sites/a_b-C`, AppURL: "http://[2001:db8::1]:8080/{NAME}/?",
 		PageURL: "https://m.example.org/{REVISION}/%7B;'é'/", LoginPaths: []string{"/sign-in", "/static/v1.2/"},
 	}
-	behindDoor, letsIn := demoSite(), demoSite()
+	behindDoor, letsIn, all := demoSite(), demoSite(), demoSite()
+	all.Modules = KnownModules("--with-http_sub_module --with-http_addition_module --with-http_dav_module")
 	behindDoor.Door = "0123456789abcdef"
 	letsIn.Allows, letsIn.Preset, letsIn.Door = true, "", "0123456789abcdef"
 	for name, c := range map[string]struct {
@@ -62,7 +63,8 @@ func TestRender(t *testing.T) {
 	}{
 		"online": {demoSite(), status.Online}, "admin": {demoSite(), status.Admin}, "offline": {demoSite(), status.Offline},
 		"online-door": {behindDoor, status.Online}, "admin-door": {behindDoor, status.Admin}, "admin-odd": {odd, status.Admin},
-		"admin-allows": {letsIn, status.Admin},
+		"admin-allows":    {letsIn, status.Admin},
+		"offline-modules": {all, status.Offline},
 	} {
 		rules, err := c.site.Render(c.mode, "7-0badcafe")
 		if err != nil {
@@ -90,16 +92,20 @@ func TestRender(t *testing.T) {
 }
 
 func TestHTTP(t *testing.T) {
-	rules, err := HTTP("/run/conforma-status/gate.sock", nil)
+	rules, err := HTTP("/run/conforma-status/gate.sock", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "http", rules)
-	if odd, err := HTTP(`/run/a "b"\c`, nil); err != nil || !strings.Contains(string(odd), `  server "unix:/run/a \"b\"\\c";`) {
+	if rules, err = HTTP("/run/conforma-status/gate.sock", nil, KnownModules("")); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "http-modules", rules)
+	if odd, err := HTTP(`/run/a "b"\c`, nil, nil); err != nil || !strings.Contains(string(odd), `  server "unix:/run/a \"b\"\\c";`) {
 		t.Errorf("an odd path: %v\n%s", err, odd)
 	}
 	for _, socket := range []string{"/run/$gate", "/run/\n", "/run/\xff"} {
-		if rules, err := HTTP(socket, nil); err == nil || rules != nil {
+		if rules, err := HTTP(socket, nil, nil); err == nil || rules != nil {
 			t.Errorf("%q: %v, want an error", socket, err)
 		}
 	}

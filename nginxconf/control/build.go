@@ -12,6 +12,8 @@ import (
 type Build struct {
 	Version     string // "1.22.1"
 	AuthRequest bool   // whether it has ngx_http_auth_request_module, which is not built by default
+	// Modules are those that rules for it may name, see nginxconf.KnownModules; none where it doesn't say.
+	Modules []string
 }
 
 // Build asks nginx for its version and modules. The error wraps ErrNoDump when TestCommand has no -t that could
@@ -30,4 +32,10 @@ func (n Nginx) Build(ctx context.Context) (Build, error) {
 		return Build{}, fmt.Errorf("ask nginx for its version: %s: %w", strings.Join(argv, " "), err)
 	}
 	return readBuild(out), nil
+}
+
+// Modules are Build's, for those who need no more.
+func (n Nginx) Modules(ctx context.Context) ([]string, error) {
+	b, err := n.Build(ctx)
+	return b.Modules, err
 }

@@ -3,6 +3,8 @@ package control
 import (
 	"bytes"
 	"strings"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
 )
 
 // words are what nginx says in a case that we do something about (ngx_conf_file.c, ngx_http_variables.c). No other
@@ -27,6 +29,7 @@ var (
 const (
 	saysNoCertificate = "No required SSL certificate was sent" // on the page of its status 496
 	saysVersion       = "nginx version: "
+	saysArguments     = "configure arguments:"
 	saysAuthRequest   = "--with-http_auth_request_module"
 )
 
@@ -51,6 +54,9 @@ func readBuild(out []byte) Build {
 				_, b.Version, _ = strings.Cut(words[0], "/")
 			}
 		}
+	}
+	if _, arguments, ok := bytes.Cut(out, []byte(saysArguments)); ok {
+		b.Modules = nginxconf.KnownModules(string(arguments))
 	}
 	b.AuthRequest = bytes.Contains(out, []byte(saysAuthRequest))
 	return b

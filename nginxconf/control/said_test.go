@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 )
 
@@ -33,14 +34,18 @@ func TestRefusalsAreTold(t *testing.T) {
 		}
 	}
 }
+
 func TestReadBuild(t *testing.T) {
+	built := []string{"limit_req", "limit_conn", "charset", "ssi", "userid", "mirror"} // by default
 	for said, want := range map[string]Build{
-		"nginx version: nginx/1.22.1\nconfigure arguments: --with-http_auth_request_module\n": {"1.22.1", true},
-		"nginx version: nginx/1.18.0 (Ubuntu)\nconfigure arguments:\n":                        {"1.18.0", false},
-		"nginx version: openresty/1.21.4.1\n":                                                 {"1.21.4.1", false},
-		"":                                                                                    {},
+		"nginx version: nginx/1.22.1\nconfigure arguments: --with-http_auth_request_module\n": {"1.22.1", true, built},
+		"nginx version: nginx/1.18.0 (Ubuntu)\nconfigure arguments:\n":                        {"1.18.0", false, built},
+		"nginx version: openresty/1.21.4.1\n":                                                 {"1.21.4.1", false, nil},
+		"nginx version: nginx/1.18.0\nconfigure arguments: --without-http_limit_req_module --with-http_sub_module --without-http_charset_module --with-http_subtle_module\n": {
+			"1.18.0", false, []string{"limit_conn", "ssi", "userid", "mirror", "sub"}},
+		"": {},
 	} {
-		if got := readBuild([]byte(said)); got != want {
+		if got := readBuild([]byte(said)); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %+v, want %+v", said, got, want)
 		}
 	}

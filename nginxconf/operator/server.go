@@ -61,8 +61,10 @@ func readServer(block *directive, above inherited) *server {
 			s.readBypass(d)
 		}
 	}
-	for _, d := range block.block {
-		s.read(d)
+	for i, d := range block.block {
+		if !isOurSatisfy(block.block[i:]) {
+			s.read(d)
+		}
 	}
 	if len(s.Listens) == 0 && !above.stream {
 		s.Listens = []listen{{Addr: "*:80"}} // nginx's default, for root
@@ -95,8 +97,8 @@ func (s *server) read(d *directive) {
 	case "include":
 		s.Files = append(s.Files, d.args...)
 	case "auth_request", "satisfy":
-		if !slices.Contains(d.args, authPath) && !slices.Contains(d.args, "all") {
-			s.ungate(d, "")
+		if !slices.Contains(d.args, authPath) {
+			s.ungate(d, "") // nginx refuses "satisfy all" beside ours, too
 		}
 	case "location":
 		s.ungateLocation(d)

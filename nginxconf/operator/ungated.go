@@ -20,6 +20,12 @@ func (s *server) ungate(d *directive, location string) {
 	s.Ungated = append(s.Ungated, Ungated{d.at(), text, location})
 }
 
+// isOurSatisfy reports whether the first of these directives is the satisfy of our own rules: their auth_request
+// follows.
+func isOurSatisfy(ds []*directive) bool {
+	return ds[0].name == "satisfy" && len(ds) > 1 && ds[1].name == "auth_request" && slices.Contains(ds[1].args, authPath)
+}
+
 // ungateLocation looks for what a location has of its own in place of what it would inherit: auth_request and
 // error_page are not inherited where there are any (ngx_http_auth_request_module, ngx_http_core_module), "satisfy
 // any" lets another check overrule the gate, and return answers before any check.

@@ -209,6 +209,8 @@ func (n fakeNginx) Config(context.Context) (*operator.Config, error) {
 	return nil, control.ErrNoDump
 }
 
+func (n fakeNginx) Modules(context.Context) ([]string, error) { return nil, control.ErrNoDump }
+
 func (n fakeNginx) Master() (int, error) {
 	if !n.w.running {
 		return 0, workers.ErrNotRunning

@@ -33,6 +33,7 @@ type Nginx interface {
 	Test(ctx context.Context) error
 	Reload(ctx context.Context) error
 	Config(ctx context.Context) (*operator.Config, error)
+	Modules(ctx context.Context) ([]string, error)
 	Master() (int, error)
 }
 
@@ -105,7 +106,7 @@ func (h *Host) httpConf() ([]byte, error) {
 			allowed[s.Name] = s.Allow
 		}
 	}
-	return nginxconf.HTTP(h.Config.Gate.Socket, allowed)
+	return nginxconf.HTTP(h.Config.Gate.Socket, allowed, h.Dir().Modules())
 }
 
 // httpInPlace reports whether http.conf says that.
@@ -122,7 +123,15 @@ func (h *Host) httpInPlace() (bool, error) {
 func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
 		Name: s.Name, Dir: h.Dir().SiteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
-		Preset: s.Preset, LoginPaths: s.LoginPaths, Allows: len(s.Allow) > 0, Door: door,
+		Preset: s.Preset, LoginPaths: s.LoginPaths, Allows: len(s.Allow) > 0, Door: door, Modules: h.Dir().Modules(),
+	}
+}
+
+// learnModules notes what nginx has for the rules to name. One that can't be asked, such as that of a container that is
+// stopped, has what it had. Where the state directory can't be written, that is told by what has to be.
+func (h *Host) learnModules(ctx context.Context) {
+	if modules, err := h.Nginx.Modules(ctx); err == nil {
+		_ = h.Dir().WriteModules(modules)
 	}
 }
 

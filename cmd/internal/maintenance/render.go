@@ -61,6 +61,7 @@ func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
 	}
 	var paths []string
 	err := h.Alone(ctx, func() (err error) {
+		h.learnModules(ctx)
 		paths, err = h.render(dir)
 		return err
 	})

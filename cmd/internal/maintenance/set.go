@@ -27,6 +27,7 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		if _, err := h.finishInterrupted(ctx, req.supersedes); err != nil {
 			return nil, err
 		}
+		h.learnModules(ctx)
 	}
 	changes, err := h.planAll(ctx, req)
 	if err != nil {

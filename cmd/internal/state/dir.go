@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
@@ -84,6 +86,26 @@ func (d Dir) WriteAnswers(doc status.Document) error {
 		}
 	}
 	return nil
+}
+
+// modulesFile holds the names of nginx's modules that the rules may name.
+func (d Dir) modulesFile() string { return filepath.Join(string(d), "nginx-modules") }
+
+// Modules are the modules of nginx's that the rules may name, as they were last written; none before.
+func (d Dir) Modules() []string {
+	names, err := os.ReadFile(d.modulesFile())
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(names))
+}
+
+// WriteModules replaces what Modules returns.
+func (d Dir) WriteModules(names []string) error {
+	if slices.Equal(names, d.Modules()) {
+		return nil
+	}
+	return d.write(d.modulesFile(), []byte(strings.Join(names, "\n")+"\n"))
 }
 
 // remindedFile holds the ETA that on_change was last told has passed.
