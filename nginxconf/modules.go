@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// module is one of nginx's whose directives, in the operator's http {} or server {}, reach our answers as well. An nginx
-// may be built without it, and then knows none of its directives.
+// module is one of nginx's whose directives, in the operator's http {} or server {}, reach our answers as well. An
+// nginx may be built without it, and then knows none of its directives.
 type module struct {
 	name     string // as in nginx's configure arguments: --with-http_NAME_module, or --without- where it is built by default
 	standard bool   // it is built by default (auto/options of nginx's sources)
@@ -14,8 +14,8 @@ type module struct {
 	location string // what keeps it from the answers of a location
 }
 
-// modules are in the order of their lines. A limit has no "off": one of our own takes its place, and counts nobody, since
-// its key is empty. Neither has sub_filter: in place of the operator's stands one that matches nothing.
+// modules are in the order of their lines. A limit has no "off": one of our own takes its place, and counts nobody,
+// since its key is empty. Neither has sub_filter: in place of the operator's stands one that matches nothing.
 var modules = []module{
 	{"limit_req", true, `limit_req_zone "" zone=conforma_status_requests:32k rate=1r/s;`, "limit_req zone=conforma_status_requests;"},
 	{"limit_conn", true, `limit_conn_zone "" zone=conforma_status_connections:32k;`, "limit_conn conforma_status_connections 1;"},
@@ -28,8 +28,8 @@ var modules = []module{
 	{"dav", false, "", "dav_methods off;"},
 }
 
-// KnownModules are the names, in the order of the rules, of those modules that an nginx of these configure arguments has
-// and whose effect on our answers the rules can undo.
+// KnownModules are the names, in the order of the rules, of those modules that an nginx of these configure arguments
+// has and whose effect on our answers the rules can undo.
 func KnownModules(arguments string) []string {
 	var known []string
 	words := strings.Fields(arguments)

@@ -315,8 +315,8 @@ func besideDirectives(t *testing.T, program, http string, rows []row) {
 	}
 }
 
-// TestDoctorNamesDirectivesInTheWay has it say, before anything is closed, which of the operator's directives are in the
-// way of that.
+// TestDoctorNamesDirectivesInTheWay has it say, before anything is closed, which of the operator's directives are in
+// the way of that.
 func TestDoctorNamesDirectivesInTheWay(t *testing.T) {
 	t.Parallel()
 	for _, r := range directives(t) {
