@@ -50,14 +50,14 @@ documents() {
 # stage OS ARCH: what the package puts below /, with the files that it may not overwrite beside it.
 stage() {
   local stage=$work/$1_$2 root=$work/$1_$2/root
-  mkdir -p "$stage/etc" "$root"/usr/{bin,share/man/man1,share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
+  mkdir -p "$stage/etc" "$root"/usr/{bin,share/man/man{1,5},share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
     "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status,lintian/overrides} "$root"/usr/share/conforma-status/{conforma,webserver,terraform,content}
   if [ "$1 $2" = "$(go env GOHOSTOS) $(go env GOHOSTARCH)" ]; then
     cp "$work/conforma-status" "$root/usr/bin/"
   else
     compile "$1" "$2" "$root/usr/bin/conforma-status"
   fi
-  for page in "$work"/common/man/*; do gzip -9n <"$page" >"$root/usr/share/man/man1/${page##*/}.gz"; done
+  for page in "$work"/common/man/*; do gzip -9n <"$page" >"$root/usr/share/man/man${page##*.}/${page##*/}.gz"; done
   cp "$work/common/completions/bash" "$root/usr/share/bash-completion/completions/conforma-status"
   cp "$work/common/completions/zsh" "$root/usr/share/zsh/vendor-completions/_conforma-status"
   cp "$work/common/completions/fish" "$root/usr/share/fish/vendor_completions.d/conforma-status.fish"

@@ -41,7 +41,7 @@ func (r *reader) config(tree map[string]any) *Config {
 	c := &Config{
 		Store:       t.text("store", required),
 		PageURL:     strings.TrimRight(t.webURL("page_url"), "/"),
-		StateDir:    t.nginxPath("state_dir", "/var/lib/conforma-status"),
+		StateDir:    t.nginxPath("state_dir"),
 		OnChange:    t.program("on_change"),
 		AuditLog:    t.optionalPath("audit_log"),
 		MetricsFile: t.optionalPath("metrics_file"),
@@ -52,7 +52,7 @@ func (r *reader) config(tree map[string]any) *Config {
 			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
 		}
 	}
-	c.Content = t.text("content", "")
+	c.Content = t.usual("content")
 	t.checkAbsolute("content", c.Content)
 	c.S3 = s3Of(t.sub("s3"))
 	c.Nginx = nginxOf(t.sub("nginx"))
@@ -69,7 +69,7 @@ func (r *reader) config(tree map[string]any) *Config {
 }
 
 func s3Of(t *table) S3 {
-	s3 := S3{Region: t.text("region", ""), PathStyle: t.flag("path_style"), Endpoint: t.text("endpoint", "")}
+	s3 := S3{Region: t.usual("region"), PathStyle: t.flag("path_style"), Endpoint: t.usual("endpoint")}
 	if s3.Endpoint != "" {
 		t.checkURL("endpoint", s3.Endpoint)
 	}
@@ -79,17 +79,17 @@ func s3Of(t *table) S3 {
 
 func nginxOf(t *table) Nginx {
 	n := Nginx{
-		ConfDir: t.nginxPath("conf_dir", "/etc/nginx/conforma-status"),
-		Test:    t.command("test", "nginx", "-t"),
-		Reload:  t.command("reload", "nginx", "-s", "reload"),
-		PIDFile: t.absPath("pid_file", "/run/nginx.pid"),
+		ConfDir: t.nginxPath("conf_dir"),
+		Test:    t.command("test"),
+		Reload:  t.command("reload"),
+		PIDFile: t.absPath("pid_file"),
 	}
 	t.done()
 	return n
 }
 
 func gateOf(t *table) Gate {
-	g := Gate{Socket: t.nginxPath("socket", "/run/conforma-status/gate.sock")}
+	g := Gate{Socket: t.nginxPath("socket")}
 	if len(g.Socket) > maxSocketPath {
 		t.fault("socket", fmt.Sprintf("is %d bytes long, a unix socket's path has at most %d", len(g.Socket), maxSocketPath), "")
 	}

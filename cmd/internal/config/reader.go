@@ -33,14 +33,13 @@ type reader struct {
 	paths  map[string]Site // the first site at each place in the store
 }
 
-// table is one table of the file; it remembers which keys were asked for, the others being unknown.
+// table is one table of the file. Its keys are those below its name in Keys, the others being unknown.
 type table struct {
 	r      *reader
 	tree   map[string]any
 	at     string // path with indices, the key into reader.lines: "site[1].jwt."
 	name   string // path for people: "site.jwt."
 	line   int
-	known  []string
 	silent bool // it isn't a table at all, and that has been said
 }
 
@@ -58,31 +57,32 @@ func (t *table) fault(key, problem, hint string) {
 }
 
 func (t *table) get(key string) (any, bool) {
-	t.known = append(t.known, key)
+	t.key(key)
 	v, ok := t.tree[key]
 	return v, ok
 }
 
 func (t *table) has(key string) bool { _, ok := t.tree[key]; return ok }
 
-// given reports whether key is there, which it needn't be: whoever reads it asks first.
-func (t *table) given(key string) bool {
-	if t.has(key) {
-		return true
-	}
-	t.known = append(t.known, key)
-	return false
-}
+// key is that key of Keys.
+func (t *table) key(name string) Key { return key(t.name + name) }
 
-// done reports the keys that nobody asked for.
+// done reports the keys that there aren't.
 func (t *table) done() {
+	known := below(t.name)
 	for _, key := range slices.Sorted(maps.Keys(t.tree)) {
 		if became, ok := removed[t.name+key]; ok {
 			t.fault(key, became, hintRemoved)
-		} else if !slices.Contains(t.known, key) {
-			t.fault(key, "unknown key", "known here: "+strings.Join(t.known, ", "))
+		} else if !slices.Contains(known, key) {
+			t.fault(key, "unknown key", "known here: "+strings.Join(known, ", "))
 		}
 	}
+}
+
+// usual is text with the default of Keys.
+func (t *table) usual(key string) string {
+	def, _ := t.key(key).preset().(string)
+	return t.text(key, def)
 }
 
 // text returns the string at key, and def, "" where it is required, instead of one that it has reported.
@@ -139,14 +139,18 @@ func (t *table) program(key string) []string {
 	return argv
 }
 
-// command returns a command, def where there is none.
-func (t *table) command(key string, def ...string) []string {
-	if !t.given(key) {
-		return def
+// command returns a command, that of Keys where there is none.
+func (t *table) command(key string) []string {
+	if !t.has(key) {
+		var argv []string
+		for _, word := range t.key(key).preset().([]any) {
+			argv = append(argv, word.(string))
+		}
+		return argv
 	}
 	argv, ok := t.texts(key)
 	if ok && (len(argv) == 0 || argv[0] == "") {
-		t.fault(key, "want a command as a list of strings", fmt.Sprintf(`for example ["%s"]`, strings.Join(def, `", "`)))
+		t.fault(key, "want a command as a list of strings", "for example "+t.key(key).Default)
 	}
 	return argv
 }
@@ -163,8 +167,8 @@ func (t *table) flag(key string) bool {
 	return b
 }
 
-func (t *table) duration(key, def string) time.Duration {
-	s := t.text(key, def)
+func (t *table) duration(key string) time.Duration {
+	s := t.usual(key)
 	d, err := str2duration.ParseDuration(s)
 	if err != nil || d <= 0 {
 		t.fault(key, fmt.Sprintf("%q is not a duration above zero", s), `write it like "30m", "8h" or "1d"`)
@@ -172,8 +176,8 @@ func (t *table) duration(key, def string) time.Duration {
 	return d
 }
 
-func (t *table) absPath(key, def string) string {
-	s := t.text(key, def)
+func (t *table) absPath(key string) string {
+	s := t.usual(key)
 	if !filepath.IsAbs(s) {
 		t.fault(key, fmt.Sprintf("%q is not an absolute path", s), "")
 		return s
@@ -190,15 +194,15 @@ func (t *table) checkAbsolute(key, path string) {
 
 // optionalPath is an absolute path, or "" where there is none.
 func (t *table) optionalPath(key string) string {
-	if !t.given(key) {
+	if !t.has(key) {
 		return ""
 	}
-	return t.absPath(key, "")
+	return t.absPath(key)
 }
 
 // nginxPath is an absolute path that is written into nginx's configuration.
-func (t *table) nginxPath(key, def string) string {
-	s := t.absPath(key, def)
+func (t *table) nginxPath(key string) string {
+	s := t.absPath(key)
 	t.checkQuotable(key, s)
 	return s
 }

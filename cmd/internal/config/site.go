@@ -23,9 +23,8 @@ var (
 const (
 	// maxStorePath leaves room for file names below it in a key of the store.
 	maxStorePath = 200
-	// defaultLeeway is by how much the clocks of this machine and of whoever signs tokens may differ.
-	defaultLeeway = 30 * time.Second
-	maxLeeway     = 2 * time.Minute
+	// maxLeeway is by how much the clocks of this machine and of whoever signs tokens may differ.
+	maxLeeway = 2 * time.Minute
 )
 
 func (r *reader) site(t *table, c *Config) Site {
@@ -46,15 +45,15 @@ func (r *reader) site(t *table, c *Config) Site {
 	r.unique(t, s)
 	s.Listen = listenOf(t, s.AppURL)
 	s.Upstreams = upstreamsOf(t)
-	if s.Preset = t.text("preset", ""); s.Preset != "" && !slices.Contains(nginxconf.Presets(), s.Preset) {
+	if s.Preset = t.usual("preset"); s.Preset != "" && !slices.Contains(nginxconf.Presets(), s.Preset) {
 		t.fault("preset", fmt.Sprintf("there is no preset %q", s.Preset), "known presets: "+strings.Join(nginxconf.Presets(), ", "))
 	}
 	s.LoginPaths = loginPathsOf(t)
 	s.Settled = t.program("settled")
-	if s.Smoke = t.text("smoke", ""); s.Smoke != "" && !strings.HasPrefix(s.Smoke, "/") {
+	if s.Smoke = t.usual("smoke"); s.Smoke != "" && !strings.HasPrefix(s.Smoke, "/") {
 		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
 	}
-	if t.given("jwt") {
+	if t.has("jwt") {
 		s.JWT = jwtOf(t.sub("jwt"), s.Preset)
 	}
 	s.Allow = allowOf(t.sub("admin"))
@@ -168,15 +167,15 @@ func audienceOf(preset string) string {
 
 func jwtOf(t *table, preset string) *JWT {
 	j := &JWT{
-		SecretEnvFile: t.text("secret_env_file", ""),
-		SecretFile:    t.text("secret_file", ""),
+		SecretEnvFile: t.usual("secret_env_file"),
+		SecretFile:    t.usual("secret_file"),
 		Audience:      t.text("audience", audienceOf(preset)),
-		AdminClaim:    t.text("admin_claim", "isAdmin"),
-		MaxAge:        t.duration("max_age", "8h"),
+		AdminClaim:    t.usual("admin_claim"),
+		MaxAge:        t.duration("max_age"),
 
-		Algorithm: t.text("algorithm", gate.DefaultAlgorithm),
-		Issuer:    t.text("issuer", ""),
-		Leeway:    defaultLeeway,
+		Algorithm: t.usual("algorithm"),
+		Issuer:    t.usual("issuer"),
+		Leeway:    t.duration("leeway"),
 	}
 	switch {
 	case j.SecretEnvFile == "" && j.SecretFile == "":
@@ -189,10 +188,8 @@ func jwtOf(t *table, preset string) *JWT {
 		t.fault("algorithm", fmt.Sprintf("%q is not an algorithm that the gate checks", j.Algorithm),
 			"write the one that the application signs with: "+strings.Join(gate.Algorithms(), ", "))
 	}
-	if t.given("leeway") {
-		if j.Leeway = t.duration("leeway", ""); j.Leeway > maxLeeway {
-			t.fault("leeway", fmt.Sprintf("is more than %v, by which no two clocks should differ", maxLeeway), "set the clocks by NTP")
-		}
+	if j.Leeway > maxLeeway {
+		t.fault("leeway", fmt.Sprintf("is more than %v, by which no two clocks should differ", maxLeeway), "set the clocks by NTP")
 	}
 	t.checkAbsolute("secret_env_file", j.SecretEnvFile)
 	t.checkAbsolute("secret_file", j.SecretFile)

@@ -25,8 +25,8 @@ func configuration(conf *operator.Config, sites []Site) string {
 store    = "dir:/var/www/maintenance"           # CHANGE: "s3://BUCKET", or a directory that another server serves
 page_url = "https://maintenance.example.org"    # CHANGE: where the store's root is served
 
-[nginx]
 `)
+	b.WriteString(config.Comments("", "store", "page_url") + "[nginx]\n")
 	fmt.Fprintf(&b, "conf_dir = %q\n", confDir(conf))
 	if conf.PIDFile != "" {
 		fmt.Fprintf(&b, "pid_file = %q\n", conf.PIDFile)
@@ -41,6 +41,8 @@ page_url = "https://maintenance.example.org"    # CHANGE: where the store's root
 			b.WriteString(mark + line + "\n")
 		}
 	}
+	b.WriteString("\n# What else may stand in a [[site]], above its [site.jwt] (config.toml(5) has all there is):\n\n" + config.Comments("site.", "name", "app_url", "listen", "upstreams", "preset"))
+	b.WriteString("# [site.admin]\n\n" + strings.TrimSuffix(config.Comments("site.admin."), "\n"))
 	return b.String()
 }
 

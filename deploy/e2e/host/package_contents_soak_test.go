@@ -63,6 +63,7 @@ func TestSoakPackageContents(t *testing.T) {
 		"/usr/share/bash-completion/completions/conforma-status": file, "/usr/share/zsh/vendor-completions/_conforma-status": file,
 		"/usr/share/fish/vendor_completions.d/conforma-status.fish": file, "/usr/share/doc/conforma-status/copyright": file,
 		"/usr/share/doc/conforma-status/changelog.gz": file, "/usr/share/doc/conforma-status/README.md": file,
+		"/usr/share/doc/conforma-status/CONFIGURATION.md": file, "/usr/share/man/man5/config.toml.5.gz": file,
 		"/usr/share/conforma-status/settled-postgres.sh": program, "/usr/share/conforma-status/conforma/launch.sh": program,
 		"/usr/share/conforma-status/conforma/stop.sh": program, "/usr/share/conforma-status/conforma/snapshot.sh": program,
 		"/usr/share/conforma-status/conforma/common.sh": file, "/usr/share/conforma-status/conforma/aliases.sh": file,
@@ -81,12 +82,17 @@ func TestSoakPackageContents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, commands, _ := strings.Cut(string(help), "Available Commands:\n")
-	commands, _, _ = strings.Cut(commands, "\n\n")
+	_, commands, _ := strings.Cut(string(help), "\nEvery day:\n")
+	commands, _, _ = strings.Cut(commands, "\nFlags:\n")
+	pages := 0
 	for line := range strings.Lines(commands) {
-		if name := strings.Fields(line)[0]; name != "completion" && name != "help" {
-			want["/usr/share/man/man1/conforma-status-"+name+".1.gz"] = file
+		if f := strings.Fields(line); strings.HasPrefix(line, "  ") && f[0] != "completion" && f[0] != "help" {
+			want["/usr/share/man/man1/conforma-status-"+f[0]+".1.gz"] = file
+			pages++
 		}
+	}
+	if pages < 15 {
+		t.Errorf("--help lists only %d commands:\n%s", pages, help)
 	}
 	for path, mode := range want {
 		if modes[path] != mode {
