@@ -140,8 +140,8 @@ need-web: need-test
 	  cp package-lock.json node_modules/installed
 	done
 
-# Lighthouse, a Debian of its own, in which the package lives, a second browser, and what makes the package.
-need-soak: WEB += lighthouse
+# Lighthouse, applications of other bundlers, a Debian of its own, in which the package lives, a second browser, and what makes the package.
+need-soak: WEB += lighthouse vite webpack
 need-soak: need-web
 	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr
 	$(RETRY) go run "$$(sed -n 's/^nfpm=//p' deploy/package/build.sh)" --version >/dev/null

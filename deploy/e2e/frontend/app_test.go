@@ -34,8 +34,9 @@ type appSite struct {
 	done  chan struct{} // ends it
 	tb    testing.TB    // that it lives as long as
 
-	mu  sync.Mutex
-	cut chan struct{} // closed to end the WebSockets
+	mu    sync.Mutex
+	cut   chan struct{} // closed to end the WebSockets
+	fresh string        // where the applications are that are built with a bundler of their own; "" for none
 }
 
 // pageStore serves the directory store as a bucket does, with its headers, and can be made to fail.
@@ -177,6 +178,11 @@ func (s *appSite) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 	case r.URL.Path == "/app.js":
 		w.Header().Set("Content-Type", "text/javascript")
 		w.Write(script)
+	case strings.HasPrefix(r.URL.Path, "/fresh/"):
+		s.mu.Lock()
+		dir := s.fresh
+		s.mu.Unlock()
+		http.StripPrefix("/fresh/", http.FileServer(http.Dir(dir))).ServeHTTP(w, r)
 	case strings.HasPrefix(r.URL.Path, "/websocket/"):
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // nginx sends another Host
 		if err != nil {

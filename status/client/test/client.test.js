@@ -76,6 +76,16 @@ test("fifty failures at once ask once, and leave once", async () => {
   assert.deepEqual(tab.gone, [page]);
 });
 
+test("a failure after that asks anew", async () => {
+  const world = new World();
+  const tab = open(world);
+  await world.pass(100);
+  assert.equal(await tab.watch.failedQuery(networkError), "trouble");
+  world.store = offline;
+  assert.equal(await tab.watch.failedQuery(networkError), "maintenance");
+  assert.deepEqual(tab.gone, [page]);
+});
+
 test("a poll that was under way when a query failed is not believed, nor waited for", async () => {
   const world = new World();
   const tab = open(world);

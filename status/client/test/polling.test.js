@@ -165,6 +165,7 @@ test("an older status never wins", async (t) => {
     const tab = open(world);
     await world.pass(100);
     tab.channel.onmessage({ data: [{ ...offline, seq: 4 }, 0] });
+    await world.pass(100);
     assert.equal(tab.gone, undefined);
   });
   await t.test("where storage is forbidden", async () => {

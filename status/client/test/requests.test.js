@@ -196,10 +196,10 @@ test("the interceptor for axios", async (t) => {
     };
   };
   const failed = { name: "AxiosError", code: "ERR_BAD_RESPONSE", status: 503 };
-  const outcome = async (promise) => {
+  const outcome = async (promise, wait = flush) => {
     let got = "nothing";
     promise.then((r) => got = r.status, (e) => got = e.code);
-    await flush();
+    await wait();
     return got;
   };
 
@@ -218,8 +218,7 @@ test("the interceptor for axios", async (t) => {
       world.store = offline;
       await world.pass(every);
       assert.equal(tab.gone, undefined);
-      assert.equal(await outcome(end(request)), told);
-      await world.pass(100);
+      assert.equal(await outcome(end(request), () => world.pass(100)), told);
       assert.deepEqual(tab.gone, [page]);
     });
   }
