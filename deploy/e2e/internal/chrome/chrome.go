@@ -3,6 +3,10 @@ package chrome
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +35,13 @@ func Browser(t testing.TB) context.Context {
 }
 
 var started = sync.OnceValues(func() (context.Context, error) {
-	allocator, end := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+	browser, end, err := start()
+	rig.AtEnd(end) // which waits for the process
+	return browser, err
+})
+
+func start(more ...chromedp.ExecAllocatorOption) (browser context.Context, end func(), err error) {
+	allocator, end := chromedp.NewExecAllocator(context.Background(), append(append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath("chromium-headless-shell"),
 		chromedp.NoSandbox, // the tests may run as root
 		chromedp.DisableGPU,
@@ -40,11 +50,26 @@ var started = sync.OnceValues(func() (context.Context, error) {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("accept-lang", "en-NZ,en"),
 		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
-	)...)
-	rig.AtEnd(end) // which waits for the process
-	browser, _ := chromedp.NewContext(allocator)
-	return browser, chromedp.Do(browser)
-})
+	), more...)...)
+	browser, _ = chromedp.NewContext(allocator)
+	return browser, end, chromedp.Do(browser)
+}
+
+// Trusting is a Chromium of the test's own that takes the certificate for one of an authority that it knows. What comes
+// with a certificate that is merely put up with it doesn't cache.
+func Trusting(t *testing.T, c rig.Certificate) context.Context {
+	t.Helper()
+	first, _ := pem.Decode([]byte(rig.ReadFile(t, c.Fullchain)))
+	cert, err := x509.ParseCertificate(first.Bytes)
+	rig.Check(t, err)
+	key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	browser, end, err := start(chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:])))
+	t.Cleanup(end)
+	if err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	return browser
+}
 
 // Tab is one tab, with cookies and a cache of its own, that keeps what it asked for and what went wrong.
 type Tab struct {

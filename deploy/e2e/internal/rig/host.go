@@ -115,6 +115,9 @@ func (h *Host) Client(tb testing.TB, name string) Client {
 	}
 }
 
+// Certificate is that of all its servers.
+func (h *Host) Certificate() Certificate { return h.cert }
+
 // EnvFile returns the path of the env file with the site's JWT_SECRET.
 func (h *Host) EnvFile(site string) string {
 	return filepath.Join(h.Nginx.Dir, "env_files", site+".env")
