@@ -67,7 +67,7 @@ type Site struct {
 }
 
 // Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env
-// files, only those that belong to one are chosen; otherwise all but what looks like a Grafana.
+// files, only those that belong to one are chosen; otherwise all but what is called Grafana.
 func Guess(conf *operator.Config, envs []EnvFile) []Site {
 	var sites []Site
 	for _, f := range conf.Proxies() {
@@ -95,7 +95,7 @@ func Guess(conf *operator.Config, envs []EnvFile) []Site {
 		taken[s.name] = true
 	}
 	for i := range sites {
-		sites[i].chosen = sites[i].env.path != "" || !conforma && !sites[i].isGrafana()
+		sites[i].chosen = sites[i].env.path != "" || !conforma && !sites[i].namedGrafana()
 	}
 	return sites
 }
@@ -151,9 +151,14 @@ func (s Site) unusedName(name string, taken map[string]bool) string {
 
 // isGrafana reports whether the site has a Grafana's default port behind it, or its name.
 func (s Site) isGrafana() bool {
+	return s.namedGrafana() || slices.ContainsFunc(s.Upstreams, func(up string) bool { return strings.HasSuffix(up, ":3000") })
+}
+
+// namedGrafana reports whether the site has a Grafana's name. Its port alone is that of many an application, of Node's
+// for one.
+func (s Site) namedGrafana() bool {
 	text := strings.ToLower(strings.Join(s.Names, " ") + " " + filepath.Base(s.At.File))
-	return strings.Contains(text, "grafana") ||
-		slices.ContainsFunc(s.Upstreams, func(up string) bool { return strings.HasSuffix(up, ":3000") })
+	return strings.Contains(text, "grafana")
 }
 
 // notInName is what the name of a site may not hold.

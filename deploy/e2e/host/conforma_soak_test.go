@@ -84,7 +84,7 @@ func handbookCommands(t *testing.T, section string) []string {
 	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
 		for line := range strings.Lines(block[1]) {
 			command, _, _ := strings.Cut(strings.TrimSpace(line), " #")
-			commands = append(commands, strings.TrimPrefix(strings.TrimSpace(command), "sudo "))
+			commands = append(commands, strings.ReplaceAll(strings.TrimSpace(command), "sudo ", ""))
 		}
 	}
 	return commands
@@ -143,7 +143,7 @@ func TestSoakConforma(t *testing.T) {
 	const configuration = "/etc/conforma-status/config.toml"
 	fit := func(command string) string {
 		switch several := !strings.Contains(command, "--all"); { // "With several sites, add --site NAME, or --all"
-		case several && (strings.HasPrefix(command, "conforma-status set ") || strings.HasPrefix(command, "conforma-status extend ")):
+		case several && (strings.HasPrefix(command, "conforma-status set ") || strings.HasPrefix(command, "conforma-status extend ") || command == "conforma-status pass"):
 			return command + " --site demo"
 		case several && strings.HasPrefix(command, "conforma-status secret init"):
 			return command + " --all"
