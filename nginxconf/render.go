@@ -17,6 +17,7 @@ const (
 	ClosedFile      = "closed"        // while it exists the site is shut
 	StatusFile      = status.FileName // served at /.conforma-status/status.json
 	UnavailableFile = "503.json"      // the body of a 503
+	PageDir         = "page"          // a directory, with copies of the page
 )
 
 // Paths below which nginx answers for conforma-status.
@@ -26,15 +27,29 @@ const (
 	EnterPath  = gate.PassPath // in admin mode: lets in by a pass, or by the token that an open tab has
 )
 
-// HTTP renders http.conf, which the operator includes in http {}, for an nginx of these modules (see Site.Modules).
-// It is the same in every mode. allowed are the addresses that each site lets in while it is in admin mode, by its
-// name; nil for none. It returns an error when the path has no safe spelling in nginx's configuration (see Quote).
-func HTTP(gateSocket string, allowed map[string][]netip.Prefix, modules []string) ([]byte, error) {
+// Shared is what http.conf, which all sites share, is made of.
+type Shared struct {
+	GateSocket string // absolute path
+	// Allowed are the addresses that each site lets in while it is in admin mode, by its name; may be nil.
+	Allowed map[string][]netip.Prefix
+	Modules []string // see Site.Modules
+	// ShowsPage is whether a site has its Site.ShowsPage.
+	ShowsPage bool
+}
+
+// HTTP renders http.conf, which the operator includes in http {}. It is the same in every mode. It returns an error
+// when the path has no safe spelling in nginx's configuration (see Quote).
+func HTTP(s Shared) ([]byte, error) {
 	var v values
-	v.plain("ZONES", zones(modules))
-	v.quoted("SOCKET", "unix:"+gateSocket)
+	v.plain("ZONES", zones(s.Modules))
+	v.quoted("SOCKET", "unix:"+s.GateSocket)
 	v.plain("COOKIES", gate.CookieName(""))
-	v.plain("ALLOWED", allowedLines(allowed))
+	v.plain("ALLOWED", allowedLines(s.Allowed))
+	languages := ""
+	if s.ShowsPage {
+		languages = rule("languages")
+	}
+	v.plain("LANGUAGES", languages)
 	return v.fill(rule("http"))
 }
 
@@ -54,7 +69,16 @@ type Site struct {
 	// Modules are those of nginx that the rules may name, see KnownModules; may be empty. Rules for one that has less
 	// are refused by nginx; where it has more, what the operator says by it reaches our answers.
 	Modules []string
+	// ShowsPage has a navigation answered with the page itself, as a 503 at the address that was asked for, from the
+	// copies in PageDir (see PageFile); until there is one, and where it is false, by a redirect to PageURL.
+	ShowsPage bool
 }
+
+// MainPage is the name of the copy for those whose languages there is no page in.
+const MainPage = "index"
+
+// PageFile is the copy of the page in a language, below Site.Dir. The name is a language tag or MainPage.
+func PageFile(name string) string { return PageDir + "/" + name + ".html" }
 
 // DoorHeader is the header in which the word of Site.Door stands.
 const DoorHeader = "X-Conforma-Door"
@@ -67,6 +91,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	if mode == status.Admin {
 		text += rule("gate")
 	}
+	text = strings.NewReplacer(s.pageParts()...).Replace(text)
 	text = strings.NewReplacer(s.parts(mode)...).Replace(text)
 	v := s.values(mode)
 	v.plain("REVISION", revision)
@@ -75,6 +100,14 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 		return nil, fmt.Errorf("render %s: %w", s.Name, err)
 	}
 	return out, nil
+}
+
+// pageParts are what differs where the page itself is shown. They hold words of parts.
+func (s Site) pageParts() []string {
+	if s.ShowsPage {
+		return []string{"{TO_PAGE}", rule("topage"), "{PAGE}", rule("page"), "{PAGE_BODY}", rule("pageguard"), "{NAV}", "/.conforma-status/page"}
+	}
+	return []string{"{TO_PAGE}", rule("redirect"), "{PAGE}", "", "{PAGE_BODY}", "", "{NAV}", "/.conforma-status/nav"}
 }
 
 // parts are what several locations share, and what stands there for a door only, each after its word in braces.
@@ -125,6 +158,7 @@ func (s Site) values(mode status.Mode) *values {
 	v.plain("NAVIGATION", s.navigation(mode, open))
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
+	v.quoted("MAIN_PAGE", s.Dir+"/"+PageFile(MainPage))
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
 	v.closedAtFirst(s.Dir + "/" + ClosedFile)
 	v.quoted("PAGE_URL", s.PageURL)

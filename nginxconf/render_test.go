@@ -53,7 +53,8 @@ func TestRender(t *testing.T) {
 		Name: "a_b-C", Dir: `/srv/it's "a b"\c;{}#/sites/a_b-C`, AppURL: "http://[2001:db8::1]:8080/{NAME}/?",
 		PageURL: "https://m.example.org/{REVISION}/%7B;'é'/", LoginPaths: []string{"/sign-in", "/static/v1.2/"},
 	}
-	behindDoor, letsIn, all := demoSite(), demoSite(), demoSite()
+	behindDoor, letsIn, all, shows := demoSite(), demoSite(), demoSite(), demoSite()
+	shows.ShowsPage = true
 	all.Modules = KnownModules("--with-http_sub_module --with-http_addition_module --with-http_dav_module")
 	behindDoor.Door = "0123456789abcdef"
 	letsIn.Allows, letsIn.Preset, letsIn.Door = true, "", "0123456789abcdef"
@@ -64,7 +65,7 @@ func TestRender(t *testing.T) {
 		"online": {demoSite(), status.Online}, "admin": {demoSite(), status.Admin}, "offline": {demoSite(), status.Offline},
 		"online-door": {behindDoor, status.Online}, "admin-door": {behindDoor, status.Admin}, "admin-odd": {odd, status.Admin},
 		"admin-allows":    {letsIn, status.Admin},
-		"offline-modules": {all, status.Offline},
+		"offline-modules": {all, status.Offline}, "admin-page": {shows, status.Admin},
 	} {
 		rules, err := c.site.Render(c.mode, "7-0badcafe")
 		if err != nil {
@@ -92,20 +93,20 @@ func TestRender(t *testing.T) {
 }
 
 func TestHTTP(t *testing.T) {
-	rules, err := HTTP("/run/conforma-status/gate.sock", nil, nil)
+	rules, err := HTTP(Shared{GateSocket: "/run/conforma-status/gate.sock"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "http", rules)
-	if rules, err = HTTP("/run/conforma-status/gate.sock", nil, KnownModules("")); err != nil {
+	if rules, err = HTTP(Shared{GateSocket: "/run/conforma-status/gate.sock", Modules: KnownModules(""), ShowsPage: true}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "http-modules", rules)
-	if odd, err := HTTP(`/run/a "b"\c`, nil, nil); err != nil || !strings.Contains(string(odd), `  server "unix:/run/a \"b\"\\c";`) {
+	if odd, err := HTTP(Shared{GateSocket: `/run/a "b"\c`}); err != nil || !strings.Contains(string(odd), `  server "unix:/run/a \"b\"\\c";`) {
 		t.Errorf("an odd path: %v\n%s", err, odd)
 	}
 	for _, socket := range []string{"/run/$gate", "/run/\n", "/run/\xff"} {
-		if rules, err := HTTP(socket, nil, nil); err == nil || rules != nil {
+		if rules, err := HTTP(Shared{GateSocket: socket}); err == nil || rules != nil {
 			t.Errorf("%q: %v, want an error", socket, err)
 		}
 	}

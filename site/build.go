@@ -82,45 +82,64 @@ func Build(c *Content, s Site) ([]File, error) {
 	for _, f := range client.Files() {
 		files = append(files, File{path.Join(s.Path, f.Name), f.Data, scriptType, scriptCache, ""})
 	}
-	style := pageStyle + c.brand.css()
 	for i := len(c.pages) - 1; i >= 0; i-- {
 		p := c.pages[i]
 		place := placeOf(i, p)
-		scripts := []string{pageScript}
-		handover := ""
-		if i == 0 && len(c.pages) > 1 {
-			scripts = append(scripts, languageScript)
-			handover = "<script>" + languageScript + "</script>\n"
+		at := whereabouts{
+			status: up(place) + status.FileName,
+			search: fill("<meta name=\"robots\" content=\"noindex\">\n<link rel=\"canonical\" href=\"%s\">\n", s.PageURL+place),
+			others: c.alternates(s), languages: c.languages(i, up(place)),
+			handsOver: i == 0 && len(c.pages) > 1,
 		}
-		// One pass over the template: nothing that is put in is looked at again.
-		page := strings.NewReplacer(
-			"{lang}", html.EscapeString(p.lang),
-			"{dir}", direction(p.lang),
-			"{policy}", policy(app, style, scripts), // of our own making, and free of double quotes
-			"{title}", html.EscapeString(p.title),
-			"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
-			"{canonical}", html.EscapeString(s.PageURL+place),
-			"{alternates}", string(c.alternates(s)),
-			"{handover}", handover, // before anything is shown or asked for, behind the policy and the languages
-			"{icon}", cmp.Or(c.brand.logo, icon), // neither holds a double quote
-			"{style}", style,
-			"{brand}", string(c.brand.header(app.Host)),
-			"{languages}", string(c.languages(i)),
-			"{lead}", string(p.about("<p class=\"lead\" id=\"lead\">%s</p>\n")),
-			"{status}", html.EscapeString(up(place)+status.FileName),
-			"{words}", p.words.forScript(),
-			"{state}", html.EscapeString(p.words["state"]),
-			"{which}", html.EscapeString(p.words["which"]),
-			"{go}", html.EscapeString(p.words["go"]),
-			"{app}", html.EscapeString(s.AppURL),
-			"{login}", html.EscapeString(s.login(app)),
-			"{articles}", string(p.articles()),
-			"{footer}", string(p.footer()),
-			"{script}", pageScript,
-		).Replace(pageTemplate)
-		files = append(files, File{path.Join(s.Path, place, indexName), []byte(page), htmlType, pageCache, ""})
+		files = append(files, File{path.Join(s.Path, place, indexName), c.pageAt(p, s, app, at), htmlType, pageCache, ""})
 	}
 	return files, nil
+}
+
+// whereabouts is what of a page depends on where it lies.
+type whereabouts struct {
+	status    string // the address of the status document
+	search    markup // what search engines are told
+	others    markup // the translations, for programs
+	languages markup // and for people
+	handsOver bool   // to the language that the reader prefers
+}
+
+// pageAt is a page of the site.
+func (c *Content) pageAt(p page, s Site, app *url.URL, at whereabouts) []byte {
+	style := pageStyle + c.brand.css()
+	scripts := []string{pageScript}
+	handover := ""
+	if at.handsOver {
+		scripts = append(scripts, languageScript)
+		handover = "<script>" + languageScript + "</script>\n"
+	}
+	// One pass over the template: nothing that is put in is looked at again.
+	return []byte(strings.NewReplacer(
+		"{lang}", html.EscapeString(p.lang),
+		"{dir}", direction(p.lang),
+		"{policy}", policy(app, style, scripts), // of our own making, and free of double quotes
+		"{title}", html.EscapeString(p.title),
+		"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
+		"{search}", string(at.search),
+		"{alternates}", string(at.others),
+		"{handover}", handover, // before anything is shown or asked for, behind the policy and the languages
+		"{icon}", cmp.Or(c.brand.logo, icon), // neither holds a double quote
+		"{style}", style,
+		"{brand}", string(c.brand.header(app.Host)),
+		"{languages}", string(at.languages),
+		"{lead}", string(p.about("<p class=\"lead\" id=\"lead\">%s</p>\n")),
+		"{status}", html.EscapeString(at.status),
+		"{words}", p.words.forScript(),
+		"{state}", html.EscapeString(p.words["state"]),
+		"{which}", html.EscapeString(p.words["which"]),
+		"{go}", html.EscapeString(p.words["go"]),
+		"{app}", html.EscapeString(s.AppURL),
+		"{login}", html.EscapeString(s.login(app)),
+		"{articles}", string(p.articles()),
+		"{footer}", string(p.footer()),
+		"{script}", pageScript,
+	).Replace(pageTemplate))
 }
 
 // login is where the page sends administrators. Its script adds to a fragment what they are to come back to.
@@ -160,14 +179,14 @@ func (c *Content) alternates(s Site) (out markup) {
 	return out
 }
 
-// languages leads from page at to the others.
-func (c *Content) languages(at int) markup {
+// languages leads from page at to the others, which lie below root.
+func (c *Content) languages(at int, root string) markup {
 	if len(c.pages) == 1 {
 		return ""
 	}
 	var links markup
 	for i, p := range c.pages {
-		current, href := markup(""), up(placeOf(at, c.pages[at]))+placeOf(i, p)
+		current, href := markup(""), root+placeOf(i, p)
 		if i == at {
 			current = ` aria-current="page"`
 		}

@@ -190,6 +190,11 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 	if err != nil {
 		return nil, err
 	}
+	if req.Mode.Closed() && !req.DryRun {
+		if err := publishing.Keep(h, req.Sites); err != nil {
+			a.terminal.Warn(fmt.Sprintf("the page that nginx shows is that of before, or none: %v", err))
+		}
+	}
 	receipts, err := h.Set(ctx, req)
 	if !req.DryRun {
 		a.metrics(ctx, c, h)

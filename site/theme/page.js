@@ -7,10 +7,14 @@
   const root = document.documentElement;
   if (root.hidden) return; // by language.js, which has left
 
+  // Shown at the address that was asked for, it has the status there, and what comes back is that address.
+  const inPlace = $("now").dataset.status[0] === "/";
+  const way = inPlace ? "#at=" + location.pathname + location.search : location.hash;
+
   const base = (tag) => tag.split("-")[0];
   const same = (a, b) => a.toLowerCase() === b.toLowerCase();
   for (const a of document.querySelectorAll("nav a")) {
-    a.hash = location.hash; // the way back goes along
+    a.hash = way; // the way back goes along
     a.addEventListener("click", () => {
       try {
         localStorage["conforma-status language"] = a.hreflang; // language.js goes by it
@@ -57,7 +61,7 @@
   const home = new URL(site.href);
   let from;
   try {
-    const [, how, text] = /^#(at|from)=(.+)/.exec(location.hash);
+    const [, how, text] = /^#(at|from)=(.+)/.exec(way);
     const there = new URL(how === "at" ? home.origin + text : decodeURIComponent(text));
     if (there.href.startsWith(home.origin + "/")) from = site.href = there.href;
   } catch {
@@ -95,7 +99,8 @@
         });
         if ((await answer.json()).mode === "online" && doc.mode === "online") {
           sessionStorage[returned] = doc.seq;
-          location.replace(site.href);
+          if (inPlace && location.hash) location.reload(); // an address that differs by its fragment alone is not loaded
+          else location.replace(site.href);
         }
       } catch {
         // it can't be reached

@@ -72,6 +72,7 @@ type Site struct {
 	LoginPaths []string       // further paths open to everyone in admin mode
 	Settled    []string       // a command that exits 0 once the application is idle, or empty
 	Smoke      string         // a path that must answer 2xx before the site opens, or ""
+	ShowsPage  bool           // a navigation gets the page itself, as a 503, and is not redirected to it
 	JWT        *JWT           // nil when the site has no [site.jwt]: no token lets anybody in then
 	Allow      []netip.Prefix // addresses that are let in while in admin mode; none is in another
 	Line       int            // of its [[site]] in the file

@@ -374,7 +374,7 @@ func FuzzParse(f *testing.F) {
 		if len(c.Sites) == 0 {
 			t.Fatal("no sites and no fault")
 		}
-		if _, err := nginxconf.HTTP(c.Gate.Socket, nil, nil); err != nil {
+		if _, err := nginxconf.HTTP(nginxconf.Shared{GateSocket: c.Gate.Socket}); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range c.Sites {

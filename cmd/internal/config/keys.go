@@ -83,6 +83,8 @@ var Keys = []Key{
 	{"site.settled", Command, "[]", "", `["/usr/share/conforma-status/settled-postgres.sh", "demo"]`, first,
 		"Must exit 0 once the application is idle. Only where it does is a closing that had to cut something called safe."},
 	{"site.smoke", Text, `""`, "", `"/"`, first, "A path that must answer 2xx before the site opens again."},
+	{"site.navigation", Text, `"redirect"`, "", `"page"`, "1.1",
+		"What a browser gets while the site is closed: a redirect to the page, or the page itself, as a 503 at the address that it asked for."},
 
 	{"site.jwt", Table, "", "", "", first, "Admin mode by token: which tokens, of those that the application signs, are an administrator's."},
 	{"site.jwt.secret_env_file", Path, `""`, "", `"/home/ubuntu/demo_server/env_files/demo.env"`, first,

@@ -100,13 +100,14 @@ func (h *Host) lockIfAny(ctx context.Context) (unlock func(), err error) {
 
 // httpConf is what http.conf is to say.
 func (h *Host) httpConf() ([]byte, error) {
-	allowed := map[string][]netip.Prefix{}
+	shared := nginxconf.Shared{GateSocket: h.Config.Gate.Socket, Allowed: map[string][]netip.Prefix{}, Modules: h.Dir().Modules()}
 	for _, s := range h.Config.Sites {
 		if len(s.Allow) > 0 {
-			allowed[s.Name] = s.Allow
+			shared.Allowed[s.Name] = s.Allow
 		}
+		shared.ShowsPage = shared.ShowsPage || s.ShowsPage
 	}
-	return nginxconf.HTTP(h.Config.Gate.Socket, allowed, h.Dir().Modules())
+	return nginxconf.HTTP(shared)
 }
 
 // httpInPlace reports whether http.conf says that.
@@ -124,6 +125,7 @@ func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
 		Name: s.Name, Dir: h.Dir().SiteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
 		Preset: s.Preset, LoginPaths: s.LoginPaths, Allows: len(s.Allow) > 0, Door: door, Modules: h.Dir().Modules(),
+		ShowsPage: s.ShowsPage,
 	}
 }
 

@@ -102,11 +102,17 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 		return done.doc, done.put, err
 	}
 	d, put, err := h.publishFirst(ctx, s)
-	if _, there := os.Stat(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name)); err == nil && there == nil && !d.Mode.Closed() {
+	if err == nil && h.Serves(s) && !d.Mode.Closed() {
 		// An nginx that serves the site here says the same. One that can't be told says that the site is online, too.
 		_ = h.Dir().WriteAnswers(d)
 	}
 	return d, put, err
+}
+
+// Serves reports whether this machine's nginx is to serve the site: its rules are here.
+func (h *Host) Serves(s config.Site) bool {
+	_, err := os.Stat(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
+	return err == nil
 }
 
 // publishFirst publishes a site without a record where nothing is published, and returns the document in the store. Of

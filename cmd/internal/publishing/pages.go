@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/content"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/site"
@@ -94,6 +96,9 @@ type Pages struct {
 	Site      config.Site
 	Languages []string // that of the main page first
 	Files     []site.File
+	// InPlace are the copies of the page for nginx to show, by their names (see nginxconf.PageFile); nil where it shows
+	// none.
+	InPlace map[string][]byte
 }
 
 // Build builds the maintenance pages of every site. The remarks are what their authors may not know of them. The
@@ -118,9 +123,48 @@ func Build(c *config.Config) (all []Pages, remarks fault.List, err error) {
 			}
 			owner[f.Key] = s
 		}
-		all = append(all, Pages{s, loaded[s.Name].Languages(), built})
+		copies, err := inPlace(loaded[s.Name], s)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, Pages{s, loaded[s.Name].Languages(), built, copies})
 	}
 	return all, remarks.Below(cmp.Or(c.Content, wordBuiltIn)), nil
+}
+
+// inPlace are the copies of a site's page for nginx to show, nil where it shows none.
+func inPlace(c *site.Content, s config.Site) (map[string][]byte, error) {
+	if !s.ShowsPage {
+		return nil, nil
+	}
+	copies, err := site.InPlace(c, pageOf(s), nginxconf.StatusPath)
+	if err != nil {
+		return nil, err
+	}
+	copies[nginxconf.MainPage] = copies[c.Languages()[0]]
+	return copies, nil
+}
+
+// Keep brings the copies of the pages that nginx shows of these sites up to date. The error is that of Contents, or of
+// a page that can't be built or written: what was there before stays.
+func Keep(h *maintenance.Host, sites []config.Site) error {
+	if !slices.ContainsFunc(sites, func(s config.Site) bool { return s.ShowsPage }) {
+		return nil
+	}
+	loaded, err := Contents(h.Config)
+	if err != nil {
+		return err
+	}
+	for _, s := range sites {
+		copies, err := inPlace(loaded[s.Name], s)
+		if err == nil && copies != nil {
+			err = h.Dir().KeepPages(s.Name, copies)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func pageOf(s config.Site) site.Site {

@@ -86,6 +86,11 @@ func (p Publisher) Publish(ctx context.Context, all []Pages) ([]Publication, err
 		return nil, &kinded{ErrUnfinished, fmt.Errorf("publish: %w", err)}
 	}
 	for i, one := range all {
+		if one.InPlace != nil && p.Host.Serves(one.Site) {
+			if err := p.Host.Dir().KeepPages(one.Site.Name, one.InPlace); err != nil {
+				return nil, err
+			}
+		}
 		d, written, err := p.Host.PublishStatus(ctx, one.Site)
 		if err != nil {
 			return nil, fmt.Errorf("publish the status of %s: %w", one.Site.Name, err)

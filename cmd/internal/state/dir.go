@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,6 +84,28 @@ func (d Dir) WriteAnswers(doc status.Document) error {
 		}
 		if err := d.write(path, data); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// KeepPages replaces the copies of a site's page that nginx shows, by their names (see nginxconf.PageFile). What of
+// them has changed is written, the main one last, and what is no longer among them removed.
+func (d Dir) KeepPages(site string, pages map[string][]byte) error {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(pages)), func(name string) bool { return name == nginxconf.MainPage })
+	for _, name := range append(names, nginxconf.MainPage) {
+		path := filepath.Join(d.SiteDir(site), nginxconf.PageFile(name))
+		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, pages[name]) {
+			continue
+		}
+		if err := d.write(path, pages[name]); err != nil {
+			return fmt.Errorf("keep a copy of the page of %s: %w", site, err)
+		}
+	}
+	there, _ := filepath.Glob(filepath.Join(d.SiteDir(site), nginxconf.PageFile("*")))
+	for _, path := range there {
+		if _, kept := pages[strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))]; !kept {
+			_ = os.Remove(path) // a page in a language too many is no reason to fail
 		}
 	}
 	return nil

@@ -84,7 +84,7 @@ func newBeside(t *testing.T, program, http string, rows []row) *beside {
 		Name: rig.SingleSite, Dir: filepath.Join(b.State, "sites", rig.SingleSite), AppURL: b.URL, PageURL: b.PageURL + "/demo/",
 		Preset: "conforma", Modules: build.Modules,
 	}
-	maps, err := nginxconf.HTTP(b.Socket(), nil, build.Modules)
+	maps, err := nginxconf.HTTP(nginxconf.Shared{GateSocket: b.Socket(), Modules: build.Modules})
 	if err != nil {
 		t.Fatal(err)
 	}

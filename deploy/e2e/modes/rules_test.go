@@ -75,7 +75,7 @@ func TestOddRulesWork(t *testing.T) {
 	nginx := rig.NewNginx(t)
 	socket := filepath.Join(nginx.Dir, `a "gate"; \ {#`)
 	socket += strings.Repeat("x", 107-len(socket)) // as long as a socket's path may be
-	http, err := nginxconf.HTTP(socket, nil, nil)
+	http, err := nginxconf.HTTP(nginxconf.Shared{GateSocket: socket})
 	if err != nil {
 		t.Fatal(err)
 	}
