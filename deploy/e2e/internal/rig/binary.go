@@ -40,6 +40,10 @@ func Main(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	defer end()
+	if err := os.Setenv(mallocEnv, malloc); err != nil { // for the nginx that a test starts
+		fmt.Fprintln(os.Stderr, "rig:", err)
+		return 1
+	}
 	for _, p := range []*program{&binary, &crashBinary} {
 		if err := p.find(filepath.Join(dir, p.env, "conforma-status")); err != nil {
 			fmt.Fprintln(os.Stderr, "rig:", err)
