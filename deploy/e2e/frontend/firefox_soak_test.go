@@ -24,6 +24,18 @@ func TestSoakFirefox(t *testing.T) {
 		{"closes while it polls", often, func() {
 			s.set(t, "offline")
 		}, leaves, afterNotice},
+		{"closes in the middle of a query and of a call, and both end before it leaves", often, func() {
+			f.Is(`(app.socket.close(), app.query("slow"), app.fetch("/server/api", { method: "POST", body: '{"operationName":"slow"}' }), 1)`, "1")
+			s.begin(t)
+			s.begin(t)
+			ended := make(chan rig.Result)
+			go func() { ended <- s.CLI(s.tb, "set", "offline", "--drain", "5m") }()
+			f.Is(`until(() => document.querySelector("[role=alert]")).then(() => new Promise((done) => setTimeout(done, 800, 1)))`, "1")
+			f.Is(`location.origin + " " + app.outcomes`, s.URL+" nothing,nothing")
+			s.finish(t)
+			s.finish(t)
+			(<-ended).Want(t, 0)
+		}, leaves, afterNotice},
 		{"a query fails on the closed site", never, func() {
 			s.set(t, "offline")
 			f.Is(`(app.query(), 1)`, "1")

@@ -3,9 +3,12 @@
 package frontend
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,6 +53,55 @@ func TestSoakClientPackage(t *testing.T) {
 	t.Run("attw", func(t *testing.T) {
 		t.Parallel()
 		run(t, packed, tool("attw"), "--ignore-rules", "cjs-resolves-to-esm", "--format", "ascii", tarball)
+	})
+	t.Run("sources and README", func(t *testing.T) {
+		t.Parallel()
+		// The sources against their types, and what the README has an application write, with all that it may have.
+		dir := t.TempDir()
+		run(t, dir, "mkdir", "-p", "node_modules/conforma-status", "node_modules/vue")
+		run(t, dir, "tar", "-xf", tarball, "-C", "node_modules/conforma-status", "--strip-components=1")
+		run(t, dir, "cp", "-r", "node_modules/conforma-status", "source")
+		for _, modules := range []string{"vite/node_modules/@apollo", "vite/node_modules/graphql", "vite/node_modules/rxjs",
+			"vite/node_modules/react", "vite/node_modules/csstype", "vite/node_modules/@types", "webpack/node_modules/axios"} {
+			modules, err := filepath.Abs(filepath.Join("..", "web", modules))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(modules, filepath.Join(dir, "node_modules", filepath.Base(modules))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		readme, err := os.ReadFile(filepath.Join(clientDir, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As much of Vue as the snippet uses.
+		files := map[string]string{
+			"node_modules/vue/index.d.ts": "export declare function ref<T>(): { value: T | undefined };",
+			"package.json":                `{"type":"module"}`,
+		}
+		args := []string{"--noEmit", "--strict", "--allowJs", "--checkJs", "--jsx", "react-jsx", "--target", "es2022", "--module", "esnext",
+			"--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable", "--skipLibCheck",
+			"source/conforma-status.js", "source/apollo.js", "source/axios.js", "source/notice.js", "source/react.js"}
+		snippets := regexp.MustCompile("(?ms)^ *```(tsx?)\n(.*?)^ *```$").FindAllStringSubmatch(string(readme), -1)
+		for i, snippet := range snippets {
+			name := fmt.Sprintf("snippet%d.%s", i, snippet[1])
+			if strings.Contains(snippet[2], "// maintenance.ts\n") {
+				name = "maintenance.ts"
+			}
+			files[name] = snippet[2] + "\nexport {};\n"
+			args = append(args, name)
+		}
+		if want := []string{"maintenance.ts", "snippet1.ts", "snippet2.ts", "snippet3.ts", "snippet4.ts", "snippet5.tsx", "snippet6.ts",
+			"snippet7.ts", "snippet8.ts"}; !slices.Equal(args[len(args)-len(snippets):], want) {
+			t.Errorf("the README has %q", args[len(args)-len(snippets):])
+		}
+		for name, content := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		run(t, dir, tool("tsc"), args...)
 	})
 	for _, apollo := range []string{"apollo3", "apollo4"} {
 		t.Run("types with "+apollo, func(t *testing.T) {
