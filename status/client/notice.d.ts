@@ -1,7 +1,7 @@
 import type { Options } from "./conforma-status.js";
 
 export interface NoticeOptions {
-  /** How long the notice stands before the page is left. Default: 10. */
+  /** Seconds for which the notice stands before the page is left. Default: 10. */
   seconds?: number;
   /** Seconds before an announced window at which it is warned of. Default: 900. */
   ahead?: number;
@@ -13,5 +13,9 @@ export interface NoticeOptions {
   document?: Document;
 }
 
-/** A short notice in place of one's own: `watchStatus({ statusUrl, ...notice() })`. It stands in the modal dialog that is open, if any. */
+/**
+ * Short notices in place of one's own: `watchStatus({ statusUrl, ...notice() })`. They stand in the modal dialog that is open, if any.
+ * Before the page is left: the status's message, its ETA, and a countdown, with "Go now" and "Stay for now". Once a query has failed there is
+ * nothing to choose. Ahead of an announced window, and where an administrator has to wait (for 15 s): with "Close".
+ */
 export function notice(options?: NoticeOptions): Required<Pick<Options, "onChange" | "onLeave" | "onWait">>;

@@ -35,6 +35,11 @@ const (
 	atOnce      = "leave at once"        // a failed query did
 )
 
+// stayForNow presses that button of the notice as soon as it is there.
+const stayForNow = `new MutationObserver(() => {
+	for (const button of document.querySelectorAll("[role=alert] button")) if (button.innerText === "Stay for now") button.click();
+}).observe(document, { subtree: true, childList: true });`
+
 // closes is what most situations begin with: nothing but what they are about can tell the client of it.
 func closes(t *testing.T, s *appSite, p *visitor) {
 	t.Helper()
@@ -169,6 +174,15 @@ func situations() []situation {
 			p.stays()
 			p.run(`app.query()`)
 		}, stays, []string{"veto", "veto"}, []string{"error"}},
+
+		{"closes, and the visitor stays for now", visit{every: often, script: stayForNow}, func(t *testing.T, s *appSite, p *visitor) {
+			closes(t, s, p)
+			p.told(afterNotice)
+			chrome.Passes(p.Tab, patience)
+			p.stays()
+			p.has(`!document.querySelector("[role=alert]")`)
+			p.run(`app.query()`)
+		}, leaves, []string{afterNotice, atOnce}, nil},
 
 		// Something fails, and the site isn't closed.
 		{"nginx stops", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
