@@ -17,6 +17,15 @@ var passDirectives = map[string]string{
 	"proxy_pass": "80", "grpc_pass": "80", "fastcgi_pass": "", "uwsgi_pass": "", "scgi_pass": "",
 }
 
+// leads reports whether any of these directives, or of those in their blocks, hands requests on, or has a program
+// decide what becomes of them: nginx's own modules call theirs NAME_pass.
+func leads(ds []*directive) bool {
+	return slices.ContainsFunc(ds, func(d *directive) bool {
+		return strings.HasSuffix(d.name, "_pass") || strings.Contains(d.name, "_by_lua") || d.name == "perl" ||
+			d.name == "js_content" || leads(d.block)
+	})
+}
+
 // gatePass is what our own rules ask: it leads to no application.
 const gatePass = "http://conforma_status_gate/"
 

@@ -21,6 +21,8 @@ type server struct {
 	Bypasses []obstacle
 	Passes   []pass
 	Ungated  []Ungated
+	// Leads is set where requests may be handed on, to wherever: else they get files, redirects and errors of nginx's own.
+	Leads bool
 	// NeedsClientCert is set where TLS is for visitors with a certificate of their own only.
 	NeedsClientCert bool
 	// Address is where it leads those who speak plain HTTP to a port of TLS, as "https://host:port"; "" for nowhere,
@@ -55,7 +57,7 @@ type inherited struct {
 }
 
 func readServer(block *directive, above inherited) *server {
-	s := &server{At: block.at(), NeedsClientCert: above.needsClientCert}
+	s := &server{At: block.at(), NeedsClientCert: above.needsClientCert, Leads: leads(block.block)}
 	for _, d := range above.bypasses {
 		if !slices.ContainsFunc(block.block, func(own *directive) bool { return own.name == d.name }) {
 			s.readBypass(d)

@@ -43,7 +43,7 @@ type Serving struct {
 	// NoTCPListener are the site's servers where none of them listens at an address of TCP: there is nowhere to ask
 	// either.
 	NoTCPListener []Place
-	// SamePortWithoutRules are those of SamePort that include the rules of no site at all.
+	// SamePortWithoutRules are those of SamePort that include the rules of no site at all, and hand requests on.
 	SamePortWithoutRules []Place
 }
 
@@ -78,7 +78,7 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		if slices.ContainsFunc(s.Listens, func(l listen) bool { return samePort(l, own) }) {
 			out.SamePort = append(out.SamePort, s.At)
 			ours := func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }
-			if !slices.ContainsFunc(s.Files, ours) {
+			if s.Leads && !slices.ContainsFunc(s.Files, ours) {
 				out.SamePortWithoutRules = append(out.SamePortWithoutRules, s.At)
 			}
 		}

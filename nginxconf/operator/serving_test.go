@@ -296,9 +296,27 @@ func TestThisMachine(t *testing.T) {
 }
 
 func TestServersOnTheSamePortAreNamed(t *testing.T) {
-	got := serving(t, nil, "/n.conf", "http { server { listen 443 ssl; include "+ours+"; }\n server { listen *:443 ssl; }\n server { listen 444; } }", ours, "")
+	got := serving(t, nil, "/n.conf", "http { server { listen 443 ssl; include "+ours+"; }\n server { listen *:443 ssl; location / { fastcgi_pass unix:/php; } }\n server { listen 444; proxy_pass http://a; } }", ours, "")
 	if want := []Place{{"/n.conf", 2}}; !reflect.DeepEqual(got.SamePort, want) || !reflect.DeepEqual(got.SamePortWithoutRules, want) {
 		t.Errorf("on the same port %v, without rules %v, want %v", got.SamePort, got.SamePortWithoutRules, want)
+	}
+	for _, nowhere := range []string{
+		"if ($host = demo.example.org) { return 301 https://$host$request_uri; } server_name demo.example.org; return 404; # managed by Certbot\n",
+		"root /var/www; location / { try_files $uri =404; }", "location /.well-known/ { root /var/www; } location / { return 301 https://x; }", "",
+	} {
+		got = serving(t, nil, "/n.conf", "http { server { listen 80; include "+ours+"; }\n server { listen *:80; "+nowhere+" } }", ours, "")
+		if len(got.SamePort) != 1 || got.SamePortWithoutRules != nil || got.Holes != nil {
+			t.Errorf("%s: on the same port %v, without rules %v, holes %v", nowhere, got.SamePort, got.SamePortWithoutRules, got.Holes)
+		}
+	}
+	for _, somewhere := range []string{
+		"location / { proxy_pass $x; }", "location / { if ($a) { proxy_pass http://b; } }", "location / { memcached_pass c; }",
+		"content_by_lua_block { ngx.exec('/x') }", "location / { js_content a; }",
+	} {
+		got = serving(t, nil, "/n.conf", "http { server { listen 80; include "+ours+"; }\n server { listen *:80; "+somewhere+" } }", ours, "")
+		if len(got.SamePortWithoutRules) != 1 {
+			t.Errorf("%s: without rules %v", somewhere, got.SamePortWithoutRules)
+		}
 	}
 	got = serving(t, nil, "/n.conf", "http { server { listen 443 ssl; include "+ours+"; }\n server { include /etc/nginx/cs/sites/north.conf; listen 443; } }",
 		ours, "", "/etc/nginx/cs/sites/north.conf", "")

@@ -49,7 +49,7 @@ func TestUngatedIsRefused(t *testing.T) {
 		{name: "open_file_cache beside ours", server: "open_file_cache max=10;", file: extra, line: 2, unforced: true},
 		{name: "a rewrite before the include", before: "rewrite ^/x /y break;", file: main},
 		{name: "an if before the include", before: "if ($arg_a) { return 200 secret; }", file: main},
-		{name: "another server on the port", http: "server { listen " + rig.Loopback(s.Blocks[0].Port) + "; server_name other.example.org; return 200 other; }", file: s.Enabled("other.conf"), line: 2},
+		{name: "another server on the port", http: "server { listen " + rig.Loopback(s.Blocks[0].Port) + "; server_name other.example.org; location / { proxy_pass http://127.0.0.1:9; } }", file: s.Enabled("other.conf"), line: 2},
 		{name: "another server that leads to the application", http: "server { listen " + rig.Loopback(rig.Port(t)) + ";\n location / { proxy_pass http://" + app + "; } }", file: s.Enabled("other.conf"), line: 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,4 +87,43 @@ func TestUngatedIsRefused(t *testing.T) {
 		write(t, "set $a 1;", "location /x { proxy_pass http://"+app+"; add_header X-A 1; satisfy all; }\n error_page 497 301 =307 https://$host$request_uri;", "server { listen "+rig.Loopback(rig.Port(t))+"; return 200 other; }")
 		s.CLI(t, "set", "admin").Want(t, 0)
 	})
+}
+
+// TestServersThatLeadNowhere has what certbot leaves behind, and files of another name's, on the site's port: no way
+// leads through them to an application.
+func TestServersThatLeadNowhere(t *testing.T) {
+	t.Parallel()
+	s := rig.NewSingle(t)
+	s.Server = "server_name 127.0.0.1;"
+	at := rig.Loopback(s.Blocks[0].Port)
+	rig.WriteFile(t, s.Enabled("other.conf"), fmt.Sprintf(`
+server {
+    if ($host = www.demo.example.org) {
+        return 301 https://$host$request_uri;
+    } # managed by Certbot
+    listen %s;
+    server_name www.demo.example.org;
+    return 404; # managed by Certbot
+}
+server { listen %[1]s; server_name static.example.org; root %s/www; location / { try_files $uri =404; } }
+`, at, s.Nginx.Dir))
+	rig.WriteFile(t, filepath.Join(s.Nginx.Dir, "www", "a.txt"), "a file\n")
+	s.Install(t)
+	s.StartGate(t)
+	for _, mode := range []string{"offline", "admin", "online", "admin", "offline", "online"} {
+		if r := s.CLI(t, "set", mode).Want(t, 0); strings.Contains(r.Stderr, "--force") {
+			t.Errorf("%s: %s", mode, r.Stderr)
+		}
+		for host, want := range map[string]string{"www.demo.example.org": "301", "static.example.org": "200 a file"} {
+			res := rig.Client{Addr: at, Host: host}.Get(t, "/a.txt")
+			if got := fmt.Sprintf("%d %s", res.Status, res.Body); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: %s answers %s", mode, host, got)
+			}
+		}
+	}
+	for line := range strings.Lines(s.CLI(t, "doctor").Stdout) {
+		if strings.HasPrefix(line, "fault") && strings.Contains(line, "other.conf") || strings.HasPrefix(line, "warning  admin mode") {
+			t.Errorf("the doctor finds fault with them: %s", line)
+		}
+	}
 }
