@@ -36,7 +36,13 @@ func newDemoServer(t *testing.T) *demoServer {
 	d := &demoServer{Single: rig.NewSingle(t), dir: rig.Dir(t), port: rig.Port(t)}
 	d.Blocks[0].App = &rig.App{Name: "demo", Port: d.port} // not the rig's, which never stops
 	d.Configure(t, rig.Settings{})
-	rig.WriteFile(t, d.Enabled("none.conf"), "")
+	var others strings.Builder // as many as Conforma's own file has, without a name like demo's, and nobody behind them
+	for i := range 9 {
+		port := rig.Port(t)
+		fmt.Fprintf(&others, "server {\n    listen %s;\n    error_page 497 301 =307 https://conforma-demo.example.test:%d$request_uri;\n    location / { proxy_pass http://127.0.0.1:%d/; }\n}\n",
+			rig.Loopback(port), port, 18001+i)
+	}
+	rig.WriteFile(t, d.Enabled("others.conf"), others.String())
 	d.Install(t)
 	if err := os.CopyFS(d.dir, os.DirFS("testdata")); err != nil {
 		t.Fatal(err)

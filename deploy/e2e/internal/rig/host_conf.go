@@ -45,15 +45,18 @@ func (h *Host) serversConf(tb testing.TB, includes bool) string {
 	return b.String()
 }
 
-// servers has the server block that certbot leaves behind and, by the block's style, the locations that
-// people have written into it.
+// servers has the server block that certbot leaves behind and, by the block's style, the locations that people have
+// written into it. As in Conforma's own file, the one of the style host-header has no name: its address stands in its
+// error_page alone.
 var servers = template.Must(template.New("").Parse(`
 {{define "server"}}
 server {
 {{- if .Include}}
     include {{.Host.ConfDir}}/sites/{{.Block.Name}}.conf;
 {{- end}}
+{{- if ne .Block.Style "host-header"}}
     server_name {{.Hostname}};
+{{- end}}
     error_page 497 301 =307 https://{{.Hostname}}:{{.Block.Port}}$request_uri;
     gzip_types text/plain text/css application/json text/javascript application/javascript;
     client_max_body_size 1000M;
