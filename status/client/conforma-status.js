@@ -45,7 +45,7 @@ export const watchStatus = ({
   const requestTimeout = 10000;
   /** After this time somebody who is still here was asked by the application's beforeunload, and stayed. In ms. */
   const stayedTimeout = 30000;
-  /** A status that can't be reached is asked for half as often each time, down to one in 1 << 4 intervals. */
+  /** A status that can't be reached is asked for half as often each time, down to once in 16 intervals. */
   const maxDoublings = 4;
 
   /** What the page waits for before it is left. @type {Set<{ readonly closed?: boolean }>} */
@@ -58,6 +58,7 @@ export const watchStatus = ({
     notice = new AbortController();
   };
 
+  /** Whether there are any; those that are over are forgotten. */
   const areRequestsUnderWay = () => {
     for (const request of requests) if (request.closed) requests.delete(request);
     return requests.size > 0;
@@ -96,7 +97,7 @@ export const watchStatus = ({
 
   /** @type {Watch["hold"]} */
   const hold = (request, operation) => {
-    areRequestsUnderWay(); // forgets those that are over
+    areRequestsUnderWay(); // or all that ever were would be kept
     const isEndless = operation?.query.definitions.some((/** @type {any} */ part) => part.operation === "subscription");
     if (!isEndless) requests.add(request);
   };
