@@ -28,3 +28,15 @@ func TestLiveLine(t *testing.T) {
 		}
 	}
 }
+
+// What is watched is shown again where it is new, on a terminal in the place of what was there.
+func TestWatched(t *testing.T) {
+	var out strings.Builder
+	shown := New(&out, &out)
+	for _, line := range []string{"one", "one", "two"} {
+		shown.Watched(func() { shown.people().Write([]byte(line + "\n")) })
+	}
+	if out.String() != "one\ntwo\n" {
+		t.Errorf("it shows %q", out.String())
+	}
+}

@@ -205,6 +205,25 @@ func (m *newcomer) rehearse(redirects []string) {
 	every("rehearsed", "200")
 	m.noneFailed()
 
+	// The link that pass prints lets its holder in, by a gate that systemd has handed the key; an address that is let in
+	// needs none.
+	m.do(0, `printf '\n[site.admin]\nallow = ["127.0.0.5"]\n' >>/etc/conforma-status/config.toml`)
+	name, url := "shop", m.sites[0]
+	if len(m.sites) > 1 {
+		name, url = "wiki", m.sites[1] // the last one in the file
+	}
+	m.do(0, "conforma-status set admin --site "+name)
+	link := m.do(0, "conforma-status pass --site "+name)
+	_, secret, _ := strings.Cut(strings.TrimSpace(strings.Split(link, "\n")[0]), "#")
+	m.eventually("the pass to be taken", "test $(curl -sk -c /root/jar -o /dev/null -w '%{http_code}' -H 'Sec-Fetch-Site: same-origin' -H 'Content-Type: text/plain;charset=UTF-8' --data '"+
+		secret+"' "+url+"/.conforma-status/pass) = 204")
+	m.want("with the pass", m.do(0, "curl -sk -b /root/jar -o /dev/null -w '%{http_code}' "+url+"/"), "200")
+	m.want("without it", m.do(0, "curl -sk -o /dev/null -w '%{http_code}' "+url+"/"), "503")
+	m.want("from the address", m.do(0, "curl -sk --interface 127.0.0.5 -o /dev/null -w '%{http_code}' "+url+"/"), "200")
+	m.want("from another", m.do(0, "curl -sk --interface 127.0.0.6 -o /dev/null -w '%{http_code}' "+url+"/"), "503")
+	m.do(0, "conforma-status set online --site "+name)
+	m.noneFailed()
+
 	// What the handbook says was done is what visitors found.
 	all := ""
 	if len(m.sites) > 1 {
