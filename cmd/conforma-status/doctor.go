@@ -31,6 +31,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.terminal.Examining(chosen)
 			findings := doctor.Doctor{
 				Host: h, Sites: chosen, Faults: faults,
 				Nginx:     control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},

@@ -16,9 +16,8 @@ import (
 
 // fromOtherTools are the words that other maintenance modes have for our commands.
 var fromOtherTools = map[string]string{
-	"down": "set offline", "shut": "set offline", "off": "set offline", "close": "set offline", "stop": "set offline", "disable": "set offline", "lock": "set offline",
-	"maintenance": "set offline", "maintain": "set offline", "enable": "set offline", "start": "set offline",
-	"up": "set online", "on": "set online", "open": "set online", "live": "set online", "resume": "set online", "end": "set online", "unlock": "set online",
+	"down": "set offline", "shut": "set offline", "close": "set offline", "lock": "set offline", "maintenance": "set offline", "maintain": "set offline",
+	"up": "set online", "open": "set online", "live": "set online", "resume": "set online", "unlock": "set online",
 	"offline": "set offline", "online": "set online", "admin": "set admin",
 	"state": "get", "show": "get", "info": "get", "list": "get", "ls": "get", "watch": "get --watch",
 	"log": "history", "logs": "history", "audit": "history", "check": "doctor", "diagnose": "doctor", "validate": "doctor",
@@ -26,6 +25,9 @@ var fromOtherTools = map[string]string{
 	"serve": "preview", "fix": "reconcile", "repair": "reconcile", "postpone": "extend", "delay": "extend", "eta": "extend",
 	"exec": "run", "allow": "pass", "bypass": "pass", "link": "pass",
 }
+
+// eitherWay are the words that begin a maintenance, or end it, by what they are said of.
+var eitherWay = []string{"on", "off", "start", "stop", "enable", "disable", "begin", "end", "toggle", "activate", "deactivate"}
 
 // modeWords are the words that other tools have for our modes. What could be meant either way is not among them.
 var modeWords = map[string]status.Mode{
@@ -48,6 +50,9 @@ func noCommand(parent *cobra.Command, word string) error {
 	said := strings.TrimSpace(strings.TrimPrefix(parent.CommandPath(), parent.Root().Name()) + " " + word)
 	err := fmt.Errorf("there is no command %q", said)
 	if !parent.HasParent() {
+		if slices.Contains(eitherWay, strings.ToLower(word)) {
+			return misused(err, terminal.HintEitherWay)
+		}
 		if meant, ok := fromOtherTools[strings.ToLower(word)]; ok {
 			return misused(err, fmt.Sprintf(terminal.HintMeantCommand, parent.Root().Name()+" "+meant))
 		}

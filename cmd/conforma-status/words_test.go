@@ -46,6 +46,8 @@ func TestMeant(t *testing.T) {
 		{"up", "did you mean: conforma-status set online"},
 		{"maintenance", "did you mean: conforma-status set offline"},
 		{"maintenance on", "did you mean: conforma-status set offline"},
+		{"start", "conforma-status set offline closes a site, conforma-status set online opens it"},
+		{"off", "conforma-status set offline closes a site"},
 		{"offline", "did you mean: conforma-status set offline"},
 		{"offline --eta 30m", "did you mean: conforma-status set offline"},
 		{"online", "did you mean: conforma-status set online"},

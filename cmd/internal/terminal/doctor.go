@@ -16,8 +16,16 @@ type siteHealth struct {
 	Level doctor.Level `json:"level"` // of the worst finding of the site
 }
 
+// Examining says that the doctor is at it, where a line can be shown anew.
+func (t *Terminal) Examining(sites []config.Site) {
+	if t.live.rewrites && t.Words != Quiet {
+		t.live.show("looking at this host, its store and " + count(len(sites), "site") + " …")
+	}
+}
+
 // Findings prints what the doctor found: what isn't in order, and in one line how much is.
 func (t *Terminal) Findings(sites []config.Site, all []doctor.Finding) {
+	t.live.end()
 	w := t.people()
 	shown, levels := t.table(all), map[doctor.Level]int{}
 	width := 0

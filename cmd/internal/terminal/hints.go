@@ -187,6 +187,7 @@ const (
 	HintHelp              = "conforma-status --help lists the commands, conforma-status COMMAND --help the flags"
 	HintFlags             = "%s --help lists the flags"
 	HintMeantCommand      = "did you mean: %s"
+	HintEitherWay         = "conforma-status set offline closes a site, conforma-status set online opens it"
 	HintMeantMode         = "did you mean: conforma-status set %s"
 	HintMeantFlag         = "the flag is --%s: %s"
 	HintQuietAndVerbose   = "say --quiet or --verbose, or neither"
