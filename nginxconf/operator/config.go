@@ -24,6 +24,8 @@ type Config struct {
 	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as
 	// long as they take.
 	ShutdownTimeout time.Duration `json:"shutdownTimeout"`
+	// Credulous are the places where nginx's realip module believes anybody about their address.
+	Credulous []Place `json:"credulous"`
 }
 
 // streamPrefix keeps the names of stream {} from those of http {}, which are others.
@@ -56,6 +58,7 @@ func (s *fileSet) config() (*Config, error) {
 			}
 			c.readHTTP(d)
 			c.readBlock(d, false)
+			c.readRealIP(d.block)
 		case d.name == "stream":
 			c.readBlock(d, true)
 		}
@@ -69,6 +72,18 @@ func (c *Config) readHTTP(http *directive) {
 		if d.name == "include" {
 			c.HTTPFiles = append(c.HTTPFiles, d.args...)
 		}
+	}
+}
+
+// readRealIP notes where whoever comes may say which address they come from (ngx_http_realip_module).
+func (c *Config) readRealIP(ds []*directive) {
+	for _, d := range ds {
+		if d.name == "set_real_ip_from" && len(d.args) == 1 {
+			if _, mask, found := strings.Cut(d.args[0], "/"); found && strings.Trim(mask, "0") == "" {
+				c.Credulous = append(c.Credulous, d.at())
+			}
+		}
+		c.readRealIP(d.block)
 	}
 }
 

@@ -1,6 +1,9 @@
 package operator
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 func TestHTTPIncludes(t *testing.T) {
 	const main = "# configuration file /etc/nginx/nginx.conf:\n"
@@ -25,5 +28,13 @@ func TestHTTPIncludes(t *testing.T) {
 	}
 	if _, err := ReadConfig([]byte("nonsense")); err == nil {
 		t.Error("nonsense is taken for a configuration")
+	}
+}
+
+func TestWhereAnybodyIsBelieved(t *testing.T) {
+	conf, err := ReadConfig([]byte("# configuration file /n.conf:\nhttp {\nset_real_ip_from 10.0.0.0/8;\nset_real_ip_from ::/0;\nserver {\nset_real_ip_from 0.0.0.0/0;\n" +
+		"location / { set_real_ip_from 0.0.0.0/00; set_real_ip_from unix:; set_real_ip_from 192.0.2.1; } } }"))
+	if want := []Place{{"/n.conf", 3}, {"/n.conf", 5}, {"/n.conf", 6}}; err != nil || !reflect.DeepEqual(conf.Credulous, want) {
+		t.Errorf("got %v, %v; want %v", conf.Credulous, err, want)
 	}
 }

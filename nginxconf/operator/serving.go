@@ -38,6 +38,8 @@ type Serving struct {
 	Ungated []Ungated
 	// SamePort are other servers on a port of the site: their old connections can't be told from the site's.
 	SamePort []Place
+	// Credulous are those of Config: by an address, nobody can be told from anybody there.
+	Credulous []Place
 	// NeedClientCert are the site's servers where there is nowhere to ask: they talk to nobody without a certificate.
 	NeedClientCert []Place
 	// NoTCPListener are the site's servers where none of them listens at an address of TCP: there is nowhere to ask
@@ -58,7 +60,7 @@ type Hole struct {
 // and the upstreams that the operator's configuration of conforma-status names.
 func (c *Config) Serving(file string, known Target, upstreams []string) Serving {
 	own, others := c.divide(file)
-	out := Serving{ShutdownTimeout: c.ShutdownTimeout}
+	out := Serving{ShutdownTimeout: c.ShutdownTimeout, Credulous: c.Credulous}
 	for _, s := range own {
 		out.addOwn(s, known)
 	}

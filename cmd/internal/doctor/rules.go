@@ -27,7 +27,7 @@ func (e *examination) rules(ctx context.Context, s config.Site, conf *operator.C
 	} else {
 		file := nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name)
 		serving := conf.Serving(file, targets[0], s.Upstreams)
-		e.holes(serving, file)
+		e.holes(s, serving, file)
 		targets, listens = serving.Targets, append(listens, serving.Listens...)
 	}
 	e.processes(listens)
@@ -41,13 +41,13 @@ func (e *examination) rules(ctx context.Context, s config.Site, conf *operator.C
 	}
 }
 
-// holes says how the site can be reached past its rules, which are in file.
-func (e *examination) holes(serving operator.Serving, file string) {
+// holes says how the site s can be reached past its rules, which are in file.
+func (e *examination) holes(s config.Site, serving operator.Serving, file string) {
 	first := fmt.Sprintf("put \"include %s;\" first in that server {}", file)
-	all := maintenance.Holes(serving, file, status.Offline)
+	all := maintenance.Holes(s, serving, file, status.Offline)
 	own := serving
 	own.Holes, own.Bypasses = nil, nil
-	missing := maintenance.Holes(own, file, status.Offline)
+	missing := maintenance.Holes(s, own, file, status.Offline)
 	for _, hole := range missing {
 		e.fault(checkInclude, hole, first)
 	}
@@ -69,7 +69,7 @@ func (e *examination) holes(serving operator.Serving, file string) {
 	if len(others) == 0 && len(serving.VariablePasses) == 0 {
 		e.ok(checkOtherWays, "no other server {} leads to the application")
 	}
-	open := slices.DeleteFunc(maintenance.Holes(serving, file, status.Admin), func(hole string) bool { return slices.Contains(all, hole) })
+	open := slices.DeleteFunc(maintenance.Holes(s, serving, file, status.Admin), func(hole string) bool { return slices.Contains(all, hole) })
 	for _, hole := range open {
 		e.warn(checkAdminMode, hole, "set admin refuses until this is moved into a location of its own that no visitor needs, or taken out")
 	}

@@ -104,6 +104,11 @@ func (c *change) holes(file string) []string {
 		out = append(out, fmt.Sprintf("the server at %s talks to nobody without a certificate (ssl_verify_client), so that nginx can't be asked whether it is closed: "+
 			"give it an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen", p))
 	}
+	if c.to.Mode == status.Admin && len(c.site.Allow) > 0 {
+		for _, p := range c.serving.Credulous {
+			out = append(out, fmt.Sprintf("%s has nginx believe anybody about their address, so that [site.admin] allow would let everybody in", p))
+		}
+	}
 	if c.to.Mode == status.Admin {
 		for _, p := range c.serving.SamePortWithoutRules {
 			out = append(out, fmt.Sprintf("the server at %s answers on the same port without the gate of admin mode", p))

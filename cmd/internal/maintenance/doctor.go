@@ -3,6 +3,7 @@ package maintenance
 import (
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/status"
 )
@@ -18,8 +19,8 @@ func (h *Host) Interrupted() (began time.Time, err error) {
 }
 
 // Holes says in words how a site could be reached past its rules in that mode, as Set would refuse it.
-func Holes(serving operator.Serving, file string, mode status.Mode) []string {
-	c := change{serving: serving}
+func Holes(s config.Site, serving operator.Serving, file string, mode status.Mode) []string {
+	c := change{site: s, serving: serving}
 	c.to.Mode = mode
 	return c.holes(file)
 }

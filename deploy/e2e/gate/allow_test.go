@@ -88,12 +88,21 @@ func TestAllowedAddresses(t *testing.T) {
 	}
 	h.CLI(t, "set", "offline").Want(t, 0)
 	shut("offline")
+	// An nginx that believes anybody lets nobody in.
+	h.CLI(t, "set", "offline").Want(t, 0)
+	h.Server = "set_real_ip_from 127.0.0.9;\n        set_real_ip_from 0.0.0.0/0; real_ip_header X-Forwarded-For;"
+	h.WriteNginx(t)
+	r := h.CLI(t, "set", "admin").Want(t, 1)
+	rig.Says(t, r, "nginx.conf:", "has nginx believe anybody about their address", "hint: ")
+	rig.Says(t, h.CLI(t, "doctor", "--verbose"), "has nginx believe anybody about their address")
+	h.Server = ""
+	h.WriteNginx(t)
 	// Without the list nobody is let in, and that is no fault of the site's.
 	h.CLI(t, "set", "admin").Want(t, 0)
 	h.Configure(t, rig.Settings{Admin: "[site.admin]\nallow = []"})
 	h.CLI(t, "reconcile").Want(t, 0)
 	shut("once it is taken out of the configuration")
-	r := h.CLI(t, "set", "admin").Want(t, 2)
+	r = h.CLI(t, "set", "admin").Want(t, 2)
 	rig.Says(t, r, "site demo lets nobody in while in admin mode", "hint: name who is let in")
 	// A wrong list keeps nobody from closing.
 	h.Configure(t, rig.Settings{Admin: "[site.admin]\nallow = [\"127.0.0.5/8\"]"})

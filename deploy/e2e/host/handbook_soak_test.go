@@ -125,7 +125,6 @@ func TestSoakHandbook(t *testing.T) {
 		m := newNewcomer(t, phpNginx, packages, published, "http://shop.example.test")
 		rig.WriteFile(t, m.Path("/srv/shop/index.php"), "<?php // answered by the test\n")
 		m.PowerOn(t)
-		m.do(0, "rm /etc/nginx/sites-enabled/default") // as whoever has another site on port 80 does
 		m.Join(t, &rig.App{Port: fastCGI(t)}, "127.0.0.1:9000", "127.0.0.1:80")
 		m.rehearse(nil)
 	})
