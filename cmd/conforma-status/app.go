@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,8 +22,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
-	"github.com/msupply-foundation/conforma-status/nginxconf/memory"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -263,11 +262,9 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 	}
 	return &maintenance.Host{
 		Config: c, Store: st,
-		Nginx: memory.Nginx{
-			Nginx: control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
-			File:  filepath.Join(c.StateDir, "nginx.json"),
-		},
+		Nginx:     control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
 		Sockets:   workers.Sockets{},
+		Kernel:    barrier.Barrier{StateDir: c.StateDir},
 		Settled:   control.Run,
 		Probe:     control.Probe,
 		FetchPage: control.FetchPage,

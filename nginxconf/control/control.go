@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
@@ -61,7 +62,7 @@ var ErrNoDump = errors.New("can't tell how to dump the configuration: the test c
 
 // Dump returns the whole configuration as nginx reads it ("nginx -T"), every file with its name before it.
 func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
-	argv, err := n.DumpCommand()
+	argv, err := n.command("-T")
 	if err != nil {
 		return nil, err
 	}
@@ -72,8 +73,14 @@ func (n Nginx) Dump(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// DumpCommand is TestCommand with -T in place of -t. The error wraps ErrNoDump.
-func (n Nginx) DumpCommand() ([]string, error) { return n.command("-T") }
+// Config returns nginx's configuration, read. The errors are those of Dump and of operator.ReadConfig.
+func (n Nginx) Config(ctx context.Context) (*operator.Config, error) {
+	dump, err := n.Dump(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return operator.ReadConfig(dump)
+}
 
 // command is TestCommand with another flag in place of -t. The error wraps ErrNoDump.
 func (n Nginx) command(flag string) ([]string, error) {

@@ -54,6 +54,8 @@ type Hole struct {
 	Server   Place  // its server {}
 	Pass     Place  // the directive that hands requests on
 	Upstream string // where it leads to
+	// Site is the site whose rules its server {} includes, "" for none.
+	Site string
 }
 
 // Serving finds out how the site of that name is served. file is the path of its rules; known are its target
@@ -76,11 +78,15 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 	})
 	out.WorkersMustEnd, out.RequestsInvisible = unseen || ways.unseen, unseen && ways.unseen
 	for _, s := range others {
-		out.addOther(s, c, ways)
+		ours := func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }
+		site := ""
+		if i := slices.IndexFunc(s.Files, ours); i >= 0 {
+			site = strings.TrimSuffix(filepath.Base(s.Files[i]), filepath.Ext(s.Files[i]))
+		}
+		out.addOther(s, c, ways, site)
 		if slices.ContainsFunc(s.Listens, func(l listen) bool { return samePort(l, own) }) {
 			out.SamePort = append(out.SamePort, s.At)
-			ours := func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }
-			if s.Leads && !slices.ContainsFunc(s.Files, ours) {
+			if s.Leads && site == "" {
 				out.SamePortWithoutRules = append(out.SamePortWithoutRules, s.At)
 			}
 		}
@@ -171,15 +177,15 @@ func (w *ways) add(to string) {
 	}
 }
 
-// addOther adds where another server leads to the site's upstreams, or may.
-func (v *Serving) addOther(s *server, c *Config, site ways) {
+// addOther adds where another server, which includes the rules of a site or none (""), leads to the site's upstreams.
+func (v *Serving) addOther(s *server, c *Config, to ways, site string) {
 	for _, p := range s.Passes {
 		if strings.Contains(p.To, "$") {
 			v.VariablePasses = append(v.VariablePasses, p.At)
 		}
 		for _, end := range c.ends(p.To) {
-			if end := site.machine.canonical(end); site.ends[end] {
-				v.Holes = append(v.Holes, Hole{s.At, p.At, end})
+			if end := to.machine.canonical(end); to.ends[end] {
+				v.Holes = append(v.Holes, Hole{s.At, p.At, end, site})
 			}
 		}
 	}

@@ -51,7 +51,7 @@ func readDiag(msg []byte) (diagSocket, bool) {
 	}
 	return diagSocket{
 		tcpSocket: tcpSocket{
-			addr(diagLocal, diagLocalPort), addr(diagRemote, diagRemotePort), msg[diagState] == tcpListen,
+			addr(diagLocal, diagLocalPort), addr(diagRemote, diagRemotePort), msg[diagState],
 		},
 		inode:  uint64(binary.NativeEndian.Uint32(msg[diagInode:])),
 		cookie: [8]byte(msg[diagCookie:]),
@@ -216,11 +216,11 @@ func destroyDiag(fd int, family uint8, c Connection) error {
 	if err := request.send(fd); err != nil {
 		return err
 	}
-	found := diagSocket{tcpSocket: tcpSocket{listening: true}}
+	found := diagSocket{tcpSocket: tcpSocket{state: tcpListen}}
 	if err := receiveDiag(fd, false, func(s diagSocket) { found = s }); err != nil {
 		return err
 	}
-	if found.listening {
+	if found.listening() {
 		return unix.ENOENT
 	}
 	// There is no answer but the acknowledgement.

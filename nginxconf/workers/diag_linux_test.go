@@ -46,12 +46,12 @@ func TestKernelAndProcAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(asked) != len(read) || len(asked) != 1+2*len(hosts) {
-			t.Errorf("%s: the kernel says %v, /proc %v", address, asked, read)
+		if len(asked.site) != len(read.site) || len(asked.site) != 1+2*len(hosts) {
+			t.Errorf("%s: the kernel says %v, /proc %v", address, asked.site, read.site)
 		}
-		for inode, sock := range read {
-			if asked[inode] != sock {
-				t.Errorf("%s: socket %d is %v, by /proc %v", address, inode, asked[inode], sock)
+		for inode, sock := range read.site {
+			if asked.site[inode] != sock {
+				t.Errorf("%s: socket %d is %v, by /proc %v", address, inode, asked.site[inode], sock)
 			}
 		}
 	}

@@ -22,7 +22,7 @@ func (s Sockets) Listeners(pid int) ([]Listener, error) {
 	}
 	var out []Listener
 	for _, sock := range all {
-		if sock.listening {
+		if sock.listening() {
 			out = append(out, Listener{sock.local, sock.inode})
 		}
 	}

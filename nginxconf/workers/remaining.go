@@ -2,9 +2,11 @@ package workers
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,13 +16,22 @@ import (
 type Connection struct {
 	Local, Remote netip.AddrPort
 	Process       Process
+	Upstream      bool // whether it leads to the application; else it is a client's
 }
 
 // Remaining is what there still is of the time before a reload.
 type Remaining struct {
-	Connections       []Connection // of clients of the site, and to its upstreams
-	ListeningWorkers  []Process    // old workers that could still be given a new client
-	UnreadableWorkers []Process    // old workers whose sockets can't be looked at: what they hold is not known
+	Connections      []Connection // of clients of the site, and to its upstreams
+	ListeningWorkers []Process    // old workers that could still be given a new client
+	// Newer are connections to the site's upstreams of workers from after the reload.
+	Newer []Connection
+	// Lost are old workers with a socket that is in no table of the kernel's any more: its client has reset it, or it was
+	// destroyed. nginx may still hold the request (https://nginx.org/r/proxy_cache_lock, and others), and hand it on.
+	Lost []Process
+	// GivenUp are connections to the site's upstreams that nginx has closed, and the application hasn't yet (FIN_WAIT2 of
+	// RFC 9293 on this side, CLOSE_WAIT on the other): it may be at work on what nobody waits for. Their Process is empty.
+	GivenUp           []Connection
+	UnreadableWorkers []Process // old workers whose sockets can't be looked at: what they hold is not known
 	// OtherMasters are workers of another master that listens for the site too, as after the first half of a binary
 	// upgrade. They can't be ended: their master would start others.
 	OtherMasters []Process
@@ -33,12 +44,23 @@ type Remaining struct {
 
 // Drained reports whether nothing is left.
 func (l Remaining) Drained() bool {
-	return len(l.Connections) == 0 && l.Workers() == 0 && !l.NoNewWorkerSeen
+	return len(l.Connections)+len(l.GivenUp) == 0 && l.Workers() == 0 && !l.NoNewWorkerSeen
+}
+
+// ToApp counts what may still be at work in the application, of old workers.
+func (l Remaining) ToApp() int {
+	n := len(l.GivenUp)
+	for _, c := range l.Connections {
+		if c.Upstream {
+			n++
+		}
+	}
+	return n
 }
 
 // Workers counts the old workers that are left.
 func (l Remaining) Workers() int {
-	return len(l.ListeningWorkers) + len(l.UnreadableWorkers) + len(l.OtherMasters)
+	return len(l.ListeningWorkers) + len(l.Lost) + len(l.UnreadableWorkers) + len(l.OtherMasters)
 }
 
 // Remaining finds what workers from before a reload still hold of a site's, in the network namespace of the master
@@ -52,10 +74,10 @@ func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
 	if err != nil {
 		return Remaining{}, err
 	}
-	left := Remaining{NoNewWorkerSeen: true}
+	left := Remaining{NoNewWorkerSeen: true, GivenUp: sockets.givenUp}
 	since := before.since(processes)
 	for _, w := range processes.workersOf(before.master) {
-		connections, listening, err := s.held(w.Process, sockets)
+		held, err := s.held(w.Process, sockets)
 		switch {
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			continue // it has exited: that needs no further proof
@@ -68,36 +90,68 @@ func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
 		}
 		switch {
 		case processes.ofOtherMaster(w, before.master):
-			left.Connections = append(left.Connections, connections...)
-			if listening {
+			left.Connections = append(left.Connections, held.connections...)
+			if held.listening {
 				left.OtherMasters = append(left.OtherMasters, w.Process)
 			}
 		case before.old(w, since):
-			left.Connections = append(left.Connections, connections...)
-			if listening || scope.WorkersMustEnd {
+			left.Connections = append(left.Connections, held.connections...)
+			lost, err := s.loses(held, sockets, before.master)
+			switch {
+			case err != nil:
+				return Remaining{}, fmt.Errorf("look at nginx's sockets: %w", err)
+			case held.listening || scope.WorkersMustEnd:
 				left.ListeningWorkers = append(left.ListeningWorkers, w.Process)
+			case lost:
+				left.Lost = append(left.Lost, w.Process)
 			}
-		case listening || scope.WorkersMustEnd:
-			left.NoNewWorkerSeen = false
+		default:
+			left.Newer = append(left.Newer, held.toApp()...)
+			if held.listening || scope.WorkersMustEnd {
+				left.NoNewWorkerSeen = false
+			}
 		}
 	}
 	return left, nil
 }
 
-// held are the connections of a process among those sockets, and whether it listens at any of them.
-func (s Sockets) held(p Process, sockets map[uint64]tcpSocket) (connections []Connection, listening bool, err error) {
+// holding is what a process holds of a site's.
+type holding struct {
+	connections []Connection
+	listening   bool
+	rest        []uint64 // the inodes of its other sockets
+}
+
+func (h holding) toApp() []Connection {
+	return slices.DeleteFunc(h.connections, func(c Connection) bool { return !c.Upstream })
+}
+
+// held is what a process holds of those sockets.
+func (s Sockets) held(p Process, sockets *scoped) (holding, error) {
+	var out holding
 	inodes, err := s.inodes(p)
 	for _, inode := range inodes {
-		sock, ok := sockets[inode]
+		sock, ours := sockets.site[inode]
 		switch {
-		case !ok:
-		case sock.listening:
-			listening = true
+		case !ours:
+			out.rest = append(out.rest, inode)
+		case sock.listening():
+			out.listening = true
 		default:
-			connections = append(connections, Connection{sock.local, sock.remote, p})
+			out.connections = append(out.connections, Connection{sock.local, sock.remote, p, sockets.toApp[inode]})
 		}
 	}
-	return connections, listening, err
+	return out, err
+}
+
+// loses reports whether a process has a socket that is in no table of the kernel's.
+func (s Sockets) loses(h holding, sockets *scoped, master int) (bool, error) {
+	for _, inode := range h.rest {
+		if known, err := s.knows(sockets, inode, master); err != nil || !known {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // inodes are the sockets that a process holds.

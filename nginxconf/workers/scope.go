@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,16 +13,21 @@ import (
 type Scope struct {
 	Listens   []string // host:port that nginx listens at; a host that means "every address" stands for all
 	Upstreams []string // host:port of the application
+	// Anywhere are ports of the application that are meant at any address of this machine.
+	Anywhere []uint16
 	// WorkersMustEnd is set where the site has sockets that can't be told from others, such as unix sockets: the
 	// old workers themselves have to be gone.
 	WorkersMustEnd bool
 }
 
 // matcher tells the site's sockets from others. An address that isn't valid stands for any.
-type matcher struct{ listens, upstreams []netip.AddrPort }
+type matcher struct {
+	listens, upstreams []netip.AddrPort
+	anywhere           []uint16
+}
 
 func (sc Scope) matcher() (matcher, error) {
-	var m matcher
+	m := matcher{anywhere: sc.Anywhere}
 	for _, l := range sc.Listens {
 		ends, err := endpoints(l)
 		if err != nil {
@@ -69,19 +75,28 @@ func endpoints(hostport string) ([]netip.AddrPort, error) {
 	}, nil
 }
 
-func (m matcher) matches(s tcpSocket) bool {
+// isListen reports whether nginx is reached by the socket, or waits to be.
+func (m matcher) isListen(s tcpSocket) bool {
 	for _, l := range m.listens {
 		if s.local.Port() != l.Port() {
 			continue
 		}
-		if !l.Addr().IsValid() || s.local.Addr() == l.Addr() || s.listening && s.local.Addr().IsUnspecified() {
-			return true
-		}
-	}
-	for _, u := range m.upstreams {
-		if s.remote.Port() == u.Port() && !s.listening && (!u.Addr().IsValid() || s.remote.Addr() == u.Addr()) {
+		if !l.Addr().IsValid() || s.local.Addr() == l.Addr() || s.listening() && s.local.Addr().IsUnspecified() {
 			return true
 		}
 	}
 	return false
+}
+
+// leadsToApp reports whether the socket leads to an upstream. One to an address of this machine comes from there.
+func (m matcher) leadsToApp(s tcpSocket) bool {
+	here := s.remote.Addr().IsLoopback() || s.remote.Addr() == s.local.Addr()
+	return !s.listening() && (m.isApp(s.remote) || here && slices.Contains(m.anywhere, s.remote.Port()))
+}
+
+// isApp reports whether the address is an upstream's.
+func (m matcher) isApp(a netip.AddrPort) bool {
+	return slices.ContainsFunc(m.upstreams, func(u netip.AddrPort) bool {
+		return a.Port() == u.Port() && (!u.Addr().IsValid() || a.Addr() == u.Addr())
+	})
 }

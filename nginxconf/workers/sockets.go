@@ -25,11 +25,16 @@ func (s Sockets) procDir() string {
 	return s.proc
 }
 
-// tcpSocket is a TCP socket of the site, by the kernel's tables.
+// tcpSocket is a TCP socket, by the kernel's tables.
 type tcpSocket struct {
 	local, remote netip.AddrPort
-	listening     bool
+	state         uint8
 }
+
+func (s tcpSocket) listening() bool { return s.state == tcpListen }
+
+// turned is the other end of a connection.
+func (s tcpSocket) turned() tcpSocket { return tcpSocket{s.remote, s.local, s.state} }
 
 // diagSocket is a TCP socket as sock_diag(7) tells of it.
 type diagSocket struct {
@@ -38,10 +43,24 @@ type diagSocket struct {
 	cookie [8]byte
 }
 
-const tcpListen = 0x0a // TCP_LISTEN in the kernel's tcp_states.h
+// States of the kernel's tcp_states.h.
+const (
+	tcpFinWait2  = 0x05
+	tcpCloseWait = 0x08
+	tcpListen    = 0x0a
+)
 
-// sockets are the site's sockets in the network namespace of master, by inode.
-func (s Sockets) sockets(scope Scope, master int) (map[uint64]tcpSocket, error) {
+// scoped are the sockets in nginx's network namespace, beside what is the site's.
+type scoped struct {
+	site     map[uint64]tcpSocket // the site's, by inode
+	toApp    map[uint64]bool      // those of site that lead to its upstreams
+	others   map[uint64]bool      // the inodes of all others that are in a table of the kernel's
+	givenUp  []Connection         // see Remaining.GivenUp
+	complete bool                 // whether others has those of UDP and of unix sockets, too
+}
+
+// sockets are those in the network namespace of master.
+func (s Sockets) sockets(scope Scope, master int) (*scoped, error) {
 	m, err := scope.matcher()
 	if err != nil {
 		return nil, err
@@ -50,13 +69,61 @@ func (s Sockets) sockets(scope Scope, master int) (map[uint64]tcpSocket, error) 
 	if err != nil {
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
-	out := map[uint64]tcpSocket{}
+	out := &scoped{site: map[uint64]tcpSocket{}, toApp: map[uint64]bool{}, others: map[uint64]bool{}}
 	for _, sock := range all {
-		if sock.inode != 0 && m.matches(sock.tcpSocket) {
-			out[sock.inode] = sock.tcpSocket
+		toApp := m.leadsToApp(sock.tcpSocket)
+		switch {
+		case toApp && sock.inode == 0 && sock.state == tcpFinWait2, sock.state == tcpCloseWait && m.leadsToApp(sock.turned()):
+			out.givenUp = append(out.givenUp, Connection{Local: sock.local, Remote: sock.remote, Upstream: true})
+		case sock.inode == 0:
+		case toApp || m.isListen(sock.tcpSocket):
+			out.site[sock.inode], out.toApp[sock.inode] = sock.tcpSocket, toApp
+		default:
+			out.others[sock.inode] = true
 		}
 	}
 	return out, nil
+}
+
+// knows reports whether a socket is in any table of the kernel's. Whoever holds one that isn't may not have noticed yet.
+func (s Sockets) knows(in *scoped, inode uint64, master int) (bool, error) {
+	if _, site := in.site[inode]; site || in.others[inode] {
+		return true, nil
+	}
+	if !in.complete {
+		if err := s.complete(in, master); err != nil {
+			return false, err
+		}
+	}
+	return in.others[inode], nil
+}
+
+// complete adds what isn't TCP: nginx has such sockets for its own talk, for its resolver, for QUIC and for logs.
+func (s Sockets) complete(in *scoped, master int) error {
+	in.complete = true
+	fs, err := procfs.NewFS(filepath.Join(s.procDir(), strconv.Itoa(master)))
+	if err != nil {
+		return err
+	}
+	unix, err := fs.NetUNIX()
+	if err != nil {
+		return err
+	}
+	for _, line := range unix.Rows {
+		in.others[line.Inode] = true
+	}
+	udp, err := fs.NetUDP()
+	if err != nil {
+		return err
+	}
+	udp6, err := fs.NetUDP6()
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6 has none
+		return err
+	}
+	for _, line := range append(udp, udp6...) {
+		in.others[line.Inode] = true
+	}
+	return nil
 }
 
 // list lists the TCP sockets in the network namespace of a process. Those in TIME_WAIT, which no process holds, may
@@ -85,7 +152,7 @@ func (s Sockets) list(pid int) ([]diagSocket, error) {
 	var out []diagSocket
 	for _, l := range append(lines, lines6...) {
 		out = append(out, diagSocket{inode: l.Inode, tcpSocket: tcpSocket{
-			addrPort(l.LocalAddr, l.LocalPort), addrPort(l.RemAddr, l.RemPort), l.St == tcpListen,
+			addrPort(l.LocalAddr, l.LocalPort), addrPort(l.RemAddr, l.RemPort), uint8(l.St),
 		}})
 	}
 	return out, nil
@@ -108,7 +175,7 @@ func (s Sockets) Listening() ([]netip.AddrPort, error) {
 	}
 	var out []netip.AddrPort
 	for _, sock := range all {
-		if sock.listening {
+		if sock.listening() {
 			out = append(out, sock.local)
 		}
 	}

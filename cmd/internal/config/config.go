@@ -31,11 +31,21 @@ type Config struct {
 	AuditLog    string   // file that gets a line of JSON for each change, absolute; "" for none
 	MetricsFile string   // for the node exporter's textfile collector, absolute; "" for none
 	OnChange    []string // a command that is started at each change, or empty
+	Barrier     Barrier
 	S3          S3
 	Nginx       Nginx
 	Gate        Gate
 	Sites       []Site // at least one, names and store paths unique
 }
+
+// Barrier says whether the kernel is to keep nginx from the applications of closed sites.
+type Barrier string
+
+const (
+	BarrierAuto     Barrier = "auto"     // where it can be had
+	BarrierRequired Barrier = "required" // nothing is closed without it
+	BarrierOff      Barrier = "off"
+)
 
 // S3 says how to reach the bucket; every field may be empty.
 type S3 struct {
@@ -68,14 +78,19 @@ type Site struct {
 	PageURL    string // of this site's maintenance page; ends in a slash
 	Listen     string // host:port where this machine reaches it
 	Upstreams  []string
-	Preset     string         // "conforma" or ""
-	LoginPaths []string       // further paths open to everyone in admin mode
-	Settled    []string       // a command that exits 0 once the application is idle, or empty
-	Smoke      string         // a path that must answer 2xx before the site opens, or ""
-	ShowsPage  bool           // a navigation gets the page itself, as a 503, and is not redirected to it
-	JWT        *JWT           // nil when the site has no [site.jwt]: no token lets anybody in then
-	Allow      []netip.Prefix // addresses that are let in while in admin mode; none is in another
-	Line       int            // of its [[site]] in the file
+	Preset     string   // "conforma" or ""
+	LoginPaths []string // further paths open to everyone in admin mode
+	Settled    []string // a command that exits 0 once the application is idle, or empty
+	// Grace is how long it takes, after the last connection to the application, until it is taken to be idle where no
+	// Settled says so; 0 for at once.
+	Grace time.Duration
+	Smoke string // a path that must answer 2xx before the site opens, or ""
+	// SharedUpstream is whether other sites live behind the same address.
+	SharedUpstream bool
+	ShowsPage      bool           // a navigation gets the page itself, as a 503, and is not redirected to it
+	JWT            *JWT           // nil when the site has no [site.jwt]: no token lets anybody in then
+	Allow          []netip.Prefix // addresses that are let in while in admin mode; none is in another
+	Line           int            // of its [[site]] in the file
 }
 
 // JWT says which tokens are an administrator's. Exactly one of SecretEnvFile and SecretFile is set.

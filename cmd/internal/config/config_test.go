@@ -22,6 +22,7 @@ store     = "s3://conforma-maintenance"
 page_url  = "https://maintenance.example.org"
 state_dir = "/var/lib/conforma-status"
 content   = "/etc/conforma-status/content"
+barrier   = "required"
 
 [s3]
 region = "ap-southeast-2"
@@ -62,6 +63,8 @@ upstreams = ["unix:/run/live.sock", "[::1]:8000", "app.internal:80"]
 login_paths = ["/sign-in", "/static/"]
 settled = ["pg_idle", "--database", "a b"]
 smoke = "/health?deep=1"
+grace = "1.5s"
+shared_upstream = true
 
 [site.jwt]
 secret_file = "/etc/live.secret"
@@ -92,7 +95,7 @@ func TestGoodFiles(t *testing.T) {
 	}{
 		"full": {full, Config{
 			File: "full", Store: "s3://conforma-maintenance", PageURL: "https://maintenance.example.org",
-			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content", ContentLine: 5,
+			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content", ContentLine: 5, Barrier: BarrierRequired,
 			S3: S3{Region: "ap-southeast-2", Endpoint: "http://127.0.0.1:7070", PathStyle: true},
 			Nginx: Nginx{
 				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",
@@ -101,7 +104,7 @@ func TestGoodFiles(t *testing.T) {
 			Gate: Gate{Socket: "/run/conforma-status/gate.sock"},
 			Sites: []Site{{
 				Name: "demo", Path: "", AppURL: "https://demo.example.org:50000", PageURL: "https://maintenance.example.org/",
-				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Line: 21,
+				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Grace: 5 * time.Second, Line: 22,
 				JWT: &JWT{
 					SecretEnvFile: "/home/ubuntu/demo_server/env_files/demo.env",
 					Audience:      "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour,
@@ -110,7 +113,8 @@ func TestGoodFiles(t *testing.T) {
 			}, {
 				Name: "live", Path: "a/live-2.0", AppURL: "http://[2001:db8::1]", PageURL: "https://maintenance.example.org/a/live-2.0/",
 				Listen: "[::1]:8080", Upstreams: []string{"unix:/run/live.sock", "[::1]:8000", "app.internal:80"},
-				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 37,
+				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 38,
+				Grace: 1500 * time.Millisecond, SharedUpstream: true,
 				JWT: &JWT{
 					SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour,
 					Algorithm: "HS512", Issuer: "live", Leeway: 5 * time.Second,
@@ -120,7 +124,7 @@ func TestGoodFiles(t *testing.T) {
 		}},
 		"minimal": {minimal, Config{
 			File: "minimal", Store: "dir:/var/www/maintenance", PageURL: "https://maintenance.example.org",
-			StateDir: "/var/lib/conforma-status",
+			StateDir: "/var/lib/conforma-status", Barrier: BarrierAuto,
 			Nginx: Nginx{
 				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",
 				Test: []string{"nginx", "-t"}, Reload: []string{"nginx", "-s", "reload"},
@@ -128,7 +132,7 @@ func TestGoodFiles(t *testing.T) {
 			Gate: Gate{Socket: "/run/conforma-status/gate.sock"},
 			Sites: []Site{{
 				Name: "demo", Path: "demo", AppURL: "https://demo.example.org", PageURL: "https://maintenance.example.org/demo/",
-				Listen: "127.0.0.1:443", Line: 4,
+				Listen: "127.0.0.1:443", Grace: 5 * time.Second, Line: 4,
 			}},
 		}},
 	} {
@@ -166,7 +170,7 @@ func TestAllowOfFaults(t *testing.T) {
 func TestSpellings(t *testing.T) {
 	top := "store = \"dir:/srv/www\"\npage_url = \"https://m.example.org\"\n"
 	want := Site{
-		Name: "a", Path: "a", AppURL: "https://a.example.org", PageURL: "https://m.example.org/a/", Listen: "127.0.0.1:443",
+		Name: "a", Path: "a", AppURL: "https://a.example.org", PageURL: "https://m.example.org/a/", Listen: "127.0.0.1:443", Grace: 5 * time.Second,
 		JWT: &JWT{SecretFile: "/s", Audience: "x", AdminClaim: "isAdmin", MaxAge: time.Hour, Algorithm: "HS256", Leeway: 30 * time.Second},
 	}
 	for name, c := range map[string]struct {

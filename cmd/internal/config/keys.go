@@ -55,6 +55,9 @@ var Keys = []Key{
 	{"on_change", Command, "[]", "", `["/usr/local/bin/tell-us"]`, first,
 		"Started at each change, and once when an ETA has passed, with the event as JSON on its standard input. Nobody waits for it."},
 
+	{"barrier", Text, `"auto"`, "", `"required"`, "1.1",
+		`The kernel barrier, which keeps everybody from the applications of closed sites: "auto", where it can be had; "required": nothing is closed without it; "off".`},
+
 	{"s3", Table, "", "", "", first, "How the bucket is reached. All of it is optional: what the AWS CLI finds is found here too."},
 	{"s3.region", Text, `""`, "the AWS configuration", `"ap-southeast-2"`, first, "The region of the bucket."},
 	{"s3.endpoint", URL, `""`, "the region", `"http://127.0.0.1:7070"`, first, "The address of a store that isn't Amazon's."},
@@ -82,6 +85,10 @@ var Keys = []Key{
 		"Further paths that are open to everybody in admin mode: exact ones, and prefixes that end in a slash."},
 	{"site.settled", Command, "[]", "", `["/usr/share/conforma-status/settled-postgres.sh", "demo"]`, first,
 		"Must exit 0 once the application is idle. Only where it does is a closing that had to cut something called safe."},
+	{"site.grace", Duration, `"5s"`, "", "", "1.1",
+		"How long, where settled is not set, a closing waits after the last connection to the application until it is called safe; 0s for not at all."},
+	{"site.shared_upstream", Flag, "false", "", "true", "1.1",
+		"Whether other sites live behind the same address. They are no holes then, and there is no kernel barrier while one of them is open."},
 	{"site.smoke", Text, `""`, "", `"/"`, first, "A path that must answer 2xx before the site opens again."},
 	{"site.navigation", Text, `"redirect"`, "", `"page"`, "1.1",
 		"What a browser gets while the site is closed: a redirect to the page, or the page itself, as a 503 at the address that it asked for."},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -46,6 +47,7 @@ func (r *reader) config(tree map[string]any) *Config {
 		AuditLog:    t.optionalPath("audit_log"),
 		MetricsFile: t.optionalPath("metrics_file"),
 		ContentLine: r.lines["content"],
+		Barrier:     barrierOf(t),
 	}
 	if c.Store != "" {
 		if _, _, err := store.ParseURL(c.Store); err != nil {
@@ -66,6 +68,14 @@ func (r *reader) config(tree map[string]any) *Config {
 	}
 	t.done()
 	return c
+}
+
+func barrierOf(t *table) Barrier {
+	b := Barrier(t.usual("barrier"))
+	if known := []Barrier{BarrierAuto, BarrierRequired, BarrierOff}; !slices.Contains(known, b) {
+		t.fault("barrier", fmt.Sprintf("%q is none of its values", b), `write "auto", "required" or "off"`)
+	}
+	return b
 }
 
 func s3Of(t *table) S3 {

@@ -176,6 +176,16 @@ func (t *table) duration(key string) time.Duration {
 	return d
 }
 
+// pause returns a duration that may be none.
+func (t *table) pause(key string) time.Duration {
+	s := t.usual(key)
+	d, err := str2duration.ParseDuration(s)
+	if err != nil || d < 0 {
+		t.fault(key, fmt.Sprintf("%q is not a duration", s), `write it like "5s", or "0s" for none`)
+	}
+	return d
+}
+
 func (t *table) absPath(key string) string {
 	s := t.usual(key)
 	if !filepath.IsAbs(s) {

@@ -50,6 +50,8 @@ func (r *reader) site(t *table, c *Config) Site {
 	}
 	s.LoginPaths = loginPathsOf(t)
 	s.Settled = t.program("settled")
+	s.Grace = t.pause("grace")
+	s.SharedUpstream = t.flag("shared_upstream")
 	if s.Smoke = t.usual("smoke"); s.Smoke != "" && !strings.HasPrefix(s.Smoke, "/") {
 		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
@@ -49,9 +50,13 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 			continue
 		}
 		for _, hole := range c.holes(file) {
-			if force {
+			switch {
+			case force:
 				c.receipt.warn(hole)
-			} else {
+			case c.behindBarrier():
+				c.receipt.warn(hole)
+				c.open = true
+			default:
 				holes = append(holes, hole)
 			}
 		}
@@ -92,6 +97,9 @@ func (c *change) holes(file string) []string {
 		out = append(out, fmt.Sprintf("no server {} includes %s", file))
 	}
 	for _, hole := range c.serving.Holes {
+		if c.site.SharedUpstream || slices.Contains(c.siblings, hole.Site) {
+			continue
+		}
 		out = append(out, fmt.Sprintf("the server at %s leads to %s (%s) without including %s", hole.Server, hole.Upstream, hole.Pass, file))
 	}
 	for _, p := range c.serving.BeforeInclude {

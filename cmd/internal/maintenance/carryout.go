@@ -15,7 +15,8 @@ type run struct {
 	intent  state.Intent
 	changes []*change
 	journal *state.Journal
-	old     oldWorkers   // of nginx, from before the reload
+	old     oldWorkers // of nginx, from before the reload
+	kernel  *table
 	putBack func() error // puts the previous rules back, nil before the new ones are in place
 }
 
@@ -35,13 +36,18 @@ type action struct {
 var actions = []action{
 	{step: StepAnnounce, take: (*run).announce},
 	{step: StepShut, take: (*run).shutAll},
+	{step: StepCount, take: (*run).count},
+	{step: StepRead, take: (*run).read},
 	{step: StepInstall, take: (*run).install, undo: (*run).uninstall},
 	{step: StepTest, take: (*run).test, undo: (*run).rollBackFiles},
+	{step: StepLift, take: (*run).lift, undo: (*run).rollBackFiles},
 	{step: StepReload, take: (*run).reload, undo: (*run).rollBack},
 	{step: StepProbe, take: (*run).probe, undo: (*run).rollBack},
 	{step: StepDrain, take: (*run).awaitDrained},
+	{step: StepRefuse, take: (*run).refuse},
 	{step: StepCut, take: (*run).cut, after: (*run).countDrained},
-	{step: StepSettle, take: (*run).settle, after: (*run).judge},
+	{step: StepSettle, take: (*run).settle},
+	{step: StepGrace, take: (*run).grace, after: (*run).judge},
 	{step: StepSmoke, take: (*run).smoke, undo: (*run).rollBack},
 	{step: StepOpen, take: (*run).openAll, undo: (*run).shutAgain},
 	{step: StepSee, take: (*run).seeAnswers, undo: (*run).shutAgain},
@@ -49,7 +55,7 @@ var actions = []action{
 }
 
 // carryOut takes the steps of the changes. An error means that nothing was begun. The receipts say the rest.
-func (h *Host) carryOut(ctx context.Context, changes []*change, in state.Intent) error {
+func (h *Host) carryOut(ctx context.Context, kernel *table, changes []*change, in state.Intent) error {
 	in.Changes = nil
 	var active []*change
 	for _, c := range changes {
@@ -70,7 +76,7 @@ func (h *Host) carryOut(ctx context.Context, changes []*change, in state.Intent)
 	if err != nil {
 		return err
 	}
-	r := &run{Host: h, intent: in, changes: active, journal: journal}
+	r := &run{Host: h, intent: in, changes: active, journal: journal, kernel: kernel}
 	for _, a := range actions {
 		r.act(ctx, a)
 	}
@@ -114,8 +120,12 @@ func (r *run) taking(step Step) []*change {
 
 func (c *change) takes(step Step) bool {
 	switch step {
+	case StepRefuse:
+		return c.has(step) && c.noBarrier == nil && (c.drain.isEmpty() || !c.leavesAlone)
 	case StepCut:
 		return c.has(StepDrain) && c.drain.cuts(c.leavesAlone)
+	case StepGrace:
+		return c.has(step) && c.drain.done != nil && c.record.Cut == 0
 	case StepSettle, StepSmoke, StepOpen, StepSee:
 		return c.has(step) && (!c.has(StepDrain) || c.drain.done != nil) // with something left a site stays shut
 	}
@@ -165,6 +175,7 @@ func (r *run) giveUp(ctx context.Context, failure error) {
 		case !c.closes():
 			c.receipt.fail(state.Failed, failure)
 			c.to = c.record.Document
+			r.refuseAgain(ctx, c)
 		case r.isClosedNow(ctx, c):
 			c.receipt.fail(state.Shut, failure)
 		default:
@@ -215,7 +226,7 @@ func (r *run) recordChange(c *change) error {
 	}
 	switch {
 	case c.to.Mode == status.Online:
-		rec.ClosedAt, rec.SafeSince, rec.Cut = nil, nil, 0
+		rec.ClosedAt, rec.SafeSince, rec.Cut, rec.Barrier = nil, nil, 0, false
 	case c.shutAt != nil && (rec.ClosedAt == nil || c.from == status.Online):
 		rec.ClosedAt = c.shutAt
 	}
@@ -223,6 +234,9 @@ func (r *run) recordChange(c *change) error {
 		rec.SafeSince = nil
 	}
 	c.receipt.ClosedAt, c.receipt.SafeSince, c.receipt.Revision = rec.ClosedAt, rec.SafeSince, rec.Revision
+	if c.receipt.Barrier = rec.Barrier; !rec.Barrier && c.to.Mode.Closed() && c.has(StepShut) {
+		c.receipt.withoutBarrier(c.noBarrier)
+	}
 	c.receipt.Published = !rec.Unpublished
 	c.receipt.describe(c.to)
 	if !c.known && c.receipt.Outcome == state.Failed && !c.has(StepShut) {

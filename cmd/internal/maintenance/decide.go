@@ -19,8 +19,11 @@ type facts struct {
 	found status.Mode
 	// shut is whether the closed file is there.
 	shut bool
-	// inForce is whether disk and nginx have the rules on record, and the closed file is as it belongs.
+	// inForce is whether disk and nginx have the rules on record, the closed file is as it belongs, and the kernel barrier
+	// on record is there.
 	inForce bool
+	// barred is whether there is a kernel barrier, of this site or of others.
+	barred bool
 }
 
 // wish is what is asked of a site.
@@ -29,7 +32,7 @@ type wish struct {
 	scope scope
 	// news is whether visitors are to be told something that isn't published yet.
 	news bool
-	// checks are those of StepSettle and StepSmoke that the site asks for.
+	// checks are those of StepSettle, StepGrace, StepSmoke, and StepRefuse with what belongs to it, that the site is to have.
 	checks []Step
 }
 
@@ -60,18 +63,27 @@ func decide(f facts, r state.Record, w wish) []Step {
 	// A site that goes admin is closed by that, unless it was offline: then this finishes an opening that was interrupted.
 	opensDoor := takesUp && f.shut && w.mode != status.Offline && (!shuts || r.Document.Mode.StricterThan(w.mode))
 
+	lifts := takesUp && f.barred && w.mode != status.Offline && (!shuts || f.shut)
+
 	var steps []Step
 	add := func(when bool, more ...Step) {
 		if when {
 			steps = append(steps, more...)
 		}
 	}
+	asked := func(s Step) bool { return slices.Contains(w.checks, s) }
 	add(announces, StepAnnounce)
 	add(shuts, StepShut)
-	add(takesUp, StepInstall, StepTest, StepReload, StepProbe)
+	add(shuts && asked(StepRefuse), StepCount)
+	add(shuts && asked(StepRead), StepRead)
+	add(takesUp, StepInstall, StepTest)
+	add(lifts, StepLift)
+	add(takesUp, StepReload, StepProbe)
 	add(shuts, StepDrain)
-	add(shuts && slices.Contains(w.checks, StepSettle), StepSettle)
-	add(opensDoor && slices.Contains(w.checks, StepSmoke), StepSmoke)
+	add(shuts && asked(StepRefuse), StepRefuse)
+	add(shuts && asked(StepSettle), StepSettle)
+	add(shuts && asked(StepGrace), StepGrace)
+	add(opensDoor && asked(StepSmoke), StepSmoke)
 	add(takesUp && w.mode != status.Offline, StepOpen)
 	add(takesUp && w.mode == status.Online, StepSee)
 	add(!announces, StepPublish)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // emptyLooks is how many looks in a row must find nothing: the kernel's table of sockets is not read in one piece.
@@ -19,11 +20,15 @@ const emptyLooks = 2
 type drain struct {
 	all   map[workers.Connection]bool
 	ended map[workers.Connection]bool // by us, or by nginx itself, while they may have been at work
-	left  workers.Remaining           // at the last look
+	left  workers.Remaining           // at the last look, what concerns the site
 	empty int                         // looks in a row that found nothing
 	err   error                       // why no more could be seen, nil where it could
 	// done is when nothing was left, nil before.
 	done *time.Time
+	// busy is when something was last seen to lead to the application, or may have without being seen; zero for never.
+	busy time.Time
+	// refused is whether the kernel refuses new connections to the application, which is proven.
+	refused bool
 	// vouched is whether the site's own command says that the application is idle.
 	vouched bool
 }
@@ -35,7 +40,7 @@ func (d *drain) cuts(leavesAlone bool) bool { return !d.isEmpty() && d.err == ni
 
 // look takes note of what is left now.
 func (d *drain) look(left workers.Remaining) {
-	for _, conn := range left.Connections {
+	for _, conn := range slices.Concat(left.Connections, left.GivenUp) {
 		d.all[conn] = true
 	}
 	d.left = left
@@ -60,7 +65,7 @@ func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 	}
 	began := r.Clock.Now()
 	_, err := r.until(ctx, began.Add(r.intent.Drain), func() (bool, error) {
-		done, err := r.lookOnce(changes)
+		done, err := r.lookOnce(changes, r.Clock.Now().Sub(began))
 		if err != nil || done {
 			return done, err
 		}
@@ -84,16 +89,20 @@ func noteUnseen(changes []*change, why error) {
 	}
 }
 
-// lookOnce looks once at what is left of each site, and reports whether all are drained.
-func (r *run) lookOnce(changes []*change) (bool, error) {
+// lookOnce looks once at what is left of each site after waiting so long, and reports whether all are drained.
+func (r *run) lookOnce(changes []*change, waited time.Duration) (bool, error) {
 	done := true
 	for _, c := range changes {
 		if c.drain.isEmpty() {
 			continue
 		}
-		left, err := r.left(c.scope())
+		left, err := r.left(r.scope(c))
 		if err != nil {
 			return false, err
+		}
+		left = c.concerning(left, waited)
+		if left.ToApp() > 0 {
+			c.drain.busy = r.Clock.Now()
 		}
 		r.countEndedByNginx(c, left)
 		c.drain.look(left)
@@ -107,6 +116,9 @@ func (r *run) lookOnce(changes []*change) (bool, error) {
 func (r *run) countEndedByNginx(c *change, left workers.Remaining) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range c.drain.left.Connections {
+		if c.behindBarrier() && !conn.Upstream {
+			continue // it hadn't got to the application, and doesn't any more
+		}
 		if over || c.serving.ShutdownTimeout > 0 && r.old.WasShuttingDown(conn.Process) {
 			c.drain.ended[conn] = true
 		}
@@ -145,7 +157,7 @@ func (r *run) cut(ctx context.Context, changes []*change) error {
 				}
 			}
 		}
-		return r.lookOnce(changes)
+		return r.lookOnce(changes, r.intent.Drain)
 	})
 	noteUnseen(changes, err)
 	return err
@@ -154,7 +166,10 @@ func (r *run) cut(ctx context.Context, changes []*change) error {
 // cutConnections ends the connections left of a site, and returns the old workers that have to be ended for it.
 func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 	d := &c.drain
-	doomed = append(doomed, d.left.ListeningWorkers...)
+	doomed = slices.Concat(d.left.ListeningWorkers, d.left.Lost)
+	for _, conn := range d.left.GivenUp {
+		d.ended[conn] = true // by nginx, which nobody can undo
+	}
 	if c.serving.RequestsInvisible {
 		for _, p := range d.left.ListeningWorkers {
 			d.endWorker(p)
@@ -176,7 +191,7 @@ func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 func (r *run) countDrained() {
 	for _, c := range r.draining() {
 		d := &c.drain
-		d.count(c.receipt)
+		d.count(c.receipt, c.behindBarrier())
 		c.record.Cut += c.receipt.Cut
 		if timeout := c.serving.ShutdownTimeout; timeout > 0 {
 			c.record.Cut += len(d.left.Connections) // it is when we are gone
@@ -194,15 +209,16 @@ func (r *run) countDrained() {
 	}
 }
 
-// count counts: what was seen and is gone has drained, unless it was cut.
-func (d *drain) count(receipt *Receipt) {
+// count counts: what was seen and is gone has drained, unless it was cut. Behind the kernel barrier that is what led to the
+// application.
+func (d *drain) count(receipt *Receipt, behindBarrier bool) {
 	left := map[workers.Connection]bool{}
 	for _, c := range d.left.Connections {
 		left[c] = true
 	}
 	for c := range d.all {
 		switch {
-		case left[c]:
+		case left[c], behindBarrier && !c.Upstream:
 		case d.ended[c]:
 			receipt.Cut++
 		default:
@@ -221,7 +237,48 @@ func (d *drain) count(receipt *Receipt) {
 	}
 }
 
-// scope is which sockets are the site's.
+// strangersTimeout bounds the wait for what can't be told from another site's, where the kernel keeps it from the
+// application afterwards.
+const strangersTimeout = 5 * time.Second
+
+// behindBarrier reports whether the kernel keeps everybody from the application once it has drained.
+func (c *change) behindBarrier() bool {
+	return c.has(StepRefuse) && c.to.Mode == status.Offline && c.noBarrier == nil
+}
+
+// concerning is what of left concerns the site, after waiting so long. Behind the kernel barrier no worker has to end: what
+// leads to the application counts, and clients that may still be sending are waited for.
+func (c *change) concerning(left workers.Remaining, waited time.Duration) workers.Remaining {
+	left.GivenUp = slices.DeleteFunc(left.GivenUp, func(conn workers.Connection) bool { return c.drain.ended[conn] })
+	if !c.behindBarrier() {
+		left.Newer = nil
+		return left
+	}
+	left.ListeningWorkers, left.OtherMasters = nil, nil
+	refused := c.drain.refused
+	if refused || waited >= strangersTimeout {
+		left.Lost = nil
+	}
+	if refused || waited >= strangersTimeout && len(c.serving.SamePort) > 0 {
+		left.Connections = slices.DeleteFunc(left.Connections, func(conn workers.Connection) bool { return !conn.Upstream })
+	}
+	if refused {
+		left.Connections = append(left.Connections, left.Newer...)
+	}
+	left.Newer = nil
+	return left
+}
+
+// scope is which sockets are the site's, by nginx's configuration and by the addresses of its upstreams.
+func (r *run) scope(c *change) workers.Scope {
+	s := c.scope()
+	if c.noBarrier == nil {
+		r.kernel.scope(c.site.Name, &s)
+	}
+	return s
+}
+
+// scope is which sockets are the site's by nginx's configuration.
 func (c *change) scope() workers.Scope {
 	s := workers.Scope{Listens: c.serving.Listens, Upstreams: c.serving.Upstreams, WorkersMustEnd: c.serving.WorkersMustEnd}
 	if len(s.Listens) == 0 {

@@ -77,6 +77,7 @@ func (h *heard) End(s Step, _ time.Duration, err error) {
 	}
 }
 func (h *heard) Draining(string, workers.Remaining, time.Duration, time.Duration) {}
+func (h *heard) Grace(time.Duration, time.Duration)                               {}
 func (h *heard) Resuming([]string)                                                { h.resumed++ }
 func (h *heard) SetAside(path string, _ error)                                    { h.aside = append(h.aside, path) }
 func (h *heard) Waiting(holder state.Holder)                                      { h.waiting = append(h.waiting, holder) }

@@ -28,7 +28,7 @@ const (
 	softTimeout     = time.Second      // for a worker that was told to end to do so, before it is made to
 )
 
-// Nginx is the nginx of this host. memory.Nginx is the real one.
+// Nginx is the nginx of this host. control.Nginx is the real one.
 type Nginx interface {
 	Test(ctx context.Context) error
 	Reload(ctx context.Context) error
@@ -52,6 +52,8 @@ type Host struct {
 	Store   store.Store
 	Nginx   Nginx
 	Sockets Sockets
+	// Kernel is nil where there is no kernel barrier.
+	Kernel Kernel
 	// Settled runs a site's own command that exits 0 once its application is idle.
 	Settled   func(ctx context.Context, argv []string) error
 	Probe     func(context.Context, operator.Target) (control.Answer, error)
@@ -70,6 +72,8 @@ type Progress interface {
 	End(step Step, took time.Duration, err error)
 	// Draining says what there still is of a site, after how long, and how long it may take.
 	Draining(site string, left workers.Remaining, after, atMost time.Duration)
+	// Grace says that an application is given time for what nobody waits for any more, after how long, and how long it takes.
+	Grace(after, atMost time.Duration)
 	// Resuming says that an interrupted change of these sites is finished first.
 	Resuming(sites []string)
 	// SetAside says that a file that can't be understood was moved, and why.

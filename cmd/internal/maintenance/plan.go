@@ -38,6 +38,14 @@ type change struct {
 	// shutAt is when nginx was first seen to be shut by this change, nil before.
 	shutAt *time.Time
 	drain  drain
+	// noBarrier is why the site has no kernel barrier, nil where it has, or can have one.
+	noBarrier error
+	// lifted is whether the kernel lets nginx through again by this change.
+	lifted bool
+	// open is whether nginx's configuration is known to have holes.
+	open bool
+	// siblings are the sites that are closed, or become so with this one.
+	siblings []string
 }
 
 // rules are the rules that nginx is to take up.
@@ -96,7 +104,7 @@ func (h *Host) isInForce(s config.Site, r state.Record, seen observed) (bool, er
 
 // recall returns what is on record of a site, and what is found. A damaged record is set aside where mayWrite is set:
 // what holds is seen, and the operator says what is wanted now.
-func (h *Host) recall(ctx context.Context, s config.Site, mayWrite bool) (state.Record, observed, error) {
+func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, mayWrite bool) (state.Record, observed, error) {
 	r, known, err := h.Dir().Record(s.Name)
 	if errors.Is(err, state.ErrRecord) && mayWrite {
 		err = h.setAside(h.Dir().RecordFile(s.Name), err)
@@ -107,28 +115,34 @@ func (h *Host) recall(ctx context.Context, s config.Site, mayWrite bool) (state.
 	if !known {
 		r = state.Record{Document: firstDocument(s, h.now())}
 	}
-	seen, err := h.compare(ctx, s, r)
+	seen, err := h.compare(ctx, kernel, s, &r)
 	seen.known = known
 	return r, seen, err
 }
 
-// compare looks at a site and finds out whether what is on record of it is in force.
-func (h *Host) compare(ctx context.Context, s config.Site, r state.Record) (observed, error) {
+// compare looks at a site and finds out whether what is on record of it is in force. Where its kernel barrier was lost
+// the record says so from here: what got through meanwhile may be at work still.
+func (h *Host) compare(ctx context.Context, kernel *table, s config.Site, r *state.Record) (observed, error) {
 	seen, err := h.look(ctx, s)
 	if err == nil {
-		seen.inForce, err = h.isInForce(s, r, seen)
+		seen.inForce, err = h.isInForce(s, *r, seen)
+	}
+	seen.barred = kernel.there
+	if kernel.lost[s.Name] {
+		r.Barrier, r.SafeSince, seen.inForce = false, nil, false
+		kernel.wants[s.Name] = left
 	}
 	return seen, err
 }
 
 // plan works out what a request comes to for one site.
-func (h *Host) plan(ctx context.Context, s config.Site, req Request) (*change, error) {
-	r, seen, err := h.recall(ctx, s, !req.DryRun)
+func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Request) (*change, error) {
+	r, seen, err := h.recall(ctx, kernel, s, !req.DryRun)
 	if err != nil {
 		return nil, err
 	}
 	req.keep(r.Document)
-	w := wish{mode: req.Mode, checks: checks(s, req.MustAnswer)}
+	w := wish{mode: req.Mode, checks: kernel.checks(s, req.Mode, req.MustAnswer)}
 	if req.WordsOnly {
 		w.scope, w.mode = wordsOnly, r.Document.Mode
 		if req.Mode = w.mode; !w.mode.Closed() {
@@ -147,21 +161,25 @@ func (h *Host) plan(ctx context.Context, s config.Site, req Request) (*change, e
 		to = r.Document
 	}
 	c, err := h.newChange(s, r, seen, to, steps)
-	if err == nil && c.has(StepInstall) {
+	if err != nil {
+		return nil, err
+	}
+	c.noBarrier = kernel.none[s.Name]
+	if c.has(StepInstall) {
 		c.leavesAlone = req.NoCut
 	}
-	return c, err
+	return c, nil
 }
 
 // planAgain works out what is left to do of an interrupted change of one site. It has the document that the change had.
-func (h *Host) planAgain(ctx context.Context, s config.Site, in *state.Interrupted) (*change, error) {
+func (h *Host) planAgain(ctx context.Context, kernel *table, s config.Site, in *state.Interrupted) (*change, error) {
 	one, _ := in.Of(s.Name)
-	r, seen, err := h.recall(ctx, s, true)
+	r, seen, err := h.recall(ctx, kernel, s, true)
 	if err != nil {
 		return nil, err
 	}
 	w := wish{
-		mode: one.To.Mode, checks: checks(s, in.MustAnswer),
+		mode: one.To.Mode, checks: kernel.checks(s, one.To.Mode, in.MustAnswer),
 		news: !seen.known || r.Unpublished || !one.To.Same(r.Document),
 	}
 	steps := decide(seen.facts, r, w)
@@ -177,27 +195,42 @@ func (h *Host) planAgain(ctx context.Context, s config.Site, in *state.Interrupt
 		c.record.Cut++
 	}
 	c.record.Claim = rand.Text()
-	c.leavesAlone = one.NoCut
+	c.leavesAlone, c.noBarrier = one.NoCut, kernel.none[s.Name]
 	return c, nil
 }
 
 // planRepair works out what brings a site back to its record. Visitors are told anew where the record says that they
 // weren't told yet.
-func (h *Host) planRepair(ctx context.Context, s config.Site, r state.Record) (*change, error) {
-	seen, err := h.compare(ctx, s, r)
+func (h *Host) planRepair(ctx context.Context, kernel *table, s config.Site, r state.Record) (*change, error) {
+	seen, err := h.compare(ctx, kernel, s, &r)
 	if err != nil {
 		return nil, err
 	}
 	seen.known = true
-	w := wish{mode: r.Document.Mode, scope: repair, checks: checks(s, false), news: r.Unpublished}
-	return h.newChange(s, r, seen, r.Document, decide(seen.facts, r, w))
+	w := wish{
+		mode: r.Document.Mode, scope: repair, checks: kernel.checks(s, r.Document.Mode, false), news: r.Unpublished,
+	}
+	c, err := h.newChange(s, r, seen, r.Document, decide(seen.facts, r, w))
+	if err == nil {
+		c.noBarrier = kernel.none[s.Name]
+	}
+	return c, err
 }
 
-// checks are the steps that a site takes only where it asks for them.
-func checks(s config.Site, mustAnswer bool) []Step {
+// checks are the steps that a site takes only where it asks for them, or can have them.
+func (t *table) checks(s config.Site, mode status.Mode, mustAnswer bool) []Step {
 	var out []Step
-	if len(s.Settled) > 0 {
+	if t.none[s.Name] == nil {
+		out = append(out, StepRefuse)
+		if mode == status.Offline && !readsFirst(s) {
+			out = append(out, StepRead)
+		}
+	}
+	switch {
+	case len(s.Settled) > 0:
 		out = append(out, StepSettle)
+	case s.Grace > 0 && mode == status.Offline:
+		out = append(out, StepGrace)
 	}
 	if s.Smoke != "" || mustAnswer {
 		out = append(out, StepSmoke)
@@ -229,6 +262,10 @@ func (h *Host) newChange(s config.Site, r state.Record, seen observed, to status
 
 // foresee fills in the receipt of a dry run.
 func (c *change) foresee() {
+	if c.to.Mode.Closed() {
+		c.receipt.Barrier = c.noBarrier == nil
+		c.receipt.withoutBarrier(c.noBarrier)
+	}
 	for _, s := range c.steps {
 		c.receipt.Steps = append(c.receipt.Steps, StepTime{Step: s})
 	}

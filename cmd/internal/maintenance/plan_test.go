@@ -57,7 +57,8 @@ func (w *world) plan(t *testing.T, s situation) *change {
 			t.Fatal(err)
 		}
 	}
-	c, err := w.Host.plan(t.Context(), w.site, w.request(s.wanted))
+	req := w.request(s.wanted)
+	c, err := w.Host.plan(t.Context(), w.tableFor(t.Context(), req), w.site, req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"errors"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
@@ -26,10 +27,18 @@ type Receipt struct {
 	Drained   int               `json:"drained"`   // connections that ended by themselves
 	Cut       int               `json:"cut"`       // connections that were cut
 	Left      int               `json:"left"`      // connections, and workers that can't be looked at, that are still there
-	Published bool              `json:"published"`
-	Steps     []StepTime        `json:"steps"` // never null
-	Warnings  []string          `json:"warnings"`
-	Error     string            `json:"error,omitempty"`
+	// Vouched is whether the site's settled command says that the application is idle.
+	Vouched bool `json:"vouched"`
+	// Barrier is whether the kernel keeps connections from the application, see state.Record.
+	Barrier bool `json:"barrier"`
+	// NoBarrier says of a closed site why it doesn't, "" where it does, or isn't to.
+	NoBarrier string `json:"noBarrier,omitempty"`
+	// Tried is what the kernel has refused while the site was closed; null where it had no barrier, or stays closed.
+	Tried     *Tried     `json:"tried,omitempty"`
+	Published bool       `json:"published"`
+	Steps     []StepTime `json:"steps"` // never null
+	Warnings  []string   `json:"warnings"`
+	Error     string     `json:"error,omitempty"`
 
 	// Claim stands for this change, see Request.Claims.
 	Claim string `json:"-"`
@@ -46,6 +55,12 @@ type Receipt struct {
 	Err error `json:"-"`
 }
 
+// Tried is how often somebody tried to reach the application of a closed site, and was refused by the kernel.
+type Tried struct {
+	Nginx   uint64 `json:"nginx"`   // nginx itself: there is a way past the site's rules
+	Outside uint64 `json:"outside"` // from outside the machine
+}
+
 // StepTime is how long one step took.
 type StepTime struct {
 	Step         Step    `json:"step"`
@@ -53,6 +68,13 @@ type StepTime struct {
 }
 
 func (r *Receipt) warn(text string) { r.Warnings = append(r.Warnings, text) }
+
+// withoutBarrier says why a site has no kernel barrier, unless that was asked for.
+func (r *Receipt) withoutBarrier(why error) {
+	if why != nil && !errors.Is(why, errBarrierOff) {
+		r.NoBarrier = why.Error()
+	}
+}
 
 // fail marks the receipt of a change that could not be completed.
 func (r *Receipt) fail(outcome state.Outcome, err error) {

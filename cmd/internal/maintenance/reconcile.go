@@ -31,11 +31,12 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 	if err != nil {
 		return nil, err
 	}
-	changes, damaged, err := h.planRepairs(ctx)
+	kernel := h.table(ctx)
+	changes, damaged, err := h.planRepairs(ctx, kernel)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.carryOut(ctx, changes, state.Intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
+	if err := h.carryOut(ctx, kernel, changes, state.Intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
 		return nil, err
 	}
 	for _, c := range changes {
@@ -43,12 +44,19 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 			finished = append(finished, c.receipt)
 		}
 	}
-	return finished, errors.Join(forgotten, damaged)
+	return finished, errors.Join(forgotten, damaged, h.keepBarrier(ctx))
 }
 
 // planRepairs works out what each site on record needs. damaged names sites that are left out: the operator has to say
 // which mode they are to be in.
-func (h *Host) planRepairs(ctx context.Context) (changes []*change, damaged, err error) {
+func (h *Host) planRepairs(ctx context.Context, kernel *table) (changes []*change, damaged, err error) {
+	var closed []config.Site
+	for _, s := range h.Config.Sites {
+		if r, _, err := h.Dir().Record(s.Name); err == nil && r.Document.Mode.Closed() {
+			closed = append(closed, s)
+		}
+	}
+	kernel.try(ctx, closed)
 	var takeUp []*change
 	for _, s := range h.Config.Sites {
 		r, known, err := h.Dir().Record(s.Name)
@@ -62,7 +70,7 @@ func (h *Host) planRepairs(ctx context.Context) (changes []*change, damaged, err
 			damaged = errors.Join(damaged, err)
 		}
 		r.Unpublished = h.isOutdated(ctx, s, r) || r.Unpublished
-		c, err := h.planRepair(ctx, s, r)
+		c, err := h.planRepair(ctx, kernel, s, r)
 		if err != nil {
 			return nil, damaged, err
 		}
@@ -71,6 +79,7 @@ func (h *Host) planRepairs(ctx context.Context) (changes []*change, damaged, err
 			takeUp = append(takeUp, c)
 		}
 	}
+	h.noteSiblings(changes)
 	return changes, damaged, h.audit(ctx, takeUp, true)
 }
 

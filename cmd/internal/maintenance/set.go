@@ -29,7 +29,8 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		}
 		h.learnModules(ctx)
 	}
-	changes, err := h.planAll(ctx, req)
+	kernel := h.tableFor(ctx, req)
+	changes, err := h.planAll(ctx, kernel, req)
 	if err != nil {
 		return nil, err
 	}
@@ -39,17 +40,18 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		}
 		return receipts(changes), nil
 	}
-	if err := h.carryOut(ctx, changes, req.intent()); err != nil {
+	if err := h.carryOut(ctx, kernel, changes, req.intent()); err != nil {
 		return nil, err
 	}
 	return receipts(changes), nil
 }
 
-// planAll works out the change of each site of the request, and looks for holes in nginx's configuration.
-func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
+// planAll works out the change of each site of the request, and looks for holes in nginx's configuration, but for sites
+// that have a kernel barrier: those are shut first.
+func (h *Host) planAll(ctx context.Context, kernel *table, req Request) ([]*change, error) {
 	var changes, judge []*change
 	for _, s := range req.Sites {
-		c, err := h.plan(ctx, s, req)
+		c, err := h.plan(ctx, kernel, s, req)
 		if err != nil {
 			return nil, err
 		}
@@ -58,10 +60,14 @@ func (h *Host) planAll(ctx context.Context, req Request) ([]*change, error) {
 		}
 		c.claim()
 		changes = append(changes, c)
-		if c.has(StepInstall) || c.to.Mode.Closed() && !req.WordsOnly {
+		if h.Config.Barrier == config.BarrierRequired && c.has(StepShut) && c.noBarrier != nil {
+			return nil, fmt.Errorf("close %s: %w: %w", s.Name, ErrBarrier, c.noBarrier)
+		}
+		if (c.has(StepInstall) || c.to.Mode.Closed() && !req.WordsOnly) && (!c.has(StepRead) || req.DryRun) {
 			judge = append(judge, c)
 		}
 	}
+	h.noteSiblings(changes)
 	if err := h.audit(ctx, judge, req.Force); err != nil {
 		return nil, err
 	}
@@ -97,6 +103,8 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 		return nil, err
 	}
 	in.Cut = in.Cut || slices.Contains(in.Begun, string(StepCut))
+	kernel := h.table(ctx)
+	kernel.try(ctx, h.closing(in))
 	var changes []*change
 	for _, one := range in.Changes {
 		s, ok := h.Config.Site(one.Site)
@@ -109,7 +117,7 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 			}
 			continue
 		}
-		c, err := h.planAgain(ctx, s, in)
+		c, err := h.planAgain(ctx, kernel, s, in)
 		if err != nil {
 			return nil, fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
 		}
@@ -119,13 +127,43 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 		return nil, nil
 	}
 	h.Progress.Resuming(names(changes))
+	h.noteSiblings(changes)
 	if err := h.audit(ctx, changes, true); err != nil {
 		return nil, err
 	}
-	if err := h.carryOut(ctx, changes, in.Intent); err != nil {
+	if err := h.carryOut(ctx, kernel, changes, in.Intent); err != nil {
 		return nil, fmt.Errorf("finish an interrupted change: %w", err)
 	}
 	return receipts(changes), nil
+}
+
+// closing are the sites that an interrupted change was to close.
+func (h *Host) closing(in *state.Interrupted) []config.Site {
+	var out []config.Site
+	for _, one := range in.Changes {
+		if s, ok := h.Config.Site(one.Site); ok && one.To.Mode.Closed() {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// noteSiblings notes of each change which sites are closed, or become so with it: they are no holes of each other's.
+func (h *Host) noteSiblings(changes []*change) {
+	var closed []string
+	for _, c := range changes {
+		if c.to.Mode.Closed() {
+			closed = append(closed, c.site.Name)
+		}
+	}
+	for _, s := range h.Config.Sites {
+		if r, _, err := h.Dir().Record(s.Name); err == nil && r.Shut() && !slices.Contains(names(changes), s.Name) {
+			closed = append(closed, s.Name)
+		}
+	}
+	for _, c := range changes {
+		c.siblings = closed
+	}
 }
 
 // recordCut writes down that an interrupted change, which is not finished as it was meant, has cut something.

@@ -5,23 +5,39 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 )
 
-// settledRetry is how often a site's own command is asked again.
-const settledRetry = 250 * time.Millisecond
+// settledRetry is how long after an answer a site's own command is asked again: whether it is idle still, or by now.
+const (
+	settledRetry = 250 * time.Millisecond
+	settledAgain = 50 * time.Millisecond
+)
 
 // settledInARow is how often in a row it must say that the application is idle.
 const settledInARow = 2
 
+// settledAtOnce is how many sites' commands run at a time.
+const settledAtOnce = 16
+
 // settle has each site's own command say that its application is idle, for at most the time of a drain.
 func (r *run) settle(ctx context.Context, changes []*change) error {
-	deadline := r.Clock.Now().Add(max(r.intent.Drain, takeUpTimeout))
-	var errs []error
-	for _, c := range changes {
-		err := r.awaitSettled(ctx, c, deadline)
-		if err != nil {
+	errs := make([]error, len(changes))
+	var all errgroup.Group
+	all.SetLimit(settledAtOnce)
+	for i, c := range changes {
+		all.Go(func() error {
+			errs[i] = r.awaitSettled(ctx, c, r.Clock.Now().Add(max(r.intent.Drain, takeUpTimeout)))
+			return nil
+		})
+	}
+	_ = all.Wait()
+	for i, c := range changes {
+		if err := errs[i]; err != nil {
 			c.receipt.warn(fmt.Sprintf("the settled command of %s does not vouch for the application: %v", c.site.Name, err))
-			errs = append(errs, err)
 			continue
 		}
 		c.drain.vouched = true
@@ -44,10 +60,41 @@ func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) e
 		if idle == settledInARow || err != nil && !r.Clock.Now().Before(deadline) {
 			return err
 		}
-		if err := r.Clock.Sleep(ctx, settledRetry); err != nil {
+		pause := settledRetry
+		if err == nil {
+			pause = settledAgain
+		}
+		if err := r.Clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
+}
+
+// grace waits, where no command of the site's says that the application is idle, until it has had its time for what nobody
+// waits for any more: a request whose client has left looks from outside like one that was answered.
+func (r *run) grace(ctx context.Context, changes []*change) error {
+	began := r.Clock.Now()
+	end := began
+	for _, c := range changes {
+		since := c.drain.busy
+		if c.shutAt != nil && c.shutAt.After(since) {
+			since = *c.shutAt
+		}
+		if until := since.Add(c.site.Grace); until.After(end) {
+			end = until
+		}
+	}
+	_, err := r.until(ctx, end, func() (bool, error) {
+		r.Progress.Grace(r.Clock.Now().Sub(began), end.Sub(began))
+		return false, nil
+	})
+	for _, c := range changes {
+		if c.drain.done = nil; err == nil {
+			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
+			c.drain.done = &now
+		}
+	}
+	return err
 }
 
 // judge works out since when it is safe to take a snapshot of the sites, if it is.
@@ -59,7 +106,13 @@ func (r *run) judge() {
 		if c.unread != nil {
 			c.receipt.warn(fmt.Sprintf("nginx's configuration can't be looked through for other ways to the application: %v", c.unread))
 		}
-		if drained && !c.receipt.WasCut && !c.receipt.Unsettled && c.unread == nil {
+		c.receipt.Vouched = c.drain.vouched
+		closed := c.drain.refused || c.unread == nil && !c.open
+		if r.Config.Barrier == config.BarrierRequired && !c.record.Barrier {
+			closed = false
+			c.receipt.warn(fmt.Sprintf("%v: %v", ErrBarrier, c.noBarrier))
+		}
+		if drained && closed && !c.receipt.WasCut && !c.receipt.Unsettled {
 			c.record.SafeSince = c.drain.done
 		}
 	}

@@ -31,7 +31,7 @@ func (h *Host) standBy(ctx context.Context) error {
 		return err
 	}
 	files := map[string][]byte{nginxconf.HTTPFile(h.Config.Nginx.ConfDir): http}
-	var errs []error
+	errs := []error{h.putBarrierBack(ctx)}
 	for _, s := range h.Config.Sites {
 		rules, err := h.standByFor(s, interrupted)
 		if err != nil {
@@ -66,10 +66,27 @@ func (h *Host) standBy(ctx context.Context) error {
 			_, _ = h.publishRecord(ctx, s, &r) // it stays unpublished on record, and is tried again next time
 		}
 	}
-	if len(errs) == 0 && interrupted != nil {
-		return fmt.Errorf("%w: %w", workers.ErrNotRunning, ErrNginxNeeded)
+	if err := errors.Join(errs...); err != nil || interrupted == nil {
+		return err
 	}
-	return errors.Join(errs...)
+	return fmt.Errorf("%w: %w", workers.ErrNotRunning, ErrNginxNeeded)
+}
+
+// putBarrierBack has the kernel do what it was last told, before nginx starts. In a container that waits for nginx:
+// there is no network namespace before.
+func (h *Host) putBarrierBack(ctx context.Context) error {
+	told, known, err := h.Dir().Barrier()
+	if err != nil || !known || told.Container || h.Kernel == nil || h.Config.Barrier == config.BarrierOff {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	told.Rules.Exempt = nil // cgroups are made anew with the machine
+	seen, err := h.Kernel.Look(ctx, 0, told.Rules)
+	if err != nil || !seen.Less {
+		return err
+	}
+	return h.Kernel.Load(ctx, 0, told.Rules)
 }
 
 // standByFor shuts a site that is to be offline, and returns the rules to put in place, nil for those that are there.

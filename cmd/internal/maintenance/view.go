@@ -10,6 +10,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -21,6 +22,7 @@ type View struct {
 	Wanted    Wanted           `json:"wanted"`
 	OnDisk    OnDisk           `json:"onDisk"`
 	Live      Live             `json:"live"`
+	Kernel    InKernel         `json:"kernel"`
 	Published *status.Document `json:"published"` // null when there is none, or none that can be read
 	Drift     []Drift          `json:"drift"`     // what doesn't agree; never null
 }
@@ -33,6 +35,7 @@ const (
 	ByJournal Witness = "journal"
 	ByDisk    Witness = "disk"
 	ByNginx   Witness = "nginx"
+	ByKernel  Witness = "kernel"
 	ByStore   Witness = "store"
 )
 
@@ -78,6 +81,15 @@ type Live struct {
 	Error    string      `json:"error,omitempty"`
 }
 
+// InKernel is what the kernel does.
+type InKernel struct {
+	// Barrier is whether it keeps connections from the application, see state.Record.
+	Barrier bool `json:"barrier"`
+	// Tried is how often it has refused one since the site closed; null where there is no barrier, or it can't be looked at.
+	Tried *Tried `json:"tried"`
+	Error string `json:"error,omitempty"` // why it can't be looked at
+}
+
 // comparison is a site while what is wanted of it is compared with what four witnesses say.
 type comparison struct {
 	*Host
@@ -105,7 +117,7 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 	c.withJournal()
 	c.withDisk()
 	v := View{
-		Site: s.Name, Mode: r.Document.Mode, Wanted: c.wanted(), Live: c.withNginx(),
+		Site: s.Name, Mode: r.Document.Mode, Wanted: c.wanted(), Live: c.withNginx(), Kernel: c.withKernel(ctx),
 		OnDisk:    OnDisk{Mode: seen.onDisk, Revision: seen.revision, Closed: seen.shut},
 		Published: c.withStore(ctx),
 	}
@@ -198,6 +210,32 @@ func (c *comparison) withNginx() Live {
 		c.differs(ByNginx, "nginx and the disk disagree about the closed file")
 	}
 	return Live{Mode: seen.live.Mode, Revision: seen.live.Revision, Closed: seen.live.Closed}
+}
+
+// withKernel looks at the kernel barrier of a site that has one. Whoever may not look is told so, which is no drift.
+func (c *comparison) withKernel(ctx context.Context) InKernel {
+	if !c.record.Barrier || c.Kernel == nil {
+		return InKernel{}
+	}
+	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	told, _, err := c.Dir().Barrier()
+	var seen barrier.Seen
+	if err == nil {
+		master, _ := c.Nginx.Master() // without one it is put back before nginx starts
+		seen, err = c.Kernel.Look(ctx, master, told.Rules)
+	}
+	switch {
+	case errors.Is(err, barrier.ErrNotAllowed), errors.Is(err, barrier.ErrCantEnter):
+		return InKernel{Barrier: true, Error: err.Error()}
+	case err != nil:
+		c.differs(ByKernel, "%v", err)
+		return InKernel{Error: err.Error()}
+	case seen.Less:
+		c.differs(ByKernel, "the kernel barrier doesn't keep connections from the application: %s", seen.Differs)
+		return InKernel{}
+	}
+	return InKernel{Barrier: true, Tried: &Tried{seen.Nginx[c.site.Name].Refused, seen.Outside[c.site.Name].Refused}}
 }
 
 // withStore returns what is published, nil where there is nothing that can be read.

@@ -36,6 +36,9 @@ type Record struct {
 	Cut int `json:"cut"`
 	// Hold says what is done about requests from before the closing.
 	Hold Hold `json:"hold,omitempty"`
+	// Barrier is whether the kernel keeps connections from the application: in offline everybody's, which was proven, in
+	// admin those from outside the machine.
+	Barrier bool `json:"barrier,omitempty"`
 	// Published is the sequence number last put into the store by this machine, 0 when none was.
 	Published uint64 `json:"published"`
 	// Unpublished is set while Document is not in the store yet.

@@ -24,9 +24,31 @@ func (t *Terminal) Views(vs []maintenance.View) {
 		t.row(w, "wanted", wantedWords(v))
 		t.row(w, "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
 		t.row(w, "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
+		if v.Wanted.Mode.Closed() {
+			t.row(w, "kernel", kernelWords(v.Kernel))
+		}
 		t.row(w, "published", publishedWords(v.Published))
 		t.drifted(w, v.Drift)
 	}
+}
+
+// kernelWords say what the kernel barrier does.
+func kernelWords(k maintenance.InKernel) string {
+	switch {
+	case k.Tried != nil:
+		return "refuses connections to the application" + triedWords(*k.Tried)
+	case k.Error != "":
+		return "not seen: " + k.Error
+	}
+	return "no barrier"
+}
+
+// triedWords say how often the kernel has refused a connection, "" for never.
+func triedWords(t maintenance.Tried) string {
+	if t.Nginx+t.Outside == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d from nginx and %d from outside so far", t.Nginx, t.Outside)
 }
 
 // PublishedViews prints what get found on a machine that is no host.

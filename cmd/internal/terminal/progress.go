@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -13,13 +14,18 @@ import (
 var stepWords = map[maintenance.Step]string{
 	maintenance.StepAnnounce: "tell visitors",
 	maintenance.StepShut:     "let nobody in any more",
+	maintenance.StepCount:    "count connections",
+	maintenance.StepRead:     "look for other ways in",
 	maintenance.StepInstall:  "put the new rules in place",
 	maintenance.StepTest:     "have nginx check them",
+	maintenance.StepLift:     "open the kernel barrier",
 	maintenance.StepReload:   "have nginx take them up",
 	maintenance.StepProbe:    "see that it did",
 	maintenance.StepDrain:    "wait for what was let in",
+	maintenance.StepRefuse:   "close the kernel barrier",
 	maintenance.StepCut:      "cut what is left",
 	maintenance.StepSettle:   "ask whether it is idle",
+	maintenance.StepGrace:    "give it time to finish",
 	maintenance.StepSmoke:    "try the application",
 	maintenance.StepOpen:     "let people in again",
 	maintenance.StepSee:      "see that the site answers",
@@ -77,10 +83,18 @@ func (t *Terminal) Draining(site string, left workers.Remaining, after, atMost t
 		return
 	}
 	what := count(len(left.Connections), "connection")
-	if n := len(left.ListeningWorkers) + len(left.UnreadableWorkers); n > 0 && len(left.Connections) == 0 {
+	if n := left.ToApp(); n > 0 {
+		what = count(n, "request")
+	}
+	if n := left.Workers(); n > 0 && len(left.Connections) == 0 {
 		what = count(n, "old worker")
 	}
 	t.live.show(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
+}
+
+// Grace is part of maintenance.Progress.
+func (t *Terminal) Grace(after, atMost time.Duration) {
+	t.live.show(fmt.Sprintf("grace: %d s of %d s, no settled command", int(after.Seconds()), int(math.Ceil(atMost.Seconds()))))
 }
 
 // Resuming is part of maintenance.Progress.

@@ -38,11 +38,23 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 	if t.Words != Quiet || slices.ContainsFunc(rs, wanting) {
 		for _, r := range rs {
 			t.lines(w, receiptLine(r))
+			t.barrier(w, r)
 		}
 		t.verdict(w, rs)
 	}
 	if t.JSON {
 		t.document(siteDocument[*maintenance.Receipt]{1, append([]*maintenance.Receipt{}, rs...)})
+	}
+}
+
+// barrier says why a closed site has no kernel barrier, and of one that opens what the barrier has refused.
+func (t *Terminal) barrier(w io.Writer, r *maintenance.Receipt) {
+	if r.NoBarrier != "" {
+		t.lines(w, "  no kernel barrier: "+r.NoBarrier)
+	}
+	if r.Tried != nil && r.Tried.Nginx+r.Tried.Outside > 0 {
+		t.lines(w, fmt.Sprintf("  the kernel barrier refused %s from nginx and %d from outside",
+			count(int(r.Tried.Nginx), "connection"), r.Tried.Outside))
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 // aWebSocket is how many connections one WebSocket is to nginx: that of the client and that to the application.
 const aWebSocket = 2
 
+// aRequest is how many it is where the kernel barrier keeps the client from the application: the latter's only.
+const aRequest = 1
+
 // openSocket opens a WebSocket at the site and uses it once. It ends with tb.
 func openSocket(tb testing.TB, l *load, s *testSite) *websocket.Conn {
 	tb.Helper()
@@ -63,7 +66,7 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 	r := c.Wait(t).Want(t, 0)
 	returned := time.Now()
 	got := receiptOf(t, r)
-	got.counts(t, aWebSocket, 0, 0)
+	got.counts(t, aRequest, 0, 0)
 	got.closed(t, began, returned, true)
 	if strings.Contains(r.Stderr, "warning:") {
 		t.Errorf("a warning without need:\n%s", r.Stderr)
@@ -86,7 +89,7 @@ func TestWhatIsCutHasToBeVouchedFor(t *testing.T) {
 	r := h.CLI(t, "set", "offline", "--drain", h.drain, "--json").Want(t, 4)
 	returned := time.Now()
 	got := receiptOf(t, r)
-	got.counts(t, 0, aWebSocket, 0)
+	got.counts(t, 0, aRequest, 0)
 	got.closed(t, began, returned, false)
 	if err := exchange(l.ctx, tab); err == nil {
 		t.Error("the tab can still be used")
@@ -116,7 +119,7 @@ func TestApplicationIsAskedWhetherItIsIdle(t *testing.T) {
 	if n := s.app.count("commit", heldPath); n != 1 {
 		t.Fatalf("it returned with %d of 1 long requests dealt with", n)
 	}
-	got.counts(t, 0, aWebSocket, 0) // likewise two connections
+	got.counts(t, 0, aRequest, 0)
 	if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
 		t.Errorf("after it was safe came %v", late)
 	}
@@ -193,7 +196,7 @@ func TestNoCutCutsNothing(t *testing.T) {
 
 			got = receiptOf(t, h.CLI(t, "set", mode, "--drain", h.drain, "--json").Want(t, 0))
 			returned := time.Now()
-			got.counts(t, 0, aWebSocket, 0)
+			got.counts(t, 0, map[string]int{"offline": aRequest, "admin": aWebSocket}[mode], 0)
 			got.closed(t, began, returned, true)
 			if err := exchange(l.ctx, tab); err == nil {
 				t.Error("the tab can still be used")
@@ -217,7 +220,7 @@ func TestDrainingIsShown(t *testing.T) {
 	// there are those of the WebSocket.
 	counts := func(t *testing.T, text, begin, end string) {
 		t.Helper()
-		lines := regexp.MustCompile(begin+`draining: (\d+) connections, (\d+) s of 1 s`+end).FindAllStringSubmatch(text, -1)
+		lines := regexp.MustCompile(begin+`draining: (\d+) requests?, (\d+) s of 1 s`+end).FindAllStringSubmatch(text, -1)
 		if len(lines) < 2 || len(lines) != strings.Count(text, "draining: ") {
 			t.Fatalf("it shows %q", text)
 		}
@@ -228,7 +231,7 @@ func TestDrainingIsShown(t *testing.T) {
 				t.Errorf("%q comes after %q", line[0], before[0])
 			}
 		}
-		if first, last := lines[0], lines[len(lines)-1]; first[2] != "0" || last[2] < "1" || last[1] != "2" {
+		if first, last := lines[0], lines[len(lines)-1]; first[2] != "0" || last[2] < "1" || last[1] != "1" {
 			t.Errorf("it goes from %q to %q", first[0], last[0])
 		}
 	}
@@ -254,7 +257,7 @@ func TestDrainingIsShown(t *testing.T) {
 	})
 	t.Run("in lines on a terminal that knows no more", func(t *testing.T) {
 		text, _ := h.onTerminal(t, "dumb", "set", "offline", "--no-cut", "--drain", h.drain)
-		if !strings.Contains("\n"+text, "\n  draining: 2 connections") || strings.Contains(text, "\x1b") {
+		if !strings.Contains("\n"+text, "\n  draining: 1 request,") || strings.Contains(text, "\x1b") {
 			t.Errorf("it shows %q", text)
 		}
 	})

@@ -35,6 +35,7 @@ func TestHolesAreFound(t *testing.T) {
 	}
 	s := &testSite{name: "demo"}
 	h := newTestHost(t, s)
+	h.NoBarrier(t)
 	h.render(t)
 	file := filepath.Join(h.Nginx.Dir, "elsewhere.conf")
 	rig.WriteFile(t, file, "")
@@ -82,6 +83,7 @@ func TestAHoleBelowHTTP(t *testing.T) {
 	t.Parallel()
 	s := &testSite{name: "demo", plain: true}
 	h := newTestHost(t, s)
+	h.NoBarrier(t)
 	h.render(t)
 	conf, err := os.ReadFile(h.Nginx.Conf)
 	if err != nil {
@@ -191,6 +193,7 @@ func TestWhatGoesBesideTheRules(t *testing.T) {
 	t.Parallel()
 	s := &testSite{name: "demo", plain: true}
 	h := newTestHost(t, s)
+	h.NoBarrier(t)
 	h.render(t)
 	for _, line := range []string{"post_action @aside;", "mirror /aside;", "error_page 497 = @aside;"} {
 		aside := fmt.Sprintf("location @aside { proxy_pass http://127.0.0.1:%[1]d; } location /aside { proxy_pass http://127.0.0.1:%[1]d; }", s.app.port)

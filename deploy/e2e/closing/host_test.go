@@ -56,6 +56,7 @@ func newTestHost(tb testing.TB, sites ...*testSite) *testHost {
 		State: filepath.Join(dir, "state"), Store: filepath.Join(dir, "store"), PageURL: "https://maintenance.example.test",
 	}, sites: sites}
 	cert := rig.NewCertificate(tb, filepath.Join(dir, "tls"), rig.Hostname)
+	rig.RemoveBarrier(tb, h.State)
 	h.roots = &tls.Config{RootCAs: cert.Roots, ServerName: rig.Hostname}
 	for _, d := range []string{h.Store, h.State} {
 		if err := os.Mkdir(d, 0o755); err != nil {
@@ -98,7 +99,7 @@ func (h *testHost) toml() string {
 		if s.settled {
 			settled = []string{"bash", filepath.Join(h.Nginx.Dir, "settled.sh"), fmt.Sprint(s.app.port)}
 		}
-		fmt.Fprintf(&b, "\n[[site]]\nname = %q\napp_url = %q\nlisten = %q\nupstreams = [%q]\npreset = \"conforma\"\nsettled = %s\n\n[site.jwt]\nsecret_env_file = %q\n",
+		fmt.Fprintf(&b, "\n[[site]]\nname = %q\napp_url = %q\nlisten = %q\nupstreams = [%q]\npreset = \"conforma\"\ngrace = \"0s\"\nsettled = %s\n\n[site.jwt]\nsecret_env_file = %q\n",
 			s.name, s.url(), dialledAt(s), rig.Loopback(s.app.port), quoted(settled), filepath.Join(h.Nginx.Dir, "jwt.env"))
 	}
 	return b.String()

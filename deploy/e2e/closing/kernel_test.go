@@ -13,6 +13,7 @@ func TestKernelThatCantBeAsked(t *testing.T) {
 	t.Parallel()
 	site := &testSite{name: "demo", settled: true}
 	h := newTestHost(t, site)
+	h.NoBarrier(t)
 	h.start(t)
 	l := newLoad(t, h)
 	tab := openSocket(t, l, site)

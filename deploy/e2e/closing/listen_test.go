@@ -25,6 +25,7 @@ func TestEveryKindOfAddressIsDrained(t *testing.T) {
 			s := &testSite{name: "demo", settled: true, port: rig.Port(t)}
 			s.listen = []string{fmt.Sprintf(tt.listen, s.port)}
 			h := newTestHost(t, s)
+			h.NoBarrier(t)
 			h.start(t)
 			l := newLoad(t, h)
 			// The client goes where the row says, whatever the configuration of the site says.
@@ -57,6 +58,7 @@ func TestSitesThatShareAPortAreDrainedTogether(t *testing.T) {
 	demo := &testSite{name: "demo", settled: true, port: port}
 	other := &testSite{name: "other", port: port, names: "other.example.test"}
 	h := newTestHost(t, demo, other)
+	h.NoBarrier(t)
 	h.start(t)
 	l := newLoad(t, h)
 	own, others := openSocket(t, l, demo), openSocket(t, l, other)
@@ -86,6 +88,7 @@ func TestARangeOfPortsIsDrained(t *testing.T) {
 	s := &testSite{name: "demo", settled: true, port: rig.Ports(t, 3)}
 	s.listen = []string{fmt.Sprintf("127.0.0.1:%d-%d", s.port, s.port+2)}
 	h := newTestHost(t, s)
+	h.NoBarrier(t)
 	h.start(t)
 	l := newLoad(t, h)
 	client := *s

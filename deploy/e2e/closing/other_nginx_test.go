@@ -34,6 +34,7 @@ func TestNginxUnderAnotherName(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Configure(t, rig.Settings{})
+	s.NoBarrier(t)
 	s.Install(t)
 	master := s.Nginx.PID(t)
 	conn := halfSent(t, s)

@@ -81,6 +81,7 @@ func TestAServerIsAskedUnderANameOfItsOwn(t *testing.T) {
 func TestAConfigurationThatCantBeLookedThroughIsNotSafe(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
+	s.NoBarrier(t)
 	s.Install(t)
 	rig.WriteFile(t, s.Enabled("odd.conf"), "# configuration file /etc/nginx/other.conf:\nmap $uri $odd { default 0; }\nserver {\n# configuration file /x:\nlisten "+rig.Loopback(rig.Port(t))+"; }\n")
 	r := s.CLI(t, "set", "offline").Want(t, 4)

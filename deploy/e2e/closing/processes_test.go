@@ -79,6 +79,7 @@ func workerThatIsStopped(t *testing.T, mode string) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h, s, _ := oneSite(t, true)
+			h.NoBarrier(t)
 			workers := workersOf(t, h.Nginx.PID(t))
 			var conns []*rig.Conn
 			rig.WaitFor(t, "each worker to take some connections", func() bool {
@@ -205,6 +206,7 @@ func upgradedNginx(t *testing.T, mode string) {
 		t.Parallel()
 		s := &testSite{name: "demo", settled: true}
 		h := newTestHost(t, s)
+		h.NoBarrier(t)
 		h.daemon(t)
 		h.StartGate(t)
 		l := newLoad(t, h)
@@ -234,6 +236,7 @@ func upgradedNginx(t *testing.T, mode string) {
 		t.Parallel()
 		s := &testSite{name: "demo", settled: true}
 		h := newTestHost(t, s)
+		h.NoBarrier(t)
 		h.daemon(t)
 		h.StartGate(t)
 		l := newLoad(t, h)

@@ -98,7 +98,7 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 		}
 		worker := stopped(t, s, before)
 		set := s.Start(t, rig.Call{Args: []string{"set", "offline"}})
-		set.Says(t, "draining: 2 connections")
+		set.Says(t, "draining: 1 request,")
 		kill(t, worker, syscall.SIGCONT)
 		rig.Says(t, set.Wait(t).Want(t, 4), cut)
 	})

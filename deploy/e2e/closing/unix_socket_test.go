@@ -13,6 +13,7 @@ import (
 func TestClientsOfAUnixSocketAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
+	s.NoBarrier(t)
 	s.Server = "listen unix:" + filepath.Join(s.Nginx.Dir, "site.sock") + ";"
 	s.Install(t)
 	conn := rig.DialUnix(t, filepath.Join(s.Nginx.Dir, "site.sock"))

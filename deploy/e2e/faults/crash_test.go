@@ -46,7 +46,7 @@ var (
 )
 
 var variants = []variant{
-	{name: "plain"},
+	{name: "plain", settings: rig.Settings{Grace: "10ms"}},
 	{name: "something to cut", changes: closings[:2], args: []string{"--drain", "0"}, held: true, cut: true},
 	{name: "something to cut, vouched for", changes: closings[:2], settings: rig.Settings{Site: `settled = ["true"]`},
 		args: []string{"--drain", "0"}, held: true},

@@ -55,6 +55,10 @@ func requests(h *rig.Host, b *rig.Block) []answers.Request {
 	oldForm := rig.OldNavigation("/application/1").With("Content-Type: application/x-www-form-urlencoded")
 	oldForm.Method, oldForm.Body = "POST", "status=submitted"
 	acme := rig.ACME().Target
+	challenge := everywhere(answers.Normal)
+	if b.Style != "container" && rig.HasBarrier() { // where nginx has a file of its own for it, it goes on
+		challenge.Offline = answers.Barred
+	}
 
 	return []answers.Request{
 		// What people and their browsers do.
@@ -142,12 +146,12 @@ func requests(h *rig.Host, b *rig.Block) []answers.Request {
 		{Name: "language and ..%2f", Message: rig.Fetch("/server/api/public/language/..%2f..%2fuser-info", origin), Outcomes: aCall},
 
 		// Certificates are renewed in every mode, and nothing rides on that.
-		{Name: "ACME challenge", Message: rig.ACME(), Outcomes: everywhere(answers.Normal)},
-		{Name: "ACME challenge by navigation", Message: rig.Navigation(acme), Outcomes: everywhere(answers.Normal)},
-		{Name: "ACME challenge by navigation without Sec-Fetch-Mode", Message: rig.OldNavigation(acme), Outcomes: everywhere(answers.Normal)},
-		{Name: "ACME challenge over HTTP/1.0", Message: rig.HTTP10(rig.ACME()), Outcomes: everywhere(answers.Normal)},
-		{Name: "ACME challenge in absolute form", Message: rig.Absolute(rig.ACME(), "https", rig.Hostname), Outcomes: everywhere(answers.Normal)},
-		{Name: "HEAD of the ACME challenge", Message: method("HEAD", rig.ACME()), Outcomes: everywhere(answers.Normal)},
+		{Name: "ACME challenge", Message: rig.ACME(), Outcomes: challenge},
+		{Name: "ACME challenge by navigation", Message: rig.Navigation(acme), Outcomes: challenge},
+		{Name: "ACME challenge by navigation without Sec-Fetch-Mode", Message: rig.OldNavigation(acme), Outcomes: challenge},
+		{Name: "ACME challenge over HTTP/1.0", Message: rig.HTTP10(rig.ACME()), Outcomes: challenge},
+		{Name: "ACME challenge in absolute form", Message: rig.Absolute(rig.ACME(), "https", rig.Hostname), Outcomes: challenge},
+		{Name: "HEAD of the ACME challenge", Message: method("HEAD", rig.ACME()), Outcomes: challenge},
 		{Name: "ACME challenge by POST", Message: post(acme), Outcomes: aCall},
 		{Name: "ACME challenge as a WebSocket", Message: rig.Handshake(acme, origin), Outcomes: aCall},
 		{Name: "ACME challenge with a query", Message: rig.Fetch(acme+"?x=1", origin), Outcomes: aCall},

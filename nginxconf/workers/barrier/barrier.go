@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package barrier keeps nginx's workers, and whoever comes from outside this machine, from opening a connection to
 // the upstreams of closed sites. The kernel does it, by a table of its packet filter (nft(8)): what nginx's
 // configuration says doesn't matter.
@@ -112,8 +110,8 @@ func (s Site) Shared(o Site) (End, bool) {
 	return End{}, false
 }
 
-// check returns a *SharedError where two sites that are treated differently share an upstream.
-func (r Rules) check() error {
+// Check returns a *SharedError where two sites that are treated differently share an upstream.
+func (r Rules) Check() error {
 	for i, a := range r.Sites {
 		for _, b := range r.Sites[:i] {
 			if a.Nginx == b.Nginx && a.Outside == b.Outside {

@@ -37,7 +37,7 @@ type Table struct {
 // table of that name that isn't ours, and ErrTooOld. After an error the kernel follows what it followed before, but
 // after ErrNoAnswer.
 func (t Table) Load(ctx context.Context, r Rules) error {
-	if err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
 		return fmt.Errorf("load the kernel barrier: %w", err)
 	}
 	err := t.do(ctx, func(c *link) error {
@@ -133,7 +133,7 @@ func (t Table) readOf(ctx context.Context, is func(set string) bool) (State, err
 // Probe asks the kernel whether it would follow such rules, and leaves everything as it is. The errors are those of
 // Load.
 func (t Table) Probe(ctx context.Context, r Rules) error {
-	if err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
 		return fmt.Errorf("try whether the kernel barrier can be had: %w", err)
 	}
 	err := t.do(ctx, func(c *link) error {

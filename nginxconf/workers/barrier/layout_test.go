@@ -99,13 +99,13 @@ func TestShared(t *testing.T) {
 			t.Errorf("%+v and %+v: %v", c.a, c.b, shared)
 		}
 		var why *SharedError
-		if err := (Rules{Sites: []Site{a, b}}).check(); errors.As(err, &why) != c.shared {
+		if err := (Rules{Sites: []Site{a, b}}).Check(); errors.As(err, &why) != c.shared {
 			t.Errorf("%+v and %+v: %v", c.a, c.b, err)
 		} else if c.shared && (why.A != "a" || why.B != "b" || why.At != c.a) {
 			t.Errorf("%+v and %+v: %v", c.a, c.b, why)
 		}
 		b.Nginx = Refuse
-		if err := (Rules{Sites: []Site{a, b}}).check(); err != nil { // closed together
+		if err := (Rules{Sites: []Site{a, b}}).Check(); err != nil { // closed together
 			t.Error(err)
 		}
 	}

@@ -11,22 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// User is the user of a worker of nginx.
-type User struct {
-	ID    uint32 // as the network namespace of nginx counts, where that belongs to another user namespace (user_namespaces(7))
-	Here  uint32 // as this process counts
-	Group uint32 // the worker's group, as this process counts
-}
-
-// IDs are the users as Rules wants them.
-func IDs(users []User) []uint32 {
-	var out []uint32
-	for _, u := range users {
-		out = append(out, u.ID)
-	}
-	return out
-}
-
 // Prove tries, with the user and group of each worker and in nginx's namespace, to connect to each end that is to be
 // refused to nginx. Each connection has to be refused, and the table has to have counted it as one that it refused:
 // one that nobody answers proves nothing. An address that there is no way to from there needs no proof.

@@ -15,14 +15,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// Upstream is what an upstream of a site comes to.
-type Upstream struct {
-	Given string // as Resolve was given it
-	Ends  []End  // empty where Err is set
-	// Err is why there is nothing that the kernel can close: it wraps ErrUnixSocket or ErrNoAddress. Else it is nil.
-	Err error
-}
-
 // Resolver finds out where upstreams are reached from a network namespace.
 type Resolver struct {
 	Network Network

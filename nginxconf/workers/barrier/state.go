@@ -31,21 +31,6 @@ type foundChain struct {
 	rules          []string
 }
 
-// Traffic is how many connections were tried to the upstreams of a site, by their first packets: a client that isn't
-// answered at once sends several. It counts from when the site came into the table, or the table had to be replaced.
-type Traffic struct {
-	Tried   uint64 // in all
-	Refused uint64 // of those
-}
-
-// Passed is how many weren't refused.
-func (t Traffic) Passed() uint64 {
-	if t.Refused > t.Tried { // refused only after its address was translated
-		return 0
-	}
-	return t.Tried - t.Refused
-}
-
 // Differs compares the table with what Load makes for the rules: it returns how it differs, in words, or "". It does
 // less than they say where a connection that they refuse may have passed, since somebody changed the table or what is
 // wanted has changed.

@@ -25,6 +25,7 @@ const (
 	None      Outcome = "404, without the application"
 	Bad       Outcome = "400, without the application"
 	Kept      Outcome = "answered by nginx itself"
+	Barred    Outcome = "502, since the kernel keeps nginx from the application"
 	Secure    Outcome = "307 to https, without the application"
 )
 
@@ -110,6 +111,8 @@ func (w Want) Check(t *testing.T, o Outcome, got Met) {
 		}
 	case None:
 		hasStatus(t, r, 404)
+	case Barred:
+		hasStatus(t, r, 502)
 	case Bad:
 		hasStatus(t, r, 400)
 	case Kept:

@@ -47,6 +47,7 @@ func NewHost(tb testing.TB) *Host {
 	h.Config = filepath.Join(dir, "config.toml")
 	h.ConfDir = filepath.Join(dir, "conforma-status")
 	h.State = filepath.Join(dir, "state")
+	RemoveBarrier(tb, h.State)
 	h.Store = filepath.Join(dir, "store")
 	h.cert = NewCertificate(tb, filepath.Join(dir, "letsencrypt", "live", Hostname), Hostname)
 	for _, b := range []Block{

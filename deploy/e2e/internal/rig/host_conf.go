@@ -160,6 +160,7 @@ app_url   = %q
 listen    = %q
 upstreams = [%q]
 preset    = "conforma"
+grace     = "0s"
 
 [site.jwt]
 secret_env_file = %q

@@ -28,6 +28,7 @@ func NewSingle(tb testing.TB) *Single {
 	h.Config = filepath.Join(dir, "config.toml")
 	h.ConfDir = filepath.Join(dir, "conforma-status")
 	h.State = filepath.Join(dir, "state")
+	RemoveBarrier(tb, h.State)
 	h.Store = filepath.Join(dir, "store")
 	for _, d := range []string{h.Store, h.State} {
 		if err := os.Mkdir(d, 0o755); err != nil {
@@ -45,10 +46,12 @@ func NewSingle(tb testing.TB) *Single {
 
 // Settings are what a test may want otherwise in a Single's config.toml. The zero value is the usual.
 type Settings struct {
+	Top    string   // further lines above all tables
 	Store  string   // default: the directory store
 	S3     string   // the lines of [s3]
 	Site   string   // further lines of [[site]]
 	Admin  string   // the lines that follow them, instead of its [site.jwt] and of preset
+	Grace  string   // default: "0s"
 	Reload []string // default: nginx -s reload
 	Test   []string // default: nginx -t
 }
@@ -65,6 +68,9 @@ func (s *Single) Configure(tb testing.TB, c Settings) {
 	if c.Test == nil {
 		c.Test = s.Nginx.Args("-t")
 	}
+	if c.Grace == "" {
+		c.Grace = "0s"
+	}
 	b := s.Blocks[0]
 	rest := fmt.Sprintf("preset    = \"conforma\"\n%s\n[site.jwt]\nsecret_env_file = %q\n", c.Site, s.EnvFile(b.Name))
 	if c.Admin != "" {
@@ -73,7 +79,7 @@ func (s *Single) Configure(tb testing.TB, c Settings) {
 	WriteFile(tb, s.Config, fmt.Sprintf(`store     = %q
 page_url  = %q
 state_dir = %q
-
+%s
 [s3]
 %s
 [nginx]
@@ -90,8 +96,9 @@ name      = %q
 app_url   = %q
 listen    = %q
 upstreams = [%q]
-%s`, c.Store, s.PageURL, s.State, c.S3, s.ConfDir, quoted(c.Test), quoted(c.Reload), s.Nginx.PIDFile(), s.Socket(),
-		b.Name, s.URL, Loopback(b.Port), Loopback(b.App.Port), rest))
+grace     = %q
+%s`, c.Store, s.PageURL, s.State, c.Top, c.S3, s.ConfDir, quoted(c.Test), quoted(c.Reload), s.Nginx.PIDFile(), s.Socket(),
+		b.Name, s.URL, Loopback(b.Port), Loopback(b.App.Port), c.Grace, rest))
 }
 
 func quoted(args []string) string {

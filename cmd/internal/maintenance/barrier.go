@@ -1,0 +1,379 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// Kernel is the kernel barrier of this host, see there. barrier.Barrier is the real one.
+type Kernel interface {
+	Find(ctx context.Context, master int, upstreams map[string][]string) (barrier.Found, error)
+	Probe(ctx context.Context, master int, r barrier.Rules) error
+	Load(ctx context.Context, master int, r barrier.Rules) error
+	Prove(ctx context.Context, master int, r barrier.Rules, users []barrier.User) error
+	Look(ctx context.Context, master int, r barrier.Rules) (barrier.Seen, error)
+	Remove(ctx context.Context, master int) error
+	IsContainer(master int) bool
+}
+
+// ErrBarrier is returned (wrapped) where the kernel barrier is required and can't be had.
+var ErrBarrier = errors.New("the kernel barrier is required, and can't be had")
+
+var (
+	errBarrierOff = errors.New(`it is switched off (barrier = "off")`)
+	// errShared is why a site has no barrier whose upstream is not its own.
+	errShared = errors.New("an upstream is shared with a site that is open")
+)
+
+// kernelTimeout bounds each question to the kernel, and the look-up of the upstreams' names.
+const kernelTimeout = 3 * time.Second
+
+// treatment is what the barrier does with connections to the upstreams of a site.
+type treatment struct{ nginx, outside barrier.Verdict }
+
+var (
+	left    = treatment{}
+	counted = treatment{barrier.Count, barrier.Count}
+	gated   = treatment{barrier.Leave, barrier.Refuse} // admin: nginx lets administrators through
+	refused = treatment{barrier.Refuse, barrier.Refuse}
+)
+
+// atLeast is the stricter of two, for nginx and for outside.
+func (t treatment) atLeast(o treatment) treatment {
+	return treatment{max(t.nginx, o.nginx), max(t.outside, o.outside)}
+}
+
+// table is the kernel barrier while sites change: what it is to do for each.
+type table struct {
+	*Host
+	master int
+	found  barrier.Found
+	wants  map[string]treatment // by site
+	// none is why a site has no barrier, by its name; nil where it can have one.
+	none map[string]error
+	// there is whether the kernel has a table of ours, and differs how that differs from what it was told.
+	there   bool
+	differs string
+	known   state.Barrier // what it was told
+	// lost are the sites whose barrier was there and is gone, or was not enough.
+	lost map[string]bool
+	// err is why the kernel can't be looked at, nil where it can.
+	err error
+}
+
+// table looks at the kernel barrier, and at what it is to be made of.
+func (h *Host) table(ctx context.Context) *table {
+	t := &table{Host: h, wants: map[string]treatment{}, none: map[string]error{}, lost: map[string]bool{}}
+	if h.Kernel == nil || h.Config.Barrier == config.BarrierOff {
+		return t.unavailable(errBarrierOff)
+	}
+	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	if t.master, t.err = h.Nginx.Master(); t.err != nil {
+		return t.unavailable(t.err)
+	}
+	if t.known, _, t.err = h.Dir().Barrier(); t.err != nil {
+		return t.unavailable(t.err)
+	}
+	if t.err = t.find(ctx); t.err != nil {
+		return t.unavailable(t.err)
+	}
+	seen, err := h.Kernel.Look(ctx, t.master, t.known.Rules)
+	if t.err = err; err != nil {
+		return t.unavailable(err)
+	}
+	t.there, t.differs = seen.There, seen.Differs
+	for _, s := range h.Config.Sites {
+		r, _, err := h.Dir().Record(s.Name)
+		if err != nil || !r.Barrier {
+			continue
+		}
+		t.wants[s.Name] = treatmentOf(r)
+		t.lost[s.Name] = seen.Less || t.leadsElsewhere(s.Name)
+	}
+	return t
+}
+
+func (t *table) unavailable(why error) *table {
+	for _, s := range t.Config.Sites {
+		t.none[s.Name] = why
+	}
+	return t
+}
+
+// treatmentOf is what the barrier does for a site by its record.
+func treatmentOf(r state.Record) treatment {
+	switch {
+	case !r.Barrier:
+		return left
+	case r.Document.Mode == status.Offline:
+		return refused
+	case r.Document.Mode == status.Admin:
+		return gated
+	}
+	return left
+}
+
+// find finds out what the table is to be made of now: workers come and go, and names get other addresses.
+func (t *table) find(ctx context.Context) error {
+	upstreams := map[string][]string{}
+	for _, s := range t.Config.Sites {
+		upstreams[s.Name] = s.Upstreams
+	}
+	found, err := t.Kernel.Find(ctx, t.master, upstreams)
+	if err != nil {
+		return err
+	}
+	t.found = found
+	for name, place := range found.Sites {
+		// A name that can't be looked up while its site is closed: what the kernel was told goes on.
+		if was := t.told(name); place.Err != nil && len(was) > 0 && !errors.Is(place.Err, barrier.ErrUnixSocket) {
+			found.Sites[name] = barrier.Place{Ends: was}
+		} else if place.Err != nil {
+			t.none[name] = place.Err
+		}
+	}
+	return nil
+}
+
+// told is where the kernel was told that the upstreams of a closed site are.
+func (t *table) told(site string) []barrier.End {
+	for _, s := range t.known.Rules.Sites {
+		if s.Name == site && s.Outside == barrier.Refuse {
+			return s.Ends
+		}
+	}
+	return nil
+}
+
+// leadsElsewhere reports whether an upstream of a site has an address that the kernel wasn't told.
+func (t *table) leadsElsewhere(site string) bool {
+	told := t.told(site)
+	return slices.ContainsFunc(t.found.Sites[site].Ends, func(e barrier.End) bool {
+		return !slices.ContainsFunc(told, func(o barrier.End) bool {
+			return o.Addr == e.Addr || o.Anywhere && e.Local && o.Addr.Port() == e.Addr.Port()
+		})
+	})
+}
+
+// rules are those of the table. Sites that are open are among them, so that what they share is found. Two that share an
+// upstream get the milder treatment, and the one that was to have the stricter has no barrier.
+func (t *table) rules() barrier.Rules {
+	r := barrier.Rules{Users: barrier.IDs(t.found.Users), Exempt: t.found.Exempt}
+	for _, s := range t.Config.Sites {
+		if ends := t.found.Sites[s.Name].Ends; len(ends) > 0 {
+			w := t.wants[s.Name]
+			r.Sites = append(r.Sites, barrier.Site{Name: s.Name, Nginx: w.nginx, Outside: w.outside, Ends: ends})
+		}
+	}
+	for {
+		var shared *barrier.SharedError
+		if !errors.As(r.Check(), &shared) {
+			return r
+		}
+		a, b := t.wants[shared.A], t.wants[shared.B]
+		mild := treatment{min(a.nginx, b.nginx), min(a.outside, b.outside)}
+		for i := range r.Sites {
+			switch name := r.Sites[i].Name; {
+			case name != shared.A && name != shared.B:
+			case t.wants[name] != mild:
+				t.none[name] = fmt.Errorf("%w: %w", errShared, shared)
+				fallthrough
+			default:
+				t.wants[name] = mild
+				r.Sites[i].Nginx, r.Sites[i].Outside = mild.nginx, mild.outside
+			}
+		}
+	}
+}
+
+// try finds out whether these sites can have the barrier, and changes nothing.
+func (t *table) try(ctx context.Context, sites []config.Site) {
+	if t.err != nil || len(t.found.Sites) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	was := map[string]treatment{}
+	for name, w := range t.wants {
+		was[name] = w
+	}
+	for _, s := range sites {
+		if t.none[s.Name] == nil {
+			t.wants[s.Name] = refused
+		}
+	}
+	r := t.rules()
+	if err := t.Kernel.Probe(ctx, t.master, r); err != nil {
+		t.unavailable(err)
+	}
+	t.wants = was
+}
+
+// load has the kernel do what is wanted. What it is told is written down first: a machine that starts anew needs it.
+// Where it refuses nobody, and counts nobody, there is no table.
+func (t *table) load(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kernelTimeout)
+	defer cancel()
+	r := t.rules()
+	if !slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Nginx != barrier.Leave || s.Outside != barrier.Leave }) {
+		if err := t.Kernel.Remove(ctx, t.master); err != nil {
+			return err
+		}
+		t.there = false
+		return t.Dir().ForgetBarrier()
+	}
+	known := state.Barrier{Rules: r, Users: t.found.Users, Container: t.Kernel.IsContainer(t.master)}
+	if err := t.Dir().WriteBarrier(known); err != nil {
+		return err
+	}
+	if err := t.Kernel.Load(ctx, t.master, r); err != nil {
+		return err
+	}
+	t.there = true
+	return nil
+}
+
+// prove proves the barrier of those sites, which is loaded, and returns how many connections nginx got through while
+// they were counted only, by site.
+func (t *table) prove(ctx context.Context, sites []string) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kernelTimeout)
+	defer cancel()
+	r := t.rules()
+	theirs := r
+	theirs.Sites = slices.DeleteFunc(slices.Clone(r.Sites), func(s barrier.Site) bool { return !slices.Contains(sites, s.Name) })
+	if err := t.Kernel.Prove(ctx, t.master, theirs, t.found.Users); err != nil {
+		return nil, err
+	}
+	seen, err := t.Kernel.Look(ctx, t.master, r)
+	if err != nil {
+		return nil, err
+	}
+	if seen.Less {
+		return nil, fmt.Errorf("%w: %s", barrier.ErrNotProven, seen.Differs)
+	}
+	passed := map[string]uint64{}
+	for _, name := range sites {
+		passed[name] = seen.Nginx[name].Passed()
+	}
+	return passed, nil
+}
+
+// readsFirst reports whether nginx's configuration has to say what the barrier of a site is to be made of.
+func readsFirst(s config.Site) bool { return len(s.Upstreams) == 0 || s.SharedUpstream }
+
+// tableFor is the kernel barrier for a request, with what of it the sites of the request can have.
+func (h *Host) tableFor(ctx context.Context, req Request) *table {
+	if req.WordsOnly {
+		t := &table{Host: h, wants: map[string]treatment{}, none: map[string]error{}, lost: map[string]bool{}}
+		return t.unavailable(errBarrierOff)
+	}
+	t := h.table(ctx)
+	if req.Mode.Closed() {
+		t.readFirst(ctx, req)
+		t.try(ctx, req.Sites)
+	}
+	return t
+}
+
+// readFirst finds out, of sites whose configuration doesn't say it, where nginx leads to, and whether somebody else leads
+// there too.
+func (t *table) readFirst(ctx context.Context, req Request) {
+	if t.err != nil || !slices.ContainsFunc(req.Sites, readsFirst) {
+		return
+	}
+	conf, err := t.Nginx.Config(ctx)
+	upstreams := map[string][]string{}
+	var closes []string
+	for _, s := range req.Sites {
+		closes = append(closes, s.Name)
+	}
+	for _, s := range req.Sites {
+		if !readsFirst(s) {
+			continue
+		}
+		if err != nil {
+			t.none[s.Name] = fmt.Errorf("nginx's configuration doesn't say where it leads to: %w", err)
+			continue
+		}
+		serving := conf.Serving(nginxconf.SiteFile(t.Config.Nginx.ConfDir, s.Name), target(s), s.Upstreams)
+		for _, hole := range serving.Holes {
+			if !slices.Contains(closes, hole.Site) {
+				t.none[s.Name] = fmt.Errorf("%w: the server at %s leads to %s", errShared, hole.Server, hole.Upstream)
+			}
+		}
+		if len(s.Upstreams) == 0 {
+			upstreams[s.Name] = serving.Upstreams
+		}
+	}
+	if len(upstreams) == 0 {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	found, err := t.Kernel.Find(bounded, t.master, upstreams)
+	for name := range upstreams {
+		place := found.Sites[name]
+		if place.Err == nil {
+			place.Err = err
+		}
+		if t.found.Sites[name] = place; place.Err != nil {
+			t.none[name] = place.Err
+		} else if !errors.Is(t.none[name], errShared) {
+			delete(t.none, name)
+		}
+	}
+}
+
+// keep has the kernel do what is wanted where it doesn't, and proves it. gets are the sites that get a barrier by it.
+func (t *table) keep(ctx context.Context, records map[string]state.Record, gets []string) error {
+	r := t.rules()
+	wanted := slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Outside == barrier.Refuse })
+	if !wanted && !t.there || wanted && t.differs == "" && len(gets) == 0 && t.known.Tells(r) {
+		return nil
+	}
+	var offline []string
+	for name, w := range t.wants {
+		if w == refused {
+			offline = append(offline, name)
+		}
+	}
+	err := t.load(ctx)
+	if err == nil && len(offline) > 0 {
+		_, err = t.prove(ctx, offline)
+	}
+	errs := []error{err}
+	for name, rec := range records {
+		switch got := slices.Contains(gets, name); {
+		case err == nil && got:
+		case err != nil && rec.Barrier && !got:
+			rec.Barrier, rec.SafeSince = false, nil
+		default:
+			continue
+		}
+		errs = append(errs, t.Dir().WriteRecord(name, rec))
+	}
+	return errors.Join(errs...)
+}
+
+// scope adds to which sockets are a site's what is known of its upstreams' addresses.
+func (t *table) scope(site string, s *workers.Scope) {
+	for _, e := range t.found.Sites[site].Ends {
+		if e.Anywhere {
+			s.Anywhere = append(s.Anywhere, e.Addr.Port())
+		}
+		if at := e.Addr.String(); !slices.Contains(s.Upstreams, at) {
+			s.Upstreams = append(s.Upstreams, at)
+		}
+	}
+}

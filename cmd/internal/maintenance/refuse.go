@@ -1,0 +1,218 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// count has the kernel count connections to the applications of sites that are shut. What it refuses already it goes on
+// refusing.
+func (r *run) count(ctx context.Context, changes []*change) error {
+	for _, c := range changes {
+		r.kernel.wants[c.site.Name] = r.kernel.wants[c.site.Name].atLeast(counted)
+	}
+	return r.load(ctx, changes)
+}
+
+// read looks through nginx's configuration, once the sites are shut: the kernel holds what it can't say.
+func (r *run) read(ctx context.Context, changes []*change) error {
+	return r.audit(ctx, changes, r.intent.Force)
+}
+
+// refuse has the kernel refuse new connections to the applications, proves that it does, and looks again at what nginx
+// holds.
+func (r *run) refuse(ctx context.Context, changes []*change) error {
+	if err := r.kernel.find(ctx); err != nil { // workers came with the reload
+		r.noBarrier(changes, err)
+		return err
+	}
+	var offline []*change
+	for _, c := range changes {
+		r.kernel.wants[c.site.Name] = gated
+		if c.to.Mode == status.Offline {
+			r.kernel.wants[c.site.Name] = refused
+			offline = append(offline, c)
+		}
+	}
+	if err := r.load(ctx, changes); err != nil {
+		return err
+	}
+	passed, err := r.kernel.prove(ctx, names(offline))
+	if err != nil {
+		r.noBarrier(offline, err)
+	}
+	for _, c := range changes {
+		if c.noBarrier != nil {
+			continue
+		}
+		c.record.Barrier = true
+		c.drain.refused = c.to.Mode == status.Offline
+		if passed[c.site.Name] > 0 { // it may have come and gone between two looks
+			c.drain.busy = r.Clock.Now()
+		}
+	}
+	return errors.Join(err, r.lookAgain(ctx, changes))
+}
+
+// lookAgain looks whether anything is left that reached the application before the kernel refused it.
+func (r *run) lookAgain(ctx context.Context, changes []*change) error {
+	for _, c := range changes {
+		c.drain.empty = 0
+	}
+	began, looks := r.Clock.Now(), 0
+	_, err := r.until(ctx, began.Add(cutTimeout), func() (bool, error) {
+		looks++
+		done, err := r.lookOnce(changes, 0)
+		return done || looks == emptyLooks, err
+	})
+	noteUnseen(changes, err)
+	return err
+}
+
+// noBarrier notes why the sites have no barrier.
+func (r *run) noBarrier(changes []*change, why error) {
+	for _, c := range changes {
+		c.noBarrier, c.record.Barrier = why, false
+	}
+}
+
+// load has the kernel do what is wanted. Sites that it doesn't do it for have no barrier.
+func (r *run) load(ctx context.Context, changes []*change) error {
+	if err := r.kernel.load(ctx); err != nil {
+		r.noBarrier(changes, err)
+		for _, c := range changes {
+			r.kernel.wants[c.site.Name] = left
+		}
+		return err
+	}
+	for _, c := range changes {
+		if why := r.kernel.none[c.site.Name]; why != nil {
+			r.noBarrier([]*change{c}, why)
+		}
+	}
+	return r.noteLifted(changes)
+}
+
+// noteLifted writes down of other sites that they have no barrier any more, since they share an upstream with one that
+// opens.
+func (r *run) noteLifted(changes []*change) error {
+	for _, s := range r.Config.Sites {
+		if slices.ContainsFunc(changes, func(c *change) bool { return c.site.Name == s.Name }) {
+			continue
+		}
+		rec, _, err := r.Dir().Record(s.Name)
+		if err != nil || !rec.Barrier || r.kernel.wants[s.Name] == treatmentOf(rec) {
+			continue
+		}
+		rec.Barrier, rec.SafeSince = false, nil
+		if err := r.Dir().WriteRecord(s.Name, rec); err != nil {
+			return err
+		}
+		for _, c := range changes {
+			c.receipt.warn(fmt.Sprintf("%s has no kernel barrier any more, and is not known to be safe: %v", s.Name, r.kernel.none[s.Name]))
+		}
+	}
+	return nil
+}
+
+// lift has the kernel let nginx through again to applications of sites that open, and says how often it didn't. It comes
+// before the reload: a worker that met a refusal takes the upstream for down (https://nginx.org/r/fail_timeout).
+func (r *run) lift(ctx context.Context, changes []*change) error {
+	for _, c := range changes {
+		if c.record.Barrier && r.kernel.err == nil {
+			c.receipt.Tried = r.tried(ctx, c)
+		}
+		was := r.kernel.wants[c.site.Name]
+		r.kernel.wants[c.site.Name] = left
+		if c.to.Mode == status.Admin && was.outside != left.outside {
+			r.kernel.wants[c.site.Name] = gated
+		}
+	}
+	if err := r.kernel.load(ctx); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		c.lifted = true
+		if r.kernel.wants[c.site.Name] == left && c.to.Mode == status.Admin {
+			c.record.Barrier = false
+		}
+	}
+	return r.noteLifted(changes)
+}
+
+// tried is how often the kernel has refused a connection to the application, nil where it doesn't say.
+func (r *run) tried(ctx context.Context, c *change) *Tried {
+	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	seen, err := r.Kernel.Look(ctx, r.kernel.master, r.kernel.rules())
+	if err != nil {
+		return nil
+	}
+	t := &Tried{Nginx: seen.Nginx[c.site.Name].Refused, Outside: seen.Outside[c.site.Name].Refused}
+	if t.Nginx > 0 {
+		c.receipt.warn(fmt.Sprintf("nginx tried %d times to reach the application of %s while it was closed, and the kernel refused it: "+
+			"there is a way past the site's rules", t.Nginx, c.site.Name))
+	}
+	return t
+}
+
+// refuseAgain has the kernel do what it did before an opening that failed.
+func (r *run) refuseAgain(ctx context.Context, c *change) {
+	if !c.lifted {
+		return
+	}
+	c.lifted = false
+	was, _, err := r.Dir().Record(c.site.Name)
+	if err == nil {
+		r.kernel.wants[c.site.Name] = treatmentOf(was)
+		err = r.kernel.load(ctx)
+	}
+	if c.record.Barrier = err == nil && was.Barrier; err != nil {
+		c.record.SafeSince = nil
+		c.receipt.warn(fmt.Sprintf("the kernel barrier of %s is not back: %v", c.site.Name, err))
+	}
+}
+
+// keepBarrier brings the kernel barrier of closed sites up to date: workers get other users, names other addresses. A
+// site that was closed before there was a barrier to be had gets its own.
+func (h *Host) keepBarrier(ctx context.Context) error {
+	t := h.table(ctx)
+	records := map[string]state.Record{}
+	barred := false
+	for _, s := range h.Config.Sites {
+		r, known, err := h.Dir().Record(s.Name)
+		if err != nil || !known {
+			continue
+		}
+		barred = barred || r.Barrier
+		records[s.Name] = r
+	}
+	if t.err != nil && barred {
+		return t.err
+	}
+	if t.err != nil || len(t.found.Sites) == 0 {
+		return nil
+	}
+	var gets []string
+	for _, s := range h.Config.Sites {
+		r, known := records[s.Name]
+		if known && r.Document.Mode.Closed() && r.Safe() && !r.Barrier && !readsFirst(s) && t.none[s.Name] == nil {
+			t.try(ctx, []config.Site{s})
+			if t.none[s.Name] == nil {
+				gets = append(gets, s.Name)
+			}
+		}
+	}
+	for _, name := range gets {
+		r := records[name]
+		r.Barrier = true
+		records[name], t.wants[name] = r, treatmentOf(r)
+	}
+	return t.keep(ctx, records, gets)
+}

@@ -1,0 +1,65 @@
+package state
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
+)
+
+// barrierVersion is the version of the file.
+const barrierVersion = 1
+
+// Barrier is what the kernel barrier was last told. It is told so again when the machine starts, before nginx does.
+type Barrier struct {
+	Version int `json:"version"`
+	// Container is whether nginx is in a network namespace of its own: that one isn't there yet when the machine starts.
+	Container bool           `json:"container,omitempty"`
+	Rules     barrier.Rules  `json:"rules"`
+	Users     []barrier.User `json:"users"` // those of Rules, for the proof
+}
+
+// Tells reports whether it says the same as those rules.
+func (b Barrier) Tells(r barrier.Rules) bool { return bytes.Equal(mustJSON(b.Rules), mustJSON(r)) }
+
+func (d Dir) barrierFile() string { return filepath.Join(string(d), "barrier.json") }
+
+// Barrier returns what is on record, known false for none.
+func (d Dir) Barrier() (b Barrier, known bool, err error) {
+	data, err := os.ReadFile(d.barrierFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return Barrier{}, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &b)
+	}
+	if err == nil && b.Version != barrierVersion {
+		err = fmt.Errorf("version %d, want %d", b.Version, barrierVersion)
+	}
+	if err != nil {
+		return Barrier{}, false, fmt.Errorf("read what the kernel barrier was told: %w", err)
+	}
+	return b, true, nil
+}
+
+// WriteBarrier replaces it.
+func (d Dir) WriteBarrier(b Barrier) error {
+	b.Version = barrierVersion
+	if err := d.write(d.barrierFile(), mustJSON(b)); err != nil {
+		return fmt.Errorf("write down what the kernel barrier is told: %w", err)
+	}
+	return nil
+}
+
+// ForgetBarrier removes it. It is no error where there is none.
+func (d Dir) ForgetBarrier() error {
+	if err := os.Remove(d.barrierFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget what the kernel barrier was told: %w", err)
+	}
+	return nil
+}

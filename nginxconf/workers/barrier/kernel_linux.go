@@ -1,0 +1,106 @@
+package barrier
+
+import (
+	"context"
+	"fmt"
+)
+
+func network(master int) Network {
+	if master == 0 {
+		return Network{}
+	}
+	return Of(master)
+}
+
+func (b Barrier) table(master int) Table {
+	return Table{StateDir: b.StateDir, Network: network(master)}
+}
+
+// Find finds out what the rules are made of: who nginx's workers are, and where the upstreams of each site, by its
+// name, are reached. The errors are those of Resolver, Users and Exempt.
+func (b Barrier) Find(ctx context.Context, master int, upstreams map[string][]string) (Found, error) {
+	out := Found{Sites: map[string]Place{}}
+	resolver := Resolver{Network: network(master), Sockets: b.Sockets}
+	var all []string
+	for _, of := range upstreams {
+		all = append(all, of...)
+	}
+	found, err := resolver.Resolve(ctx, all)
+	if err != nil {
+		return out, err
+	}
+	at := map[string]Upstream{}
+	for _, up := range found {
+		at[up.Given] = up
+	}
+	var ends []End
+	for site, of := range upstreams {
+		place := Place{}
+		for _, given := range of {
+			up := at[given]
+			if place.Err == nil {
+				place.Err = up.Err
+			}
+			place.Ends = append(place.Ends, up.Ends...)
+		}
+		if len(of) == 0 {
+			place.Err = fmt.Errorf("it %w: no upstreams are known", ErrNoAddress)
+		}
+		if place.Err != nil {
+			place.Ends = nil
+		}
+		ends = append(ends, place.Ends...)
+		out.Sites[site] = place
+	}
+	if master == 0 {
+		return out, nil
+	}
+	if out.Users, err = Users(b.Sockets, master); err != nil {
+		return out, err
+	}
+	out.Exempt, err = Exempt(b.Sockets, master, out.Users, ends)
+	return out, err
+}
+
+// Probe is Table.Probe.
+func (b Barrier) Probe(ctx context.Context, master int, r Rules) error {
+	return b.table(master).Probe(ctx, r)
+}
+
+// Load is Table.Load.
+func (b Barrier) Load(ctx context.Context, master int, r Rules) error {
+	return b.table(master).Load(ctx, r)
+}
+
+// Prove is Table.Prove.
+func (b Barrier) Prove(ctx context.Context, master int, r Rules, users []User) error {
+	return b.table(master).Prove(ctx, r, users)
+}
+
+// Remove is Table.Remove.
+func (b Barrier) Remove(ctx context.Context, master int) error { return b.table(master).Remove(ctx) }
+
+// RemoveAll takes away the tables of all configurations there, and returns their names. The errors are those of Table.
+func (Barrier) RemoveAll(ctx context.Context, master int) ([]string, error) {
+	return RemoveAll(ctx, network(master))
+}
+
+// Look is Table.Read, beside the rules that the table is to follow.
+func (b Barrier) Look(ctx context.Context, master int, r Rules) (Seen, error) {
+	state, err := b.table(master).Read(ctx)
+	if err != nil {
+		return Seen{}, err
+	}
+	seen := Seen{There: state.There, Nginx: map[string]Traffic{}, Outside: map[string]Traffic{}}
+	seen.Differs, seen.Less = state.Differs(r)
+	for _, s := range r.Sites {
+		seen.Nginx[s.Name], seen.Outside[s.Name] = state.Nginx(s), state.Outside(s)
+	}
+	return seen, nil
+}
+
+// IsContainer reports whether nginx is in another network namespace than this process.
+func (b Barrier) IsContainer(master int) bool {
+	ours, err := network(master).isOurs()
+	return err == nil && !ours
+}

@@ -1,0 +1,33 @@
+//go:build !linux
+
+package barrier
+
+import "context"
+
+// Only Linux has nf_tables, and nginx is closed there.
+
+// Find finds nothing.
+func (Barrier) Find(context.Context, int, map[string][]string) (Found, error) {
+	return Found{}, ErrNoNftables
+}
+
+// Probe returns ErrNoNftables.
+func (Barrier) Probe(context.Context, int, Rules) error { return ErrNoNftables }
+
+// Load returns ErrNoNftables.
+func (Barrier) Load(context.Context, int, Rules) error { return ErrNoNftables }
+
+// Prove returns ErrNoNftables.
+func (Barrier) Prove(context.Context, int, Rules, []User) error { return ErrNoNftables }
+
+// Remove returns ErrNoNftables.
+func (Barrier) Remove(context.Context, int) error { return ErrNoNftables }
+
+// Look returns ErrNoNftables.
+func (Barrier) Look(context.Context, int, Rules) (Seen, error) { return Seen{}, ErrNoNftables }
+
+// RemoveAll returns ErrNoNftables.
+func (Barrier) RemoveAll(context.Context, int) ([]string, error) { return nil, ErrNoNftables }
+
+// IsContainer returns false.
+func (Barrier) IsContainer(int) bool { return false }
