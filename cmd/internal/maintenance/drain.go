@@ -27,8 +27,10 @@ type drain struct {
 	done *time.Time
 	// busy is when something was last seen to lead to the application, or may have without being seen; zero for never.
 	busy time.Time
-	// refused is whether the kernel refuses new connections to the application, which is proven.
-	refused bool
+	// refused is whether the kernel refuses new connections to the application, which is proven; finished how many clients had
+	// drained by then.
+	refused  bool
+	finished int
 	// vouched is whether the site's own command says that the application is idle.
 	vouched bool
 }
@@ -141,14 +143,17 @@ func (r *run) cut(ctx context.Context, changes []*change) error {
 	began := r.Clock.Now()
 	told := map[workers.Process]bool{}
 	_, err := r.until(ctx, began.Add(cutTimeout), func() (bool, error) {
-		hard := r.Clock.Now().Sub(began) >= softTimeout
+		waited := r.Clock.Now().Sub(began)
 		for _, c := range changes {
 			doomed, err := r.cutConnections(c)
 			if err != nil {
 				return false, err
 			}
+			if waited >= softTimeout { // until then a worker may just not have noticed what we have cut
+				doomed = append(doomed, c.drain.left.Lost...)
+			}
 			for _, p := range doomed {
-				if err := r.Sockets.End(p, hard); err != nil {
+				if err := r.Sockets.End(p, waited >= softTimeout && told[p]); err != nil {
 					return false, err
 				}
 				if !told[p] {
@@ -166,7 +171,7 @@ func (r *run) cut(ctx context.Context, changes []*change) error {
 // cutConnections ends the connections left of a site, and returns the old workers that have to be ended for it.
 func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 	d := &c.drain
-	doomed = slices.Concat(d.left.ListeningWorkers, d.left.Lost)
+	doomed = append(doomed, d.left.ListeningWorkers...)
 	for _, conn := range d.left.GivenUp {
 		d.ended[conn] = true // by nginx, which nobody can undo
 	}
@@ -191,7 +196,7 @@ func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 func (r *run) countDrained() {
 	for _, c := range r.draining() {
 		d := &c.drain
-		d.count(c.receipt, c.behindBarrier())
+		d.count(c.receipt)
 		c.record.Cut += c.receipt.Cut
 		if timeout := c.serving.ShutdownTimeout; timeout > 0 {
 			c.record.Cut += len(d.left.Connections) // it is when we are gone
@@ -209,16 +214,27 @@ func (r *run) countDrained() {
 	}
 }
 
-// count counts: what was seen and is gone has drained, unless it was cut. Behind the kernel barrier that is what led to the
-// application.
-func (d *drain) count(receipt *Receipt, behindBarrier bool) {
+// finish has the kernel refuse what comes from now on. Clients that are gone by now have drained; of those that are left
+// only what led to the application counts.
+func (d *drain) finish() {
+	for conn := range d.all {
+		if !conn.Upstream && !slices.Contains(d.left.Connections, conn) {
+			d.finished++
+		}
+	}
+	d.refused, d.empty = true, 0
+}
+
+// count counts: what was seen and is gone has drained, unless it was cut.
+func (d *drain) count(receipt *Receipt) {
+	receipt.Drained += d.finished
 	left := map[workers.Connection]bool{}
 	for _, c := range d.left.Connections {
 		left[c] = true
 	}
 	for c := range d.all {
 		switch {
-		case left[c], behindBarrier && !c.Upstream:
+		case left[c], d.refused && !c.Upstream:
 		case d.ended[c]:
 			receipt.Cut++
 		default:

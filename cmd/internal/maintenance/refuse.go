@@ -52,7 +52,9 @@ func (r *run) refuse(ctx context.Context, changes []*change) error {
 			continue
 		}
 		c.record.Barrier = true
-		c.drain.refused = c.to.Mode == status.Offline
+		if c.to.Mode == status.Offline {
+			c.drain.finish()
+		}
 		if passed[c.site.Name] > 0 { // it may have come and gone between two looks
 			c.drain.busy = r.Clock.Now()
 		}
@@ -62,9 +64,6 @@ func (r *run) refuse(ctx context.Context, changes []*change) error {
 
 // lookAgain looks whether anything is left that reached the application before the kernel refused it.
 func (r *run) lookAgain(ctx context.Context, changes []*change) error {
-	for _, c := range changes {
-		c.drain.empty = 0
-	}
 	began, looks := r.Clock.Now(), 0
 	_, err := r.until(ctx, began.Add(cutTimeout), func() (bool, error) {
 		looks++

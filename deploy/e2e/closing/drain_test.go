@@ -66,7 +66,7 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 	r := c.Wait(t).Want(t, 0)
 	returned := time.Now()
 	got := receiptOf(t, r)
-	got.counts(t, aRequest, 0, 0)
+	got.counts(t, aWebSocket, 0, 0)
 	got.closed(t, began, returned, true)
 	if strings.Contains(r.Stderr, "warning:") {
 		t.Errorf("a warning without need:\n%s", r.Stderr)
