@@ -87,6 +87,7 @@ var byForm = map[string]string{
 	"nginxconf/login.go":          "the-configuration",
 	"nginxconf/render.go":         "the-configuration",
 	"nginxconf/rules.go":          "the-configuration",
+	"nginxconf/workers/barrier/":  "the-kernel-barrier",
 	"site/":                       "the-content",
 	"cmd/internal/doctor/":        "the-doctors-checks",
 	"nginxconf/gate/":             "the-gate",
