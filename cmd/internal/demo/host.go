@@ -59,6 +59,11 @@ func (d *demo) putUp(ctx context.Context) error {
 		return err
 	}
 	d.undo = append(d.undo, func() error { return os.RemoveAll(d.dir) })
+	if os.Geteuid() == 0 { // nginx's workers are another user then, who has to enter it
+		if err := os.Chmod(d.dir, 0o711); err != nil {
+			return err
+		}
+	}
 	for _, name := range []string{"store", "tmp"} {
 		if err := os.Mkdir(d.path(name), 0o755); err != nil {
 			return err
@@ -113,10 +118,6 @@ func (d *demo) configure(nginx string) error {
 	d.undo = append(d.undo, release)
 	d.appURL, d.pageURL = "http://"+listen, "http://"+pages+"/demo/"
 
-	user := ""
-	if os.Geteuid() == 0 { // its workers would be another user, who can't enter the demo's directory
-		user = "user root;"
-	}
 	var command []string
 	for _, arg := range d.nginxCommand(nginx) {
 		command = append(command, strconv.Quote(arg))
@@ -132,7 +133,7 @@ func (d *demo) configure(nginx string) error {
 	return errors.Join(
 		os.WriteFile(d.path("demo.env"), []byte("JWT_SECRET="+secret+"\n"), 0o600),
 		os.WriteFile(d.path("config.toml"), []byte(strings.NewReplacer(config...).Replace(embedded("config.toml"))), 0o644),
-		os.WriteFile(d.path("nginx.conf"), []byte(strings.NewReplacer("{USER}", user, "{LISTEN}", listen, "{UPSTREAM}", upstream).
+		os.WriteFile(d.path("nginx.conf"), []byte(strings.NewReplacer("{LISTEN}", listen, "{UPSTREAM}", upstream).
 			Replace(embedded("nginx.conf"))), 0o644),
 	)
 }

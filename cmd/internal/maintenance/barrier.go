@@ -135,11 +135,6 @@ func (t *table) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, u := range t.known.Users { // one whose worker has ended may get another: the table isn't changed back and forth
-		if !slices.Contains(found.Users, u) {
-			found.Users = append(found.Users, u)
-		}
-	}
 	slices.SortFunc(found.Users, func(a, b barrier.User) int { return cmp.Compare(a.ID, b.ID) })
 	t.found = found
 	for name, place := range found.Sites {
