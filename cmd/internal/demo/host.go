@@ -297,10 +297,22 @@ func findNginx(path string, beside ...string) (string, error) {
 // parent is where the demo's directory is made: where temporary files go, unless the path is too long for a unix
 // socket below it (unix(7): 107 bytes) or has characters that a configuration file wouldn't take.
 func parent(temp string) string {
-	if len(temp) > 60 || !filepath.IsAbs(temp) || strings.ContainsFunc(temp, oddInPath) {
+	if len(temp) > 60 || !filepath.IsAbs(temp) || strings.ContainsFunc(temp, oddInPath) || os.Geteuid() == 0 && !isOpen(temp) {
 		return "/tmp"
 	}
 	return temp
+}
+
+// isOpen reports whether other users may go through a directory, and those above it.
+func isOpen(dir string) bool {
+	for ; ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode()&1 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
 }
 
 func oddInPath(r rune) bool {

@@ -183,9 +183,13 @@ func (t *tour) opens(ctx context.Context, url, contentType string) error {
 // redirected expects a navigation to be sent to the maintenance page, for now only.
 func (t *tour) redirected(ctx context.Context, url string) error {
 	a, err := navigate(ctx, url)
+	page := t.pageURL
+	if at := strings.TrimPrefix(url, t.appURL); at != "/" { // it brings back there
+		page += "#at=" + at
+	}
 	return firstOf(err,
 		func() error { return sameNumber("status", a.code, http.StatusFound) },
-		func() error { return a.hasHeader("Location", t.pageURL) },
+		func() error { return a.hasHeader("Location", page) },
 		func() error { return a.hasHeader("Cache-Control", "no-store") },
 	)
 }

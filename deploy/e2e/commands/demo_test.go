@@ -82,7 +82,7 @@ func startDemo(t *testing.T, as *syscall.Credential, path string, args ...string
 func startDemoTo(t *testing.T, stdout io.Writer, as *syscall.Credential, path string, args ...string) *demoRun {
 	t.Helper()
 	d := &demoRun{temp: filepath.Join(rig.Dir(t), "tmp"), exited: make(chan struct{})}
-	if err := os.Mkdir(d.temp, 0o700); err != nil {
+	if err := os.Mkdir(d.temp, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(filepath.Dir(d.temp), "conforma-status") // where every user may run it
