@@ -123,7 +123,9 @@ func touched(t *testing.T, h *rig.Single) map[string]string {
 // sitesTold is what the kernel barrier was told of the sites.
 func sitesTold(t *testing.T, file string) string {
 	t.Helper()
-	var told struct{ Rules struct{ Sites json.RawMessage } }
+	var told struct {
+		Rules struct{ Sites json.RawMessage }
+	}
 	if err := json.Unmarshal([]byte(rig.ReadFile(t, file)), &told); err != nil {
 		t.Fatal(err)
 	}
