@@ -85,7 +85,8 @@ func (s Sockets) sockets(scope Scope, master int) (*scoped, error) {
 	return out, nil
 }
 
-// knows reports whether a socket is in any table of the kernel's. Whoever holds one that isn't may not have noticed yet.
+// knows reports whether a socket is in any table of the kernel's. Whoever holds one that isn't may not have noticed
+// yet.
 func (s Sockets) knows(in *scoped, inode uint64, master int) (bool, error) {
 	if _, site := in.site[inode]; site || in.others[inode] {
 		return true, nil

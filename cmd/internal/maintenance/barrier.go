@@ -168,8 +168,8 @@ func (t *table) leadsElsewhere(site string) bool {
 	})
 }
 
-// rules are those of the table. Sites that are open are among them, so that what they share is found. Two that share an
-// upstream get the milder treatment, and the one that was to have the stricter has no barrier.
+// rules are those of the table. Sites that are open are among them, so that what they share is found. Two that share
+// an upstream get the milder treatment, and the one that was to have the stricter has no barrier.
 func (t *table) rules() barrier.Rules {
 	r := barrier.Rules{Users: barrier.IDs(t.found.Users), Exempt: t.found.Exempt}
 	for _, s := range t.Config.Sites {
@@ -288,8 +288,8 @@ func (h *Host) tableFor(ctx context.Context, req Request) *table {
 	return t
 }
 
-// readFirst finds out, of sites whose configuration doesn't say it, where nginx leads to, and whether somebody else leads
-// there too.
+// readFirst finds out, of sites whose configuration doesn't say it, where nginx leads to, and whether somebody else
+// leads there too.
 func (t *table) readFirst(ctx context.Context, req Request) {
 	if t.err != nil || !slices.ContainsFunc(req.Sites, readsFirst) {
 		return

@@ -19,8 +19,8 @@ type facts struct {
 	found status.Mode
 	// shut is whether the closed file is there.
 	shut bool
-	// inForce is whether disk and nginx have the rules on record, the closed file is as it belongs, and the kernel barrier
-	// on record is there.
+	// inForce is whether disk and nginx have the rules on record, the closed file is as it belongs, and the kernel
+	// barrier on record is there.
 	inForce bool
 	// barred is whether there is a kernel barrier, of this site or of others.
 	barred bool
@@ -32,7 +32,8 @@ type wish struct {
 	scope scope
 	// news is whether visitors are to be told something that isn't published yet.
 	news bool
-	// checks are those of StepSettle, StepGrace, StepSmoke, and StepRefuse with what belongs to it, that the site is to have.
+	// checks are those of StepSettle, StepGrace, StepSmoke, and StepRefuse with what belongs to it, that the site is
+	// to have.
 	checks []Step
 }
 
@@ -42,7 +43,8 @@ type scope int
 const (
 	// wholeChange takes whatever steps lead to the mode.
 	wholeChange scope = iota
-	// repair takes them only where the rules on record are not in force: reconcile doesn't drain a site again and again.
+	// repair takes them only where the rules on record are not in force: reconcile doesn't drain a site again and
+	// again.
 	repair
 	// wordsOnly doesn't touch nginx.
 	wordsOnly
@@ -60,7 +62,8 @@ func decide(f facts, r state.Record, w wish) []Step {
 	}
 	shuts := takesUp && w.mode.Closed() && !f.mostOpen(r).StricterThan(w.mode)
 	announces := w.mode.Closed() && !f.foundBy(r).StricterThan(w.mode)
-	// A site that goes admin is closed by that, unless it was offline: then this finishes an opening that was interrupted.
+	// A site that goes admin is closed by that, unless it was offline: then this finishes an opening that was
+	// interrupted.
 	opensDoor := takesUp && f.shut && w.mode != status.Offline && (!shuts || r.Document.Mode.StricterThan(w.mode))
 
 	lifts := takesUp && f.barred && w.mode != status.Offline && (!shuts || f.shut)

@@ -27,8 +27,8 @@ type drain struct {
 	done *time.Time
 	// busy is when something was last seen to lead to the application, or may have without being seen; zero for never.
 	busy time.Time
-	// refused is whether the kernel refuses new connections to the application, which is proven; finished how many clients had
-	// drained by then.
+	// refused is whether the kernel refuses new connections to the application, which is proven; finished how many
+	// clients had drained by then.
 	refused  bool
 	finished int
 	// vouched is whether the site's own command says that the application is idle.
@@ -214,8 +214,8 @@ func (r *run) countDrained() {
 	}
 }
 
-// finish has the kernel refuse what comes from now on. Clients that are gone by now have drained; of those that are left
-// only what led to the application counts.
+// finish has the kernel refuse what comes from now on. Clients that are gone by now have drained; of those that are
+// left only what led to the application counts.
 func (d *drain) finish() {
 	for conn := range d.all {
 		if !conn.Upstream && !slices.Contains(d.left.Connections, conn) {
@@ -262,8 +262,8 @@ func (c *change) behindBarrier() bool {
 	return c.has(StepRefuse) && c.to.Mode == status.Offline && c.noBarrier == nil
 }
 
-// concerning is what of left concerns the site, after waiting so long. Behind the kernel barrier no worker has to end: what
-// leads to the application counts, and clients that may still be sending are waited for.
+// concerning is what of left concerns the site, after waiting so long. Behind the kernel barrier no worker has to
+// end: what leads to the application counts, and clients that may still be sending are waited for.
 func (c *change) concerning(left workers.Remaining, waited time.Duration) workers.Remaining {
 	left.GivenUp = slices.DeleteFunc(left.GivenUp, func(conn workers.Connection) bool { return c.drain.ended[conn] })
 	if !c.behindBarrier() {

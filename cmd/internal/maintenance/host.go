@@ -72,7 +72,8 @@ type Progress interface {
 	End(step Step, took time.Duration, err error)
 	// Draining says what there still is of a site, after how long, and how long it may take.
 	Draining(site string, left workers.Remaining, after, atMost time.Duration)
-	// Grace says that an application is given time for what nobody waits for any more, after how long, and how long it takes.
+	// Grace says that an application is given time for what nobody waits for any more, after how long, and how long
+	// it takes.
 	Grace(after, atMost time.Duration)
 	// Resuming says that an interrupted change of these sites is finished first.
 	Resuming(sites []string)
@@ -133,8 +134,8 @@ func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	}
 }
 
-// learnModules notes what nginx has for the rules to name. One that can't be asked, such as that of a container that is
-// stopped, has what it had. Where the state directory can't be written, that is told by what has to be.
+// learnModules notes what nginx has for the rules to name. One that can't be asked, such as that of a container that
+// is stopped, has what it had. Where the state directory can't be written, that is told by what has to be.
 func (h *Host) learnModules(ctx context.Context) {
 	if modules, err := h.Nginx.Modules(ctx); err == nil {
 		_ = h.Dir().WriteModules(modules)

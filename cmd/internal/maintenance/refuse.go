@@ -11,8 +11,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// count has the kernel count connections to the applications of sites that are shut. What it refuses already it goes on
-// refusing.
+// count has the kernel count connections to the applications of sites that are shut. What it refuses already it goes
+// on refusing.
 func (r *run) count(ctx context.Context, changes []*change) error {
 	for _, c := range changes {
 		r.kernel.wants[c.site.Name] = r.kernel.wants[c.site.Name].atLeast(counted)
@@ -120,8 +120,9 @@ func (r *run) noteLifted(changes []*change) error {
 	return nil
 }
 
-// lift has the kernel let nginx through again to applications of sites that open, and says how often it didn't. It comes
-// before the reload: a worker that met a refusal takes the upstream for down (https://nginx.org/r/fail_timeout).
+// lift has the kernel let nginx through again to applications of sites that open, and says how often it didn't. It
+// comes before the reload: a worker that met a refusal takes the upstream for down
+// (https://nginx.org/r/fail_timeout).
 func (r *run) lift(ctx context.Context, changes []*change) error {
 	for _, c := range changes {
 		if c.record.Barrier && r.kernel.err == nil {

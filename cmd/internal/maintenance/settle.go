@@ -48,7 +48,8 @@ func (r *run) settle(ctx context.Context, changes []*change) error {
 	return errors.Join(errs...)
 }
 
-// awaitSettled asks until the command has said twice in a row that it is idle: so it may look between two transactions.
+// awaitSettled asks until the command has said twice in a row that it is idle: so it may look between two
+// transactions.
 func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) error {
 	for idle := 0; ; {
 		bounded, cancel := context.WithTimeout(ctx, max(deadline.Sub(r.Clock.Now()), time.Second))
@@ -70,8 +71,8 @@ func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) e
 	}
 }
 
-// grace waits, where no command of the site's says that the application is idle, until it has had its time for what nobody
-// waits for any more: a request whose client has left looks from outside like one that was answered.
+// grace waits, where no command of the site's says that the application is idle, until it has had its time for what
+// nobody waits for any more: a request whose client has left looks from outside like one that was answered.
 func (r *run) grace(ctx context.Context, changes []*change) error {
 	began := r.Clock.Now()
 	end := began

@@ -85,7 +85,8 @@ type Live struct {
 type InKernel struct {
 	// Barrier is whether it keeps connections from the application, see state.Record.
 	Barrier bool `json:"barrier"`
-	// Tried is how often it has refused one since the site closed; null where there is no barrier, or it can't be looked at.
+	// Tried is how often it has refused one since the site closed; null where there is no barrier, or it can't be
+	// looked at.
 	Tried *Tried `json:"tried"`
 	Error string `json:"error,omitempty"` // why it can't be looked at
 }

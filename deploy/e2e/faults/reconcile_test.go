@@ -93,8 +93,8 @@ func TestReconcileDoesNothing(t *testing.T) {
 	}
 }
 
-// touched are the times at which files were written, but for the lock, which says who had it last, and for what the kernel
-// barrier was told, where what it says counts: whose nginx's workers are is also up to other tests.
+// touched are the times at which files were written, but for the lock, which says who had it last, and for what the
+// kernel barrier was told, where what it says counts: whose nginx's workers are is also up to other tests.
 func touched(t *testing.T, h *rig.Single) map[string]string {
 	t.Helper()
 	times := map[string]string{}

@@ -65,8 +65,8 @@ type Seen struct {
 	Nginx, Outside map[string]Traffic // of each site of the rules, by name
 }
 
-// Barrier is the kernel barrier of one configuration, in the network namespace of its nginx. The methods take the process
-// id of nginx's master: 0, where none runs, stands for the namespace of this process.
+// Barrier is the kernel barrier of one configuration, in the network namespace of its nginx. The methods take the
+// process id of nginx's master: 0, where none runs, stands for the namespace of this process.
 type Barrier struct {
 	StateDir string // of the configuration
 	Sockets  workers.Sockets

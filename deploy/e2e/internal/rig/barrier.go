@@ -9,8 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 )
 
-// RemoveBarrier takes away the kernel barrier of the configuration with that state directory at the end of the test. The
-// kernel would go on refusing, and others use the same ports later.
+// RemoveBarrier takes away the kernel barrier of the configuration with that state directory at the end of the test.
+// The kernel would go on refusing, and others use the same ports later.
 func RemoveBarrier(tb testing.TB, state string) {
 	tb.Helper()
 	tb.Cleanup(func() {
