@@ -306,7 +306,7 @@ func parent(temp string) string {
 // isOpen reports whether other users may go through a directory, and those above it.
 func isOpen(dir string) bool {
 	for ; ; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err != nil || info.Mode()&1 == 0 {
+		if info, err := os.Stat(dir); err == nil && info.Mode()&1 == 0 {
 			return false
 		}
 		if dir == filepath.Dir(dir) {
