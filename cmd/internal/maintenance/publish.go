@@ -125,8 +125,7 @@ func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document
 	if !errors.Is(err, store.ErrNotFound) {
 		return status.Document{}, false, err
 	}
-	var d status.Document
-	d = firstDocument(s, h.Clock.Now())
+	d := firstDocument(s, h.Clock.Now())
 	d.Seq = 1
 	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfAbsent())
 	if errors.Is(err, store.ErrPrecondition) {

@@ -52,3 +52,27 @@ func openTerminal(t *testing.T) *os.File {
 	t.Cleanup(func() { terminal.Close() })
 	return terminal
 }
+
+// Colours go to a terminal that has them, whose owner has nothing against them.
+func TestWhatIsColoured(t *testing.T) {
+	terminal := openTerminal(t)
+	for _, c := range []struct {
+		term, noColour string
+		want           bool
+	}{{"xterm", "", true}, {"xterm", "1", false}, {"dumb", "", false}} {
+		t.Setenv("TERM", c.term)
+		t.Setenv("NO_COLOR", c.noColour)
+		if got := coloured(terminal); got != c.want {
+			t.Errorf("TERM=%s NO_COLOR=%s: %v", c.term, c.noColour, got)
+		}
+		if coloured(&strings.Builder{}) {
+			t.Error("a pipe gets colours")
+		}
+	}
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 40}); err != nil {
+		t.Fatal(err)
+	}
+	if got := columns(terminal); got != 40 {
+		t.Errorf("it is %d columns wide", got)
+	}
+}
