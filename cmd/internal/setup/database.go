@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // settledScript is the package's, which asks PostgreSQL whether it is idle.
@@ -17,10 +18,12 @@ type database struct {
 	answered bool
 }
 
-// FindDatabases finds where each Conforma keeps its data, and has it asked by run, which runs a command and says in
-// words why it failed. PostgreSQL is in the application's container. Compose calls that by project, service and
+// FindDatabases finds where each Conforma keeps its data, and has it asked by run, which runs a command, several at
+// once. PostgreSQL is in the application's container. Compose calls that by project, service and
 // number, and Conforma's launch script calls the project by site and port.
 func FindDatabases(ctx context.Context, sites []Site, run func(ctx context.Context, argv []string) error) {
+	var asked sync.WaitGroup // all at once: a Docker that hangs is waited for once
+	defer asked.Wait()
 	for i := range sites {
 		s := &sites[i]
 		if s.env.path == "" {
@@ -30,7 +33,7 @@ func FindDatabases(ctx context.Context, sites []Site, run func(ctx context.Conte
 		s.database.settled = []string{settledScript, "docker", "exec", "-i", container, "psql", "-U", "postgres", "tmf_app_manager"}
 		// "docker exec" is refused where there is no such container. A database that is at work answers as well.
 		ask := append(slices.Clone(s.database.settled[1:]), "-X", "-w", "-q", "-c", "SELECT 1")
-		s.database.answered = run(ctx, ask) == nil
+		asked.Go(func() { s.database.answered = run(ctx, ask) == nil })
 	}
 }
 
