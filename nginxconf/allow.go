@@ -69,6 +69,9 @@ func shown(p netip.Prefix) string {
 	return p.String()
 }
 
+// nobodyAllowed is for an nginx that may be without its geo module, which it needs for nothing else.
+const nobodyAllowed = "map \"\" $conforma_allowed { default \"\"; }\n"
+
 // allowedLines are the lines of nginx's geo, which gives each address what is said of the narrowest network that it is
 // in: so each names the sites of those around it too.
 func allowedLines(allowed map[string][]netip.Prefix) string {
@@ -76,8 +79,12 @@ func allowedLines(allowed map[string][]netip.Prefix) string {
 	for _, of := range allowed {
 		networks = append(networks, of...)
 	}
+	if len(networks) == 0 {
+		return nobodyAllowed
+	}
 	slices.SortFunc(networks, netip.Prefix.Compare)
 	var b strings.Builder
+	b.WriteString("geo $conforma_allowed {\n  default \"\";\n")
 	for _, p := range slices.Compact(networks) {
 		fmt.Fprintf(&b, "  %s \",", p)
 		for _, site := range slices.Sorted(maps.Keys(allowed)) {
@@ -87,7 +94,7 @@ func allowedLines(allowed map[string][]netip.Prefix) string {
 		}
 		b.WriteString("\";\n")
 	}
-	return b.String()
+	return b.String() + "}\n"
 }
 
 // allow are the rules of admin mode for whoever comes from an address that is let in.

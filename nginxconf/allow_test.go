@@ -68,16 +68,19 @@ func TestAllowedLines(t *testing.T) {
 	got := allowedLines(map[string][]netip.Prefix{
 		"north": prefixes("10.0.0.0/8", "203.0.113.7", "2001:db8::/32"), "demo": prefixes("10.1.0.0/16", "203.0.113.7"), "stack": prefixes("10.1.2.3"),
 	})
-	const want = `  10.0.0.0/8 ",north,";
+	const want = `geo $conforma_allowed {
+  default "";
+  10.0.0.0/8 ",north,";
   10.1.0.0/16 ",demo,north,";
   10.1.2.3/32 ",demo,north,stack,";
   203.0.113.7/32 ",demo,north,";
   2001:db8::/32 ",north,";
+}
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := allowedLines(nil); got != "" {
+	if got := allowedLines(nil); got != nobodyAllowed {
 		t.Errorf("nobody: %q", got)
 	}
 }
