@@ -2,6 +2,7 @@ package nginxconf
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,9 +29,13 @@ var modules = []module{
 	{"dav", false, "", "dav_methods off;"},
 }
 
-// KnownModules are the names, in the order of the rules, of those modules that an nginx of these configure arguments
-// has and whose effect on our answers the rules can undo.
-func KnownModules(arguments string) []string {
+// inherits is the name of a directive, of no module of its own, that may have headers of http {} and server {} added to
+// those of a location; on, they are instead of none. nginx has it from 1.29.3 on.
+const inherits = "add_header_inherit"
+
+// KnownModules are the names, in the order of the rules, of those modules that an nginx of this version and these
+// configure arguments has and whose effect on our answers the rules can undo.
+func KnownModules(version, arguments string) []string {
 	var known []string
 	words := strings.Fields(arguments)
 	for _, m := range modules {
@@ -41,6 +46,9 @@ func KnownModules(arguments string) []string {
 		if slices.Contains(words, option) == has {
 			known = append(known, m.name)
 		}
+	}
+	if atLeast(version, 1, 29, 3) {
+		known = append(known, inherits)
 	}
 	return known
 }
@@ -53,7 +61,24 @@ func undo(known []string) string {
 			lines = append(lines, "  "+m.location)
 		}
 	}
+	if slices.Contains(known, inherits) {
+		lines = append(lines, "  add_header_inherit on;")
+	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// atLeast compares a version of nginx's, as in "1.22.1", number by number. One that can't be read is older.
+func atLeast(version string, least ...int) bool {
+	parts := strings.Split(version, ".")
+	for i, want := range least {
+		if i >= len(parts) {
+			return false
+		}
+		if n, err := strconv.Atoi(parts[i]); err != nil || n != want {
+			return err == nil && n > want
+		}
+	}
+	return true
 }
 
 // zones are the lines of http {} that undo needs.

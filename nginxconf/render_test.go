@@ -55,7 +55,7 @@ func TestRender(t *testing.T) {
 	}
 	behindDoor, letsIn, all, shows := demoSite(), demoSite(), demoSite(), demoSite()
 	shows.ShowsPage = true
-	all.Modules = KnownModules("--with-http_sub_module --with-http_addition_module --with-http_dav_module")
+	all.Modules = KnownModules("1.30.6", "--with-http_sub_module --with-http_addition_module --with-http_dav_module")
 	behindDoor.Door = "0123456789abcdef"
 	letsIn.Allows, letsIn.Preset, letsIn.Door = true, "", "0123456789abcdef"
 	for name, c := range map[string]struct {
@@ -98,7 +98,7 @@ func TestHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "http", rules)
-	if rules, err = HTTP(Shared{GateSocket: "/run/conforma-status/gate.sock", Modules: KnownModules(""), ShowsPage: true}); err != nil {
+	if rules, err = HTTP(Shared{GateSocket: "/run/conforma-status/gate.sock", Modules: KnownModules("1.22.1", ""), ShowsPage: true}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "http-modules", rules)

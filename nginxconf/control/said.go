@@ -56,7 +56,7 @@ func readBuild(out []byte) Build {
 		}
 	}
 	if _, arguments, ok := bytes.Cut(out, []byte(saysArguments)); ok {
-		b.Modules = nginxconf.KnownModules(string(arguments))
+		b.Modules = nginxconf.KnownModules(b.Version, string(arguments))
 	}
 	b.AuthRequest = bytes.Contains(out, []byte(saysAuthRequest))
 	return b

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -40,6 +41,7 @@ func TestReadBuild(t *testing.T) {
 	for said, want := range map[string]Build{
 		"nginx version: nginx/1.22.1\nconfigure arguments: --with-http_auth_request_module\n": {"1.22.1", true, built},
 		"nginx version: nginx/1.18.0 (Ubuntu)\nconfigure arguments:\n":                        {"1.18.0", false, built},
+		"nginx version: nginx/1.29.3\nconfigure arguments:\n":                                 {"1.29.3", false, append(slices.Clone(built), "add_header_inherit")},
 		"nginx version: openresty/1.21.4.1\n":                                                 {"1.21.4.1", false, nil},
 		"nginx version: nginx/1.18.0\nconfigure arguments: --without-http_limit_req_module --with-http_sub_module --without-http_charset_module --with-http_subtle_module\n": {
 			"1.18.0", false, []string{"limit_conn", "ssi", "userid", "mirror", "sub"}},

@@ -26,7 +26,7 @@ func (e *examination) nginxItself(ctx context.Context) {
 		e.fault(checkNginxItself, "nginx "+b.Version+" has no ngx_http_auth_request_module, which admin mode needs",
 			"install an nginx that has it (Debian's and nginx.org's have)")
 	case olderThan(b.Version, 1, 18):
-		e.warn(checkNginxItself, "nginx "+b.Version+" is older than what was tested (1.18 to 1.22)", "upgrade nginx")
+		e.warn(checkNginxItself, "nginx "+b.Version+" is older than what was tested (1.18 to 1.30)", "upgrade nginx")
 	default:
 		e.ok(checkNginxItself, "nginx "+b.Version+" with auth_request")
 	}

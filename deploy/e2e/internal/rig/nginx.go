@@ -54,7 +54,7 @@ http {
     uwsgi_temp_path tmp/uwsgi;
     scgi_temp_path tmp/scgi;
 %s%s}
-`, user, n.PIDFile(), patientNginx, http))
+`, user, n.PIDFile(), patientNginx+os.Getenv(nginxHTTPVariable)+"\n", http))
 }
 
 // malloc, as the environment variable mallocEnv, has nginx keep the memory that it frees. By default it asks the kernel
@@ -159,6 +159,9 @@ func (n *Nginx) ErrorLog(tb testing.TB) string {
 
 // nginxPath finds nginx also where Debian keeps it, which is not on an ordinary user's PATH.
 func nginxPath() string {
+	if other := os.Getenv(nginxVariable); other != "" {
+		return other
+	}
 	if path, err := exec.LookPath("nginx"); err == nil {
 		return path
 	}

@@ -1,0 +1,14 @@
+//go:build soak
+
+package modes
+
+import (
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+func TestSoakModesOnEveryNginx(t *testing.T) {
+	t.Parallel()
+	rig.OnOtherNginx(t, "TestEveryRequestInEveryMode|TestWhoWasLetInGetsTheAnswer|TestThePageItself|TestBesideTheOperatorsDirectives|TestBelowTheOperatorsDirectives|TestWhereHTTP2IsAllThatIsSpoken")
+}
