@@ -82,11 +82,14 @@ func Build(c *Content, s Site) ([]File, error) {
 	for _, f := range client.Files() {
 		files = append(files, File{path.Join(s.Path, f.Name), f.Data, scriptType, scriptCache, ""})
 	}
+	for _, a := range c.files.sorted() {
+		files = append(files, File{path.Join(s.Path, a.name), a.data, a.kind, pageCache, ""})
+	}
 	for i := len(c.pages) - 1; i >= 0; i-- {
 		p := c.pages[i]
 		place := placeOf(i, p)
 		at := whereabouts{
-			status: up(place) + status.FileName,
+			status: up(place) + status.FileName, files: up(place), origin: "'self'",
 			search: fill("<meta name=\"robots\" content=\"noindex\">\n<link rel=\"canonical\" href=\"%s\">\n", s.PageURL+place),
 			others: c.alternates(s), languages: c.languages(i, up(place)),
 			handsOver: i == 0 && len(c.pages) > 1,
@@ -99,6 +102,8 @@ func Build(c *Content, s Site) ([]File, error) {
 // whereabouts is what of a page depends on where it lies.
 type whereabouts struct {
 	status    string // the address of the status document
+	files     string // what the names of attachments are put behind
+	origin    string // of the attachments, as a source of the content security policy
 	search    markup // what search engines are told
 	others    markup // the translations, for programs
 	languages markup // and for people
@@ -118,7 +123,7 @@ func (c *Content) pageAt(p page, s Site, app *url.URL, at whereabouts) []byte {
 	return []byte(strings.NewReplacer(
 		"{lang}", html.EscapeString(p.lang),
 		"{dir}", direction(p.lang),
-		"{policy}", policy(app, style, scripts), // of our own making, and free of double quotes
+		"{policy}", policy(app, style, scripts, c.pictures(at)), // of our own making, and free of double quotes
 		"{title}", html.EscapeString(p.title),
 		"{description}", string(p.about("<meta name=\"description\" content=\"%s\">\n")),
 		"{search}", string(at.search),
@@ -136,10 +141,18 @@ func (c *Content) pageAt(p page, s Site, app *url.URL, at whereabouts) []byte {
 		"{go}", html.EscapeString(p.words["go"]),
 		"{app}", html.EscapeString(s.AppURL),
 		"{login}", html.EscapeString(s.login(app)),
-		"{articles}", string(p.articles()),
+		"{articles}", string(p.articles().at(at.files)),
 		"{footer}", string(p.footer()),
 		"{script}", pageScript,
 	).Replace(pageTemplate))
+}
+
+// pictures is where the page's pictures come from, as sources of the content security policy.
+func (c *Content) pictures(at whereabouts) string {
+	if len(c.files.sorted()) == 0 {
+		return "data:"
+	}
+	return "data: " + at.origin
 }
 
 // login is where the page sends administrators. Its script adds to a fragment what they are to come back to.
@@ -200,8 +213,8 @@ func (c *Content) languages(at int, root string) markup {
 func (b brand) header(host string) markup {
 	whose := markup("")
 	switch {
-	case b.logo != "":
-		whose = fill("<img src=\"%s\" alt=\"%s\"> ", b.logo, b.name)
+	case b.logo != "": // whose name stands beside it
+		whose = fill("<img src=\"%s\" alt=\"\"> <b>%s</b> ", b.logo, b.name)
 	case b.name != "":
 		whose = fill("<b>%s</b> ", b.name)
 	}
@@ -248,7 +261,7 @@ func (p page) footer() markup {
 	var out markup
 	lang := markup("")
 	if p.foreign != "" {
-		lang = fill(` lang="%s"`, p.foreign)
+		lang = fill(` lang="%s" dir="%s"`, p.foreign, direction(p.foreign))
 	}
 	if p.contact.text != "" {
 		who := fill("<span%s>%s</span>", lang, p.contact.text)
@@ -256,7 +269,9 @@ func (p page) footer() markup {
 			who = fill("<a href=\"%s\"%s>%s</a>", p.contact.url, lang, p.contact.text)
 		}
 		before, after, _ := strings.Cut(p.words["contact"], "{contact}")
-		out += fill("<p>%s%s%s</p>\n", before, who, after)
+		out += fill("<p dir=\"auto\">%s<bdi>%s</bdi>%s</p>\n", before, who, after)
+	} else {
+		out += fill("<p dir=\"auto\">%s</p>\n", p.words["ask"])
 	}
 	if len(p.links) > 0 {
 		var items markup
@@ -265,33 +280,36 @@ func (p page) footer() markup {
 		}
 		out += fill("<ul%s>\n%s</ul>\n", lang, items)
 	}
-	if out == "" {
-		return ""
-	}
 	return fill("<footer>\n%s</footer>\n", out)
 }
 
 // policy is the page's content security policy (CSP level 3): nothing but its own style, its own scripts,
-// pictures in the page itself, and requests to its own origin and that of the application, which it asks whether
+// pictures in the page itself or of its own, and requests to its own origin and that of the application, which it asks whether
 // it is open.
-func policy(app *url.URL, style string, scripts []string) string {
+func policy(app *url.URL, style string, scripts []string, pictures string) string {
 	allowed := "script-src"
 	for _, s := range scripts {
 		allowed += " " + hash(s)
 	}
-	connect := "connect-src 'self'"
-	if !strings.ContainsAny(app.Host, ";, '\"<>&") { // which would end the source, or the directive
-		connect += " " + app.Scheme + "://" + app.Host
-	}
+	connect := strings.TrimRight("connect-src 'self' "+origin(app), " ")
 	return strings.Join([]string{
 		"default-src 'none'",
 		allowed,
 		"style-src " + hash(style),
 		connect,
-		"img-src data:",
+		"img-src " + pictures,
 		"base-uri 'none'",
 		"form-action 'none'",
 	}, "; ")
+}
+
+// origin is that of an address as a source expression, "" where it can't be one: its host would end the source, or the
+// directive.
+func origin(u *url.URL) string {
+	if strings.ContainsAny(u.Host, ";, '\"<>&") {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // hash returns the source expression that allows exactly the inline element with the given text.

@@ -16,9 +16,12 @@ import (
 
 // Content is the text of the maintenance page in all its languages, checked and rendered.
 type Content struct {
-	pages   []page // the main page first, then its translations by language
-	brand   brand
-	remarks fault.List
+	pages []page // the main page first, then its translations by language
+	brand brand
+	files attachments
+	// tooLarge names files that the pages show and that are not published.
+	tooLarge fault.List
+	remarks  fault.List
 }
 
 // Remarks is what a page of c has otherwise than its author may think: what is not translated, or was left out. It is
@@ -52,13 +55,14 @@ type section struct {
 	body  markup
 }
 
-// LoadContent reads the Markdown files at the top of fsys (os.DirFS of a folder, or the built-in
+// LoadContent reads the Markdown files at the top of fsys (an os.Root of a folder, or the built-in
 // content.FS); README.md and files whose name starts with a dot are not content. The main page is
 // index.en.md, else index.md (in English), else the only file there is. index.LANG.md is the same page in
 // another language; every other NAME.md or NAME.LANG.md is a further section of the pages, in the order
 // of names, and where a language has none of its own, that of the main page's language is taken. Sentences of the
 // page itself that a file leaves out are those of the built-in content, in its language or else in English.
-// brand.yaml is what all pages share; beside it alone the built-in Markdown serves.
+// brand.yaml is what all pages share; beside it alone the built-in Markdown serves. Pictures, PDF and text files there
+// are published with the pages.
 //
 // A folder in fsys that is named in folders lies over fsys, for one site: its files take the place of those of the
 // same name.
@@ -75,18 +79,28 @@ func LoadContent(fsys fs.FS, folders ...string) (*Content, error) {
 		return nil, fmt.Errorf("read content: %w", err)
 	}
 	c := &Content{}
+	var wrong fault.List
+	if c.files, wrong, c.remarks, err = readAttachments(layers); err != nil {
+		return nil, fmt.Errorf("read content: %w", err)
+	}
+	faults = append(faults, wrong...)
 	branded, wrong, err := c.brand.read(layers)
 	if err != nil {
 		return nil, fmt.Errorf("read content: %w", err)
 	}
+	noContact := fault.Fault{
+		Key: "contact", Problem: "is missing: the page names nobody to ask",
+		Hint: "add a line such as contact: help@example.org to index.en.md, to a copy of the built-in one where you have none",
+	}
 	if faults = append(faults, wrong...); branded && len(sources) == 0 && len(faults) == 0 {
+		noContact.File = brandFile
 		if sources, faults, err = readSources([]layer{{FS: content.FS}}); err != nil {
 			return nil, fmt.Errorf("read content: %w", err)
 		}
 	}
-	main, fault := mainSource(sources)
-	if fault != nil {
-		faults = append(faults, *fault)
+	main, missing := mainSource(sources)
+	if missing != nil {
+		faults = append(faults, *missing)
 	}
 	if len(faults) > 0 {
 		faults.Sort()
@@ -99,8 +113,17 @@ func LoadContent(fsys fs.FS, folders ...string) (*Content, error) {
 		}
 		c.pages = append(c.pages, p)
 	}
+	if c.tooLarge.Sort(); len(c.tooLarge) > 0 {
+		return nil, slices.Compact(c.tooLarge)
+	}
+	if c.pages[0].contact == (link{}) {
+		if noContact.File == "" {
+			noContact.File, noContact.Line = main.file, 1
+		}
+		c.remark(noContact)
+	}
 	c.remarks.Sort()
-	c.remarks = slices.Compact(c.remarks) // a section stands on several pages
+	c.remarks = onceOfHTML(slices.Compact(c.remarks)) // a section stands on several pages
 	return c, nil
 }
 
@@ -181,7 +204,15 @@ func (c *Content) section(o source, idPrefix, lang, mainLang string) (section, e
 
 // render is renderMarkdown for a file.
 func (c *Content) render(s source, top int, idPrefix string) (markup, error) {
-	out, remarks, err := renderMarkdown(s.body, top, idPrefix, s.matter.html)
+	out, remarks, attached, err := renderMarkdown(s.body, top, idPrefix, s.matter.html, c.files)
+	for _, a := range attached {
+		if c.files[a.name].kind == "" {
+			c.tooLarge = append(c.tooLarge, fault.Fault{
+				File: s.file, Line: s.line + a.line, Problem: fmt.Sprintf("shows %s, which is larger than %d bytes", a.name, maxAttachment),
+				Hint: "make it smaller: people load it over slow connections",
+			})
+		}
+	}
 	for _, r := range remarks {
 		c.remark(fault.Fault{File: s.file, Line: s.line + r.line, Problem: r.problem, Hint: r.hint})
 	}

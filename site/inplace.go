@@ -14,9 +14,15 @@ func InPlace(c *Content, s Site, statusPath string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build page of site %s: %w", s.Name, err)
 	}
+	at, err := absolute(s.PageURL)
+	if err != nil {
+		return nil, fmt.Errorf("build page of site %s: page_url: %w", s.Name, err)
+	}
 	pages := map[string][]byte{}
 	for i, p := range c.pages {
-		pages[p.lang] = c.pageAt(p, s, app, whereabouts{status: statusPath, languages: c.languages(i, s.PageURL)})
+		pages[p.lang] = c.pageAt(p, s, app, whereabouts{
+			status: statusPath, files: s.PageURL, origin: origin(at), languages: c.languages(i, s.PageURL),
+		})
 	}
 	for _, p := range c.pages {
 		if base, _, _ := strings.Cut(p.lang, "-"); pages[base] == nil {

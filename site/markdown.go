@@ -43,8 +43,8 @@ type remark struct {
 // then it is the policy alone that keeps it from running or loading anything.
 //
 // The highest heading becomes one of the level top, so that an outline has no gaps. IDs (of footnotes) begin with
-// prefix. The remarks are in no order.
-func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []remark, error) {
+// prefix. The remarks are in no order. Addresses of files begin with attachedAt; they come back, too.
+func renderMarkdown(source []byte, top int, prefix string, raw bool, files attachments) (markup, []remark, []mention, error) {
 	var options []goldmark.Option
 	if raw {
 		options = append(options, goldmark.WithRendererOptions(html.WithUnsafe()))
@@ -59,18 +59,18 @@ func renderMarkdown(source []byte, top int, prefix string, raw bool) (markup, []
 		extension.NewFootnote(extension.WithFootnoteIDPrefix(prefix)),
 	), goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(taskBoxes{}, 0))))...)
 	doc := md.Parser().Parse(text.NewReader(source))
-	remarks := sanitize(doc, source, top, raw)
+	t := &sanitizer{source: source, raw: raw, files: files}
+	t.sanitize(doc, top)
 	var out bytes.Buffer
 	if err := md.Renderer().Render(&out, source, doc); err != nil {
-		return "", nil, fmt.Errorf("render markdown: %w", err)
+		return "", nil, nil, fmt.Errorf("render markdown: %w", err)
 	}
-	return markup(out.String()), remarks, nil
+	return markup(out.String()), t.remarks, t.attached, nil
 }
 
 // sanitize shifts the headings of doc and takes out what would load something or run something: links of
-// other kinds become plain text, images that are not in the page itself become links to them.
-func sanitize(doc ast.Node, source []byte, top int, raw bool) []remark {
-	t := &sanitizer{source: source, raw: raw}
+// other kinds become plain text, images that are neither in the page nor beside it become links to them.
+func (t *sanitizer) sanitize(doc ast.Node, top int) {
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {
 			t.look(n)
@@ -79,7 +79,7 @@ func sanitize(doc ast.Node, source []byte, top int, raw bool) []remark {
 	})
 	shift(t.headings, top)
 	for _, n := range t.autoLinks {
-		n.Parent().ReplaceChild(n.Parent(), n, asIs(n.Label(source)))
+		n.Parent().ReplaceChild(n.Parent(), n, asIs(n.Label(t.source)))
 	}
 	for _, n := range t.images {
 		imageToLink(n)
@@ -87,31 +87,35 @@ func sanitize(doc ast.Node, source []byte, top int, raw bool) []remark {
 	for _, n := range t.links {
 		unwrap(n)
 	}
-	return t.remarks
 }
 
 // sanitizer gathers what is to be changed, which can't be done during a walk.
 type sanitizer struct {
 	source    []byte
 	raw       bool // whether HTML stays
+	files     attachments
 	headings  []*ast.Heading
 	autoLinks []*ast.AutoLink // that lead where they must not
 	links     []*ast.Link     // likewise
 	images    []*ast.Image    // that are not in the page
+	attached  []mention       // of files that are published with it
 	remarks   []remark
 }
 
 func (t *sanitizer) say(n ast.Node, hint, problem string, what ...any) {
-	line := bytes.Count(t.source[:position(n)], []byte("\n"))
-	t.remarks = append(t.remarks, remark{line, fmt.Sprintf(problem, what...), hint})
+	t.remarks = append(t.remarks, remark{t.lineOf(n), fmt.Sprintf(problem, what...), hint})
 }
+
+func (t *sanitizer) lineOf(n ast.Node) int { return bytes.Count(t.source[:position(n)], []byte("\n")) }
 
 func (t *sanitizer) look(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.Heading:
 		t.headings = append(t.headings, n)
 	case *ast.Link:
-		if !safeLink(n.Destination) {
+		if to, ok := t.attach(n, n.Destination); ok {
+			n.Destination = to
+		} else if !safeLink(n.Destination) {
 			t.say(n, hintLink, "the link to %q is left out, its text stays", n.Destination)
 			t.links = append(t.links, n)
 		} else if !leadsSomewhere(n.Destination) {
@@ -122,7 +126,9 @@ func (t *sanitizer) look(n ast.Node) {
 			t.autoLinks = append(t.autoLinks, n)
 		}
 	case *ast.Image:
-		if !inlineImage(n.Destination) {
+		if to, ok := t.attach(n, n.Destination); ok {
+			n.Destination = to
+		} else if !inlineImage(n.Destination) {
 			t.say(n, hintPicture, "the picture %q is not part of the page: it is shown as a link, or as its text", n.Destination)
 			t.images = append(t.images, n)
 		}
@@ -174,8 +180,8 @@ func asIs(text []byte) ast.Node {
 }
 
 const (
-	hintLink    = "give a full address: https://…, mailto:… or tel:…"
-	hintPicture = "put it into the page as ![what it shows](data:image/png;base64,…), as small as can be"
+	hintLink    = "give a full address, https://…, mailto:… or tel:…, or put a picture, PDF or text file beside the Markdown"
+	hintPicture = "put the file beside the Markdown, and name it here"
 	hintHTML    = "write it as Markdown, or html: true in the front matter to let HTML through"
 )
 

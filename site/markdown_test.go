@@ -37,7 +37,7 @@ func TestMarkdown(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, _, err := renderMarkdown([]byte(tt.source), 2, "", false)
+			got, _, _, err := renderMarkdown([]byte(tt.source), 2, "", false, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +59,7 @@ func TestMarkdownRemarks(t *testing.T) {
 		"- a\n- [*b*](help.html)\n- [c](#d)":                                    "1 the link to \"help.html\" leads to nothing that is published\n2 the link to \"#d\" leads to nothing that is published",
 		"[a](mailto:a@b.example) [c](tel:+1) [d](//e.example)":                  "",
 	} {
-		_, remarks, err := renderMarkdown([]byte(source), 2, "", false)
+		_, remarks, _, err := renderMarkdown([]byte(source), 2, "", false, nil)
 		var got []string
 		for _, r := range remarks {
 			got = append(got, fmt.Sprintf("%d %s", r.line, r.problem))
@@ -69,16 +69,19 @@ func TestMarkdownRemarks(t *testing.T) {
 		}
 	}
 	// Switched on, HTML comes through, and nobody complains; links are looked at all the same.
-	out, remarks, err := renderMarkdown([]byte("<b>x</b> [a](javascript:alert(1))"), 2, "", true)
+	out, remarks, _, err := renderMarkdown([]byte("<b>x</b> [a](javascript:alert(1))"), 2, "", true, nil)
 	if string(out) != "<p><b>x</b> a</p>\n" || len(remarks) != 1 || err != nil {
 		t.Errorf("got %s, %v, %v", out, remarks, err)
 	}
-	c := mustLoad(t, "index.en.md", "---\ntitle: T\nhtml: true\n---\n<kbd>x</kbd>\n")
+	c := mustLoad(t, "index.en.md", "---\ntitle: T\ncontact: room 5\nhtml: true\n---\n<kbd>x</kbd>\n")
 	if page := pageOf(t, c, demo); !strings.Contains(page, "<kbd>x</kbd>") || len(c.Remarks()) > 0 {
 		t.Errorf("html: true gives %s, %v", c.pages[0].body, c.Remarks())
 	}
-	if c := mustLoad(t, "index.en.md", "---\ntitle: T\n---\n\na\n<kbd>x</kbd>\n"); c.Remarks().Error() != "index.en.md:6: the HTML <kbd> is left out\nindex.en.md:6: the HTML </kbd> is left out" {
-		t.Errorf("remarks: %v", c.Remarks())
+	// Left out, it is said once, not once a language.
+	kbd := "---\ntitle: T\ncontact: room 5\n---\n\na\n<kbd>x</kbd>\n"
+	c = mustLoad(t, "index.en.md", kbd, "index.es.md", kbd, "index.pt.md", kbd)
+	if got := c.Remarks().Error(); got != "index.en.md:7: the HTML <kbd> is left out, and so is other HTML in index.en.md, index.es.md, index.pt.md" {
+		t.Errorf("remarks: %v", got)
 	}
 }
 

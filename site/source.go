@@ -2,6 +2,7 @@ package site
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -37,7 +38,11 @@ type layer struct {
 func layersOf(fsys fs.FS, folders []string) ([]layer, error) {
 	layers := []layer{{FS: fsys}}
 	for _, name := range folders {
-		if info, err := fs.Stat(fsys, name); err != nil || !info.IsDir() {
+		info, err := fs.Stat(fsys, name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err != nil || !info.IsDir() {
 			continue
 		}
 		sub, err := fs.Sub(fsys, name)
@@ -52,7 +57,7 @@ func layersOf(fsys fs.FS, folders []string) ([]layer, error) {
 // readSources reads every Markdown file, those with faults too, so that a file with a fault isn't
 // reported as missing as well.
 func readSources(layers []layer) (sources []source, faults fault.List, err error) {
-	from := map[string]layer{}
+	from, entryOf := map[string]layer{}, map[string]fs.DirEntry{}
 	for _, l := range layers {
 		entries, err := fs.ReadDir(l, ".")
 		if err != nil {
@@ -60,7 +65,7 @@ func readSources(layers []layer) (sources []source, faults fault.List, err error
 		}
 		for _, e := range entries {
 			if !e.IsDir() && isContent(e.Name()) {
-				from[e.Name()] = l
+				from[e.Name()], entryOf[e.Name()] = l, e
 			}
 		}
 	}
@@ -68,6 +73,10 @@ func readSources(layers []layer) (sources []source, faults fault.List, err error
 		l := from[file]
 		data, err := fs.ReadFile(l, file)
 		if err != nil {
+			if wrong := badLink(path.Join(l.name, file), entryOf[file]); wrong != nil {
+				faults = append(faults, *wrong)
+				continue
+			}
 			return nil, nil, err
 		}
 		s, wrong := named(path.Join(l.name, file), strings.TrimSuffix(file, ".md"))

@@ -29,7 +29,7 @@
   // What the page says, in the order of its names in the content.
   const [
     adminText, askingText, backText, closedText, inText, lateText, laterText, missedText, momentText, nextText, noneText, openText, openedText,
-    overText, plannedText, reopenedText, sinceText, soonText, staleText, tabText, unknownText, welcomeText, zoneText,
+    overText, plannedText, reopenedText, sinceText, soonText, staleText, tabText, tryText, unknownText, welcomeText, zoneText,
   ] = JSON.parse($("now").dataset.words);
   // Where what is put in ends in a full stop itself, as "a. m." does, there is no second one.
   const put = (text, value) => text.replace(/\{\w+\}(\.?)/, (_, stop) => value.endsWith(".") ? value : value + stop);
@@ -58,6 +58,7 @@
   // which reaches no log. Nothing but what begins with the site's own origin, written in at build time, is believed: a blob:
   // URL has that origin too, and leads nowhere.
   const site = document.querySelector(".go a");
+  const goText = site.textContent;
   const home = new URL(site.href);
   let from;
   try {
@@ -179,6 +180,7 @@
     $("progress").hidden = !(left >= 0 && left <= 1);
     if (left >= 0) $("progress").value = 1 - left;
     say("detail", detail);
+    site.textContent = open ? goText : tryText;
     say("message", open ? "" : message());
     $("admin").hidden = doc.mode !== "admin";
     say("since", put(open ? reopenedText : sinceText, time(Date.parse(doc.since))));

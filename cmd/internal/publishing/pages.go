@@ -52,7 +52,7 @@ func Contents(c *config.Config) (map[string]*site.Content, error) {
 	var wrong fault.List
 	for _, s := range c.Sites {
 		info, err := fs.Stat(from, s.Name)
-		own := err == nil && info.IsDir()
+		own := err == nil && info.IsDir() || err != nil && !errors.Is(err, fs.ErrNotExist)
 		if !own && shared != nil {
 			out[s.Name] = shared
 			continue
@@ -88,7 +88,11 @@ func folder(c *config.Config) (fs.FS, string, error) {
 	if err != nil {
 		return nil, "", &kinded{ErrContent, fmt.Errorf("read the content: %s:%d: content: %w", c.File, c.ContentLine, err)}
 	}
-	return os.DirFS(c.Content), c.Content, nil
+	root, err := os.OpenRoot(c.Content) // which gives out nothing that a link leads to outside
+	if err != nil {
+		return nil, "", &kinded{ErrContent, fmt.Errorf("read the content: %w", err)}
+	}
+	return root.FS(), c.Content, nil
 }
 
 // Pages are what is built for one site.

@@ -53,7 +53,8 @@ func pageContent(t testing.TB) *site.Content {
 	files := fstest.MapFS{
 		"index.ar.md": {Data: []byte("---\ntitle: صيانة الموقع\ndescription: نغلق هذا الموقع أحيانا لفترة قصيرة للعناية به.\nwords:\n" +
 			"  state: مغلق للصيانة، أو فتح للتو\n  closed: مغلق للصيانة\n  in: العودة المتوقعة خلال\n  planned: \"النهاية المتوقعة: {time}.\"\n  since: \"مغلق منذ: {time}.\"\n  go: الذهاب إلى الموقع\n  languages: اللغات\n---\n\n**عملك محفوظ.** كل ما حفظته قبل الإغلاق باق.\n")},
-		"z-more.en.md": {Data: []byte("---\ntitle: What is new\n---\n\nA [link](https://example.org), `code`, and a list:\n\n- [x] done\n- [ ] to do\n\n| part | time |\n|:-----|-----:|\n| database | 20 min |\n| files | 5 min |\n\n> Quoted.\n\n```\nand a long line of code that is wider than a telephone is, so that it has to be broken somewhere\n```\n\nA note[^1].\n\n[^1]: It is below.\n")},
+		"z-more.en.md": {Data: []byte("---\ntitle: What is new\n---\n\nA [link](https://example.org), `code`, and a list:\n\n- [x] done\n- [ ] to do\n\n| part | time |\n|:-----|-----:|\n| database | 20 min |\n| files | 5 min |\n\n> Quoted.\n\n```\nand a long line of code that is wider than a telephone is, so that it has to be broken somewhere\n```\n\nA note[^1].\n\n![A square](square.svg)\n\n[^1]: It is below.\n")},
+		"square.svg":   {Data: []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24"><path fill="#777" d="M0 0h24v24H0z"/></svg>`)},
 	}
 	entries, err := fs.ReadDir(content.FS, ".")
 	if err != nil {
@@ -144,6 +145,9 @@ func checkAccess(t *testing.T, b *chrome.Tab, m *maintenance, script string, s p
 	}
 	if wide := chrome.Eval[int](b, `document.documentElement.scrollWidth`); wide > int(on.width) {
 		t.Errorf("%s: it is %d px wide", what, wide)
+	}
+	if width := chrome.Eval[int](b, `new Promise((done) => { const i = document.querySelector("article img"); const look = () => done(i.naturalWidth); i.complete ? look() : (i.onload = i.onerror = look) })`); width != 24 {
+		t.Errorf("%s: the picture is %d px wide", what, width)
 	}
 	if got := chrome.Eval[[]string](b, `violations`); len(got) > 0 && s.script {
 		t.Errorf("%s: the policy blocks %q", what, got)

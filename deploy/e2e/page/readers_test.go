@@ -68,12 +68,12 @@ func TestPageAsAScreenReaderHasIt(t *testing.T) {
 		}
 		all := strings.Join(tree, "\n")
 		want := map[string][]string{
-			"eta":           {"heading: Site maintenance", "StaticText: Closed for maintenance", "StaticText: 25 minutes", "progressbar: Expected back in 25 minutes", "link: Go to the site"},
+			"eta":           {"heading: Site maintenance", "StaticText: Closed for maintenance", "StaticText: 25 minutes", "progressbar: Expected back in 25 minutes", "link: Check whether the site is open"},
 			"no-eta":        {"StaticText: No end announced yet"},
 			"late":          {"progressbar: Taking longer than planned", "StaticText: Nearly there."},
 			"message":       {"region: Closed for maintenance"},
 			"admin":         {"link: log in"},
-			"online":        {"heading: The site is open", "StaticText: Welcome back"},
+			"online":        {"heading: The site is open", "StaticText: Welcome back", "link: Go to the site"},
 			"unknown":       {"StaticText: State unknown"},
 			"no-javascript": {"StaticText: Closed for maintenance, or just open again", "link: Go to the site"},
 		}[s.name]

@@ -19,23 +19,36 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestSoakPageIsAccessible is TestPageIsAccessible for every combination of language, state, colour scheme and width,
-// and takes a picture of each, to be looked at: bin/screenshots.
+// TestSoakPageIsAccessible is TestPageIsAccessible for every combination of language, state, colour scheme and width.
 func TestSoakPageIsAccessible(t *testing.T) {
 	m := serveMaintenance(t, pageContent(t))
 	script := axe(t)
-	dir := filepath.Join("..", "..", "..", "bin", "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	browser := chrome.Browser(t)
 	for _, on := range []screen{{320, "light"}, {320, "dark"}, {1280, "light"}, {1280, "dark"}} {
 		for _, s := range pageStates() {
 			b := chrome.OpenTab(t, browser, ownClock)
 			for _, lang := range placesOfPages {
 				checkAccess(t, b, m, script, s, lang, on)
-				name := fmt.Sprintf("%s-%s-%d-%s.png", s.name, strings.TrimSuffix(lang, "/"), on.width, on.scheme)
-				if err := os.WriteFile(filepath.Join(dir, name), picture(b), 0o644); err != nil {
+			}
+		}
+	}
+}
+
+// TestSoakScreenshots takes a picture of every state of the page on a telephone and on a desk, to be looked at:
+// dist/screenshots.
+func TestSoakScreenshots(t *testing.T) {
+	m := serveMaintenance(t, pageContent(t))
+	dir := rig.Source("dist", "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
+	for _, s := range pageStates() {
+		for name, lang := range map[string]string{"en": "", "pt": "pt/", "ar": "ar/"} {
+			for _, width := range []int64{360, 1280} {
+				s.show(b, m, lang, screen{width, "light"})
+				file := filepath.Join(dir, fmt.Sprintf("%s-%s-%d.png", s.name, name, width))
+				if err := os.WriteFile(file, picture(b), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
