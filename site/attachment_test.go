@@ -12,8 +12,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
-// Pictures and other files beside the Markdown are published with the page, in whichever folder that lies and at whichever
-// address it is shown.
+// Pictures and other files beside the Markdown are published with the page, in whichever folder that lies and at
+// whichever address it is shown.
 func TestAttachments(t *testing.T) {
 	const body = "---\ntitle: T\ncontact: room 5\n---\n![Plan](plan.png) [guide](./guide.pdf#page=2) [none](none.pdf) <https://a.example/plan.png>\n"
 	c := mustLoad(t, "index.en.md", body, "index.pt.md", body, "plan.png", "png of all", "demo/plan.png", "png of demo", "guide.pdf", "pdf",

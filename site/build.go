@@ -283,9 +283,9 @@ func (p page) footer() markup {
 	return fill("<footer>\n%s</footer>\n", out)
 }
 
-// policy is the page's content security policy (CSP level 3): nothing but its own style, its own scripts,
-// pictures in the page itself or of its own, and requests to its own origin and that of the application, which it asks whether
-// it is open.
+// policy is the page's content security policy (CSP level 3): nothing but its own style, its own scripts, pictures in
+// the page itself or published with it, and requests to its own origin and that of the application, which it asks
+// whether it is open.
 func policy(app *url.URL, style string, scripts []string, pictures string) string {
 	allowed := "script-src"
 	for _, s := range scripts {

@@ -32,7 +32,9 @@
     overText, plannedText, reopenedText, sinceText, soonText, staleText, tabText, tryText, unknownText, welcomeText, zoneText,
   ] = JSON.parse($("now").dataset.words);
   // Where what is put in ends in a full stop itself, as "a. m." does, there is no second one.
-  const put = (text, value) => text.replace(/\{\w+\}(\.?)/, (_, stop) => value.endsWith(".") ? value : value + stop);
+  // In a right-to-left page either may be in the other direction, and keeps its own.
+  const [first, last] = root.dir === "rtl" ? ["\u2068", "\u2069"] : ["", ""];
+  const put = (text, value) => text.replace(/\{\w+\}(\.?)/, (_, stop) => first + value + last + (value.endsWith(".") ? "" : stop));
 
   // Made here, for a reader that knows nothing of hidden must not have it.
   const [before, login, after] = adminText.split(/[[\]]/);

@@ -68,7 +68,7 @@ func TestPageAsAScreenReaderHasIt(t *testing.T) {
 		}
 		all := strings.Join(tree, "\n")
 		want := map[string][]string{
-			"eta":           {"heading: Site maintenance", "StaticText: Closed for maintenance", "StaticText: 25 minutes", "progressbar: Expected back in 25 minutes", "link: Check whether the site is open"},
+			"eta":           {"heading: Site maintenance", "StaticText: Closed for maintenance", "StaticText: 25 minutes", "progressbar: Expected back in 25 minutes", "link: Check if it is open"},
 			"no-eta":        {"StaticText: No end announced yet"},
 			"late":          {"progressbar: Taking longer than planned", "StaticText: Nearly there."},
 			"message":       {"region: Closed for maintenance"},
