@@ -91,7 +91,7 @@ func (a *app) root() *cobra.Command {
 	group(root, terminal.HelpSettingUp, a.storeCommand(), a.previewCommand(), a.buildCommand(), a.publishCommand())
 	group(root, terminal.HelpSettingUp, onHost(a.initCommand(), a.renderCommand(), a.secretCommand(), a.demoCommand())...)
 	group(root, terminal.HelpLookingAfter, versionCommand())
-	group(root, terminal.HelpLookingAfter, onHost(a.doctorCommand(), a.reconcileCommand(), a.gateCommand(), a.unitsCommand())...)
+	group(root, terminal.HelpLookingAfter, onHost(a.doctorCommand(), a.reconcileCommand(), a.gateCommand(), a.unitsCommand(), a.liftCommand())...)
 	root.SetHelpCommandGroupID(terminal.HelpLookingAfter)
 	root.SetCompletionCommandGroupID(terminal.HelpLookingAfter)
 	a.complete(root)

@@ -1,15 +1,37 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 )
+
+// liftCommand is what the package calls when it is removed: nobody would lift the kernel barriers afterwards.
+func (a *app) liftCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "lift", Short: terminal.HelpLift, Long: terminal.HelpLiftLong, Args: arguments(cobra.NoArgs), Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), liftTimeout)
+			defer cancel()
+			_, err := barrier.Barrier{}.RemoveAll(ctx, 0)
+			if errors.Is(err, barrier.ErrNoNftables) {
+				return nil
+			}
+			return err
+		},
+	}
+}
+
+// liftTimeout bounds how long the kernel is waited for.
+const liftTimeout = 10 * time.Second
 
 // unitsCommand is what systemd calls whenever it reads its units, by deploy/systemd/conforma-status-generator: what
 // the units have to know of the configuration is told to them there, and nowhere else.

@@ -85,7 +85,7 @@ func decide(f facts, r state.Record, w wish) []Step {
 	add(shuts, StepDrain)
 	add(shuts && asked(StepRefuse), StepRefuse)
 	add(shuts && asked(StepSettle), StepSettle)
-	add(shuts && asked(StepGrace), StepGrace)
+	add(shuts && asked(StepGrace) && w.mode == status.Offline, StepGrace)
 	add(opensDoor && asked(StepSmoke), StepSmoke)
 	add(takesUp && w.mode != status.Offline, StepOpen)
 	add(takesUp && w.mode == status.Online, StepSee)

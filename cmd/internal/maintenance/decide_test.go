@@ -38,6 +38,7 @@ func (s situation) facts() facts {
 	if s.live != "" && s.shut {
 		f.found = status.Offline
 	}
+	f.barred = s.shut
 	f.inForce = s.recorded != "" && s.disk == s.recorded && s.live == s.recorded && s.shut == (s.recorded == status.Offline)
 	return f
 }
@@ -79,17 +80,17 @@ func words(steps []Step) string {
 func TestDecide(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# on record, on disk, in nginx, closed file, wanted: the steps. \"not safe\" stands for a record that isn't.\n")
-	both := []Step{StepSettle, StepSmoke}
+	all := []Step{StepRefuse, StepRead, StepSettle, StepSmoke}
 	situations(func(s situation) {
 		news := s.recorded != s.wanted
-		safe := decide(s.facts(), s.record(true), wish{mode: s.wanted, news: news, checks: both})
+		safe := decide(s.facts(), s.record(true), wish{mode: s.wanted, news: news, checks: all})
 		fmt.Fprintf(&b, "%s %s\n", s, words(safe))
-		unsafe := decide(s.facts(), s.record(false), wish{mode: s.wanted, news: news, checks: both})
+		unsafe := decide(s.facts(), s.record(false), wish{mode: s.wanted, news: news, checks: all})
 		if s.recorded.Closed() && s.recorded != "" && !slices.Equal(safe, unsafe) {
 			fmt.Fprintf(&b, "%s not safe: %s\n", s, words(unsafe))
 		}
 		if s.recorded == s.wanted {
-			repaired := decide(s.facts(), s.record(false), wish{mode: s.wanted, scope: repair, checks: both})
+			repaired := decide(s.facts(), s.record(false), wish{mode: s.wanted, scope: repair, checks: all})
 			fmt.Fprintf(&b, "%s repair: %s\n", s, words(repaired))
 		}
 	})
@@ -114,7 +115,7 @@ func TestDecide(t *testing.T) {
 // TestDecideKeepsTheOrder: whatever is found, is on record and is asked for, the steps that are taken keep the
 // promises.
 func TestDecideKeepsTheOrder(t *testing.T) {
-	for _, checks := range [][]Step{nil, {StepSettle}, {StepSmoke}, {StepSettle, StepSmoke}} {
+	for _, checks := range [][]Step{nil, {StepSettle}, {StepSmoke}, {StepSettle, StepSmoke}, {StepRefuse, StepRead, StepGrace}, {StepRefuse, StepSettle}} {
 		for _, scope := range []scope{wholeChange, repair, wordsOnly} {
 			for _, news := range []bool{false, true} {
 				for _, safe := range []bool{false, true} {
@@ -163,6 +164,14 @@ func faultOf(steps []Step, s situation, w wish) string {
 		return "the closed file stays, or goes"
 	case has(StepSettle) && !has(StepDrain), has(StepSmoke) && !has(StepOpen):
 		return "something is tried for nothing"
+	case has(StepCount) != has(StepRefuse), has(StepRefuse) && !has(StepDrain), has(StepRead) && !has(StepCount):
+		return "the kernel refuses what it hasn't counted, or what hasn't drained"
+	case has(StepLift) && (w.mode == status.Offline || at(StepLift) > at(StepReload)):
+		return "the kernel lets nginx through to a closed site, or too late"
+	case has(StepOpen) && s.shut && s.live == status.Offline && !has(StepLift):
+		return "the kernel keeps nginx from a site that opens"
+	case has(StepGrace) && (!has(StepDrain) || w.mode != status.Offline):
+		return "it waits for nothing"
 	case has(StepSee) && w.mode != status.Online:
 		return "it looks at a closed site"
 	}

@@ -222,7 +222,7 @@ func (d *drain) finish() {
 			d.finished++
 		}
 	}
-	d.refused, d.empty = true, 0
+	d.refused = true
 }
 
 // count counts: what was seen and is gone has drained, unless it was cut.

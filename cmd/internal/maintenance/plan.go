@@ -229,7 +229,7 @@ func (t *table) checks(s config.Site, mode status.Mode, mustAnswer bool) []Step 
 	switch {
 	case len(s.Settled) > 0:
 		out = append(out, StepSettle)
-	case s.Grace > 0 && mode == status.Offline:
+	case s.Grace > 0:
 		out = append(out, StepGrace)
 	}
 	if s.Smoke != "" || mustAnswer {

@@ -25,9 +25,14 @@ func (r *run) read(ctx context.Context, changes []*change) error {
 	return r.audit(ctx, changes, r.intent.Force)
 }
 
-// refuse has the kernel refuse new connections to the applications, proves that it does, and looks again at what nginx
-// holds.
+// refuse has the kernel refuse new connections to the applications, and looks again at what nginx holds: behind the
+// barrier that has to be other things than without it.
 func (r *run) refuse(ctx context.Context, changes []*change) error {
+	return errors.Join(r.bar(ctx, changes), r.lookAgain(ctx, changes))
+}
+
+// bar has the kernel refuse new connections to the applications, and proves that it does.
+func (r *run) bar(ctx context.Context, changes []*change) error {
 	if err := r.kernel.find(ctx); err != nil { // workers came with the reload
 		r.noBarrier(changes, err)
 		return err
@@ -59,11 +64,14 @@ func (r *run) refuse(ctx context.Context, changes []*change) error {
 			c.drain.busy = r.Clock.Now()
 		}
 	}
-	return errors.Join(err, r.lookAgain(ctx, changes))
+	return err
 }
 
 // lookAgain looks whether anything is left that reached the application before the kernel refused it.
 func (r *run) lookAgain(ctx context.Context, changes []*change) error {
+	for _, c := range changes {
+		c.drain.empty = 0
+	}
 	began, looks := r.Clock.Now(), 0
 	_, err := r.until(ctx, began.Add(cutTimeout), func() (bool, error) {
 		looks++

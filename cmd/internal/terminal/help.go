@@ -126,6 +126,9 @@ then get what is below the store's prefix and list nothing, and pages of any ori
 into the bucket's policy and CORS rules stays. A directory is made where there is none. It is safe to run again.`
 	HelpStorePrivate = "let nobody in: a CDN reads the bucket by a right of its own"
 
+	HelpLift     = "remove the kernel barriers of this machine"
+	HelpLiftLong = `Remove the kernel barriers of every configuration in this network namespace. The package calls it when it is removed: sites that are
+closed stay closed by their rules.`
 	HelpUnits     = "write what systemd's units have to know of the configuration"
 	HelpUnitsLong = `Write drop-ins below DIR for the units of conforma-status: the sites' secrets, which systemd hands to the gate, the files that
 it is restarted for, its socket, and the directories that reconcile writes to. systemd calls this whenever it reads its units

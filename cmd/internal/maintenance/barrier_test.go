@@ -1,0 +1,333 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// fakeKernel is a kernel that does what it is told, or says why not.
+type fakeKernel struct {
+	w     *world
+	rules barrier.Rules
+	there bool
+
+	shared            bool // every site has the same upstream
+	findErr, loadErr  error
+	proveErr, lookErr error
+	unresolved        error // why the upstream's name has no address
+	passed            uint64
+}
+
+// withKernel gives the world a kernel that has the barrier.
+func (w *world) withKernel() *fakeKernel {
+	k := &fakeKernel{w: w}
+	w.Kernel = k
+	return k
+}
+
+func (k *fakeKernel) Find(_ context.Context, _ int, upstreams map[string][]string) (barrier.Found, error) {
+	k.w.moment("find")
+	out := barrier.Found{Users: []barrier.User{{ID: 33, Here: 33, Group: 33}}, Sites: map[string]barrier.Place{}}
+	port := uint16(8000)
+	for _, s := range k.w.Config.Sites {
+		if _, asked := upstreams[s.Name]; !asked {
+			continue
+		}
+		place := barrier.Place{Err: k.unresolved}
+		if place.Err == nil {
+			place.Ends = []barrier.End{{Addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Local: true}}
+		}
+		out.Sites[s.Name] = place
+		if !k.shared {
+			port++
+		}
+	}
+	return out, k.findErr
+}
+
+func (k *fakeKernel) Probe(_ context.Context, _ int, r barrier.Rules) error {
+	k.w.moment("probe kernel")
+	return errors.Join(r.Check(), k.loadErr)
+}
+
+func (k *fakeKernel) Load(_ context.Context, _ int, r barrier.Rules) error {
+	k.w.moment("load")
+	if err := errors.Join(r.Check(), k.loadErr); err != nil {
+		return err
+	}
+	k.rules, k.there = r, true
+	k.w.moment("loaded")
+	return nil
+}
+
+func (k *fakeKernel) Prove(_ context.Context, _ int, r barrier.Rules, users []barrier.User) error {
+	k.w.moment("prove")
+	for _, s := range r.Sites {
+		if !k.refuses(s.Name) || len(users) == 0 {
+			return barrier.ErrNotProven
+		}
+	}
+	return k.proveErr
+}
+
+func (k *fakeKernel) Look(_ context.Context, _ int, r barrier.Rules) (barrier.Seen, error) {
+	k.w.moment("look at kernel")
+	seen := barrier.Seen{There: k.there, Nginx: map[string]barrier.Traffic{}, Outside: map[string]barrier.Traffic{}}
+	for _, s := range r.Sites {
+		seen.Nginx[s.Name] = barrier.Traffic{Tried: k.passed}
+		if has := k.site(s.Name); has.Nginx < s.Nginx || has.Outside < s.Outside {
+			seen.Less, seen.Differs = true, "the table is gone"
+		}
+	}
+	return seen, k.lookErr
+}
+
+func (k *fakeKernel) Remove(context.Context, int) error {
+	k.w.moment("remove")
+	if k.loadErr != nil {
+		return k.loadErr
+	}
+	k.rules, k.there = barrier.Rules{}, false
+	return nil
+}
+
+func (k *fakeKernel) IsContainer(int) bool { return false }
+
+// site is what is done for a site.
+func (k *fakeKernel) site(name string) barrier.Site {
+	i := slices.IndexFunc(k.rules.Sites, func(s barrier.Site) bool { return s.Name == name })
+	if !k.there || i < 0 {
+		return barrier.Site{}
+	}
+	return k.rules.Sites[i]
+}
+
+func (k *fakeKernel) refuses(name string) bool { return k.site(name).Nginx == barrier.Refuse }
+
+func (w *world) recordOf(t *testing.T, site string) state.Record {
+	t.Helper()
+	r, _, err := w.Dir().Record(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// stepsOf are the steps of a receipt.
+func stepsOf(r *Receipt) []Step {
+	var out []Step
+	for _, s := range r.Steps {
+		out = append(out, s.Step)
+	}
+	return out
+}
+
+// TestBehindTheBarrier: which steps it takes, and what the kernel does in each mode.
+func TestBehindTheBarrier(t *testing.T) {
+	w := newWorld(t)
+	k := w.withKernel()
+	for _, c := range []struct {
+		mode             status.Mode
+		takes            []Step
+		nginx, outside   barrier.Verdict
+		there, onRecords bool
+	}{
+		{status.Offline, []Step{StepCount, StepRead, StepRefuse}, barrier.Refuse, barrier.Refuse, true, true},
+		{status.Admin, []Step{StepLift}, barrier.Leave, barrier.Refuse, true, true},
+		{status.Offline, []Step{StepCount, StepRead, StepRefuse}, barrier.Refuse, barrier.Refuse, true, true},
+		{status.Online, []Step{StepLift}, barrier.Leave, barrier.Leave, false, false},
+		{status.Admin, []Step{StepCount, StepRefuse}, barrier.Leave, barrier.Refuse, true, true},
+		{status.Online, []Step{StepLift}, barrier.Leave, barrier.Leave, false, false},
+	} {
+		r := w.set(t, c.mode)
+		var took []Step
+		for _, s := range stepsOf(r) {
+			if slices.Contains([]Step{StepCount, StepRead, StepRefuse, StepLift}, s) {
+				took = append(took, s)
+			}
+		}
+		if !slices.Equal(took, c.takes) {
+			t.Errorf("%s takes %v, want %v", c.mode, took, c.takes)
+		}
+		if is := k.site("demo"); is.Nginx != c.nginx || is.Outside != c.outside || k.there != c.there {
+			t.Errorf("%s: the kernel does %v and %v (table %v), want %v and %v (%v)", c.mode, is.Nginx, is.Outside, k.there, c.nginx, c.outside, c.there)
+		}
+		if rec := w.recordOf(t, "demo"); rec.Barrier != c.onRecords || r.Barrier != c.onRecords || r.NoBarrier != "" {
+			t.Errorf("%s: on record %v, in the receipt %v (%s), want %v", c.mode, rec.Barrier, r.Barrier, r.NoBarrier, c.onRecords)
+		}
+		w.agrees(t, c.mode)
+		if rs := w.reconcile(t); len(rs) != 0 {
+			t.Errorf("%s: reconcile does something: %v", c.mode, stepsOf(rs[0]))
+		}
+	}
+}
+
+// TestWithoutTheBarrier: what is said, and done, where it can't be had.
+func TestWithoutTheBarrier(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault func(*fakeKernel)
+		says  string
+		loses bool // it was thought to be had
+	}{
+		"not allowed":     {func(k *fakeKernel) { k.loadErr = barrier.ErrNotAllowed }, "CAP_NET_ADMIN", false},
+		"no address":      {func(k *fakeKernel) { k.unresolved = barrier.ErrNoAddress }, "has no address", false},
+		"a unix socket":   {func(k *fakeKernel) { k.unresolved = barrier.ErrUnixSocket }, "a unix socket", false},
+		"can't be found":  {func(k *fakeKernel) { k.findErr = barrier.ErrNoAnswer }, "doesn't answer", false},
+		"can't be seen":   {func(k *fakeKernel) { k.lookErr = barrier.ErrNotOurs }, "somebody else's", false},
+		"it isn't proven": {func(k *fakeKernel) { k.proveErr = barrier.ErrNotProven }, "not proven", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, required := range []bool{false, true} {
+				w := newWorld(t)
+				c.fault(w.withKernel())
+				// The old way: this worker has to end.
+				w.left.ListeningWorkers = []workers.Process{{PID: 7}}
+				if !required {
+					r := w.set(t, status.Offline)
+					if r.Barrier || !strings.Contains(r.NoBarrier, c.says) || r.SafeSince == nil || len(w.left.ListeningWorkers) != 0 {
+						t.Errorf("barrier %v (%s), safe since %v, left %v", r.Barrier, r.NoBarrier, r.SafeSince, w.left)
+					}
+					continue
+				}
+				w.Config.Barrier = config.BarrierRequired
+				rs, err := w.Set(t.Context(), w.request(status.Offline))
+				switch {
+				case c.loses:
+					if err != nil || rs[0].SafeSince != nil || w.effective() != status.Offline {
+						t.Errorf("required, and lost: %v, safe since %v, nginx is %s", err, rs[0].SafeSince, w.effective())
+					}
+				case !errors.Is(err, ErrBarrier) || !strings.Contains(err.Error(), c.says) || w.effective() != status.Online || len(w.heard.begun) != 0:
+					t.Errorf("required: %v, nginx is %s, steps %v", err, w.effective(), w.heard.begun)
+				}
+			}
+		})
+	}
+}
+
+// TestLostBarrier: what came through meanwhile may be at work. It is drained again, and safe from then on.
+func TestLostBarrier(t *testing.T) {
+	w := newWorld(t)
+	k := w.withKernel()
+	first := w.set(t, status.Offline)
+	k.there = false // nft flush ruleset
+	v, err := w.View(t.Context(), w.site)
+	if err != nil || len(v.Drift) != 1 || v.Drift[0].Shown != ByKernel {
+		t.Errorf("get finds %v (%v)", v.Drift, err)
+	}
+	w.now = w.now.Add(10 * takeUpTimeout)
+	rs := w.reconcile(t)
+	if len(rs) != 1 || rs[0].SafeSince == nil || !rs[0].SafeSince.After(*first.SafeSince) || !k.refuses("demo") {
+		t.Fatalf("reconcile: %+v, refused: %v", rs, k.refuses("demo"))
+	}
+	if !slices.Contains(stepsOf(rs[0]), StepDrain) {
+		t.Errorf("it wasn't drained again: %v", stepsOf(rs[0]))
+	}
+	w.agrees(t, status.Offline)
+}
+
+// TestBarrierOfAnEarlierRelease: a site that was closed without one gets it, and stays safe.
+func TestBarrierOfAnEarlierRelease(t *testing.T) {
+	for _, mode := range []status.Mode{status.Offline, status.Admin} {
+		w := newWorld(t)
+		r := w.set(t, mode)
+		k := w.withKernel()
+		if rs := w.reconcile(t); len(rs) != 0 {
+			t.Errorf("%s: reconcile does more: %v", mode, stepsOf(rs[0]))
+		}
+		rec := w.recordOf(t, "demo")
+		if !rec.Barrier || k.site("demo").Outside != barrier.Refuse || k.refuses("demo") != (mode == status.Offline) || !rec.SafeSince.Equal(*r.SafeSince) {
+			t.Errorf("%s: on record %+v, in the kernel %+v", mode, rec, k.site("demo"))
+		}
+		w.agrees(t, mode)
+	}
+}
+
+// TestOpeningThatFailsIsBarredAgain: nobody gets to the application after an opening that was undone.
+func TestOpeningThatFailsIsBarredAgain(t *testing.T) {
+	for name, fault := range map[string]func(*world){
+		"nginx refuses":        func(w *world) { w.testErr = control.ErrRefused },
+		"it isn't taken up":    func(w *world) { w.deaf = true },
+		"it can't be reloaded": func(w *world) { w.reloadErr = control.ErrRefused },
+		"the application is down": func(w *world) {
+			w.Config.Sites[0].Smoke, w.app = "/healthz", 502
+		},
+		"the kernel doesn't answer": func(w *world) { w.Kernel.(*fakeKernel).loadErr = barrier.ErrNoAnswer },
+	} {
+		w := newWorld(t)
+		k := w.withKernel()
+		w.set(t, status.Offline)
+		fault(w)
+		if r := w.set(t, status.Online); r.Err == nil || w.effective() != status.Offline {
+			t.Errorf("%s: %v, nginx is %s", name, r.Err, w.effective())
+		}
+		if rec := w.recordOf(t, "demo"); !k.refuses("demo") || !rec.Barrier || rec.SafeSince == nil {
+			t.Errorf("%s: refused %v, on record %+v", name, k.refuses("demo"), rec)
+		}
+	}
+}
+
+// TestSharedUpstream: sites behind one address are closed together, or have no barrier.
+func TestSharedUpstream(t *testing.T) {
+	w := newWorld(t)
+	k := w.withKernel()
+	k.shared = true
+	other := w.site
+	other.Name, other.Path = "other", "other"
+	w.Config.Sites = append(w.Config.Sites, other)
+	if _, err := w.Render(t.Context(), w.Config.Nginx.ConfDir); err != nil {
+		t.Fatal(err)
+	}
+	one := w.request(status.Offline)
+	one.Sites = w.Config.Sites[:1]
+	rs, err := w.Set(t.Context(), one)
+	if err != nil || rs[0].Barrier || !strings.Contains(rs[0].NoBarrier, "demo and other share the upstream 127.0.0.1:8000") {
+		t.Fatalf("closed alone: %v, %+v", err, rs)
+	}
+}
+
+// TestKilledBehindTheBarrier kills every change at every moment. The kernel never keeps an open site's visitors from its
+// application, and what reconcile leaves agrees.
+func TestKilledBehindTheBarrier(t *testing.T) {
+	for _, from := range modes {
+		for _, to := range modes {
+			for n := 1; ; n++ {
+				w := newWorld(t)
+				k := w.withKernel()
+				w.set(t, from)
+				p := w.promise(t, fmt.Sprintf("%s to %s, killed at %d", from, to, n))
+				watching := w.moment
+				w.moment = func(at string) {
+					watching(at)
+					if k.refuses("demo") && w.effective() != status.Offline {
+						t.Errorf("%s: at %q nginx is %s, and the kernel refuses it", p.what, at, w.effective())
+					}
+				}
+				if !w.killAt(n, func() { w.set(t, to) }) {
+					break
+				}
+				begun := len(p.begun()) > 0
+				w.reconcile(t)
+				is := from
+				if begun {
+					is = to
+				}
+				w.agrees(t, is)
+				if k.refuses("demo") != (is == status.Offline) || k.there != is.Closed() {
+					t.Fatalf("%s: it is %s, the kernel does %+v", p.what, is, k.site("demo"))
+				}
+			}
+		}
+	}
+}
