@@ -297,8 +297,8 @@ func TestSharedUpstream(t *testing.T) {
 	}
 }
 
-// TestKilledBehindTheBarrier kills every change at every moment. The kernel never keeps an open site's visitors from its
-// application, and what reconcile leaves agrees.
+// TestKilledBehindTheBarrier kills every change at every moment. The kernel never keeps an open site's visitors from
+// its application, and what reconcile leaves agrees.
 func TestKilledBehindTheBarrier(t *testing.T) {
 	for _, from := range modes {
 		for _, to := range modes {
