@@ -77,12 +77,12 @@ func situations() []situation {
 	return []situation{
 		// The site closes.
 		{"closes while it polls", visit{every: often}, closes, leaves, polled, nil},
-		{"closes, which cuts its WebSocket", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
+		{"closes, which cuts its WebSocket", visit{every: never, script: `window.tellsLeaving = true`}, func(t *testing.T, s *appSite, p *visitor) {
 			release := s.store.hold()
 			defer release()
 			s.set(t, "offline")
-			p.told(atOnce, "socket: maintenance") // the second by a page that is being left
-		}, leaves, []string{atOnce, "socket: maintenance"}, nil},
+			p.told(atOnce, "socket: maintenance", "leaving") // the others by a page that is being left
+		}, leaves, []string{atOnce, "socket: maintenance", "leaving"}, nil},
 		{"closes while a query runs, which is let finish", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			p.run(`app.socket.onclose = null; app.socket.close(); app.query("slow")`)
 			<-s.began

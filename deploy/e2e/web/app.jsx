@@ -56,7 +56,10 @@ const hello = gql`query hello { app }`;
 const Page = () => {
   const { data } = useQuery(hello);
   const [draft, setDraft] = useState(sessionStorage.draft ?? "");
-  window.app.maintenance = useMaintenance(watch);
+  const maintenance = window.app.maintenance = useMaintenance(watch);
+  useEffect(() => {
+    if (maintenance.leaving && window.tellsLeaving) tell("leaving");
+  }, [maintenance.leaving]);
   useEffect(() => {
     const socket = new WebSocket(location.origin.replace("http", "ws") + "/websocket/");
     socket.onclose = async (close) => tell("socket: " + await watch.failedQuery(close));
