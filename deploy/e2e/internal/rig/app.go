@@ -33,6 +33,8 @@ type App struct {
 	// Handle answers what it reports to have answered, before all else; nil for nothing. Set before the first request.
 	Handle func(http.ResponseWriter, *http.Request) bool
 
+	handler http.Handler
+
 	mu       sync.Mutex
 	requests []*Request
 
@@ -53,10 +55,14 @@ const (
 func NewApp(tb testing.TB, name string) *App {
 	tb.Helper()
 	a := &App{Name: name, Port: Port(tb), held: make(chan struct{})}
-	serve(tb, a.Port, a.record(a.routes()))
+	a.handler = a.record(a.routes())
+	serve(tb, a.Port, a.handler)
 	tb.Cleanup(a.Release)
 	return a
 }
+
+// Handler is the application itself, for a test that has it listen elsewhere as well.
+func (a *App) Handler() http.Handler { return a.handler }
 
 // Release has the application finish its work on the requests for HeldPath, whether or not somebody still waits for it,
 // and answer at once those that are to come.
