@@ -179,7 +179,7 @@ func (r *run) giveUp(ctx context.Context, failure error) {
 		case r.isClosedNow(ctx, c):
 			c.receipt.fail(state.Shut, failure)
 		default:
-			c.receipt.fail(state.Failed, fmt.Errorf("%w: %w", ErrNotShut, failure))
+			c.receipt.fail(state.Failed, r.notClosed(ctx, c, failure))
 		}
 	}
 }

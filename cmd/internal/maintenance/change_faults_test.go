@@ -30,13 +30,16 @@ func TestFaultsOfNginx(t *testing.T) {
 		"closing, broken":              {status.Online, status.Offline, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Offline},
 		"closing, not taken up":        {status.Online, status.Offline, func(w *world) { w.deaf = true }, state.Shut, nil, status.Offline, status.Offline},
 		"closing, not taken up, blind": {status.Online, status.Offline, func(w *world) { w.deaf, w.blind = true, true }, state.Failed, ErrNotShut, status.Online, status.Offline},
-		"closing, blind":               {status.Online, status.Offline, func(w *world) { w.blind = true }, state.Done, nil, status.Offline, status.Offline},
-		"to admin, broken":             {status.Online, status.Admin, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Admin},
-		"admin to offline, broken":     {status.Admin, status.Offline, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Offline},
-		"opening, not running":         {status.Offline, status.Online, func(w *world) { w.running = false }, state.Failed, workers.ErrNotRunning, "", status.Offline},
-		"opening, broken":              {status.Offline, status.Online, func(w *world) { w.testErr = broken }, state.Failed, control.ErrRefused, status.Offline, status.Offline},
-		"opening, not taken up":        {status.Offline, status.Admin, func(w *world) { w.deaf = true }, state.Failed, nil, status.Offline, status.Offline},
-		"admin to online, broken":      {status.Admin, status.Online, func(w *world) { w.testErr = broken }, state.Failed, control.ErrRefused, status.Admin, status.Admin},
+		"closing, not taken up, behind a 502": {status.Online, status.Offline, func(w *world) { w.deaf, w.blind, w.app = true, true, 502 },
+			state.Failed, ErrMaybeOpen, status.Online, status.Offline},
+		"closing, mute":            {status.Online, status.Offline, func(w *world) { w.mute = true }, state.Failed, ErrMaybeOpen, status.Offline, status.Offline},
+		"closing, blind":           {status.Online, status.Offline, func(w *world) { w.blind = true }, state.Done, nil, status.Offline, status.Offline},
+		"to admin, broken":         {status.Online, status.Admin, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Admin},
+		"admin to offline, broken": {status.Admin, status.Offline, func(w *world) { w.testErr = broken }, state.Shut, control.ErrRefused, status.Offline, status.Offline},
+		"opening, not running":     {status.Offline, status.Online, func(w *world) { w.running = false }, state.Failed, workers.ErrNotRunning, "", status.Offline},
+		"opening, broken":          {status.Offline, status.Online, func(w *world) { w.testErr = broken }, state.Failed, control.ErrRefused, status.Offline, status.Offline},
+		"opening, not taken up":    {status.Offline, status.Admin, func(w *world) { w.deaf = true }, state.Failed, nil, status.Offline, status.Offline},
+		"admin to online, broken":  {status.Admin, status.Online, func(w *world) { w.testErr = broken }, state.Failed, control.ErrRefused, status.Admin, status.Admin},
 		"opening, the application is down": {status.Offline, status.Online, func(w *world) { w.app = 502 }, state.Done, nil,
 			status.Online, status.Online},
 	} {
@@ -58,7 +61,7 @@ func TestFaultsOfNginx(t *testing.T) {
 			if r.Outcome != state.Done && c.to.StricterThan(c.from) && r.SafeSince != nil {
 				t.Error("it is called safe")
 			}
-			w.testErr, w.deaf, w.blind, w.app = nil, false, false, 200
+			w.testErr, w.deaf, w.blind, w.mute, w.app = nil, false, false, false, 200
 			if !w.running {
 				w.running = true
 				w.load()

@@ -35,6 +35,7 @@ type world struct {
 	reloadErr error
 	deaf      bool // nginx doesn't take up what it is told to reload
 	blind     bool // its workers don't see the closed file
+	mute      bool // what it answers can't be understood
 	app       int  // what the application answers
 
 	docs     map[string][]byte // the store
@@ -81,6 +82,8 @@ func (h *heard) Grace(time.Duration, time.Duration)                             
 func (h *heard) Resuming([]string)                                                { h.resumed++ }
 func (h *heard) SetAside(path string, _ error)                                    { h.aside = append(h.aside, path) }
 func (h *heard) Waiting(holder state.Holder)                                      { h.waiting = append(h.waiting, holder) }
+
+var errMute = errors.New("made up: it speaks another language")
 
 var errDown = fmt.Errorf("made up: %w", store.ErrUnavailable)
 
@@ -160,6 +163,9 @@ func (w *world) probe(context.Context, operator.Target) (control.Answer, error) 
 	if !w.running {
 		return control.Answer{}, control.ErrUnreachable
 	}
+	if w.mute {
+		return control.Answer{}, errMute
+	}
 	return control.Answer{
 		Site: w.site.Name, Mode: w.loaded.mode, Revision: w.loaded.revision, Closed: w.Dir().IsShut(w.site.Name) && !w.blind,
 	}, nil
@@ -167,6 +173,9 @@ func (w *world) probe(context.Context, operator.Target) (control.Answer, error) 
 
 func (w *world) see(_ context.Context, _ operator.Target, _ string, door string) (control.Page, error) {
 	w.moment("see")
+	if w.mute {
+		return control.Page{}, errMute
+	}
 	switch mode := w.effective(); {
 	case mode == "":
 		return control.Page{}, control.ErrUnreachable

@@ -4,14 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// ErrNotShut is wrapped by the error of a closing that failed with nginx still letting requests through.
-var ErrNotShut = errors.New("the site is not shut")
+// The errors of a closing that failed wrap one of these where the site wasn't seen to be shut.
+var (
+	// ErrNotShut: a request was seen to be let through after that.
+	ErrNotShut = errors.New("the site is not shut")
+	// ErrMaybeOpen: what becomes of a request could not be seen.
+	ErrMaybeOpen = errors.New("it is not known whether the site is shut")
+)
 
 // shutAll creates the closed files and asks nginx whether it obeys. Where it doesn't, the new rules are on their own.
 func (r *run) shutAll(ctx context.Context, changes []*change) error {
@@ -51,6 +57,16 @@ func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) erro
 func (r *run) noteShut(c *change) {
 	now := r.Clock.Now().UTC().Truncate(time.Millisecond)
 	c.shutAt = &now
+}
+
+// notClosed is what a closing failed of: whether requests still get through is tried with one.
+func (r *run) notClosed(ctx context.Context, c *change, failure error) error {
+	page, err := r.FetchPage(context.WithoutCancel(ctx), target(c.site), "/", "")
+	// A 502 or 504 says that nginx had no answer of the application's.
+	if err == nil && page.Maintenance == "" && page.Status != http.StatusBadGateway && page.Status != http.StatusGatewayTimeout {
+		return fmt.Errorf("%w: %w", ErrNotShut, failure)
+	}
+	return fmt.Errorf("%w: %w", ErrMaybeOpen, failure)
 }
 
 // isClosedNow reports whether nobody reaches a site that has its closed file: nginx says so, or no nginx runs.

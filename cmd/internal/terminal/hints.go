@@ -179,6 +179,7 @@ const (
 	hintBroken       = "mend what nginx names above, then repeat this command"
 	hintNotTakenUp   = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
 	hintNotShut      = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
+	hintMaybeOpen    = "whether requests still reach the application could not be seen: stop nginx or block the port if it must be closed now"
 	hintMadeUpFor    = "it is made up for by the next conforma-status publish or set"
 )
 

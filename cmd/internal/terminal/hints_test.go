@@ -92,6 +92,7 @@ func TestReceiptHints(t *testing.T) {
 	}{
 		"unknown":                 {errors.New("why"), []string{"nginx's error log says why"}},
 		"unknown, and it is open": {fmt.Errorf("why: %w", maintenance.ErrNotShut), []string{"nginx's error log says why", "REQUESTS STILL REACH"}},
+		"nobody knows":            {fmt.Errorf("why: %w", maintenance.ErrMaybeOpen), []string{"nginx's error log says why", "whether requests still reach the application could not be seen"}},
 		"known, and it is open":   {errors.Join(control.ErrNotOurs, maintenance.ErrNotShut), []string{`put "include CONF_DIR/sites/demo.conf;"`, "REQUESTS STILL REACH"}},
 	} {
 		got := receiptHints(&maintenance.Receipt{Site: "demo", Err: c.err})

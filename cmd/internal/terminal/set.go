@@ -198,5 +198,8 @@ func receiptHints(r *maintenance.Receipt) []string {
 	if errors.Is(r.Err, maintenance.ErrNotShut) {
 		hints = append(hints, hintNotShut)
 	}
+	if errors.Is(r.Err, maintenance.ErrMaybeOpen) {
+		hints = append(hints, hintMaybeOpen)
+	}
 	return hints
 }
