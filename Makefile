@@ -4,7 +4,7 @@
 .ONESHELL:
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: build demo test soak lint golden publish bench deb release clean help tested
+.PHONY: build demo test soak lint golden publish bench deb image release clean help tested
 .PHONY: need-go need-demo need-test need-web need-soak need-bench need-lint
 
 BIN         := bin/conforma-status
@@ -109,6 +109,11 @@ help:
 deb: need-go
 	@deploy/package/build.sh deb $(ARCH)
 
+## image: the container image for publish, preview and gate, in dist/ (ARCH=arm64 for another architecture)
+image: need-go
+	@.ci/install buildah:buildah
+	deploy/package/build.sh image $(ARCH)
+
 ## release: archives for Linux and macOS and packages, for amd64 and arm64, with checksums, in dist/; the same source gives the same bytes
 release: need-go
 	@deploy/package/build.sh release
@@ -143,7 +148,7 @@ need-web: need-test
 # Lighthouse, applications of other bundlers, a Debian of its own, in which the package lives, a second browser, and what makes the package.
 need-soak: WEB += lighthouse vite webpack
 need-soak: need-web
-	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr
+	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr buildah:buildah
 	$(RETRY) go run "$$(sed -n 's/^nfpm=//p' deploy/package/build.sh)" --version >/dev/null
 
 # The gate is measured beside the same check in njs, a module of nginx and not a program.

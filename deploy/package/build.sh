@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds dist/. build.sh deb [ARCH] makes the Debian package: of this machine's architecture, or amd64, arm64. build.sh release makes
-# the packages of both, archives of both for Linux and macOS, and checksums. What comes out depends on the source alone: two builds in
-# different directories are the same bytes. VERSION, COMMIT and SOURCE_DATE_EPOCH say what is built; the Makefile takes them from git.
+# Builds dist/. build.sh deb [ARCH] makes the Debian package: of this machine's architecture, or amd64, arm64. build.sh image
+# [ARCH] makes the container image, as an OCI archive. build.sh release makes the packages of both, archives of both for Linux and
+# macOS, and checksums. What comes out depends on the source alone: two builds in different directories are the same bytes. VERSION, COMMIT and SOURCE_DATE_EPOCH say what is built; the Makefile takes them from git.
 # (https://reproducible-builds.org/specs/source-date-epoch/) DIST is another place than dist/.
 set -euo pipefail
 umask 022
@@ -9,6 +9,10 @@ export LC_ALL=C TZ=UTC
 : "${VERSION:?}" "${COMMIT:?}" "${SOURCE_DATE_EPOCH:?}"
 export SOURCE_DATE_EPOCH
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# The owner chooses both. They are said once, in the npm package: an SPDX expression or UNLICENSED, and NAME <ADDRESS>.
+said() { sed -nE "s/^  \"$1\": \"(.*)\",?$/\1/p" status/client/package.json; }
+LICENCE=$(said license) MAINTAINER=$(said author)
+export LICENCE MAINTAINER
 nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -70,8 +74,8 @@ stage() {
   cp deploy/terraform/*.{tf,json,js,md} "$root/usr/share/conforma-status/terraform/" # what Terraform leaves there stays
   cp content/*.{md,yaml} "$root/usr/share/conforma-status/content/"
   documents "$root/usr/share/doc/conforma-status"
-  printf 'conforma-status (%s) stable; urgency=medium\n\n  * Built from commit %s.\n\n -- conforma-status maintainers <msupply-foundation@users.noreply.github.com>  %s\n' \
-    "$DEB_VERSION" "$COMMIT" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
+  printf 'conforma-status (%s) stable; urgency=medium\n\n  * Built from commit %s.\n\n -- %s  %s\n' \
+    "$DEB_VERSION" "$COMMIT" "$MAINTAINER" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/conforma-status/changelog.gz"
   cp deploy/package/config.toml deploy/package/nginx.conf "$stage/etc/"
   cp deploy/logrotate/conforma-status "$stage/etc/logrotate"
   cp deploy/package/preinst deploy/package/postinst deploy/package/prerm deploy/package/postrm "$stage/"
@@ -107,7 +111,25 @@ archive() {
   echo "$dist/$name.tar.gz"
 }
 
+# image ARCH: built of nothing but what is here, in a store of its own.
+image() {
+  local out=$dist/conforma-status_${VERSION}_$1.oci.tar
+  local buildah=(buildah --root "$work/containers" --runroot "$work/run" --storage-driver vfs)
+  mkdir -p "$work/image/root/usr/bin" "$work/image/root/etc/ssl/certs" "$work/image/state"
+  compile linux "$1" "$work/image/root/usr/bin/conforma-status"
+  cp -L /etc/ssl/certs/ca-certificates.crt "$work/image/root/etc/ssl/certs/" # for a store at Amazon
+  chmod -R u=rwX,go=rX "$work/image"
+  "${buildah[@]}" build --quiet --isolation chroot --pull-never --timestamp "$SOURCE_DATE_EPOCH" --platform "linux/$1" \
+    --label "org.opencontainers.image.version=$VERSION" --label "org.opencontainers.image.revision=$COMMIT" \
+    --label "org.opencontainers.image.licenses=$LICENCE" --label "org.opencontainers.image.authors=$MAINTAINER" \
+    --file deploy/package/Dockerfile --tag "conforma-status:$VERSION" "$work/image" >/dev/null
+  rm -f "$out"
+  "${buildah[@]}" push --quiet "conforma-status:$VERSION" "oci-archive:$out:conforma-status:$VERSION"
+  echo "$out"
+}
+
 case ${1-} in
+image) image "${2:-$(go env GOHOSTARCH)}" ;;
 deb)
   arch=${2:-$(go env GOHOSTARCH)}
   common
@@ -128,7 +150,7 @@ release)
   echo "$dist/SHA256SUMS"
   ;;
 *)
-  echo "usage: build.sh deb [ARCH] | release" >&2
+  echo "usage: build.sh deb [ARCH] | image [ARCH] | release" >&2
   exit 2
   ;;
 esac
