@@ -19,8 +19,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestSoakImage builds the container image where there is no network, so that nothing can be pulled, looks at what is in
-// it, and has it publish, show the preview and answer as the gate.
+// TestSoakImage builds the container image where there is no network, so that nothing can be pulled, looks at what is
+// in it, and has it publish, show the preview and answer as the gate.
 func TestSoakImage(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can look into an image")
