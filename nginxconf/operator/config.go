@@ -18,14 +18,20 @@ type Config struct {
 	Servers []*server `json:"servers"`
 	// HTTPFiles are the files included at the top level of http {}.
 	HTTPFiles []string `json:"httpFiles"`
-	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers, as
-	// "host:port" or "unix:/path".
-	Upstreams map[string][]string `json:"upstreams"`
+	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers.
+	Upstreams map[string][]member `json:"upstreams"`
 	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as
 	// long as they take.
 	ShutdownTimeout time.Duration `json:"shutdownTimeout"`
 	// Credulous are the places where nginx's realip module believes anybody about their address.
 	Credulous []Place `json:"credulous"`
+}
+
+// member is a server of an upstream {}.
+type member struct {
+	Addr string // "host:port" or "unix:/path"
+	At   Place
+	Down bool // whether nginx never sends anything there
 }
 
 // streamPrefix keeps the names of stream {} from those of http {}, which are others.
@@ -45,7 +51,7 @@ func (s *fileSet) config() (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Main: s.main, Upstreams: map[string][]string{}}
+	c := &Config{Main: s.main, Upstreams: map[string][]member{}}
 	for _, d := range ds {
 		switch {
 		case d.name == "worker_shutdown_timeout" && len(d.args) == 1:
@@ -119,6 +125,8 @@ func (c *Config) readBlock(block *directive, stream bool) {
 		switch {
 		case d.name == "ssl_verify_client":
 			above.needsClientCert = slices.Contains(d.args, "on")
+		case d.name == "error_page":
+			above.errorPages = append(above.errorPages, d)
 		case d.name == "mirror", d.name == "post_action":
 			above.bypasses = append(above.bypasses, d)
 		case d.name == "map" && len(d.args) == 2:
@@ -144,7 +152,8 @@ func (c *Config) readUpstream(upstream *directive, stream bool) {
 	}
 	for _, d := range upstream.block {
 		if d.name == "server" && len(d.args) > 0 {
-			c.Upstreams[name] = append(c.Upstreams[name], withPort(d.args[0], "80"))
+			c.Upstreams[name] = append(c.Upstreams[name],
+				member{withPort(d.args[0], "80"), d.at(), slices.Contains(d.args, "down")})
 		}
 	}
 }

@@ -112,16 +112,25 @@ func withPort(addr, port string) string {
 
 // ends are the addresses that a pass leads to. One with a variable in it leads who knows where: none.
 func (c *Config) ends(to string) []string {
-	name, _, err := net.SplitHostPort(to)
-	if err != nil {
-		name = to
-	}
-	if members, ok := c.Upstreams[strings.ToLower(name)]; ok {
-		return members
+	if members := c.members(to); len(members) > 0 {
+		var out []string
+		for _, m := range members {
+			out = append(out, m.Addr)
+		}
+		return out
 	}
 	to = strings.TrimPrefix(to, streamPrefix)
 	if strings.Contains(to, "$") {
 		return nil
 	}
 	return []string{to}
+}
+
+// members are the servers of the upstream {} that a pass leads to, empty where it leads to none.
+func (c *Config) members(to string) []member {
+	name, _, err := net.SplitHostPort(to)
+	if err != nil {
+		name = to
+	}
+	return c.Upstreams[strings.ToLower(name)]
 }

@@ -29,6 +29,8 @@ type server struct {
 	// and where variables say so.
 	Address   string
 	Locations []location
+	// ErrorPages are those for a 502, which is what nginx makes of a connection that is refused.
+	ErrorPages []errorPage
 }
 
 type listen struct {
@@ -52,6 +54,7 @@ type inherited struct {
 	stream          bool
 	needsClientCert bool
 	bypasses        []*directive
+	errorPages      []*directive
 	proxied         proxied
 	values          map[string][]string // what a map or set may make of a variable, by its name with the dollar sign
 }
@@ -75,6 +78,7 @@ func readServer(block *directive, above inherited) *server {
 	collectValues(above.values, block.block)
 	s.collectPasses(block.block, above)
 	s.collectLocations(block.block, above.proxied.within(block.block))
+	s.collectErrorPages(block.block, above)
 	return s
 }
 

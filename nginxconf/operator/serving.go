@@ -47,6 +47,18 @@ type Serving struct {
 	NoTCPListener []Place
 	// SamePortWithoutRules are those of SamePort that include the rules of no site at all, and hand requests on.
 	SamePortWithoutRules []Place
+	// Spares are servers of an upstream {} of the site's that the upstreams given don't name, beside one that they
+	// do: what is refused there nginx sends on to them. Empty where no upstreams are given: all are the site's then.
+	Spares []Spare
+	// ErrorPages are the site's error_page directives that lead a 502, which a refusal is, to another application or
+	// have it answered as something else.
+	ErrorPages []Place
+}
+
+// Spare is a server of an upstream {} that stands in for another one.
+type Spare struct {
+	At   Place
+	Addr string // "host:port" or "unix:/path"
 }
 
 // Hole is a server that leads to an upstream of a site without including its rules.
@@ -77,6 +89,7 @@ func (c *Config) Serving(file string, known Target, upstreams []string) Serving 
 		return slices.ContainsFunc(s.Listens, func(l listen) bool { return l.NotTCP })
 	})
 	out.WorkersMustEnd, out.RequestsInvisible = unseen || ways.unseen, unseen && ways.unseen
+	c.addDetours(&out, own, ways, upstreams)
 	for _, s := range others {
 		ours := func(name string) bool { return filepath.Dir(name) == filepath.Dir(file) }
 		site := ""

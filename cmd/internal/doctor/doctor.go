@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -52,6 +53,7 @@ const (
 	checkInclude            Check = "include"
 	checkOtherWays          Check = "other ways"
 	checkAdminMode          Check = "admin mode"
+	checkBarrier            Check = "kernel barrier"
 	checkInEffect           Check = "in effect"
 	checkUpstreamPorts      Check = "upstream ports"
 	checkWebSockets         Check = "WebSockets"
@@ -157,11 +159,13 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 		e.nginxRunning()
 		conf = e.nginxConfiguration(ctx)
 	})
+	barriers := sync.OnceValue(func() map[string]maintenance.Barrier { return d.Host.Barriers(ctx, d.Sites) })
 	add("the store", "", func(e *examination) { e.store(ctx) })
 	for _, s := range d.Sites {
 		add("the rules of "+s.Name, s.Name, func(e *examination) {
 			<-read
 			e.rules(ctx, s, conf)
+			e.barrier(s, conf, barriers)
 			e.upstreams(s)
 			e.webSockets(s, conf)
 			e.cachedPages(ctx, s)

@@ -56,7 +56,7 @@ func (e *examination) holes(s config.Site, serving operator.Serving, file string
 	}
 	others := slices.DeleteFunc(slices.Clone(all), func(hole string) bool { return slices.Contains(missing, hole) })
 	for _, hole := range others {
-		e.fault(checkOtherWays, hole, first+", or take the way to the application out of it")
+		e.fault(checkOtherWays, hole, first+", or take the way to the application out of it: the kernel barrier, where there is one, refuses it while the site is closed")
 	}
 	for _, p := range serving.VariablePasses {
 		e.warn(checkOtherWays, p.String()+" leads where a variable says: whether that is the site can't be told",

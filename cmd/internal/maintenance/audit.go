@@ -49,6 +49,11 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		if !c.to.Mode.Closed() {
 			continue
 		}
+		if c.behindBarrier() && c.has(StepShut) {
+			for _, text := range Detours(c.site, c.serving) {
+				c.receipt.warn(text)
+			}
+		}
 		for _, hole := range c.holes(file) {
 			switch {
 			case force:
@@ -100,7 +105,11 @@ func (c *change) holes(file string) []string {
 		if c.site.SharedUpstream || slices.Contains(c.siblings, hole.Site) {
 			continue
 		}
-		out = append(out, fmt.Sprintf("the server at %s leads to %s (%s) without including %s", hole.Server, hole.Upstream, hole.Pass, file))
+		text := fmt.Sprintf("the server at %s leads to %s (%s) without including %s", hole.Server, hole.Upstream, hole.Pass, file)
+		if c.behindBarrier() {
+			text += ": the kernel refuses it while the site is closed"
+		}
+		out = append(out, text)
 	}
 	for _, p := range c.serving.BeforeInclude {
 		out = append(out, fmt.Sprintf("%s stands before the include of %s and may end the rules before they begin", p, file))

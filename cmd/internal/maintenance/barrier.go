@@ -25,6 +25,7 @@ type Kernel interface {
 	Look(ctx context.Context, master int, r barrier.Rules) (barrier.Seen, error)
 	Remove(ctx context.Context, master int) error
 	IsContainer(master int) bool
+	Clients(master int, f barrier.Found) (map[string][]workers.Client, error)
 }
 
 // ErrBarrier is returned (wrapped) where the kernel barrier is required and can't be had.
@@ -32,8 +33,8 @@ var ErrBarrier = errors.New("the kernel barrier is required, and can't be had")
 
 var (
 	errBarrierOff = errors.New(`it is switched off (barrier = "off")`)
-	// errShared is why a site has no barrier whose upstream is not its own.
-	errShared = errors.New("an upstream is shared with a site that is open")
+	// ErrShared is why a site has no barrier whose upstream is not its own.
+	ErrShared = errors.New("an upstream is shared with a site that is open")
 )
 
 // kernelTimeout bounds each question to the kernel, and the look-up of the upstreams' names.
@@ -189,7 +190,7 @@ func (t *table) rules() barrier.Rules {
 			switch name := r.Sites[i].Name; {
 			case name != shared.A && name != shared.B:
 			case t.wants[name] != mild:
-				t.none[name] = fmt.Errorf("%w: %w", errShared, shared)
+				t.none[name] = fmt.Errorf("%w: %w", ErrShared, shared)
 				fallthrough
 			default:
 				t.wants[name] = mild
@@ -311,7 +312,7 @@ func (t *table) readFirst(ctx context.Context, req Request) {
 		serving := conf.Serving(nginxconf.SiteFile(t.Config.Nginx.ConfDir, s.Name), target(s), s.Upstreams)
 		for _, hole := range serving.Holes {
 			if !slices.Contains(closes, hole.Site) {
-				t.none[s.Name] = fmt.Errorf("%w: the server at %s leads to %s", errShared, hole.Server, hole.Upstream)
+				t.none[s.Name] = fmt.Errorf("%w: the server at %s leads to %s", ErrShared, hole.Server, hole.Upstream)
 			}
 		}
 		if len(s.Upstreams) == 0 {
@@ -331,7 +332,7 @@ func (t *table) readFirst(ctx context.Context, req Request) {
 		}
 		if t.found.Sites[name] = place; place.Err != nil {
 			t.none[name] = place.Err
-		} else if !errors.Is(t.none[name], errShared) {
+		} else if !errors.Is(t.none[name], ErrShared) {
 			delete(t.none, name)
 		}
 	}

@@ -28,6 +28,8 @@ type fakeKernel struct {
 	proveErr, lookErr error
 	unresolved        error // why the upstream's name has no address
 	passed            uint64
+	users             []barrier.User
+	clients           []workers.Client // of each site
 }
 
 // withKernel gives the world a kernel that has the barrier.
@@ -54,6 +56,7 @@ func (k *fakeKernel) Find(_ context.Context, _ int, upstreams map[string][]strin
 			port++
 		}
 	}
+	out.Users = append(out.Users, k.users...)
 	return out, k.findErr
 }
 
@@ -104,6 +107,14 @@ func (k *fakeKernel) Remove(context.Context, int) error {
 }
 
 func (k *fakeKernel) IsContainer(int) bool { return false }
+
+func (k *fakeKernel) Clients(_ int, f barrier.Found) (map[string][]workers.Client, error) {
+	out := map[string][]workers.Client{}
+	for name := range f.Sites {
+		out[name] = k.clients
+	}
+	return out, nil
+}
 
 // site is what is done for a site.
 func (k *fakeKernel) site(name string) barrier.Site {

@@ -2,6 +2,7 @@ package maintenance
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
@@ -67,7 +68,12 @@ type StepTime struct {
 	Milliseconds float64 `json:"ms"`
 }
 
-func (r *Receipt) warn(text string) { r.Warnings = append(r.Warnings, text) }
+// warn says something, once.
+func (r *Receipt) warn(text string) {
+	if !slices.Contains(r.Warnings, text) {
+		r.Warnings = append(r.Warnings, text)
+	}
+}
 
 // withoutBarrier says why a site has no kernel barrier, unless that was asked for.
 func (r *Receipt) withoutBarrier(why error) {

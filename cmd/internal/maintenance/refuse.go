@@ -38,6 +38,7 @@ func (r *run) bar(ctx context.Context, changes []*change) error {
 		return err
 	}
 	var offline []*change
+	r.kernel.nameClients(changes)
 	for _, c := range changes {
 		r.kernel.wants[c.site.Name] = gated
 		if c.to.Mode == status.Offline {

@@ -35,6 +35,7 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		return nil, err
 	}
 	if req.DryRun {
+		kernel.nameClients(changes)
 		for _, c := range changes {
 			c.foresee()
 		}

@@ -156,6 +156,17 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			mend := d.config(t, "upstreams = [", "upstreams = [\"127.0.0.1:"+port+"\", ")
 			return func() { mend(); l.Close() }
 		}, "upstream ports", "fault", "go round nginx"},
+		{"an application that the kernel can't close", func(t *testing.T) func() {
+			mend := d.by(rig.Call{Before: rig.AsRoot()})
+			put := d.config(t, "upstreams = [", "upstreams = [\"unix:/run/app.sock\", ")
+			return func() { mend(); put() }
+		}, "kernel barrier", "warning", "there is none for the site"},
+		{"a barrier that is required", func(t *testing.T) func() {
+			mend := d.by(rig.Call{Before: rig.AsRoot()})
+			put := d.config(t, "upstreams = [", "upstreams = [\"unix:/run/app.sock\", ")
+			d.EditConfig(t, "store ", "barrier = \"required\"\nstore ")
+			return func() { mend(); put() }
+		}, "kernel barrier", "fault", "there is none for the site"},
 		{"a location that hands no WebSocket on", edit(remove("proxy_set_header Upgrade $http_upgrade;")), "WebSockets", "warning", "hands on no WebSocket"},
 		{"nobody who vouches for the application", func(*testing.T) func() { return func() {} }, "settled", "warning", "exit code 4"},
 		{"a page that browsers keep", edit(insert(listen, `location = / { default_type text/html; add_header Last-Modified "Sun, 22 Nov 2026 12:00:00 GMT"; return 200 page; }`)),

@@ -37,7 +37,7 @@ func TestRefusedToAnOrdinaryUser(t *testing.T) {
 	rig.Check(t, os.WriteFile(copied, data, 0o755))
 	user := fmt.Sprint(rig.Nobody)
 	unseen := map[string]bool{}
-	expect := []string{"files", "nginx configuration", "secret", "store"}
+	expect := []string{"files", "kernel barrier", "nginx configuration", "secret", "store"}
 	if os.Geteuid() == 0 {
 		d.by(rig.Call{Binary: copied, Before: []string{"setpriv", "--reuid", user, "--regid", user, "--clear-groups"}})
 		expect = append(expect, "nginx processes")

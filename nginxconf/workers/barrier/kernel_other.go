@@ -2,7 +2,11 @@
 
 package barrier
 
-import "context"
+import (
+	"context"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+)
 
 // Only Linux has nf_tables, and nginx is closed there.
 
@@ -31,3 +35,6 @@ func (Barrier) RemoveAll(context.Context, int) ([]string, error) { return nil, E
 
 // IsContainer returns false.
 func (Barrier) IsContainer(int) bool { return false }
+
+// Clients finds nobody.
+func (Barrier) Clients(int, Found) (map[string][]workers.Client, error) { return nil, ErrNoNftables }

@@ -1,0 +1,73 @@
+package workers
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/procfs"
+)
+
+// Client is a process that isn't nginx's, with connections.
+type Client struct {
+	Process
+	Name string           // of its program, as in proc(5)'s comm
+	To   []netip.AddrPort // where its connections lead to, those that it has accepted too
+}
+
+// Clients returns the processes in the network namespace of nginx's master process that aren't nginx's, have
+// connections and are of those users. Users are as this process counts, and by whose the processes' sockets are. What
+// can't be looked at is left out. The errors are those of Program, or what keeps /proc from being read.
+func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
+	program, err := s.Program(master)
+	if err != nil {
+		return nil, err
+	}
+	fs, err := procfs.NewFS(s.procDir())
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	procs, err := fs.AllProcs()
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	there := s.network(strconv.Itoa(master))
+	holders := map[uint64][]int{} // of a socket, by where they are in out
+	var out []Client
+	for _, p := range procs {
+		status, err := p.NewStatus()
+		if err != nil || !slices.Contains(users, uint32(status.UIDs[fileSystem])) || s.network(strconv.Itoa(p.PID)) != there {
+			continue
+		}
+		stat, err := p.Stat()
+		if err != nil || stat.Comm == program || strings.HasPrefix(title(p), anyTitle) {
+			continue
+		}
+		inodes, err := s.inodes(Process{PID: p.PID})
+		if err != nil || len(inodes) == 0 {
+			continue
+		}
+		for _, inode := range inodes {
+			holders[inode] = append(holders[inode], len(out))
+		}
+		out = append(out, Client{Process: Process{p.PID, stat.Starttime}, Name: stat.Comm})
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	all, err := s.list(master)
+	if err != nil {
+		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
+	}
+	for _, sock := range all {
+		if sock.inode == 0 || sock.listening() {
+			continue
+		}
+		for _, i := range holders[sock.inode] {
+			out[i].To = append(out[i].To, sock.remote)
+		}
+	}
+	return slices.DeleteFunc(out, func(c Client) bool { return len(c.To) == 0 }), nil
+}
