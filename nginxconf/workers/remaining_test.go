@@ -1,0 +1,93 @@
+package workers
+
+import (
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+// pair is a connection to a listener of this process, by both of its ends.
+func pair(t *testing.T) (client, server *net.TCPConn, address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	dialled, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, server = dialled.(*net.TCPConn), accepted.(*net.TCPConn)
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server, l.Addr().String()
+}
+
+// soon waits until something is so.
+func soon(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not so after a minute: %s", what)
+		}
+	}
+}
+
+// TestGivenUp has nginx's side of a connection closed, and the application's not: it may be at work on it.
+func TestGivenUp(t *testing.T) {
+	client, server, address := pair(t)
+	givenUp := func() int {
+		for _, scope := range []Scope{{Upstreams: []string{address}}, {Anywhere: []uint16{server.LocalAddr().(*net.TCPAddr).AddrPort().Port()}}} {
+			found, err := Sockets{}.sockets(scope, os.Getpid())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(found.givenUp) > 0 {
+				return len(found.givenUp)
+			}
+		}
+		return 0
+	}
+	if n := givenUp(); n != 0 {
+		t.Errorf("%d before it is closed", n)
+	}
+	client.Close()
+	soon(t, "both ends are seen to be given up", func() bool { return givenUp() == 2 })
+	server.Close()
+	soon(t, "nothing is given up any more", func() bool { return givenUp() == 0 })
+}
+
+// TestLost has a process hold a socket whose peer has reset it: it is in no table any more.
+func TestLost(t *testing.T) {
+	client, server, address := pair(t)
+	lost := func() bool {
+		found, err := Sockets{}.sockets(Scope{Upstreams: []string{address}}, os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held, err := Sockets{}.held(Process{PID: os.Getpid()}, found)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, err := Sockets{}.loses(held, found, os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	if lost() {
+		t.Error("a socket is lost before anything was reset")
+	}
+	if err := server.SetLinger(0); err != nil { // close(2) resets then: socket(7)
+		t.Fatal(err)
+	}
+	server.Close()
+	soon(t, "the reset socket is in no table", lost)
+	client.Close()
+	soon(t, "it is gone", func() bool { return !lost() })
+}
