@@ -28,7 +28,7 @@ func BenchmarkServing(b *testing.B) {
 		"    server { listen 127.0.0.1:%d; location / { return 200 ok; } }\n    server { listen 127.0.0.1:%d; return 302 %s/closed/; }\n", upstream, redirect, h.PageURL))
 	bench.OneWorker(b, h.Nginx.Conf)
 	h.Nginx.Start(b)
-	// Behind both sites is the same application, so that each looks like a hole of the other.
+	// Behind both sites is the same application: each looks like a hole of the other, and there is no kernel barrier.
 	h.CLI(b, "set", "offline", "--site", "closed", "--force").Want(b, 0)
 
 	// What is compared stands side by side.
@@ -59,4 +59,51 @@ func BenchmarkServing(b *testing.B) {
 			b.ReportMetric(bench.Median(all), name+"-req/s")
 		}
 	}
+}
+
+// BenchmarkOnlineTime measures the processor time that our rules add to a request while the site is online, beside what
+// one look at a file adds, which is the least that such a design costs.
+func BenchmarkOnlineTime(b *testing.B) {
+	upstream, plain, look := rig.Port(b), rig.Port(b), rig.Port(b)
+	behind := &recordingApp{port: upstream}
+	online := &testSite{name: "online", plain: true, app: behind}
+	h := newTestHost(b, online)
+	h.CLI(b, "render").Want(b, 0)
+	server := "    server { listen 127.0.0.1:%d; %s location / { proxy_pass http://127.0.0.1:%d; } }\n"
+	h.Nginx.Configure(b, h.nginxConf(true)+"    keepalive_requests 1000000000;\n"+
+		fmt.Sprintf(server, plain, "", upstream)+fmt.Sprintf(server, look, "if (-f "+h.Nginx.Dir+"/nothing) { return 503; }", upstream)+
+		fmt.Sprintf("    server { listen 127.0.0.1:%d; location / { return 200 ok; } }\n", upstream))
+	bench.OneWorker(b, h.Nginx.Conf)
+	h.Nginx.Start(b)
+	worker := children(b, h.Nginx.PID(b))[0]
+	type served struct {
+		name string
+		port int
+	}
+	order := []served{{"plain", plain}, {"look", look}, {"online", online.port}}
+	times := map[string][]float64{} // of a request, in microseconds
+	for b.Loop() {
+		for range 40 {
+			for _, s := range order {
+				const d = 100 * time.Millisecond
+				before := bench.ProcessorTime(b, worker)
+				requests := bench.Rate(b, rig.Loopback(s.port), bench.Navigation, d) * d.Seconds()
+				times[s.name] = append(times[s.name], float64((bench.ProcessorTime(b, worker)-before).Nanoseconds())/1000/requests)
+			}
+			slices.Reverse(order)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	added := func(name string) []float64 {
+		var out []float64
+		for i, t := range times[name] {
+			out = append(out, t-times["plain"][i])
+		}
+		return out
+	}
+	rules, one := bench.Median(added("online")), bench.Median(added("look"))
+	b.ReportMetric(rules/one, "rules/one-look(<=1.2)")
+	b.ReportMetric(rules, "rules-µs")
+	b.ReportMetric(one, "one-look-µs")
+	b.ReportMetric(bench.Median(times["plain"]), "request-µs")
 }

@@ -2,9 +2,11 @@ package closing
 
 import (
 	"fmt"
+	"net"
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,11 +19,18 @@ const benchRounds = 11
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
+// vouched has every site of the host be found idle at once.
+func (h *testHost) vouched(b *testing.B) {
+	b.Helper()
+	h.EditConfig(b, "settled = []", `settled = ["true"]`)
+}
+
 // BenchmarkSwitch measures "set offline" with the directory store: from the command's start to the last request that
 // the application got, and to the moment from which it is safe when there is nothing to wait for.
 func BenchmarkSwitch(b *testing.B) {
 	site := &testSite{name: "demo", plain: true}
 	h := newTestHost(b, site)
+	h.vouched(b)
 	h.start(b)
 	var lastIn, safe, whole, after []float64
 	for b.Loop() {
@@ -98,10 +107,11 @@ func (h *testHost) pounded(b *testing.B, site *testSite, pause time.Duration) *l
 	return l
 }
 
-// BenchmarkManySites compares the switch of one site on a host of twenty with that on a host of one, apart from the
-// steps in which nginx itself is waited for: while it tests its configuration, takes it up, and ends its old workers.
+// BenchmarkManySites compares the switch of one site on a host of many with that on a host of one, apart from the steps
+// in which nginx itself is waited for: while it prints and tests its configuration, takes it up, and ends its old
+// workers. On the largest host all sites are switched at once, too.
 func BenchmarkManySites(b *testing.B) {
-	counts := []int{1, 20}
+	counts := []int{1, 20, 300}
 	hosts := map[int]*testHost{}
 	app := newRecordingApp(b) // nobody uses it
 	for _, n := range counts {
@@ -111,24 +121,32 @@ func BenchmarkManySites(b *testing.B) {
 		}
 		sites[0].app = app
 		hosts[n] = newTestHost(b, sites...)
+		hosts[n].vouched(b)
 		hosts[n].start(b)
 	}
 	own, whole := map[int][]float64{}, map[int][]float64{}
+	var all time.Duration
 	for b.Loop() {
-		for range 4 * benchRounds {
+		for range 2 * benchRounds {
 			for _, n := range counts {
 				began := time.Now()
 				got := receiptOf(b, hosts[n].CLI(b, "set", "offline", "--site", "site0", "--json").Want(b, 0))
 				took := ms(time.Since(began))
 				whole[n] = append(whole[n], took)
-				own[n] = append(own[n], took-got.took("test")-got.took("reload")-got.took("probe")-got.took("drain"))
+				own[n] = append(own[n], took-got.took("read")-got.took("test")-got.took("reload")-got.took("probe")-got.took("drain"))
 				hosts[n].CLI(b, "set", "online", "--site", "site0").Want(b, 0)
 			}
 			slices.Reverse(counts) // so that none always comes after the same
 		}
+		began := time.Now()
+		hosts[300].CLI(b, "set", "offline", "--all").Want(b, 0)
+		all = time.Since(began)
+		hosts[300].CLI(b, "set", "online", "--all").Want(b, 0)
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(bench.Ratio(own[20], own[1]), "20-sites/1(<=1.3)")
+	b.ReportMetric(bench.Ratio(own[300], own[1]), "300-sites/1(<=1.5)")
+	b.ReportMetric(ms(all)/1000, "all-300-s(<=10)")
 	for n := range hosts {
 		b.ReportMetric(bench.Median(own[n]), fmt.Sprintf("own-ms-of-%d", n))
 		b.ReportMetric(bench.Median(whole[n]), fmt.Sprintf("command-ms-of-%d", n))
@@ -140,4 +158,49 @@ func sum(all []float64) (total float64) {
 		total += n
 	}
 	return total
+}
+
+// BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing with that
+// of one that has none.
+func BenchmarkIdleConnections(b *testing.B) {
+	const idle = 20_000
+	site := &testSite{name: "demo", plain: true}
+	h := newTestHost(b, site)
+	h.vouched(b)
+	h.CLI(b, "render").Want(b, 0)
+	h.Nginx.Configure(b, h.nginxConf(true))
+	rig.Edit(b, h.Nginx.Conf, "worker_connections 512;", "worker_connections 40000;")
+	rig.Edit(b, h.Nginx.Conf, "worker_processes 2;", "worker_processes 2; worker_rlimit_nofile 50000;")
+	limit := syscall.Rlimit{Cur: 50000, Max: 50000}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		b.Skipf("only root may have so many connections: %v", err)
+	}
+	h.Nginx.Start(b)
+	without, with := []float64{}, []float64{}
+	switches := func(to *[]float64) {
+		began := time.Now()
+		h.CLI(b, "set", "offline").Want(b, 0)
+		*to = append(*to, ms(time.Since(began)))
+		h.CLI(b, "set", "online").Want(b, 0)
+	}
+	for b.Loop() {
+		for range benchRounds {
+			switches(&without)
+			conns := make([]net.Conn, idle)
+			for i := range conns {
+				conn, err := net.Dial("tcp", dialledAt(site))
+				if err != nil {
+					b.Fatal(err)
+				}
+				conns[i] = conn
+			}
+			switches(&with)
+			for _, conn := range conns {
+				conn.Close()
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(bench.Ratio(with, without), "20000-idle/none(<=2)")
+	b.ReportMetric(bench.Median(with), "command-ms-with-20000-idle")
 }
