@@ -61,8 +61,8 @@ func BenchmarkSwitch(b *testing.B) {
 	b.ReportMetric(sum(after), "let-in-after-return(0)")
 }
 
-// BenchmarkBareReload is what the same site does when its configuration is replaced by one that refuses everything, and
-// nginx is told to reload.
+// BenchmarkBareReload is what the same site does when its configuration is replaced by one that refuses everything,
+// and nginx is told to reload.
 func BenchmarkBareReload(b *testing.B) {
 	site := &testSite{name: "demo", plain: true}
 	h := newTestHost(b, site)
@@ -107,9 +107,9 @@ func (h *testHost) pounded(b *testing.B, site *testSite, pause time.Duration) *l
 	return l
 }
 
-// BenchmarkManySites compares the switch of one site on a host of many with that on a host of one, apart from the steps
-// in which nginx itself is waited for: while it prints and tests its configuration, takes it up, and ends its old
-// workers. On the largest host all sites are switched at once, too.
+// BenchmarkManySites compares the switch of one site on a host of many with that on a host of one, apart from the
+// steps in which nginx itself is waited for: while it prints and tests its configuration, takes it up, and ends its
+// old workers. On the largest host all sites are switched at once, too.
 func BenchmarkManySites(b *testing.B) {
 	counts := []int{1, 20, 300}
 	hosts := map[int]*testHost{}
@@ -160,8 +160,8 @@ func sum(all []float64) (total float64) {
 	return total
 }
 
-// BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing with that
-// of one that has none.
+// BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing with
+// that of one that has none.
 func BenchmarkIdleConnections(b *testing.B) {
 	const idle = 20_000
 	site := &testSite{name: "demo", plain: true}
