@@ -57,7 +57,7 @@ func secretUnits(c *config.Config) (service, watched []string, err error) {
 		}
 		service = append(service, "LoadCredential="+s.Name+":"+path)
 		if s.JWT == nil { // made by the first pass: until then the gate runs without it (LoadCredential= in systemd.exec(5))
-			service = append(service, "SetCredential="+s.Name+":")
+			service = append(service, "SetCredential="+s.Name+":none") // what isn't long enough to be a key
 		}
 		watched = append(watched, "PathChanged="+path)
 	}

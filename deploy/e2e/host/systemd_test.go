@@ -246,7 +246,7 @@ func TestUnitFiles(t *testing.T) {
 	}
 	for unit, lines := range map[string][]string{
 		"conforma-status-gate.service": {"[Service]", "LoadCredential=demo:" + h.EnvFile("demo"), "LoadCredential=north:/home/100%%/a b.env",
-			"LoadCredential=archive:" + h.State + "/keys/archive", "SetCredential=archive:"},
+			"LoadCredential=archive:" + h.State + "/keys/archive", "SetCredential=archive:none"},
 		"conforma-status-gate-restart.path": {"[Path]", "PathChanged=" + h.EnvFile("demo"), "PathChanged=/home/100%%/a b.env", "PathChanged=" + h.State + "/keys/archive"},
 		"conforma-status-gate.socket":       {"[Socket]", "ListenStream=", "ListenStream=" + h.Socket()},
 		"conforma-status-reconcile.service": {`RequiresMountsFor="` + h.State + `"`, `ReadWritePaths=-"` + h.Store + `"`, `ReadWritePaths=-"` + h.ConfDir + `"`},
