@@ -3,6 +3,7 @@
 // never reaches the product's go.mod. Each folder is a subject:
 //
 //   - closing: what is under way when a site closes is finished or cut, and nothing gets past.
+//   - barrier: the kernel keeps nginx from a closed application, whatever leads there, and what becomes where it can't.
 //   - faults: whatever dies, fails or is refused halfway, the site is in the old mode, in the new one, or shut.
 //   - modes: what becomes of each request in each mode, and what visitors are told.
 //   - gate: who passes in admin mode, and who doesn't.

@@ -283,25 +283,29 @@ func (h *Host) tableFor(ctx context.Context, req Request) *table {
 	}
 	t := h.table(ctx)
 	if req.Mode.Closed() {
-		t.readFirst(ctx, req)
+		t.readFirst(ctx, req.Sites)
 		t.try(ctx, req.Sites)
 	}
 	return t
 }
 
 // readFirst finds out, of sites whose configuration doesn't say it, where nginx leads to, and whether somebody else
-// leads there too.
-func (t *table) readFirst(ctx context.Context, req Request) {
-	if t.err != nil || !slices.ContainsFunc(req.Sites, readsFirst) {
+// leads there too: those who are closed, or become so with them, don't count.
+func (t *table) readFirst(ctx context.Context, sites []config.Site) {
+	if t.err != nil || !slices.ContainsFunc(sites, readsFirst) {
 		return
 	}
 	conf, err := t.Nginx.Config(ctx)
 	upstreams := map[string][]string{}
 	var closes []string
-	for _, s := range req.Sites {
-		closes = append(closes, s.Name)
+	for _, s := range t.Config.Sites {
+		r, _, err := t.Dir().Record(s.Name)
+		asked := slices.ContainsFunc(sites, func(o config.Site) bool { return o.Name == s.Name })
+		if asked || err == nil && r.Shut() {
+			closes = append(closes, s.Name)
+		}
 	}
-	for _, s := range req.Sites {
+	for _, s := range sites {
 		if !readsFirst(s) {
 			continue
 		}

@@ -29,7 +29,7 @@ func (h *Host) Barriers(ctx context.Context, sites []config.Site) map[string]Bar
 	out := map[string]Barrier{}
 	var has []string
 	for _, s := range sites { // one by one: those that are closed with one command don't share an upstream
-		t.readFirst(ctx, Request{Sites: []config.Site{s}})
+		t.readFirst(ctx, []config.Site{s})
 		t.try(ctx, []config.Site{s})
 		out[s.Name] = Barrier{Err: t.none[s.Name]}
 		if t.none[s.Name] == nil {

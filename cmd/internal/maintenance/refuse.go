@@ -208,14 +208,19 @@ func (h *Host) keepBarrier(ctx context.Context) error {
 	if t.err != nil || len(t.found.Sites) == 0 {
 		return nil
 	}
-	var gets []string
+	var without []config.Site
 	for _, s := range h.Config.Sites {
 		r, known := records[s.Name]
-		if known && r.Document.Mode.Closed() && r.Safe() && !r.Barrier && !readsFirst(s) && t.none[s.Name] == nil {
-			t.try(ctx, []config.Site{s})
-			if t.none[s.Name] == nil {
-				gets = append(gets, s.Name)
-			}
+		if known && r.Document.Mode.Closed() && r.Safe() && !r.Barrier && len(s.Upstreams) > 0 && t.none[s.Name] == nil {
+			without = append(without, s)
+		}
+	}
+	t.readFirst(ctx, without)
+	t.try(ctx, without) // all at once: they may share an upstream
+	var gets []string
+	for _, s := range without {
+		if t.none[s.Name] == nil {
+			gets = append(gets, s.Name)
 		}
 	}
 	for _, name := range gets {

@@ -118,11 +118,11 @@ func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
 	c.withJournal()
 	c.withDisk()
 	v := View{
-		Site: s.Name, Mode: r.Document.Mode, Wanted: c.wanted(), Live: c.withNginx(), Kernel: c.withKernel(ctx),
+		Site: s.Name, Mode: r.Document.Mode, Live: c.withNginx(), Kernel: c.withKernel(ctx),
 		OnDisk:    OnDisk{Mode: seen.onDisk, Revision: seen.revision, Closed: seen.shut},
 		Published: c.withStore(ctx),
 	}
-	v.Drift = c.drift
+	v.Wanted, v.Drift = c.wanted(), c.drift
 	return v, nil
 }
 
@@ -231,8 +231,12 @@ func (c *comparison) withKernel(ctx context.Context) InKernel {
 		return InKernel{Barrier: true, Error: err.Error()}
 	case err != nil:
 		c.differs(ByKernel, "%v", err)
+		if errors.Is(err, barrier.ErrNotOurs) {
+			c.record.SafeSince = nil
+		}
 		return InKernel{Error: err.Error()}
-	case seen.Less:
+	case seen.Less: // since when isn't known
+		c.record.SafeSince = nil
 		c.differs(ByKernel, "the kernel barrier doesn't keep connections from the application: %s", seen.Differs)
 		return InKernel{}
 	}

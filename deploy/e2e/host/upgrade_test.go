@@ -315,6 +315,9 @@ func (r *released) agrees(t *testing.T, h *rig.Single, before oldRecord) {
 	case !r.unfinished && !since.Equal(*before.SafeSince):
 		t.Errorf("safe since %v, want %v", since, before.SafeSince)
 	}
+	if barred := v.Kernel.Barrier; barred && r.mode == online || !barred && r.mode.Closed() && !r.unsafe && rig.HasBarrier() {
+		t.Errorf("it is %s, and whether it has got a kernel barrier: %v", r.mode, barred)
+	}
 	if !r.unfinished && v.Live.Revision != before.Revision && !r.never {
 		t.Errorf("nginx serves revision %s, want %s", v.Live.Revision, before.Revision)
 	}

@@ -38,6 +38,7 @@ type singleView struct {
 		Revision string
 		Closed   bool
 	}
+	Kernel    struct{ Barrier bool }
 	Published *status.Document
 	Drift     []string
 
