@@ -11,8 +11,8 @@ import (
 )
 
 // barrier sees whether the kernel can keep connections from the application while the site is closed, and what else
-// that would do. conf is nil where nginx's configuration can't be read; all says it of all sites.
-func (e *examination) barrier(s config.Site, conf *operator.Config, all func() map[string]maintenance.Barrier) {
+// that would do. conf is nil where nginx's configuration can't be read.
+func (e *examination) barrier(s config.Site, conf *operator.Config, b maintenance.Barrier) {
 	switch {
 	case e.Host.Config.Barrier == config.BarrierOff:
 		return
@@ -20,7 +20,6 @@ func (e *examination) barrier(s config.Site, conf *operator.Config, all func() m
 		e.warn(checkBarrier, fmt.Sprintf("user %d may not look at it: only root can tell whether there can be one", e.UID), hintAsRoot)
 		return
 	}
-	b := all()[s.Name]
 	refuses, err := b.Refuses, b.Err
 	switch text := fmt.Sprintf("there is none for the site: %v", err); {
 	case err != nil && e.Host.Config.Barrier == config.BarrierRequired:

@@ -159,13 +159,11 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 		e.nginxRunning()
 		conf = e.nginxConfiguration(ctx)
 	})
-	barriers := sync.OnceValue(func() map[string]maintenance.Barrier { return d.Host.Barriers(ctx, d.Sites) })
 	add("the store", "", func(e *examination) { e.store(ctx) })
 	for _, s := range d.Sites {
 		add("the rules of "+s.Name, s.Name, func(e *examination) {
 			<-read
 			e.rules(ctx, s, conf)
-			e.barrier(s, conf, barriers)
 			e.upstreams(s)
 			e.webSockets(s, conf)
 			e.cachedPages(ctx, s)
@@ -173,6 +171,25 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 		add("the gate of "+s.Name, s.Name, func(e *examination) { e.tokens(ctx, s) })
 		add("the state of "+s.Name, s.Name, func(e *examination) { e.state(ctx, s) })
 		add("the page of "+s.Name, s.Name, func(e *examination) { e.visitor(ctx, s) })
+	}
+	// The kernel is asked last: of many sites the rest keeps this machine so busy that it wouldn't answer in time.
+	others := parts
+	barriers := sync.OnceValues(func() (map[string]maintenance.Barrier, error) {
+		for _, o := range others {
+			select {
+			case <-o.done:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		return d.Host.Barriers(ctx, d.Sites), nil
+	})
+	for _, s := range d.Sites {
+		add("the kernel barrier of "+s.Name, s.Name, func(e *examination) {
+			if all, err := barriers(); err == nil { // what has taken all the time is said
+				e.barrier(s, conf, all[s.Name])
+			}
+		})
 	}
 	return parts
 }
