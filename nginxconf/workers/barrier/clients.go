@@ -22,8 +22,13 @@ func (b Barrier) Clients(master int, f Found) (map[string][]workers.Client, erro
 	if err != nil {
 		return nil, err
 	}
+	return bySite(clients, f, cgroupOf), nil
+}
+
+// bySite are the clients of each site, but for those that are exempt; groupOf is the cgroup of a process.
+func bySite(clients []workers.Client, f Found, groupOf func(pid int) string) map[string][]workers.Client {
 	clients = slices.DeleteFunc(clients, func(c workers.Client) bool {
-		group := cgroupOf(c.PID)
+		group := groupOf(c.PID)
 		return slices.ContainsFunc(f.Exempt, func(e Cgroup) bool { return below(group, e.Path) })
 	})
 	slices.SortFunc(clients, func(a, b workers.Client) int { return cmp.Compare(a.PID, b.PID) })
@@ -35,7 +40,7 @@ func (b Barrier) Clients(master int, f Found) (map[string][]workers.Client, erro
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // leads reports whether a connection to that address is one to the upstreams there.
