@@ -11,8 +11,8 @@ import (
 // nameServer answers any question with 127.0.0.1, once it is let.
 type nameServer struct {
 	conn   net.PacketConn
-	let    chan struct{}
-	once   sync.Once
+	mu     sync.Mutex
+	let    chan struct{} // closed once it is let
 	asked  chan struct{} // has something for each question
 	served sync.WaitGroup
 }
@@ -36,7 +36,22 @@ func newNameServer(t *testing.T) *nameServer {
 func (n *nameServer) addr() string { return n.conn.LocalAddr().String() }
 
 // answer has it answer what it was asked, and what it will be.
-func (n *nameServer) answer() { n.once.Do(func() { close(n.let) }) }
+func (n *nameServer) answer() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	select {
+	case <-n.let:
+	default:
+		close(n.let)
+	}
+}
+
+// hold has it keep the answers to what it is asked from now on.
+func (n *nameServer) hold() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.let = make(chan struct{})
+}
 
 func (n *nameServer) serve() {
 	buf := make([]byte, 512)
@@ -63,8 +78,11 @@ func (n *nameServer) serve() {
 		case n.asked <- struct{}{}:
 		default:
 		}
+		n.mu.Lock()
+		let := n.let
+		n.mu.Unlock()
 		n.served.Go(func() {
-			<-n.let
+			<-let
 			_, _ = n.conn.WriteTo(text, from) // nginx may have given up
 		})
 	}

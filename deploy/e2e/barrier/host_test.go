@@ -95,7 +95,8 @@ func (h *host) settings(t *testing.T, c rig.Settings) {
 
 // words fills in the ports of a piece of nginx's configuration: APP, WILD and BOTH are the application's.
 func (h *host) words(text string) string {
-	return strings.NewReplacer("APP", fmt.Sprint(h.App.Port), "WILD", fmt.Sprint(h.wild), "BOTH", fmt.Sprint(h.both), "DIR", h.Nginx.Dir).Replace(text)
+	return strings.NewReplacer("APP", fmt.Sprint(h.App.Port), "WILD", fmt.Sprint(h.wild), "BOTH", fmt.Sprint(h.both),
+		"SITE", rig.Loopback(h.Blocks[0].Port), "BESIDE", fmt.Sprint(h.beside.Port), "DIR", h.Nginx.Dir).Replace(text)
 }
 
 // receipt is what these tests read of one.
@@ -130,7 +131,12 @@ func receiptsOf(t testing.TB, r rig.Result) []receipt {
 func (h *host) talk(t *testing.T) (still func()) {
 	t.Helper()
 	addr := rig.Loopback(h.besidePort)
-	conn, err := (rig.Client{Addr: addr, Host: addr}).WebSocket(t, "/websocket/")
+	return h.talkAt(t, rig.Client{Addr: addr, Host: addr})
+}
+
+func (h *host) talkAt(t *testing.T, c rig.Client) (still func()) {
+	t.Helper()
+	conn, err := c.WebSocket(t, "/websocket/")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ var shapes = []shape{
 			reset(t, c)
 			x.later(x.dns.answer)
 		},
-		with: outcome{codes: []int{0}}, without: outcome{codes: []int{0, 4}},
+		with: outcome{codes: []int{0}}, without: outcome{codes: []int{0, 4}}, held: true,
 	},
 	{
 		name: "the lock of a cache, and a client that resets", http: `proxy_cache_path DIR/cache keys_zone=cache:1m;`,
@@ -57,7 +57,7 @@ var shapes = []shape{
 		server: `location = /two { proxy_pass http://two; }`,
 		knock: func(t *testing.T, x *traffic) {
 			for range 4 {
-				x.at().Get(t, "/")
+				x.knock()
 			}
 		},
 		with: outcome{codes: []int{0}}, without: outcome{codes: []int{0}, leaks: true},
