@@ -10,5 +10,5 @@ import (
 // TestSoakWholeBodyBeforeTheAnswer is TestWholeBodyBeforeTheAnswer with nginx's own times.
 func TestSoakWholeBodyBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
-	wholeBody(t, "", 36*time.Second)
+	wholeBody(t, "", 36*time.Second, "offline")
 }

@@ -20,7 +20,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestSoakOverHTTP3 has a site whose visitors come over QUIC as well, with an upload that is under way when it closes.
+// TestSoakOverHTTP3 has a site whose visitors come over QUIC as well, with an upload that is under way when it closes,
+// and a connection that is idle.
 func TestSoakOverHTTP3(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
@@ -73,6 +74,9 @@ func TestSoakOverHTTP3(t *testing.T) {
 			rig.Check(t, err)
 			time.Sleep(300 * time.Millisecond) // nginx, which holds it back, shows nobody what it has
 		}
+		idle := connect() // holds nothing up
+		send(idle, "GET", "/.conforma-status/status.json", nil)
+		began := time.Now()
 		set := s.Start(t, rig.Call{Args: []string{"set", mode, "--drain", "1m"}})
 		if mode != "online" {
 			rig.WaitFor(t, "the site to be shut", func() bool { return rig.ClosedFileIsThere(s) })
@@ -85,6 +89,10 @@ func TestSoakOverHTTP3(t *testing.T) {
 		}
 		c.Close()
 		set.Wait(t).Want(t, 0)
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("%s: it took %v, with a connection that is idle", mode, took)
+		}
+		idle.Close()
 		whole := 0
 		for _, r := range s.App.Since(before) {
 			if r.Body == 200_000 {

@@ -126,15 +126,15 @@ func TestWhoWasLetInGetsTheAnswer(t *testing.T) {
 // told to listen.
 func TestWholeBodyBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
-	wholeBody(t, "lingering_time 1s;", 3*time.Second)
+	wholeBody(t, "lingering_time 1s;", 3*time.Second, "offline", "admin")
 }
 
 // wholeBody has them take so long, beside what the operator has in the server block.
-func wholeBody(t *testing.T, lines string, takes time.Duration) {
+func wholeBody(t *testing.T, lines string, takes time.Duration, modes ...string) {
 	s := rig.NewSingle(t)
 	s.Server = lines
 	s.Install(t)
-	for _, mode := range []string{"offline", "admin"} {
+	for _, mode := range modes {
 		s.CLI(t, "set", mode).Want(t, 0)
 		const pieces = 50
 		conns := map[string]*rig.Conn{}
