@@ -18,7 +18,8 @@ import (
 
 // Kernel is the kernel barrier of this host, see there. barrier.Barrier is the real one.
 type Kernel interface {
-	Find(ctx context.Context, master int, upstreams map[string][]string) (barrier.Found, error)
+	Places(ctx context.Context, master int, upstreams map[string][]string) (map[string]barrier.Place, error)
+	Who(master int, ends []barrier.End) ([]barrier.User, []barrier.Cgroup, error)
 	Probe(ctx context.Context, master int, r barrier.Rules) error
 	Load(ctx context.Context, master int, r barrier.Rules) error
 	Prove(ctx context.Context, master int, r barrier.Rules, users []barrier.User) error
@@ -59,8 +60,9 @@ func (t treatment) atLeast(o treatment) treatment {
 type table struct {
 	*Host
 	master int
-	found  barrier.Found
-	wants  map[string]treatment // by site
+	// found has no users before they are looked for: that takes longer than a site may stay open.
+	found barrier.Found
+	wants map[string]treatment // by site
 	// none is why a site has no barrier, by its name; nil where it can have one.
 	none map[string]error
 	// there is whether the kernel has a table of ours, and differs how that differs from what it was told.
@@ -132,20 +134,34 @@ func (t *table) find(ctx context.Context) error {
 	for _, s := range t.Config.Sites {
 		upstreams[s.Name] = s.Upstreams
 	}
-	found, err := t.Kernel.Find(ctx, t.master, upstreams)
+	found, err := t.Kernel.Places(ctx, t.master, upstreams)
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(found.Users, func(a, b barrier.User) int { return cmp.Compare(a.ID, b.ID) })
-	t.found = found
-	for name, place := range found.Sites {
+	t.found.Sites = found
+	for name, place := range found {
 		// A name that can't be looked up while its site is closed: what the kernel was told goes on.
 		if was := t.told(name); place.Err != nil && len(was) > 0 && !errors.Is(place.Err, barrier.ErrUnixSocket) {
-			found.Sites[name] = barrier.Place{Ends: was}
+			found[name] = barrier.Place{Ends: was}
 		} else if place.Err != nil {
 			t.none[name] = place.Err
 		}
 	}
+	return nil
+}
+
+// findUsers finds out who nginx's workers are now.
+func (t *table) findUsers() error {
+	var ends []barrier.End
+	for _, place := range t.found.Sites {
+		ends = append(ends, place.Ends...)
+	}
+	users, exempt, err := t.Kernel.Who(t.master, ends)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(users, func(a, b barrier.User) int { return cmp.Compare(a.ID, b.ID) })
+	t.found.Users, t.found.Exempt = users, exempt
 	return nil
 }
 
@@ -228,6 +244,11 @@ func (t *table) try(ctx context.Context, sites []config.Site) {
 func (t *table) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kernelTimeout)
 	defer cancel()
+	if t.found.Users == nil && t.err == nil {
+		if err := t.findUsers(); err != nil {
+			return err
+		}
+	}
 	r := t.rules()
 	if !slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Nginx != barrier.Leave || s.Outside != barrier.Leave }) {
 		if err := t.Kernel.Remove(ctx, t.master); err != nil {
@@ -328,9 +349,9 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()
-	found, err := t.Kernel.Find(bounded, t.master, upstreams)
+	found, err := t.Kernel.Places(bounded, t.master, upstreams)
 	for name := range upstreams {
-		place := found.Sites[name]
+		place := found[name]
 		if place.Err == nil {
 			place.Err = err
 		}
@@ -344,6 +365,9 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 
 // keep has the kernel do what is wanted where it doesn't, and proves it. gets are the sites that get a barrier by it.
 func (t *table) keep(ctx context.Context, records map[string]state.Record, gets []string) error {
+	if err := t.findUsers(); err != nil {
+		return err
+	}
 	r := t.rules()
 	wanted := slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Outside == barrier.Refuse })
 	if !wanted && !t.there || wanted && t.differs == "" && len(gets) == 0 && t.known.Tells(r) {

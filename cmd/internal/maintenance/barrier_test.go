@@ -39,9 +39,14 @@ func (w *world) withKernel() *fakeKernel {
 	return k
 }
 
-func (k *fakeKernel) Find(_ context.Context, _ int, upstreams map[string][]string) (barrier.Found, error) {
-	k.w.moment("find")
-	out := barrier.Found{Users: []barrier.User{{ID: 33, Here: 33, Group: 33}}, Sites: map[string]barrier.Place{}}
+func (k *fakeKernel) Who(int, []barrier.End) ([]barrier.User, []barrier.Cgroup, error) {
+	k.w.moment("who")
+	return append([]barrier.User{{ID: 33, Here: 33, Group: 33}}, k.users...), nil, nil
+}
+
+func (k *fakeKernel) Places(_ context.Context, _ int, upstreams map[string][]string) (map[string]barrier.Place, error) {
+	k.w.moment("places")
+	out := map[string]barrier.Place{}
 	port := uint16(8000)
 	for _, s := range k.w.Config.Sites {
 		if _, asked := upstreams[s.Name]; !asked {
@@ -51,12 +56,11 @@ func (k *fakeKernel) Find(_ context.Context, _ int, upstreams map[string][]strin
 		if place.Err == nil {
 			place.Ends = []barrier.End{{Addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), Local: true}}
 		}
-		out.Sites[s.Name] = place
+		out[s.Name] = place
 		if !k.shared {
 			port++
 		}
 	}
-	out.Users = append(out.Users, k.users...)
 	return out, k.findErr
 }
 

@@ -80,6 +80,9 @@ func (t *table) nameClients(changes []*change) {
 // clients says in words, by site, which programs are refused with nginx. What can't be looked at isn't named.
 func (t *table) clients(sites []string) map[string][]string {
 	out := map[string][]string{}
+	if t.found.Users == nil && t.findUsers() != nil {
+		return out
+	}
 	if slices.ContainsFunc(t.found.Users, func(u barrier.User) bool { return u.ID == 0 }) {
 		for _, name := range sites {
 			out[name] = append(out[name], fmt.Sprintf("nginx's workers run as root: the kernel refuses root's own programs the application of %s, too", name))

@@ -33,7 +33,8 @@ func (r *run) refuse(ctx context.Context, changes []*change) error {
 
 // bar has the kernel refuse new connections to the applications, and proves that it does.
 func (r *run) bar(ctx context.Context, changes []*change) error {
-	if err := r.kernel.find(ctx); err != nil { // workers came with the reload
+	err := errors.Join(r.kernel.find(ctx), r.kernel.findUsers()) // workers came with the reload
+	if err != nil {
 		r.noBarrier(changes, err)
 		return err
 	}

@@ -43,7 +43,7 @@ func (t Traffic) Passed() uint64 {
 
 // Found is what the rules of a configuration are made of.
 type Found struct {
-	Users  []User
+	Users  []User // of nginx's workers
 	Exempt []Cgroup
 	Sites  map[string]Place // by name
 }

@@ -16,24 +16,21 @@ func (b Barrier) table(master int) Table {
 	return Table{StateDir: b.StateDir, Network: network(master)}
 }
 
-// Find finds out what the rules are made of: who nginx's workers are, and where the upstreams of each site, by its
-// name, are reached. The errors are those of Resolver, Users and Exempt.
-func (b Barrier) Find(ctx context.Context, master int, upstreams map[string][]string) (Found, error) {
-	out := Found{Sites: map[string]Place{}}
-	resolver := Resolver{Network: network(master), Sockets: b.Sockets}
+// Places finds out where the upstreams of each site, by its name, are reached. The errors are those of Resolver.
+func (b Barrier) Places(ctx context.Context, master int, upstreams map[string][]string) (map[string]Place, error) {
 	var all []string
 	for _, of := range upstreams {
 		all = append(all, of...)
 	}
-	found, err := resolver.Resolve(ctx, all)
+	found, err := Resolver{Network: network(master), Sockets: b.Sockets}.Resolve(ctx, all)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	at := map[string]Upstream{}
 	for _, up := range found {
 		at[up.Given] = up
 	}
-	var ends []End
+	out := map[string]Place{}
 	for site, of := range upstreams {
 		place := Place{}
 		for _, given := range of {
@@ -49,17 +46,20 @@ func (b Barrier) Find(ctx context.Context, master int, upstreams map[string][]st
 		if place.Err != nil {
 			place.Ends = nil
 		}
-		ends = append(ends, place.Ends...)
-		out.Sites[site] = place
+		out[site] = place
 	}
-	if master == 0 {
-		return out, nil
+	return out, nil
+}
+
+// Who finds out who nginx's workers are, and who else has their user and is at the ends. The errors are those of Users and
+// Exempt.
+func (b Barrier) Who(master int, ends []End) ([]User, []Cgroup, error) {
+	users, err := Users(b.Sockets, master)
+	if err != nil {
+		return nil, nil, err
 	}
-	if out.Users, err = Users(b.Sockets, master); err != nil {
-		return out, err
-	}
-	out.Exempt, err = Exempt(b.Sockets, master, out.Users, ends)
-	return out, err
+	exempt, err := Exempt(b.Sockets, master, users, ends)
+	return users, exempt, err
 }
 
 // Probe is Table.Probe.

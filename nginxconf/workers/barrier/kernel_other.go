@@ -10,10 +10,13 @@ import (
 
 // Only Linux has nf_tables, and nginx is closed there.
 
-// Find finds nothing.
-func (Barrier) Find(context.Context, int, map[string][]string) (Found, error) {
-	return Found{}, ErrNoNftables
+// Places returns ErrNoNftables.
+func (Barrier) Places(context.Context, int, map[string][]string) (map[string]Place, error) {
+	return nil, ErrNoNftables
 }
+
+// Who returns ErrNoNftables.
+func (Barrier) Who(int, []End) ([]User, []Cgroup, error) { return nil, nil, ErrNoNftables }
 
 // Probe returns ErrNoNftables.
 func (Barrier) Probe(context.Context, int, Rules) error { return ErrNoNftables }
