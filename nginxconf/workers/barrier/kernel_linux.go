@@ -51,8 +51,8 @@ func (b Barrier) Places(ctx context.Context, master int, upstreams map[string][]
 	return out, nil
 }
 
-// Who finds out who nginx's workers are, and who else has their user and is at the ends. The errors are those of Users and
-// Exempt.
+// Who finds out who nginx's workers are, and who else has their user and is at the ends. The errors are those of
+// Users and Exempt.
 func (b Barrier) Who(master int, ends []End) ([]User, []Cgroup, error) {
 	users, err := Users(b.Sockets, master)
 	if err != nil {
