@@ -151,28 +151,6 @@ func TestWhereTheBarrierCantBeHad(t *testing.T) {
 	}
 }
 
-// TestProofThatFails has somebody else's rules refuse what our own should have refused.
-func TestProofThatFails(t *testing.T) {
-	t.Parallel()
-	needBarrier(t)
-	h := newHost(t)
-	h.Install(t)
-	otherTable(t, fmt.Sprintf("rig_%d", h.App.Port), h.App.Port)
-	got := receiptOf(t, h.CLI(t, "set", "offline", "--json").Want(t, 0)) // the old way has proven it
-	if got.Barrier || !strings.Contains(got.NoBarrier, "not proven") {
-		t.Errorf("the receipt doesn't say that the barrier isn't proven: %+v", got)
-	}
-	h.CLI(t, "set", "online").Want(t, 0)
-	h.EditConfig(t, "store ", "barrier = \"required\"\nstore ")
-	r := h.CLI(t, "set", "offline", "--json").Want(t, 4)
-	if got := receiptOf(t, r); got.SafeSince != nil || !got.warns("required") {
-		t.Errorf("required and not proven: %+v", got)
-	}
-	if v := h.view(t, "demo", 0); !v.Live.Closed || v.Wanted.SafeSince != nil {
-		t.Errorf("get says %+v", v)
-	}
-}
-
 // TestBarrierThatIsLost takes the table away while a site is closed.
 func TestBarrierThatIsLost(t *testing.T) {
 	t.Parallel()
@@ -208,8 +186,15 @@ func TestBarrierThatIsLost(t *testing.T) {
 		t.Errorf("it is lost, and get says %+v", v)
 	}
 	h.CLI(t, "reconcile").Want(t, 0)
-	h.CLI(t, "set", "online").Want(t, 0)
-	h.answers(t, "/")
+	// And once more, where it can be had again, and isn't proven.
+	h.flush(t)
+	otherTable(t, fmt.Sprintf("rig_%d", h.App.Port), h.App.Port)
+	if r := h.CLI(t, "reconcile").Want(t, 4); !strings.Contains(r.Stderr, "the kernel barrier is required") {
+		t.Errorf("it doesn't say what is missing: %s", r.Stderr)
+	}
+	if v := h.view(t, "demo", 0); v.Kernel.Barrier || v.Wanted.SafeSince != nil || !v.Live.Closed {
+		t.Errorf("it isn't proven, and get says %+v", v)
+	}
 }
 
 // TestReboot starts a machine anew: the packet filter is empty, and nginx isn't there yet.
