@@ -14,18 +14,24 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 )
 
-// liftCommand is what the package calls when it is removed: nobody would lift the kernel barriers afterwards.
+// liftCommand is what the package calls when it is removed: nobody would lift the kernel barriers afterwards. That the
+// sites have none is on record then, where their configuration can be read.
 func (a *app) liftCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "lift", Short: terminal.HelpLift, Long: terminal.HelpLiftLong, Args: arguments(cobra.NoArgs), Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), liftTimeout)
 			defer cancel()
-			_, err := barrier.Barrier{}.RemoveAll(ctx, 0)
-			if errors.Is(err, barrier.ErrNoNftables) {
-				return nil
+			var errs []error
+			if c, _, err := config.Load(a.configurationFile()); err == nil {
+				if h, err := a.host(c); err == nil {
+					errs = append(errs, h.ForgetBarrier(ctx))
+				}
 			}
-			return err
+			if _, err := (barrier.Barrier{}).RemoveAll(ctx, 0); !errors.Is(err, barrier.ErrNoNftables) {
+				errs = append(errs, err)
+			}
+			return errors.Join(errs...)
 		},
 	}
 }

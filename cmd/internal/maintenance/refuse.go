@@ -231,3 +231,23 @@ func (h *Host) keepBarrier(ctx context.Context) error {
 	}
 	return t.keep(ctx, records, gets)
 }
+
+// ForgetBarrier writes down that no site has a kernel barrier any more. What gets through from now on may be at work: a
+// closed site isn't known to be safe until it has drained again.
+func (h *Host) ForgetBarrier(ctx context.Context) error {
+	unlock, err := h.lockIfAny(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	errs := []error{h.Dir().ForgetBarrier()}
+	for _, s := range h.Config.Sites {
+		r, _, err := h.Dir().Record(s.Name)
+		if err != nil || !r.Barrier {
+			continue
+		}
+		r.Barrier, r.SafeSince = false, nil
+		errs = append(errs, h.Dir().WriteRecord(s.Name, r))
+	}
+	return errors.Join(errs...)
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/google/nftables"
@@ -170,9 +171,10 @@ func text(exprs []expr.Any) (string, error) {
 // errChanging is returned by read where somebody changes the packet filter again and again.
 var errChanging = errors.New("somebody else changes the packet filter all the time")
 
-// read reads the table, but of its sets only those of whose names is true. Where somebody changes anything meanwhile
-// it reads anew.
+// read reads the table, but of its sets only those of whose names is true. Where somebody changes anything meanwhile,
+// which needn't be this table, it reads anew, until it has found the same twice.
 func read(c *link, name string, is func(set string) bool) (State, error) {
+	var last *State
 	for range 10 {
 		before, err := c.generation()
 		if err != nil {
@@ -183,11 +185,19 @@ func read(c *link, name string, is func(set string) bool) (State, error) {
 		if genErr != nil {
 			return State{}, explained(genErr)
 		}
-		if before == after {
+		if before == after || err == nil && last != nil && s.same(*last) {
 			return s, err
+		}
+		if last = &s; err != nil {
+			last = nil
 		}
 	}
 	return State{}, errChanging
+}
+
+// same reports whether two states differ in nothing but what was counted.
+func (s State) same(o State) bool {
+	return s.There == o.There && s.dormant == o.dormant && reflect.DeepEqual(s.chains, o.chains) && reflect.DeepEqual(s.elements(), o.elements())
 }
 
 // all is true of every set.
