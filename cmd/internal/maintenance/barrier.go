@@ -363,40 +363,6 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 	}
 }
 
-// keep has the kernel do what is wanted where it doesn't, and proves it. gets are the sites that get a barrier by it.
-func (t *table) keep(ctx context.Context, records map[string]state.Record, gets []string) error {
-	if err := t.findUsers(); err != nil {
-		return err
-	}
-	r := t.rules()
-	wanted := slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Outside == barrier.Refuse })
-	if !wanted && !t.there || wanted && t.differs == "" && len(gets) == 0 && t.known.Tells(r) {
-		return nil
-	}
-	var offline []string
-	for name, w := range t.wants {
-		if w == refused {
-			offline = append(offline, name)
-		}
-	}
-	err := t.load(ctx)
-	if err == nil && len(offline) > 0 {
-		_, err = t.prove(ctx, offline)
-	}
-	errs := []error{err}
-	for name, rec := range records {
-		switch got := slices.Contains(gets, name); {
-		case err == nil && got:
-		case err != nil && rec.Barrier && !got:
-			rec.Barrier, rec.SafeSince = false, nil
-		default:
-			continue
-		}
-		errs = append(errs, t.Dir().WriteRecord(name, rec))
-	}
-	return errors.Join(errs...)
-}
-
 // scope adds to which sockets are a site's what is known of its upstreams' addresses.
 func (t *table) scope(site string, s *workers.Scope) {
 	for _, e := range t.found.Sites[site].Ends {

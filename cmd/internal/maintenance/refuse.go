@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -187,49 +185,6 @@ func (r *run) refuseAgain(ctx context.Context, c *change) {
 		c.record.SafeSince = nil
 		c.receipt.warn(fmt.Sprintf("the kernel barrier of %s is not back: %v", c.site.Name, err))
 	}
-}
-
-// keepBarrier brings the kernel barrier of closed sites up to date: workers get other users, names other addresses. A
-// site that was closed before there was a barrier to be had gets its own.
-func (h *Host) keepBarrier(ctx context.Context) error {
-	t := h.table(ctx)
-	records := map[string]state.Record{}
-	barred := false
-	for _, s := range h.Config.Sites {
-		r, known, err := h.Dir().Record(s.Name)
-		if err != nil || !known {
-			continue
-		}
-		barred = barred || r.Barrier
-		records[s.Name] = r
-	}
-	if t.err != nil && barred {
-		return t.err
-	}
-	if t.err != nil || len(t.found.Sites) == 0 {
-		return nil
-	}
-	var without []config.Site
-	for _, s := range h.Config.Sites {
-		r, known := records[s.Name]
-		if known && r.Document.Mode.Closed() && r.Safe() && !r.Barrier && len(s.Upstreams) > 0 && t.none[s.Name] == nil {
-			without = append(without, s)
-		}
-	}
-	t.readFirst(ctx, without)
-	t.try(ctx, without) // all at once: they may share an upstream
-	var gets []string
-	for _, s := range without {
-		if t.none[s.Name] == nil {
-			gets = append(gets, s.Name)
-		}
-	}
-	for _, name := range gets {
-		r := records[name]
-		r.Barrier = true
-		records[name], t.wants[name] = r, treatmentOf(r)
-	}
-	return t.keep(ctx, records, gets)
 }
 
 // ForgetBarrier writes down that no site has a kernel barrier any more. What gets through from now on may be at work: a

@@ -1,0 +1,88 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
+)
+
+// keepBarrier brings the kernel barrier of closed sites up to date: workers get other users, names other addresses. A
+// site that was closed before there was a barrier to be had gets its own.
+func (h *Host) keepBarrier(ctx context.Context) error {
+	t := h.table(ctx)
+	records := map[string]state.Record{}
+	barred := false
+	for _, s := range h.Config.Sites {
+		r, known, err := h.Dir().Record(s.Name)
+		if err != nil || !known {
+			continue
+		}
+		barred = barred || r.Barrier
+		records[s.Name] = r
+	}
+	if t.err != nil && barred {
+		return t.err
+	}
+	if t.err != nil || len(t.found.Sites) == 0 {
+		return nil
+	}
+	var without []config.Site
+	for _, s := range h.Config.Sites {
+		r, known := records[s.Name]
+		if known && r.Document.Mode.Closed() && r.Safe() && !r.Barrier && len(s.Upstreams) > 0 && t.none[s.Name] == nil {
+			without = append(without, s)
+		}
+	}
+	t.readFirst(ctx, without)
+	t.try(ctx, without) // all at once: they may share an upstream
+	var gets []string
+	for _, s := range without {
+		if t.none[s.Name] == nil {
+			gets = append(gets, s.Name)
+		}
+	}
+	for _, name := range gets {
+		r := records[name]
+		r.Barrier = true
+		records[name], t.wants[name] = r, treatmentOf(r)
+	}
+	return t.keep(ctx, records, gets)
+}
+
+// keep has the kernel do what is wanted where it doesn't, and proves it. gets are the sites that get a barrier by it.
+func (t *table) keep(ctx context.Context, records map[string]state.Record, gets []string) error {
+	if err := t.findUsers(); err != nil {
+		return err
+	}
+	r := t.rules()
+	wanted := slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Outside == barrier.Refuse })
+	if !wanted && !t.there || wanted && t.differs == "" && len(gets) == 0 && t.known.Tells(r) {
+		return nil
+	}
+	var offline []string
+	for name, w := range t.wants {
+		if w == refused {
+			offline = append(offline, name)
+		}
+	}
+	err := t.load(ctx)
+	if err == nil && len(offline) > 0 {
+		_, err = t.prove(ctx, offline)
+	}
+	errs := []error{err}
+	for name, rec := range records {
+		switch got := slices.Contains(gets, name); {
+		case err == nil && got:
+		case err != nil && rec.Barrier && !got:
+			rec.Barrier, rec.SafeSince = false, nil
+		default:
+			continue
+		}
+		errs = append(errs, t.Dir().WriteRecord(name, rec))
+	}
+	return errors.Join(errs...)
+}
