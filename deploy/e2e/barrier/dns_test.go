@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
 // nameServer answers any question with 127.0.0.1, once it is let.
@@ -46,11 +48,28 @@ func (n *nameServer) answer() {
 	}
 }
 
-// hold has it keep the answers to what it is asked from now on.
+// hold has it keep the answers to what it is asked from now on. What it was asked before, which nginx may have asked more
+// than once, is forgotten.
 func (n *nameServer) hold() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.let = make(chan struct{})
+	for len(n.asked) > 0 {
+		<-n.asked
+	}
+}
+
+// isAsked waits for a question.
+func (n *nameServer) isAsked(t *testing.T) {
+	t.Helper()
+	rig.WaitFor(t, "the name server to be asked", func() bool {
+		select {
+		case <-n.asked:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 func (n *nameServer) serve() {

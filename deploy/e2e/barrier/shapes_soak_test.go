@@ -59,7 +59,7 @@ var longer = []shape{
 		during: func(t *testing.T, x *traffic) {
 			n := x.App.Count()
 			c := x.send(t, rig.Message{Target: "/mirrored"})
-			<-x.dns.asked
+			x.dns.isAsked(t)
 			x.arrived(t, n+1)
 			reset(t, c)
 			x.later(x.dns.answer)
@@ -72,7 +72,7 @@ var longer = []shape{
 		during: func(t *testing.T, x *traffic) {
 			n := x.App.Count()
 			first := x.send(t, rig.Message{Target: "/cached"})
-			<-x.dns.asked
+			x.dns.isAsked(t)
 			x.dns.answer()
 			first.Receive(t, rig.Message{})
 			x.arrived(t, n+1)

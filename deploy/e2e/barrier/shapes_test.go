@@ -17,7 +17,7 @@ var shapes = []shape{
 		name: "a name that is looked up slowly, and a client that resets", server: `location = /named { ` + byName + ` }`,
 		during: func(t *testing.T, x *traffic) {
 			c := x.send(t, rig.Message{Target: "/named"})
-			<-x.dns.asked
+			x.dns.isAsked(t)
 			reset(t, c)
 			x.later(x.dns.answer)
 		},
