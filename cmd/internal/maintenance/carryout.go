@@ -176,6 +176,9 @@ func (r *run) giveUp(ctx context.Context, failure error) {
 			c.receipt.fail(state.Failed, failure)
 			c.to = c.record.Document
 			r.refuseAgain(ctx, c)
+			if r.kernel.lost[c.site.Name] { // an earlier command has lifted it: reconcile drains the site, and puts it back
+				c.record.Barrier = true
+			}
 		case r.isClosedNow(ctx, c):
 			c.receipt.fail(state.Shut, failure)
 		default:

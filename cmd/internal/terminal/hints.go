@@ -31,10 +31,13 @@ func hintPermission() string {
 	return "run it as root (sudo), by su where there is no sudo, or as the user who owns the state directory and nginx's files"
 }
 
+// packagedInclude is a file of the package that dpkg puts beside its place until the package is configured.
+const packagedInclude = "/etc/nginx/conf.d/conforma-status.conf"
+
 // hintNoFile is what to do where there is no configuration. dpkg has the package's beside its place until the package
 // is configured.
 func hintNoFile() string {
-	if _, err := os.Stat(config.DefaultFile + ".dpkg-new"); err == nil {
+	if _, err := os.Stat(packagedInclude + ".dpkg-new"); err == nil {
 		return "the package is half installed; finish that: sudo dpkg --configure -a"
 	}
 	return "write one there (conforma-status init guesses it), or name another with --config or CONFORMA_STATUS_CONFIG"

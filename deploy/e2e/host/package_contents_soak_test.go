@@ -59,7 +59,7 @@ func TestSoakPackageContents(t *testing.T) {
 	const file, program, directory = "-rw-r--r--", "-rwxr-xr-x", "drwxr-xr-x"
 	want := map[string]string{
 		"/usr/bin/conforma-status": program, "/usr/lib/systemd/system-generators/conforma-status-generator": program,
-		"/etc/conforma-status/config.toml": file, "/etc/nginx/conf.d/conforma-status.conf": file, "/etc/logrotate.d/conforma-status": file,
+		"/usr/share/conforma-status/config.toml": file, "/etc/nginx/conf.d/conforma-status.conf": file, "/etc/logrotate.d/conforma-status": file,
 		"/usr/share/bash-completion/completions/conforma-status": file, "/usr/share/zsh/vendor-completions/_conforma-status": file,
 		"/usr/share/fish/vendor_completions.d/conforma-status.fish": file, "/usr/share/doc/conforma-status/copyright": file,
 		"/usr/share/doc/conforma-status/changelog.gz": file, "/usr/share/doc/conforma-status/README.md": file,
