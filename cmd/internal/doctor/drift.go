@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -17,7 +18,7 @@ import (
 
 // state compares what is wanted with what is on disk, live and published.
 func (e *examination) state(ctx context.Context, s config.Site) {
-	v, err := e.Host.View(ctx, s)
+	v, err := e.view(ctx, s)
 	if err != nil {
 		if e.denied(checkDrift, err) {
 			return
@@ -42,6 +43,26 @@ func (e *examination) state(ctx context.Context, s config.Site) {
 	} else {
 		e.ok(checkOverdue, "no announced time has passed")
 	}
+}
+
+// reloads bounds how often nginx is asked that was told to reload just before: its old workers may answer for a moment.
+const reloads = 20
+
+// reloadPause is how long after an answer it is asked again.
+const reloadPause = 100 * time.Millisecond
+
+// view compares what is wanted of a site with what holds, and waits for an nginx that is just reloading.
+func (e *examination) view(ctx context.Context, s config.Site) (v maintenance.View, err error) {
+	for range reloads {
+		v, err = e.Host.View(ctx, s)
+		old := slices.ContainsFunc(v.Drift, func(d maintenance.Drift) bool {
+			return d.Shown == maintenance.ByNginx && (d.Err == nil || errors.Is(d.Err, control.ErrNotOurs))
+		})
+		if err != nil || !old || e.Host.Clock.Sleep(ctx, reloadPause) != nil {
+			break
+		}
+	}
+	return v, err
 }
 
 // What mends drift. Without a record only the operator knows which mode is wanted.

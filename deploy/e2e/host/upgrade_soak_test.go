@@ -263,7 +263,8 @@ func (m *upgraded) restartsGate(token string) {
 	}
 	admins.goesOn(m.t)
 	if in, out := admins.end(); out > 0 {
-		m.t.Errorf("while the gate was started anew, %d requests of administrators were let in and %d were not", in, out)
+		m.t.Errorf("while the gate was started anew, %d requests of administrators were let in and %d were not\n%s", in, out,
+			m.do(0, "grep -v notice /var/log/nginx/error.log | tail -n 8; journalctl --no-pager -u conforma-status-gate | tail -n 8"))
 	}
 }
 
