@@ -48,8 +48,8 @@ func (n *nameServer) answer() {
 	}
 }
 
-// hold has it keep the answers to what it is asked from now on. What it was asked before, which nginx may have asked more
-// than once, is forgotten.
+// hold has it keep the answers to what it is asked from now on. What it was asked before, which nginx may have asked
+// more than once, is forgotten.
 func (n *nameServer) hold() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
