@@ -164,9 +164,10 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	err := server.Shutdown(bounded)
-	if err != nil {
+	<-ended // it may be only now that it closes the listener, where ctx was done before it began
+	// Who was accepted in the moment in which it was told to stop is known from here only, and waits for an answer.
+	if err = errors.Join(err, server.Shutdown(bounded)); err != nil {
 		err = errors.Join(fmt.Errorf("stop serving on %s: %w", l.Addr(), err), server.Close())
 	}
-	<-ended // it may be only now that it closes the listener, where ctx was done before it began
 	return err
 }
