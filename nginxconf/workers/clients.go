@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/prometheus/procfs"
 )
 
 // Client is a process that isn't nginx's, with connections.
@@ -25,13 +23,9 @@ func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	fs, err := procfs.NewFS(s.procDir())
+	procs, err := s.all()
 	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	procs, err := fs.AllProcs()
-	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+		return nil, err
 	}
 	there := s.network(strconv.Itoa(master))
 	holders := map[uint64][]int{} // of a socket, by where they are in out

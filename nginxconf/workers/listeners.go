@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-
-	"github.com/prometheus/procfs"
 )
 
 // Listener is a TCP socket that listens.
@@ -32,13 +30,9 @@ func (s Sockets) Listeners(pid int) ([]Listener, error) {
 // Holders returns the processes of those users that hold any of the sockets, by their ids. Users are as this process
 // counts, and by whose the processes' sockets are. What can't be looked at is left out.
 func (s Sockets) Holders(listeners []Listener, users []uint32) ([]int, error) {
-	fs, err := procfs.NewFS(s.procDir())
+	procs, err := s.all()
 	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	procs, err := fs.AllProcs()
-	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+		return nil, err
 	}
 	var out []int
 	for _, p := range procs {

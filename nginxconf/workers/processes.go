@@ -134,8 +134,8 @@ func title(p procfs.Proc) string {
 	return strings.Join(words, " ")
 }
 
-// processes lists what runs nginx's program.
-func (s Sockets) processes(comm string) (processes, error) {
+// all lists the processes of this machine.
+func (s Sockets) all() (procfs.Procs, error) {
 	fs, err := procfs.NewFS(s.procDir())
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's processes: %w", err)
@@ -143,6 +143,15 @@ func (s Sockets) processes(comm string) (processes, error) {
 	procs, err := fs.AllProcs()
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	return procs, nil
+}
+
+// processes lists what runs nginx's program.
+func (s Sockets) processes(comm string) (processes, error) {
+	procs, err := s.all()
+	if err != nil {
+		return nil, err
 	}
 	out := processes{}
 	for _, p := range procs {

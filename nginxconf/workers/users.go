@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/prometheus/procfs"
 )
 
 // Worker is a process that may open connections for nginx, with the user and group whose its sockets are
@@ -35,13 +33,9 @@ func (s Sockets) Workers(master int) ([]Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	fs, err := procfs.NewFS(s.procDir())
+	procs, err := s.all()
 	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
-	}
-	procs, err := fs.AllProcs()
-	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+		return nil, err
 	}
 	there := s.network(strconv.Itoa(master))
 	var out []Worker
