@@ -9,22 +9,21 @@ import (
 	"time"
 )
 
-// Config is the operator's configuration as nginx reads it, as far as it matters here. Its fields are for
-// encoding/json.
+// Config is the operator's configuration as nginx reads it, as far as it matters here.
 type Config struct {
-	Main    string    `json:"main"`    // nginx's main configuration file
-	PIDFile string    `json:"pidFile"` // as it is configured, "" for nginx's default
-	HTTP    Place     `json:"http"`    // of the first http {}; zero where there is none
-	Servers []*server `json:"servers"`
+	Main    string // nginx's main configuration file
+	PIDFile string // as it is configured, "" for nginx's default
+	HTTP    Place  // of the first http {}; zero where there is none
+	Servers []*server
 	// HTTPFiles are the files included at the top level of http {}.
-	HTTPFiles []string `json:"httpFiles"`
+	HTTPFiles []string
 	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers.
-	Upstreams map[string][]member `json:"upstreams"`
+	Upstreams map[string][]member
 	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as
 	// long as they take.
-	ShutdownTimeout time.Duration `json:"shutdownTimeout"`
+	ShutdownTimeout time.Duration
 	// Credulous are the places where nginx's realip module believes anybody about their address.
-	Credulous []Place `json:"credulous"`
+	Credulous []Place
 }
 
 // member is a server of an upstream {}.
