@@ -168,11 +168,7 @@ func (a *app) initUndo(ctx context.Context) error {
 
 // whileOpen does what opens every site of the configuration, where none is closed.
 func (a *app) whileOpen(ctx context.Context, do func() error) error {
-	c, err := a.load()
-	if err != nil {
-		return err
-	}
-	h, err := a.host(c)
+	h, _, err := a.hostOf(selection{all: true})
 	if err != nil {
 		return err
 	}

@@ -11,16 +11,12 @@ func (a *app) reconcileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reconcile", Short: terminal.HelpReconcile, Long: terminal.HelpReconcileLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.load()
-			if err != nil {
-				return err
-			}
-			h, err := a.host(c)
+			h, _, err := a.hostOf(selection{all: true})
 			if err != nil {
 				return err
 			}
 			receipts, err := h.Reconcile(cmd.Context(), drain)
-			a.metrics(cmd.Context(), c, h)
+			a.metrics(cmd.Context(), h.Config, h)
 			if err != nil && len(receipts) > 0 {
 				_ = a.report(receipts)
 			}

@@ -14,15 +14,11 @@ func (a *app) renderCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "render", Short: terminal.HelpRender, Long: terminal.HelpRenderLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.load()
+			h, _, err := a.hostOf(selection{all: true})
 			if err != nil {
 				return err
 			}
-			h, err := a.host(c)
-			if err != nil {
-				return err
-			}
-			dir := c.Nginx.ConfDir
+			dir := h.Config.Nginx.ConfDir
 			if out != "" {
 				if dir, err = filepath.Abs(out); err != nil {
 					return failed(err)
@@ -32,7 +28,7 @@ func (a *app) renderCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.terminal.Rendered(paths, nginxconf.HTTPFile(dir), func(site string) string { return nginxconf.SiteFile(dir, site) }, c.Sites)
+			a.terminal.Rendered(paths, nginxconf.HTTPFile(dir), func(site string) string { return nginxconf.SiteFile(dir, site) }, h.Config.Sites)
 			return nil
 		},
 	}
