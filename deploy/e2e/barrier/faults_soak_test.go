@@ -13,7 +13,7 @@ import (
 // TestSoakProofThatFails has somebody else's rules refuse what our own should have refused.
 func TestSoakProofThatFails(t *testing.T) {
 	t.Parallel()
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	h := newHost(t)
 	h.Install(t)
 	otherTable(t, fmt.Sprintf("rig_%d", h.App.Port), h.App.Port)
@@ -35,7 +35,7 @@ func TestSoakProofThatFails(t *testing.T) {
 // TestSoakWorkersOfAnotherUser has nginx start with other workers while a site is closed.
 func TestSoakWorkersOfAnotherUser(t *testing.T) {
 	t.Parallel()
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	h := newHost(t)
 	h.Install(t)
 	h.CLI(t, "set", "offline").Want(t, 0)

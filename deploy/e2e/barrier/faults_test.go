@@ -120,7 +120,7 @@ func TestWhereTheBarrierCantBeHad(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			needBarrier(t)
+			rig.NeedBarrier(t)
 			h := newHost(t)
 			if tt.host != nil {
 				tt.host(t, h)
@@ -154,7 +154,7 @@ func TestWhereTheBarrierCantBeHad(t *testing.T) {
 // TestBarrierThatIsLost takes the table away while a site is closed.
 func TestBarrierThatIsLost(t *testing.T) {
 	t.Parallel()
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	h := newHost(t)
 	h.Install(t)
 	h.CLI(t, "set", "offline").Want(t, 0)
@@ -200,7 +200,7 @@ func TestBarrierThatIsLost(t *testing.T) {
 // TestReboot starts a machine anew: the packet filter is empty, and nginx isn't there yet.
 func TestReboot(t *testing.T) {
 	t.Parallel()
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	h := newHost(t)
 	h.Install(t)
 	h.CLI(t, "set", "offline").Want(t, 0)
@@ -231,7 +231,7 @@ func TestReboot(t *testing.T) {
 // TestFirstRelease has a site that was closed before there was a barrier get its own.
 func TestFirstRelease(t *testing.T) {
 	t.Parallel()
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	h := newHost(t)
 	h.NoBarrier(t)
 	h.Install(t)
@@ -251,7 +251,7 @@ func TestFirstRelease(t *testing.T) {
 // TestSharedUpstream has two sites before one application.
 func TestSharedUpstream(t *testing.T) {
 	t.Parallel()
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	h := newHost(t)
 	h.second(t, "")
 	h.Install(t)

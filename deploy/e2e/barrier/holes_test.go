@@ -56,7 +56,7 @@ var holes = []hole{
 // With the barrier nothing gets through. Without it what can't be read does, which is why there is a barrier.
 func TestHoles(t *testing.T) {
 	t.Parallel()
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	h := newHost(t)
 	ports := map[string]int{}
 	write := func(want func(hole) bool) (lines string) {

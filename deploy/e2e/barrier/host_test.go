@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,17 +18,6 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
-
-// needBarrier leaves a test out where the kernel barrier can't be had. Root can have it.
-func needBarrier(t testing.TB) {
-	t.Helper()
-	switch {
-	case os.Geteuid() == 0 && !rig.HasBarrier():
-		t.Fatal("root has to have the kernel barrier: run `modprobe nf_tables`, or give the container CAP_NET_ADMIN")
-	case os.Geteuid() != 0:
-		t.Skip("LEFT OUT: only root can have the kernel barrier, and workers of another user")
-	}
-}
 
 // host is one site, with a neighbour that nobody closes behind the same nginx.
 type host struct {

@@ -24,7 +24,7 @@ const (
 // TestSoakRandomHoles makes up servers that lead to an application, by ways that nginx's grammar has, and closes its
 // site. Nothing arrives, whatever the reading of the configuration makes of them.
 func TestSoakRandomHoles(t *testing.T) {
-	needBarrier(t)
+	rig.NeedBarrier(t)
 	chance := rig.NewChance(t)
 	h := newHost(t)
 	at, opened := listener(t)

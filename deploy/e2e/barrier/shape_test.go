@@ -168,7 +168,7 @@ func tryShapes(t *testing.T, shapes []shape) {
 	for _, s := range shapes {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			needBarrier(t)
+			rig.NeedBarrier(t)
 			h := newHost(t)
 			h.CLI(t, "render").Want(t, 0)
 			for _, with := range []bool{true, false} {

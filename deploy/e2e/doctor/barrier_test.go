@@ -17,9 +17,7 @@ import (
 // and by the receipt of a closing.
 func TestBarrierIsNamedBeforeItBites(t *testing.T) {
 	t.Parallel()
-	if !rig.HasBarrier() {
-		t.Skip("this kernel, or this user, has no kernel barrier")
-	}
+	rig.NeedBarrier(t)
 	d := newDoctored(t)
 	app := rig.Loopback(d.App.Port)
 	elsewhere := rig.Loopback(rig.Port(t))

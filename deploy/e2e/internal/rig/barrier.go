@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"testing"
 
@@ -31,3 +32,14 @@ func (h *Host) NoBarrier(tb testing.TB) {
 var HasBarrier = sync.OnceValue(func() bool {
 	return barrier.Barrier{StateDir: "/nowhere"}.Probe(context.Background(), 0, barrier.Rules{}) == nil
 })
+
+// NeedBarrier leaves a test out that needs the kernel barrier where nobody but root can have it. Root has to have it.
+func NeedBarrier(tb testing.TB) {
+	tb.Helper()
+	switch {
+	case os.Geteuid() == 0 && !HasBarrier():
+		tb.Fatal("root has to have the kernel barrier: run `modprobe nf_tables`, or give the container CAP_NET_ADMIN")
+	case os.Geteuid() != 0:
+		tb.Skip("LEFT OUT: only root can have the kernel barrier, and workers of another user")
+	}
+}
