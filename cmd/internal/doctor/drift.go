@@ -46,10 +46,10 @@ func (e *examination) state(ctx context.Context, s config.Site) {
 }
 
 // reloads bounds how often nginx is asked that was told to reload just before: its old workers may answer for a moment.
-const reloads = 20
+const reloads = 8
 
 // reloadPause is how long after an answer it is asked again.
-const reloadPause = 100 * time.Millisecond
+const reloadPause = 250 * time.Millisecond
 
 // view compares what is wanted of a site with what holds, and waits for an nginx that is just reloading.
 func (e *examination) view(ctx context.Context, s config.Site) (v maintenance.View, err error) {

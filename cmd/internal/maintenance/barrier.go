@@ -75,9 +75,14 @@ type table struct {
 	err error
 }
 
+// noTable is one that nothing was looked at for.
+func (h *Host) noTable() *table {
+	return &table{Host: h, wants: map[string]treatment{}, none: map[string]error{}, lost: map[string]bool{}}
+}
+
 // table looks at the kernel barrier, and at what it is to be made of.
 func (h *Host) table(ctx context.Context) *table {
-	t := &table{Host: h, wants: map[string]treatment{}, none: map[string]error{}, lost: map[string]bool{}}
+	t := h.noTable()
 	if h.Kernel == nil || h.Config.Barrier == config.BarrierOff {
 		return t.unavailable(errBarrierOff)
 	}
@@ -218,7 +223,7 @@ func (t *table) rules() barrier.Rules {
 
 // try finds out whether these sites can have the barrier, and changes nothing.
 func (t *table) try(ctx context.Context, sites []config.Site) {
-	if t.err != nil || len(t.found.Sites) == 0 {
+	if t.err != nil || len(t.found.Sites) == 0 || len(sites) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
@@ -244,19 +249,19 @@ func (t *table) try(ctx context.Context, sites []config.Site) {
 func (t *table) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kernelTimeout)
 	defer cancel()
-	if t.found.Users == nil && t.err == nil {
-		if err := t.findUsers(); err != nil {
-			return err
-		}
-	}
-	r := t.rules()
-	if !slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Nginx != barrier.Leave || s.Outside != barrier.Leave }) {
+	if !isWanted(t.rules()) {
 		if err := t.Kernel.Remove(ctx, t.master); err != nil {
 			return err
 		}
 		t.there = false
 		return t.Dir().ForgetBarrier()
 	}
+	if t.found.Users == nil && t.err == nil {
+		if err := t.findUsers(); err != nil {
+			return err
+		}
+	}
+	r := t.rules()
 	known := state.Barrier{Rules: r, Users: t.found.Users, Container: t.Kernel.IsContainer(t.master)}
 	if err := t.Dir().WriteBarrier(known); err != nil {
 		return err
@@ -266,6 +271,11 @@ func (t *table) load(ctx context.Context) error {
 	}
 	t.there = true
 	return nil
+}
+
+// isWanted reports whether the rules refuse or count anybody.
+func isWanted(r barrier.Rules) bool {
+	return slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Nginx != barrier.Leave || s.Outside != barrier.Leave })
 }
 
 // prove proves the barrier of those sites, which is loaded, and returns how many connections nginx got through while
@@ -299,8 +309,7 @@ func readsFirst(s config.Site) bool { return len(s.Upstreams) == 0 || s.SharedUp
 // tableFor is the kernel barrier for a request, with what of it the sites of the request can have.
 func (h *Host) tableFor(ctx context.Context, req Request) *table {
 	if req.WordsOnly {
-		t := &table{Host: h, wants: map[string]treatment{}, none: map[string]error{}, lost: map[string]bool{}}
-		return t.unavailable(errBarrierOff)
+		return h.noTable().unavailable(errBarrierOff)
 	}
 	t := h.table(ctx)
 	if req.Mode.Closed() {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
-	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 )
 
 // keepBarrier brings the kernel barrier of closed sites up to date: workers get other users, names other addresses. A
@@ -55,12 +54,14 @@ func (h *Host) keepBarrier(ctx context.Context) error {
 
 // keep has the kernel do what is wanted where it doesn't, and proves it. gets are the sites that get a barrier by it.
 func (t *table) keep(ctx context.Context, records map[string]state.Record, gets []string) error {
-	if err := t.findUsers(); err != nil {
-		return err
-	}
-	r := t.rules()
-	wanted := slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Outside == barrier.Refuse })
-	if !wanted && !t.there || wanted && t.differs == "" && len(gets) == 0 && t.known.Tells(r) {
+	if isWanted(t.rules()) {
+		if err := t.findUsers(); err != nil {
+			return err
+		}
+		if t.differs == "" && len(gets) == 0 && t.known.Tells(t.rules()) {
+			return nil
+		}
+	} else if !t.there {
 		return nil
 	}
 	var offline []string
