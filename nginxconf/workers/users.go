@@ -47,7 +47,7 @@ func (s Sockets) Workers(master int) ([]Worker, error) {
 		switch text := title(p); {
 		case strings.HasPrefix(text, masterTitle), comm != program && !strings.HasPrefix(text, workerTitle):
 			continue
-		case text != "" && !strings.HasPrefix(text, anyTitle): // such as nginx -t
+		case !strings.HasPrefix(text, anyTitle): // such as nginx -t, which has no title at its beginning and at its end
 			continue
 		}
 		if network := s.network(strconv.Itoa(p.PID)); network != there && network != "" && there != "" {

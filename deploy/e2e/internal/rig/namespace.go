@@ -104,3 +104,21 @@ mount -t tmpfs none .; cd "$1/inside"; printf %s "$2" >nginx.conf; shift 2; exec
 	}
 	return append(enter, "-t", strings.TrimSpace(string(children)))
 }
+
+// InOwnNetwork has a test run again, in a process with a network namespace of its own: what it does there is seen by
+// none of the tests that run beside it, and it sees none of theirs. It reports whether this is that process; the other
+// one has nothing left to do. Only root can have it.
+func InOwnNetwork(t *testing.T) bool {
+	t.Helper()
+	const inside = "RIG_OWN_NETWORK"
+	if os.Getenv(inside) != "" {
+		return true
+	}
+	const script = `ip link set lo up && exec "$@"`
+	cmd := exec.Command("unshare", "-n", "sh", "-c", script, "sh", os.Args[0], "-test.v", "-test.run", "^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), inside+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Fatalf("in a network of its own: %v\n%s", err, out)
+	}
+	return false
+}
