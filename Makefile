@@ -148,7 +148,7 @@ need-web: need-test
 # Lighthouse, applications of other bundlers, a Debian of its own, in which the package lives, a second browser, and what makes the package.
 need-soak: WEB += lighthouse vite webpack
 need-soak: need-web
-	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr buildah:buildah
+	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr buildah:buildah haproxy:haproxy
 	$(RETRY) go run "$$(sed -n 's/^nfpm=//p' deploy/package/build.sh)" --version >/dev/null
 
 # The gate is measured beside the same check in njs, a module of nginx and not a program.

@@ -18,13 +18,16 @@ const (
 	StatusFile      = status.FileName // served at /.conforma-status/status.json
 	UnavailableFile = "503.json"      // the body of a 503
 	PageDir         = "page"          // a directory, with copies of the page
+	// ToldOpenFile exists while visitors are told that the site is open. If it is shut all the same, HealthPath says so.
+	ToldOpenFile = "told-open"
 )
 
 // Paths below which nginx answers for conforma-status.
 const (
 	StatusPath = "/.conforma-status/status.json"
 	ProbePath  = "/.conforma-status/probe"
-	EnterPath  = gate.PassPath // in admin mode: lets in by a pass, or by the token that an open tab has
+	HealthPath = "/.conforma-status/health" // for load balancers, in every mode
+	EnterPath  = gate.PassPath              // in admin mode: lets in by a pass, or by the token that an open tab has
 )
 
 // Shared is what http.conf, which all sites share, is made of.
@@ -155,6 +158,8 @@ func (s Site) values(mode status.Mode) *values {
 	v.plain("NAME", s.Name)
 	v.plain("MODE", string(mode))
 	v.plain("SHOWN", string(shown))
+	v.plain("SHUT", shutAlready(mode))
+	v.quoted("TOLD_OPEN", s.Dir+"/"+ToldOpenFile)
 	v.plain("NAVIGATION", s.navigation(mode, open))
 	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
@@ -165,6 +170,14 @@ func (s Site) values(mode status.Mode) *values {
 	v.quoted("STATUS", string(bytes.TrimSpace(fallback.Marshal())))
 	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))
 	return v
+}
+
+// shutAlready is what a site is to HealthPath without its closed file: the rules of offline do without it.
+func shutAlready(mode status.Mode) string {
+	if mode == status.Offline {
+		return "shut"
+	}
+	return "open"
 }
 
 // navigation are the rules by which a browser's navigation gets its answer at once, in a mode whose rules have a

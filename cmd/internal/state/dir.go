@@ -72,8 +72,15 @@ func (d Dir) Open(site string) error {
 	return nil
 }
 
-// WriteAnswers writes what nginx serves of a document: itself, and the body of the 503. Nothing is written twice.
+// WriteAnswers writes what nginx serves of a document: itself, the body of the 503, and whether visitors are told that
+// the site is open. Nothing is written twice.
 func (d Dir) WriteAnswers(doc status.Document) error {
+	toldOpen := filepath.Join(d.SiteDir(doc.Site), nginxconf.ToldOpenFile)
+	if doc.Mode.Closed() { // first: written in part, the answers may not make a closed site unhealthy
+		if err := os.Remove(toldOpen); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	for name, data := range map[string][]byte{
 		nginxconf.StatusFile:      doc.Marshal(),
 		nginxconf.UnavailableFile: nginxconf.Unavailable(doc),
@@ -86,7 +93,10 @@ func (d Dir) WriteAnswers(doc status.Document) error {
 			return err
 		}
 	}
-	return nil
+	if _, err := os.Stat(toldOpen); err == nil || doc.Mode.Closed() {
+		return nil
+	}
+	return os.WriteFile(toldOpen, nil, 0o644)
 }
 
 // KeepPages replaces the copies of a site's page that nginx shows, by their names (see nginxconf.PageFile). What of

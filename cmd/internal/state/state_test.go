@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -192,5 +194,21 @@ func TestRecordOfTheFirstRelease(t *testing.T) {
 	data := strings.Replace(string(recordOf(t, status.Admin)), "{", `{"hold": "tight",`, 1)
 	if _, err := parseRecord("demo", []byte(data)); !errors.Is(err, ErrRecord) {
 		t.Errorf("a hold that is none: %v", err)
+	}
+}
+
+// TestWhatVisitorsAreTold: nginx's health says 503 while a site is shut and this file is there.
+func TestWhatVisitorsAreTold(t *testing.T) {
+	d := Dir(t.TempDir())
+	for _, c := range []struct {
+		mode status.Mode
+		open bool
+	}{{status.Offline, false}, {status.Online, true}, {status.Online, true}, {status.Admin, false}, {status.Offline, false}, {status.Online, true}} {
+		if err := d.WriteAnswers(document(c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(d.SiteDir("demo"), nginxconf.ToldOpenFile)); (err == nil) != c.open {
+			t.Errorf("%s: %v, want told open to be %v", c.mode, err, c.open)
+		}
 	}
 }

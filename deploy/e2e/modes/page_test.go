@@ -84,7 +84,15 @@ func TestThePageItself(t *testing.T) {
 	s.CLI(t, "set", "online").Want(t, 0)
 	rig.WriteFile(t, s.ClosedFile(), "")
 	shown("the closed file alone", get(page, "Accept-Language: fr"), "offline", "fr")
+	health := func(want int) {
+		t.Helper()
+		if r := s.Client().Get(t, "/.conforma-status/health"); r.Status != want {
+			t.Errorf("a load balancer gets %d %q, want %d", r.Status, r.Body, want)
+		}
+	}
+	health(503) // visitors are told that the site is open
 	rig.Check(t, os.Remove(s.ClosedFile()))
+	health(200)
 
 	// New content is shown at once; what is wrong with it holds up no closing; without a copy visitors are redirected.
 	content := filepath.Join(s.Nginx.Dir, "content")

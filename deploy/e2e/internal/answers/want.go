@@ -22,6 +22,7 @@ const (
 	Preflight Outcome = "allowed by CORS, without the application"
 	Own       Outcome = "status.json"
 	Probed    Outcome = "the probe's answer"
+	Healthy   Outcome = "200 to a load balancer"
 	None      Outcome = "404, without the application"
 	Bad       Outcome = "400, without the application"
 	Kept      Outcome = "answered by nginx itself"
@@ -109,6 +110,10 @@ func (w Want) Check(t *testing.T, o Outcome, got Met) {
 			a.Closed == nil || *a.Closed != (w.Mode == "offline") {
 			t.Errorf("the probe says %s (%v), want site %s and mode %s", r.Body, err, w.Site, w.Mode)
 		}
+	case Healthy:
+		hasStatus(t, r, 200)
+		hasHeader(t, r, "Cache-Control", "no-store")
+		hasHeader(t, r, "Content-Type", "text/plain")
 	case None:
 		hasStatus(t, r, 404)
 	case Barred:

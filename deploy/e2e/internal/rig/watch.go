@@ -86,6 +86,15 @@ func (w *watcher) End() []string {
 // look sends each visit once. What was there before and after it was there during it: the closed file is told by its
 // inode and time, a document by its sequence number.
 func (w *watcher) look() {
+	if resp, err := w.client.Get(w.site.URL + "/.conforma-status/health"); err == nil {
+		resp.Body.Close()
+		// Rules of an earlier release answer as a closed site does.
+		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("X-Conforma-Status") == "" {
+			w.mu.Lock()
+			w.fault("a load balancer is told that the site can't be served")
+			w.mu.Unlock()
+		}
+	}
 	for _, v := range visits {
 		w.mu.Lock()
 		rules := w.rules
