@@ -4,7 +4,7 @@
 .ONESHELL:
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: build demo test soak lint golden publish bench deb image release clean help tested
+.PHONY: build demo test soak lint golden screenshots publish bench deb image release clean help tested
 .PHONY: need-go need-demo need-test need-web need-soak need-bench need-lint
 
 BIN         := bin/conforma-status
@@ -85,15 +85,21 @@ soak: need-soak tested
 	.ci/fuzz $(FUZZ_TIME) $(FUZZ_TIME_ONE)
 	echo "make soak: passed"
 
-## bench: all benchmarks as one table, in dist/ (UPDATE=1 puts it into the README too; measure on a machine that is idle)
+## bench: all benchmarks as one table, in dist/ (UPDATE=1 puts it into deploy/FIGURES.md too; measure on a machine that is idle)
 bench: need-web need-bench build
 	@cd deploy/e2e
 	go build -o ../../bin/benchtable ./internal/benchtable
-	../../bin/benchtable $(if $(UPDATE),-update ../../README.md)
+	../../bin/benchtable $(if $(UPDATE),-update ../FIGURES.md)
 
 ## golden: write every file anew that a test compares with; git shows what has changed
 golden: need-test build
 	@.ci/golden
+
+## screenshots: take the pictures of the README and the handbook anew
+screenshots: need-test build
+	@cd deploy/e2e
+	go test -vet=off -count=1 -run '^TestPictures$$' ./page -update
+	go test -vet=off -count=1 -run '^TestDemoOnce$$' ./commands -update
 
 ## clean: remove what was built
 clean:

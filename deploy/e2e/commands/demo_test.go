@@ -237,6 +237,7 @@ func TestDemoOnce(t *testing.T) {
 			}
 		})
 	}
+	checkPicture(t, runs["current/first"].out.String())
 }
 
 func TestDemoThatFailsHalfway(t *testing.T) {

@@ -315,10 +315,19 @@ func called(fun ast.Expr) string {
 	return ""
 }
 
-// Each link of the pages for operators leads to something that there is.
-func TestLinksOfTheHandbook(t *testing.T) {
+// Each link of each page leads to something that there is.
+func TestLinksOfThePages(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"../../OPERATIONS.md", "../../SECURITY.md", "../../../README.md"} {
+	pages := []string{"../../../README.md"}
+	for _, pattern := range []string{"../../*.md", "../../*/*.md", "../../../status/client/*.md", "../../../.github/*.md"} {
+		found, err := filepath.Glob(pattern)
+		rig.Check(t, err)
+		pages = append(pages, found...)
+	}
+	if len(pages) < 14 {
+		t.Fatalf("found only %q", pages)
+	}
+	for _, page := range pages {
 		source.CheckLinks(t, page)
 	}
 }

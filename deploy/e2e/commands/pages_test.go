@@ -15,7 +15,9 @@ import (
 )
 
 // The pages whose commands are run, one page after the other as an operator would go through it.
-var commandPages = []string{"../../../README.md", "../../OPERATIONS.md"}
+var commandPages = []string{readmePage, "../../OPERATIONS.md"}
+
+const readmePage = "../../../README.md"
 
 // notHere are programs that aren't run on the machine of the tests: they change it, or are the tests themselves. What
 // the package and its units do when they are is for TestSoakPackage.
@@ -88,12 +90,16 @@ func TestCommandsOfThePages(t *testing.T) {
 						run()
 					}
 				}
-				if bare && line == "conforma-status secret init" {
+				if bare && strings.Contains(line, "conforma-status secret init") {
 					s.StartGate(t) // as systemd does when the first one asks
 				}
 				ran++
 			}
-			if ran < 15 {
+			least := 25
+			if page == readmePage {
+				least = 8
+			}
+			if ran < least {
 				t.Errorf("ran only %d commands", ran)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -53,11 +54,23 @@ func (r *Report) markdown() string {
 		r.Versions.Go, or(r.Versions.Nginx, "none"), or(r.Versions.Chromium, "none"))
 	b.WriteString("Medians, and the least and the most of all rounds; figures with a target first.\n\n")
 	b.WriteString("| benchmark | figure | median | min–max | target | |\n|---|---|--:|--:|--:|---|\n")
-	for _, f := range r.Figures {
+	for _, f := range r.listed() {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s–%s | %s | %s |\n", cell(f.Benchmark), cell(f.Metric), number(f.Median), number(f.Min), number(f.Max),
 			sign.Replace(f.Target), verdict(f))
 	}
 	return b.String()
+}
+
+// listed are the figures that stand in the table: what a whole run takes says nothing beside figures of its own.
+func (r *Report) listed() []*Figure {
+	return slices.DeleteFunc(slices.Clone(r.Figures), func(f *Figure) bool {
+		return generic(f) && slices.ContainsFunc(r.Figures, func(o *Figure) bool { return o.Package == f.Package && o.Benchmark == f.Benchmark && !generic(o) })
+	})
+}
+
+// generic reports whether go test measures a figure for every benchmark.
+func generic(f *Figure) bool {
+	return slices.Contains([]string{"ns/op", "B/op", "allocs/op"}, f.Metric)
 }
 
 // sign writes targets as people do.
