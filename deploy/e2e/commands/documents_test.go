@@ -29,7 +29,8 @@ func TestDocumentsAreShort(t *testing.T) {
 	}
 }
 
-// endOfSentence is where one ends: behind its full stop, with what closes behind it. A dot in the middle separates the parts of a list.
+// endOfSentence is where one ends: behind its full stop, with what closes behind it. A dot in the middle separates
+// the parts of a list.
 var endOfSentence = regexp.MustCompile(` · |[.!?][)"”]*(?:\s+|$)`)
 
 // sentencesOf are the sentences of a page in Markdown, without its blocks of code. What stands in backticks is a word.
