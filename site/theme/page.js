@@ -9,7 +9,7 @@
 
   // Shown at the address that was asked for, it has the status there, and what comes back is that address.
   const inPlace = $("now").dataset.status[0] === "/";
-  const way = inPlace ? "#at=" + location.pathname + location.search : location.hash;
+  const way = inPlace ? "#at=" + location.pathname + location.search + location.hash : location.hash;
 
   const base = (tag) => tag.split("-")[0];
   const same = (a, b) => a.toLowerCase() === b.toLowerCase();
@@ -57,23 +57,27 @@
   const now = () => Date.now() + offset;
 
   // Where the visitor was, as nginx (at: a path, word for word) or the client (from: an address) wrote it into the fragment,
-  // which reaches no log. Nothing but what begins with the site's own origin, written in at build time, is believed: a blob:
-  // URL has that origin too, and leads nowhere.
+  // which reaches no log. Where nginx wrote none, for the site's own address, a browser keeps the visitor's own fragment (RFC
+  // 9110, 10.2.2). Nothing but what begins with the site's own origin, written in at build time, is believed: a blob: URL has
+  // that origin too, and leads nowhere.
   const site = document.querySelector(".go a");
   const goText = site.textContent;
   const home = new URL(site.href);
-  let from;
+  let told; // whether it was written
   try {
-    const [, how, text] = /^#(at|from)=(.+)/.exec(way);
-    const there = new URL(how === "at" ? home.origin + text : decodeURIComponent(text));
-    if (there.href.startsWith(home.origin + "/")) from = site.href = there.href;
+    const [, how, text] = /^#(?:(at|from)=)?(.*)/.exec(way);
+    const there = new URL(how === "from" ? decodeURIComponent(text) : how ? home.origin + text : home.href + way);
+    if (there.href.startsWith(home.origin + "/")) {
+      site.href = there.href;
+      told = how;
+    }
   } catch {
     // no such thing in the fragment
   }
 
   // The page that lets administrators in is told where they are to go on.
   const { login: enter } = $("admin").dataset;
-  link.href = from && enter.includes("#") ? enter + "&at=" + encodeURIComponent(from.slice(home.origin.length)) : enter;
+  link.href = enter.includes("#") ? enter + "&at=" + encodeURIComponent(site.href.slice(home.origin.length)) : enter;
 
   let closedSince; // as far as this page has seen
   let due;
@@ -88,7 +92,7 @@
       due = clearTimeout(due);
       return;
     }
-    if (due || !from && !closedSince) return;
+    if (due || !told && !closedSince) return;
     try {
       if (sessionStorage[returned] === String(doc.seq)) return;
     } catch {
