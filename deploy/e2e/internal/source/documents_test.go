@@ -1,4 +1,4 @@
-package commands
+package source
 
 import (
 	"path/filepath"
@@ -17,10 +17,10 @@ import (
 // The README is read in a minute, and no sentence of what operators read is long.
 func TestDocumentsAreShort(t *testing.T) {
 	const lines, words = 150, 30
-	if got := strings.Count(rig.ReadFile(t, "../../../README.md"), "\n"); got > lines {
+	if got := strings.Count(rig.ReadFile(t, rig.Source("README.md")), "\n"); got > lines {
 		t.Errorf("README.md has %d lines, more than %d", got, lines)
 	}
-	for _, page := range []string{"../../../README.md", "../../OPERATIONS.md"} {
+	for _, page := range []string{rig.Source("README.md"), rig.Source("deploy", "OPERATIONS.md")} {
 		for _, sentence := range sentencesOf([]byte(rig.ReadFile(t, page))) {
 			if n := len(strings.Fields(sentence)); n > words {
 				t.Errorf("%s: a sentence of %d words, more than %d: %s", filepath.Base(page), n, words, sentence)
