@@ -192,7 +192,7 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 	}
 	if req.Mode.Closed() && !req.DryRun {
 		if err := publishing.Keep(h, req.Sites); err != nil {
-			a.terminal.Warn(fmt.Sprintf("the page that nginx shows is that of before, or none: %v", err))
+			a.terminal.Warn(fmt.Sprintf("nginx shows the page as it was before, or none: %v", err))
 		}
 	}
 	receipts, err := h.Set(ctx, req)
@@ -263,7 +263,7 @@ func hasPassKey(c *config.Config, s config.Site) bool {
 // missGate warns where no gate answers.
 func (a *app) missGate(ctx context.Context, socket string) {
 	if err := (gate.Client{Socket: socket}).Answers(ctx); err != nil {
-		a.terminal.Warn(fmt.Sprintf("no gate answers at %s: nobody but those who log in newly is let near, and administrators are refused too, until it runs (conforma-status gate)", socket))
+		a.terminal.Warn(fmt.Sprintf("no gate answers at %s: administrators are refused until it runs (conforma-status gate); the login page works", socket))
 	}
 }
 

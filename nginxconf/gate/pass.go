@@ -111,7 +111,7 @@ func checkPass(t passTerms, purpose, value string, now time.Time) (Pass, error) 
 func isPassCookie(value string) bool { return strings.Count(value, ".") == 2 }
 
 // A site's passes have an epoch in common, a random word in a file. It is no secret: without the key it is of no
-// use. Without the file no pass is good, so that one that is lost, or was put back from a copy of before, brings no
+// use. Without the file no pass is good, so that one that is lost, or was put back from an old copy, brings no
 // pass back that was revoked.
 
 // ErrNoEpoch is returned (wrapped) where no pass of the site can be good, because there is no epoch.
@@ -133,7 +133,7 @@ func ReadEpoch(path string) (string, error) {
 	return epoch, nil
 }
 
-// NewEpoch puts a new epoch into the file at path, whose directory exists, and returns it: every pass of before is
+// NewEpoch puts a new epoch into the file at path, whose directory exists, and returns it: every earlier pass is
 // worthless.
 func NewEpoch(path string) (string, error) {
 	epoch := rand.Text()

@@ -23,7 +23,7 @@ const (
 // ReadEnvFile reads the secret from the last JWT_SECRET= line of an env file: a line is KEY=value, in single or
 // double quotes or none, after an optional export; one that begins with # is a comment, as is what follows a blank
 // and # behind the value. Between quotes everything is taken as it stands: no escapes, no variables. Lines may end
-// in CRLF. Where there is a JWT_SECRET_PREVIOUS= line, its secret comes second: tokens of before a rotation are
+// in CRLF. Where there is a JWT_SECRET_PREVIOUS= line, its secret comes second: tokens from before a rotation are
 // good until it is taken out.
 //
 // These are the rules of Docker Compose but for escapes and variables, which Conforma's launch script doesn't have.
@@ -50,7 +50,7 @@ func ReadEnvFile(path string) ([]Secret, error) {
 }
 
 // ReadSecretFile reads a file that holds secrets and nothing else, one a line (LF or CRLF): the one that the
-// application signs with first, those of before a rotation after it. Its errors are those of ReadEnvFile.
+// application signs with first, those from before a rotation after it. Its errors are those of ReadEnvFile.
 func ReadSecretFile(path string) ([]Secret, error) {
 	return readSecrets(path, false, func(data []byte) ([]Secret, error) {
 		var secrets []Secret

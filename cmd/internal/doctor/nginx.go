@@ -63,7 +63,7 @@ func (e *examination) nginxRunning() {
 			"/proc hides other users' processes (hidepid): sudo conforma-status doctor sees them")
 	default:
 		e.fault(checkNginxRunning, err.Error(),
-			"mount /proc (mount -t proc proc /proc): without it nobody can prove that nothing of before is left")
+			"mount /proc (mount -t proc proc /proc): without it nobody can prove that no earlier request is left")
 	}
 }
 

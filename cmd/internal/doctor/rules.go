@@ -98,7 +98,7 @@ func (e *examination) processes(listens []string) {
 	case err != nil && e.denied(checkNginxProcesses, err):
 	case err != nil:
 		e.fault(checkNginxProcesses, err.Error(),
-			"see that this machine's /proc can be read: without it nobody can prove that nothing of before is left")
+			"see that this machine's /proc can be read: without it nobody can prove that no earlier request is left")
 	case unreadable > 0 && e.UID != 0:
 		e.warn(checkNginxProcesses, fmt.Sprintf("user %d may not see what %d of nginx's workers hold", e.UID, unreadable),
 			"run it as root (sudo): no closing is called safe otherwise")

@@ -26,7 +26,7 @@ type change struct {
 	from   status.Mode
 	to     status.Document
 	steps  []Step // as decided
-	// leavesAlone has what is left of before not be cut.
+	// leavesAlone: earlier requests that are left are not cut.
 	leavesAlone bool
 	rules       rules
 	receipt     *Receipt

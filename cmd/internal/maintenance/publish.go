@@ -211,7 +211,7 @@ func (r *run) publishEach(ctx context.Context, changes []*change, hold func(*cha
 			errs = append(errs, err)
 		}
 		if err := r.Dir().WriteAnswers(told); err != nil {
-			c.receipt.warn(fmt.Sprintf("nginx goes on giving its last answers for %s: %v", c.site.Name, err))
+			c.receipt.warn(fmt.Sprintf("nginx still gives its earlier answers for %s: %v", c.site.Name, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -235,7 +235,7 @@ func (u Undoing) takeOut(lines []writtenLine, out *Undone) (restore []func() err
 	return restore, nil
 }
 
-// remove takes a line out of a text: as insert added it, which gives the text of before byte for byte, and also where
+// remove takes a line out of a text: as insert added it, which gives the earlier text byte for byte, and also where
 // it was moved or indented otherwise since.
 func remove(text, line string) string {
 	text = strings.ReplaceAll(text, inserted(line), "")

@@ -48,7 +48,7 @@ site stays closed.`
 	HelpGet     = "compare what is wanted, on disk, live in nginx, and published"
 	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
 	HelpRun     = "close a site, run a command, and open it again if the command succeeded"
-	HelpRunLong = `Close a site, run a command once nothing of before is left, and open the site again if the command exited 0 and the
+	HelpRunLong = `Close a site, run a command once no earlier request is left, and open the site again if the command exited 0 and the
 application answers. Otherwise the site stays closed. The exit code is the command's once it has started.
 
 A site that is closed already is left so, with its ETA and its message: whoever closed it opens it.`

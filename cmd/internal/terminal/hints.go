@@ -146,7 +146,7 @@ func known() []advice {
 		{control.ErrNotInstalled, "install nginx, or say in [nginx] how it is tested and reloaded"},
 		{maintenance.ErrNginxNeeded, "start nginx: it comes up as it was, or shut; then: conforma-status reconcile"},
 		{workers.ErrNotRunning, "start nginx: it comes up shut, because of the closed file; then repeat this command"},
-		{workers.ErrHidden, "mount /proc (mount -t proc proc /proc), or run it as root where it hides other users' processes; without it nobody can prove that nothing of before is left"},
+		{workers.ErrHidden, "mount /proc (mount -t proc proc /proc), or run it as root where it hides other users' processes; without it nobody can prove that no earlier request is left"},
 		{workers.ErrNotMaster, hintPIDFile},
 		{maintenance.ErrElsewhere, hintPIDFile},
 		{control.ErrNeedsClientCert, "give the site's server {} an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen"},
@@ -183,7 +183,7 @@ const (
 	hintNotTakenUp   = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
 	hintNotShut      = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
 	hintMaybeOpen    = "whether requests still reach the application could not be seen: stop nginx or block the port if it must be closed now"
-	hintMadeUpFor    = "it is made up for by the next conforma-status publish or set"
+	hintMadeUpFor    = "the next conforma-status publish or set makes up for it"
 )
 
 // Hints that a command gives along with an error of its own.

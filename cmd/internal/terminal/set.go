@@ -108,7 +108,7 @@ func names(rs []*maintenance.Receipt) string {
 func (t *Terminal) FoundClosed(rs []*maintenance.Receipt) {
 	for _, r := range rs {
 		if r.Previous.Closed() {
-			t.Warn(fmt.Sprintf("%s was %s already: it is left so, with what visitors are told of it", r.Site, r.Previous))
+			t.Warn(fmt.Sprintf("%s was %s already: it stays so, and visitors are told the same", r.Site, r.Previous))
 		}
 	}
 }
@@ -151,7 +151,7 @@ func receiptLine(r *maintenance.Receipt) string {
 		}
 	}
 	if r.Mode == status.Admin && r.SafeSince != nil && r.Outcome != state.Shut {
-		b.WriteString("; nothing that was let in before is left")
+		b.WriteString("; no earlier request is left")
 	}
 	if !r.Published {
 		b.WriteString(" (not published yet)")
@@ -186,7 +186,7 @@ func unsafeWords(r *maintenance.Receipt) string {
 	case r.WasCut:
 		return "something was cut that the application may still be working on"
 	}
-	return "it is not known whether something of before is still at work"
+	return "it is not known whether an earlier request is still at work"
 }
 
 // receiptHints says what to do after a change that could not be completed.

@@ -24,7 +24,7 @@ func TestVerdict(t *testing.T) {
 		{"cut", maintenance.Receipt{WasCut: true}, "something was cut that the application may still be working on"},
 		{"not settled", maintenance.Receipt{Unsettled: true}, "the settled command does not vouch for the application"},
 		{"cut, and not settled", maintenance.Receipt{Unsettled: true, WasCut: true}, "the settled command does not vouch for the application"},
-		{"not looked through", maintenance.Receipt{}, "it is not known whether something of before is still at work"},
+		{"not looked through", maintenance.Receipt{}, "it is not known whether an earlier request is still at work"},
 	} {
 		c.r.Site, c.r.Mode, c.r.Previous, c.r.Outcome, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, state.Done, at, true
 		var out strings.Builder

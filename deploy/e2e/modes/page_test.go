@@ -109,7 +109,7 @@ func TestThePageItself(t *testing.T) {
 	}
 	s.CLI(t, "set", "online").Want(t, 0)
 	rig.Edit(t, filepath.Join(content, "index.en.md"), "title:", "titel:")
-	rig.Says(t, s.CLI(t, "set", "offline").Want(t, 0), "warning: the page that nginx shows is that of before, or none: ")
+	rig.Says(t, s.CLI(t, "set", "offline").Want(t, 0), "warning: nginx shows the page as it was before, or none: ")
 	if got := get(page); got.Status != 503 || !strings.Contains(got.Body, "We are almost done") {
 		t.Errorf("with content that is wrong the page is %d %s", got.Status, got.Body)
 	}

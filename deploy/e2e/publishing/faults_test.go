@@ -26,7 +26,7 @@ type storeFault struct {
 }
 
 const (
-	hintLater = "hint: it is made up for by the next conforma-status publish or set"
+	hintLater = "hint: the next conforma-status publish or set makes up for it"
 	unsaid    = "(not published yet)"
 )
 
