@@ -74,12 +74,18 @@ export interface Surroundings {
     close(): void;
   };
   /** For "visibilitychange" and "online". */
-  addEventListener(type: string, listener: () => void, options: { signal: AbortSignal }): void;
+  addEventListener(type: string, listener: () => void): void;
 }
 
 /** What the page waits for before it is left: `closed` is true once it is over. */
 export interface HeldRequest {
   readonly closed?: boolean;
+}
+
+/** What is used of an operation of Apollo Client. */
+export interface Operation {
+  readonly query: { readonly definitions: readonly object[] };
+  setContext(next: (context: any) => object): void;
 }
 
 export interface Watch {
@@ -96,10 +102,10 @@ export interface Watch {
   fetch: typeof fetch;
   /**
    * Has the page wait for a request that goes by another way than `fetch`, the link or the interceptor: it isn't left before
-   * `request.closed` is true, or `failedQuery` was given the request; 10 s at most. A subscription of GraphQL, as
-   * `operation`, isn't waited for: it has no end.
+   * `request.closed` is true, or `failedQuery` was given the request; 10 s at most. Of Apollo Client's `operation` a
+   * subscription isn't waited for: it has no end; and the watch's `fetch`, where that is HttpLink's, leaves it to the link.
    */
-  hold(request: HeldRequest, operation?: { readonly query: { readonly definitions: readonly object[] } }): void;
+  hold(request: HeldRequest, operation?: Operation): void;
   /** The newest status, once there is one. */
   readonly status?: Status;
   /** True once the page is being left; false again half a minute later, if the visitor was asked by `beforeunload` and stayed. */

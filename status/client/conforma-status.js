@@ -2,11 +2,11 @@
  * The front end's part of conforma-status: asks a site's status.json, leaves for the maintenance page when the site
  * closes, and moves nobody by mistake. What an application may rely on is in conforma-status.d.ts.
  *
- * @import { Status, Verdict, Watch } from "./conforma-status.d.ts"
+ * @import { HeldRequest, Status, Verdict, Watch } from "./conforma-status.d.ts"
  */
 
-/** What names a failure to reach anything: of fetch, axios, XMLHttpRequest and WebSocket. */
-const unreached = /TypeError|Network|Timeout|ERR_NETWORK|ECONNABORTED|error|close/;
+/** What names a failure to reach anything: TypeError, AxiosError's ERR_NETWORK and ECONNABORTED, events of XMLHttpRequest and WebSocket. */
+const unreached = /TypeError|network|timeout|aborted|\berror|close/i;
 
 /**
  * The answer, if it may come of a closed site: a redirect that fetch doesn't follow, nothing there, a server's error,
@@ -41,16 +41,8 @@ export const watchStatus = ({
   /** Ends with the requests that the page waits for before it is left. @type {Promise<void> | undefined} */
   let lastRequests;
 
-  /** How long the page's own requests are waited for before it is left, in ms. */
-  const requestTimeout = 10000;
-  /** After this time somebody who is still here was asked by the application's beforeunload, and stayed. In ms. */
-  const stayedTimeout = 30000;
-  /** A status that can't be reached is asked for half as often each time, down to once in 16 intervals. */
-  const maxDoublings = 4;
-
-  /** What the page waits for before it is left. @type {Set<{ readonly closed?: boolean }>} */
+  /** What the page waits for before it is left. @type {Set<Promise<Response> & { closed?: undefined } | HeldRequest>} */
   const requests = new Set();
-  const listening = new AbortController();
   const channel = document && new window.BroadcastChannel(statusUrl);
 
   const endNotice = () => {
@@ -58,15 +50,16 @@ export const watchStatus = ({
     notice = new AbortController();
   };
 
-  /** Whether there are any; those that are over are forgotten. */
-  const areRequestsUnderWay = () => {
+  /** How many there are; those that are over are forgotten. */
+  const countRequests = () => {
     for (const request of requests) if (request.closed) requests.delete(request);
-    return requests.size > 0;
+    return requests.size;
   };
 
+  // nginx drops a request whose page is left, and the application may still act on it.
   const requestsEnd = async () => {
-    const end = Date.now() + requestTimeout;
-    while (areRequestsUnderWay() && Date.now() < end) {
+    const end = Date.now() + 10000;
+    while (countRequests() && Date.now() < end && !isIdle() && isClosed()) {
       await new Promise((/** @type {(value?: unknown) => void} */ done) => setTimeout(done, 50));
     }
   };
@@ -97,7 +90,9 @@ export const watchStatus = ({
 
   /** @type {Watch["hold"]} */
   const hold = (request, operation) => {
-    areRequestsUnderWay(); // or all that ever were would be kept
+    countRequests(); // or all that ever were would be kept
+    // HttpLink hands these to its fetch, which may be the watch's, and would wait for what waits for it.
+    operation?.setContext(({ fetchOptions }) => ({ fetchOptions: { ...fetchOptions, held: true } }));
     const isEndless = operation?.query.definitions.some((/** @type {any} */ part) => part.operation === "subscription");
     if (!isEndless) requests.add(request);
   };
@@ -105,18 +100,17 @@ export const watchStatus = ({
   /** @param {boolean} [failed] whether a query has failed already */
   const leave = async (failed) => {
     const answer = await call(onLeave, watch.status, failed, notice.signal).catch(() => {});
-    if (answer === false || isIdle() || !isClosed()) return;
-    // nginx drops a request whose page is left, and the application may still act on it.
-    await (lastRequests ??= requestsEnd());
-    lastRequests = undefined;
+    if (answer === false) return;
+    await (lastRequests = requestsEnd());
     if (isIdle() || !isClosed()) return;
     watch.leaving = true;
     endNotice();
     location.replace(/** @type {Status} */ (watch.status).pageUrl + "#from=" + encodeURIComponent(location.href));
+    // Who is still here by then was asked by the application's beforeunload, and stayed.
     setTimeout(() => {
       watch.leaving = false;
       schedulePoll(.8);
-    }, stayedTimeout);
+    }, 30000);
   };
 
   /**
@@ -159,8 +153,9 @@ export const watchStatus = ({
         hear(status, offset, failed);
       }
     } catch {}
+    // Where it can't be had it is asked for half as often each time, down to once in 16 intervals.
     if (isStatus) failedAsks = 0;
-    else if (failedAsks < maxDoublings) failedAsks++;
+    else if (failedAsks < 4) failedAsks++;
     if (failed) asking = undefined;
     schedulePoll(.8);
     return isNewest;
@@ -183,11 +178,11 @@ export const watchStatus = ({
 
   /** @type {Watch["fetch"]} */
   const watchedFetch = async (input, init) => {
-    const request = {};
-    requests.add(request);
     const answer = fetch(input, init);
+    if (/** @type {any} */ (init)?.held) return answer; // the link sees what comes of it
+    requests.add(answer);
     const failure = await answer.then(suspicious, (error) => error?.name !== "AbortError" && error);
-    requests.delete(request);
+    requests.delete(answer);
     if (failure) await failedQuery(failure);
     // Once the page is being left nobody is told of anything: an application might sign out on it.
     return watch.leaving ? new Promise(() => {}) : answer;
@@ -203,7 +198,6 @@ export const watchStatus = ({
       stopped = true;
       clearTimeout(pollTimer);
       channel?.close();
-      listening.abort();
       endNotice();
     },
   };
@@ -218,9 +212,8 @@ export const watchStatus = ({
         schedulePoll(.9);
       }
     };
-    const { signal } = listening;
-    window.addEventListener("visibilitychange", poll, { signal });
-    window.addEventListener("online", poll, { signal });
+    window.addEventListener("visibilitychange", poll);
+    window.addEventListener("online", poll);
     poll();
   }
   return watch;

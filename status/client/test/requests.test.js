@@ -113,9 +113,10 @@ test("the page waits for its own requests before it is left", async (t) => {
     await tab.answer("/other", 503);
     world.store = document1({ seq: 3 });
     tab.fire("online");
-    await world.pass(10);
-    await tab.answer("/save", 200);
     await world.pass(100);
+    assert.deepEqual(tab.outcomes, { "/save": "nothing", "/other": 503 }, "at once, whatever is still under way");
+    await tab.answer("/save", 200);
+    await world.pass(10000);
     assert.equal(tab.gone, undefined);
     assert.deepEqual(tab.outcomes, { "/save": 200, "/other": 503 });
   });
@@ -150,7 +151,9 @@ test("the page waits for its own requests before it is left", async (t) => {
 });
 
 test("the page waits for what is held", async (t) => {
-  const query = (operation) => ({ query: { definitions: [{ kind: "FragmentDefinition" }, { kind: "OperationDefinition", operation }] } });
+  const query = (operation) => ({
+    query: { definitions: [{ kind: "FragmentDefinition" }, { kind: "OperationDefinition", operation }] }, setContext() {},
+  });
   for (const [name, operation, end] of [
     ["until it is closed", undefined, (watch, request) => request.closed = true],
     ["until its failure is asked about", undefined, (watch, request) => { watch.failedQuery(networkError, request); }],

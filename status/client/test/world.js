@@ -75,7 +75,7 @@ export class World {
     const tab = {
       hidden: false, gone: undefined, channel: undefined, frozen: false, held: [],
       fire(type) {
-        for (const l of listeners) if (l.type === type && !l.signal?.aborted) l.f();
+        for (const l of listeners) if (l.type === type) l.f();
       },
       hide(hidden) {
         tab.hidden = hidden;
@@ -96,7 +96,7 @@ export class World {
       Date: { parse: Date.parse, now: () => world.time },
       Math: { random },
       ...this.#clock(tab),
-      addEventListener: (type, f, { signal }) => listeners.push({ type, f, signal }),
+      addEventListener: (type, f) => listeners.push({ type, f }),
       BroadcastChannel: class {
         constructor(name) {
           this.name = name;

@@ -13,7 +13,7 @@ const headers = { authorization: `Bearer ${token}`, "content-type": "application
 
 const client = new ApolloClient({
   cache: new InMemoryCache(),
-  link: ApolloLink.from([maintenanceLink(maintenance), new HttpLink({ uri: "/server/graphql", headers })]),
+  link: ApolloLink.from([maintenanceLink(maintenance), new HttpLink({ uri: "/server/graphql", headers, fetch: maintenance.fetch })]),
 });
 
 const outcomes: string[] = [];
