@@ -260,19 +260,24 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("open the store: %w", err))
 	}
+	nginx := nginxOf(c)
 	return &maintenance.Host{
 		Config: c, Store: st,
-		Nginx:     control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
+		Nginx:     nginx,
 		Sockets:   workers.Sockets{},
 		Kernel:    barrier.Barrier{StateDir: c.StateDir},
 		Settled:   control.Run,
-		Probe:     control.Probe,
-		FetchPage: control.FetchPage,
+		Probe:     nginx.Probe,
+		FetchPage: nginx.FetchPage,
 		Clock:     wallClock{},
 		Progress:  a.terminal,
 		Operator:  whoRuns(),
 		Command:   strings.Join(a.args, " "),
 	}, nil
+}
+
+func nginxOf(c *config.Config) control.Nginx {
+	return control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile}
 }
 
 // hostOf wires up this machine, and picks the sites that a command is about.

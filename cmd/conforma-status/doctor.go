@@ -9,7 +9,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/doctor"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
-	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
@@ -34,7 +33,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			a.terminal.Examining(chosen)
 			findings := doctor.Doctor{
 				Host: h, Sites: chosen, Faults: faults,
-				Nginx:     control.Nginx{TestCommand: c.Nginx.Test, ReloadCommand: c.Nginx.Reload, PIDFile: c.Nginx.PIDFile},
+				Nginx:     nginxOf(c),
 				Listening: workers.Sockets{}.Listening,
 				Free:      doctor.Free,
 				Secret:    func(s config.Site) ([]gate.Secret, error) { return secretSource(c, s)() },

@@ -47,7 +47,7 @@ type question struct {
 // ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't accept
 // the answer: behind a proxy that speaks TLS for it, a site of an https address may listen without. Where neither can
 // be read, nginx may speak HTTP/2 alone, or wait for the PROXY protocol.
-func ask(ctx context.Context, t operator.Target, q question, check func(*reply) error) (*reply, error) {
+func (n Nginx) ask(ctx context.Context, t operator.Target, q question, check func(*reply) error) (*reply, error) {
 	u, err := url.Parse(t.URL)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func ask(ctx context.Context, t operator.Target, q question, check func(*reply) 
 			break // nobody is there, or somebody who was understood, or who says nothing
 		}
 		client := http.Client{
-			Transport:     w.transport(dialable(t.Addr), u.Hostname()),
+			Transport:     w.transport(n.Dial, dialable(t.Addr), u.Hostname()),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 		resp, err := q.put(ctx, client, w.scheme+"://"+u.Host)
@@ -85,14 +85,14 @@ func ask(ctx context.Context, t operator.Target, q question, check func(*reply) 
 }
 
 // transport connects to that address whatever the URL says, and asks for that name in TLS.
-func (w way) transport(addr, name string) *http.Transport {
+func (w way) transport(dial func(ctx context.Context, addr string) (net.Conn, error), addr, name string) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(!w.prior)
 	protocols.SetUnencryptedHTTP2(w.prior)
 	return &http.Transport{
 		Protocols: &protocols,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+			conn, err := dial(ctx, addr)
 			if err != nil || !w.proxy {
 				return conn, err
 			}

@@ -98,6 +98,15 @@ func (n Nginx) command(flag string) ([]string, error) {
 // Master returns the process id of nginx's master process, see workers.Master.
 func (n Nginx) Master() (int, error) { return workers.Master(n.PIDFile) }
 
+// Network returns the network namespace of nginx's master process, that of this process where none is found.
+func (n Nginx) Network() workers.Network {
+	master, err := n.Master()
+	if err != nil {
+		return workers.Network{}
+	}
+	return workers.Of(master)
+}
+
 // Run runs a command of the operator's to its end. The error wraps ErrNotInstalled, or ErrRefused with what it said.
 func Run(ctx context.Context, argv []string) error {
 	_, err := Output(ctx, argv)

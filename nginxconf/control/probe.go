@@ -16,8 +16,8 @@ import (
 var (
 	// ErrUnreachable is returned (wrapped) by Probe when nobody listens at the address: no visitor gets in there.
 	ErrUnreachable = errors.New("nothing answers")
-	// errNoAnswer is wrapped by the error of Probe when there is no answer, or none in HTTP, for another reason, such as
-	// one that doesn't come in time: what visitors get is not known.
+	// errNoAnswer is wrapped by the error of Probe when there is no answer, or none in HTTP, for another reason, such
+	// as one that doesn't come in time: what visitors get is not known.
 	errNoAnswer = errors.New("no answer that can be read")
 	// ErrNotOurs is returned (wrapped) by Probe when the one who answers doesn't follow the rules of the site.
 	ErrNotOurs = errors.New("the rules of conforma-status are not in effect there")
@@ -36,11 +36,11 @@ type Answer struct {
 	PID      int         `json:"pid"`    // the worker that answers, as nginx counts; 0 where older rules don't say
 }
 
-// Probe asks nginx, on a connection of its own, which rules it follows for the site. The error wraps ErrUnreachable or
-// ErrNotOurs where it is known to be so; another says that what visitors get is not known.
-func Probe(ctx context.Context, t operator.Target) (Answer, error) {
+// Probe asks nginx, on a connection of its own and from where it runs, which rules it follows for the site. The error
+// wraps ErrUnreachable or ErrNotOurs where it is known to be so; another says that what visitors get is not known.
+func (n Nginx) Probe(ctx context.Context, t operator.Target) (Answer, error) {
 	var a Answer
-	_, err := ask(ctx, t, question{path: nginxconf.ProbePath}, func(resp *reply) error {
+	_, err := n.ask(ctx, t, question{path: nginxconf.ProbePath}, func(resp *reply) error {
 		a = Answer{}
 		if resp.code == http.StatusBadRequest && bytes.Contains(resp.body, []byte(saysNoCertificate)) {
 			return fmt.Errorf("%w: %w", ErrNotOurs, ErrNeedsClientCert)
@@ -68,12 +68,12 @@ type Page struct {
 
 // FetchPage asks for a page of the site as a visitor's browser would, through the door where door isn't "". The
 // error wraps ErrUnreachable where nobody listens.
-func FetchPage(ctx context.Context, t operator.Target, path, door string) (Page, error) {
+func (n Nginx) FetchPage(ctx context.Context, t operator.Target, path, door string) (Page, error) {
 	q := question{path: path, header: http.Header{"Accept": {"text/html"}, "Sec-Fetch-Mode": {"navigate"}}}
 	if door != "" {
 		q.header.Set(nginxconf.DoorHeader, door)
 	}
-	resp, err := ask(ctx, t, q, func(*reply) error { return nil })
+	resp, err := n.ask(ctx, t, q, func(*reply) error { return nil })
 	if err != nil {
 		return Page{}, fmt.Errorf("look at %s through nginx at %s: %w", t.Site, t.Addr, err)
 	}

@@ -136,7 +136,7 @@ func TestProbe(t *testing.T) {
 		"cut off":             {say(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"), "http://demo.example.org", errNoAnswer, "unexpected EOF"},
 		"no port":             {"127.0.0.1", "http://demo.example.org", errNoAnswer, "missing port in address"},
 	} {
-		got, err := Probe(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url})
+		got, err := Nginx{}.Probe(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url})
 		switch {
 		case c.want == nil && (err != nil || got != want):
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -162,7 +162,7 @@ func TestProbeOfSomebodyWhoHangs(t *testing.T) {
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler) // a return would answer, and the asker may still be there to hear it
 		})
-		_, err := Probe(ctx, operator.Target{Site: "demo", Addr: addr, URL: map[bool]string{true: "https", false: "http"}[tls] + "://demo.example.org"})
+		_, err := Nginx{}.Probe(ctx, operator.Target{Site: "demo", Addr: addr, URL: map[bool]string{true: "https", false: "http"}[tls] + "://demo.example.org"})
 		if !errors.Is(err, errNoAnswer) || errors.Is(err, ErrUnreachable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("TLS %v: %v, want errNoAnswer", tls, err)
 		}
@@ -190,7 +190,7 @@ func TestWhatIsAsked(t *testing.T) {
 		{"0.0.0.0:" + port, "http://demo.example.org/app/", "/", "", "demo.example.org", ""},
 		{encrypted, "https://demo.example.org:50000", "/", "", "demo.example.org:50000", "demo.example.org"},
 	} {
-		seen, err := FetchPage(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url}, c.path, c.door)
+		seen, err := Nginx{}.FetchPage(t.Context(), operator.Target{Site: "demo", Addr: c.addr, URL: c.url}, c.path, c.door)
 		if err != nil || seen.Status != 302 || seen.Maintenance != "admin" || seen.Header.Get("X-Conforma-Status") != "admin" {
 			t.Errorf("%s: saw %+v, %v", c.url, seen, err)
 			continue
@@ -204,10 +204,10 @@ func TestWhatIsAsked(t *testing.T) {
 		}
 	}
 
-	if _, err := FetchPage(t.Context(), operator.Target{Site: "demo", Addr: nobody(t), URL: "http://demo.example.org"}, "/", ""); !errors.Is(err, ErrUnreachable) {
+	if _, err := (Nginx{}).FetchPage(t.Context(), operator.Target{Site: "demo", Addr: nobody(t), URL: "http://demo.example.org"}, "/", ""); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("nobody: %v, want ErrUnreachable", err)
 	}
-	if _, err := Probe(t.Context(), operator.Target{Site: "demo", Addr: plain, URL: "http://a b"}); err == nil {
+	if _, err := (Nginx{}).Probe(t.Context(), operator.Target{Site: "demo", Addr: plain, URL: "http://a b"}); err == nil {
 		t.Error("a URL that is none is asked")
 	}
 }

@@ -3,7 +3,6 @@ package workers
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"syscall"
 
 	"github.com/prometheus/procfs"
@@ -15,13 +14,15 @@ var ErrCantDestroy = errors.New("the kernel doesn't let us destroy sockets")
 
 // Destroy ends a connection as if its peer had reset it (RFC 9293, 3.10.7.4): whoever holds the socket gets an error
 // and closes it, and no other connection of that process is touched. One that is gone already is not an
-// error. It acts in the network namespace of this process.
+// error. It acts in the network namespace of the connection's process.
 func (s Sockets) Destroy(c Connection) error {
-	if theirs := s.network(strconv.Itoa(c.Process.PID)); theirs != "" && theirs != s.network("self") {
-		return fmt.Errorf("destroy a socket: %w: process %d is in another network namespace",
-			ErrCantDestroy, c.Process.PID)
-	}
-	if err := destroy(c); err != nil {
+	err := destroy(Of(c.Process.PID), c)
+	switch {
+	case errors.Is(err, ErrNoNamespace):
+		return nil // it went with its process
+	case errors.Is(err, ErrCantEnter):
+		return fmt.Errorf("destroy a socket: %w: %w", ErrCantDestroy, err)
+	case err != nil:
 		return fmt.Errorf("destroy a socket: %w", err)
 	}
 	return nil

@@ -3,45 +3,9 @@ package workers
 import (
 	"errors"
 	"net"
-	"net/netip"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 )
-
-// TestDestroyInAnotherNamespace has a worker in a network namespace of its own, as in a container: what is looked
-// for there can't be found here, and isn't gone for that.
-func TestDestroyInAnotherNamespace(t *testing.T) {
-	own := "-rn"
-	if os.Geteuid() == 0 {
-		own = "-n" // a root that was confined to a directory may make no user namespace
-	}
-	cmd := exec.Command("unshare", own, "sh", "-c", "echo; read line")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Wait() }()
-	defer in.Close()
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	at := netip.MustParseAddrPort("127.0.0.1:1")
-	for pid, is := range map[int]error{cmd.Process.Pid: ErrCantDestroy, os.Getpid(): nil} {
-		err := Sockets{}.Destroy(Connection{Local: at, Remote: at, Process: Process{PID: pid}})
-		if !errors.Is(err, is) && !(is == nil && errors.Is(err, ErrCantDestroy)) {
-			t.Errorf("destroy what is not there: %v, want %v", err, is)
-		}
-	}
-}
 
 // TestDestroyLeavesTheListenerAlone destroys a connection that is there, and one that has gone: whoever listens at
 // its address goes on.

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -58,9 +59,18 @@ func readDiag(msg []byte) (diagSocket, bool) {
 	}, true
 }
 
-// openDiag opens a socket to the kernel's sock_diag(7), which acts in the network namespace of this process.
-func openDiag() (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_INET_DIAG)
+// openDiag opens a socket to the kernel's sock_diag(7), which acts in the network namespace that it was opened in.
+func openDiag(n Network) (fd int, err error) {
+	open := func() (err error) {
+		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_INET_DIAG)
+		return err
+	}
+	ours, err := n.IsOurs()
+	if ours {
+		err = open()
+	} else if err == nil {
+		err = n.Within(context.Background(), func() {}, open)
+	}
 	if err != nil {
 		return -1, err
 	}
@@ -153,10 +163,10 @@ func receiveDiag(fd int, list bool, each func(diagSocket)) error {
 	}
 }
 
-// listDiag lists the TCP sockets of this process's network namespace, but for those in TIME_WAIT, which no process
+// listDiag lists the TCP sockets of a network namespace, but for those in TIME_WAIT, which no process
 // holds: there may be thousands of them, and reading them from /proc takes longer than all else.
-func listDiag() ([]diagSocket, error) {
-	fd, err := openDiag()
+func listDiag(n Network) ([]diagSocket, error) {
+	fd, err := openDiag(n)
 	if err != nil {
 		return nil, err
 	}
@@ -176,10 +186,13 @@ func listDiag() ([]diagSocket, error) {
 	return out, nil
 }
 
-// destroy destroys the socket of a connection of this process's network namespace. One that is gone is no error.
-// The error wraps ErrCantDestroy where the kernel doesn't do it for us.
-func destroy(c Connection) error {
-	fd, err := openDiag()
+// destroy destroys the socket of a connection in a network namespace. One that is gone is no error. The error wraps
+// ErrCantDestroy where the kernel doesn't do it for us, ErrNoNamespace and ErrCantEnter as Network has them.
+func destroy(n Network, c Connection) error {
+	fd, err := openDiag(n)
+	if errors.Is(err, ErrNoNamespace) || errors.Is(err, ErrCantEnter) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCantDestroy, err)
 	}

@@ -6,6 +6,6 @@ import "errors"
 
 // Only Linux has sock_diag(7), and nginx is looked at there.
 
-func listDiag() ([]diagSocket, error) { return nil, errors.ErrUnsupported }
+func listDiag(Network) ([]diagSocket, error) { return nil, errors.ErrUnsupported }
 
-func destroy(Connection) error { return ErrCantDestroy }
+func destroy(Network, Connection) error { return ErrCantDestroy }

@@ -130,9 +130,8 @@ func (s Sockets) complete(in *scoped, master int) error {
 // list lists the TCP sockets in the network namespace of a process. Those in TIME_WAIT, which no process holds, may
 // be missing.
 func (s Sockets) list(pid int) ([]diagSocket, error) {
-	// The kernel's own way of asking sees the namespace of our own process only: not that of an nginx in a container.
-	if ours := s.network("self"); s.proc == "" && ours != "" && ours == s.network(strconv.Itoa(pid)) {
-		if all, err := listDiag(); err == nil {
+	if s.proc == "" {
+		if all, err := listDiag(Of(pid)); err == nil {
 			return all, nil
 		}
 	}
@@ -168,7 +167,7 @@ func (s Sockets) network(process string) string {
 	return name
 }
 
-// Listening returns the TCP addresses that this machine's processes listen at, in this network namespace.
+// Listening returns the TCP addresses that processes listen at in this network namespace.
 func (s Sockets) Listening() ([]netip.AddrPort, error) {
 	all, err := s.list(os.Getpid())
 	if err != nil {

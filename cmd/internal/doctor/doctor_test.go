@@ -52,15 +52,15 @@ func TestCertificate(t *testing.T) {
 		{"another's", "demo.example.org", until.Add(-30 * 24 * time.Hour), Fault},
 	} {
 		e := &examination{Doctor: Doctor{Now: func() time.Time { return c.now }}}
-		e.certificate(context.Background(), u.Host, c.host, "the site's")
+		e.certificate(context.Background(), dial, u.Host, c.host, "the site's")
 		t.Run(c.name, func(t *testing.T) { want(t, e, "certificate", c.want) })
 	}
 	plain := httptest.NewServer(nil)
 	defer plain.Close()
 	e := &examination{Doctor: Doctor{Now: time.Now}}
-	e.certificate(context.Background(), plain.Listener.Addr().String(), "example.com", "the site's")
+	e.certificate(context.Background(), dial, plain.Listener.Addr().String(), "example.com", "the site's")
 	want(t, e, "certificate", OK) // another server speaks TLS for it
-	e.certificate(context.Background(), "127.0.0.1:1", "example.com", "the site's")
+	e.certificate(context.Background(), dial, "127.0.0.1:1", "example.com", "the site's")
 	want(t, e, "certificate", Fault)
 }
 

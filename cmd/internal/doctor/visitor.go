@@ -47,10 +47,10 @@ func (e *examination) visitor(ctx context.Context, s config.Site) {
 	e.page(ctx, s, app)
 	e.status(ctx, s)
 	if page.Scheme == "https" {
-		e.certificate(ctx, page.Host, page.Hostname(), "the page's")
+		e.certificate(ctx, dial, page.Host, page.Hostname(), "the page's")
 	}
 	if app.Scheme == "https" {
-		e.certificate(ctx, s.Listen, app.Hostname(), "the site's")
+		e.certificate(ctx, e.Nginx.Dial, s.Listen, app.Hostname(), "the site's")
 	}
 }
 
@@ -183,16 +183,26 @@ func (e *examination) clock(a *answer) {
 	}
 }
 
+// dial connects as a visitor does.
+func dial(ctx context.Context, addr string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
+}
+
 // certificate sees for how long the certificate at addr is good for the host.
-func (e *examination) certificate(ctx context.Context, addr, host, whose string) {
+func (e *examination) certificate(ctx context.Context, dial func(ctx context.Context, addr string) (net.Conn, error), addr, host, whose string) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		addr = net.JoinHostPort(host, "443")
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	// Not verified, because an expired one is to be looked at too: its dates and names are what matters here.
-	d := tls.Dialer{Config: &tls.Config{ServerName: host, InsecureSkipVerify: true}}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	var session *tls.Conn
+	conn, err := dial(ctx, addr)
+	if err == nil {
+		defer conn.Close()
+		session = tls.Client(conn, &tls.Config{ServerName: host, InsecureSkipVerify: true})
+		err = session.HandshakeContext(ctx)
+	}
 	if err != nil {
 		var record tls.RecordHeaderError
 		if errors.As(err, &record) {
@@ -202,8 +212,7 @@ func (e *examination) certificate(ctx context.Context, addr, host, whose string)
 		e.fault(checkCertificate, fmt.Sprintf("look at %s certificate: %v", whose, err), "see that it answers there")
 		return
 	}
-	defer conn.Close()
-	leaf := conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
+	leaf := session.ConnectionState().PeerCertificates[0]
 	left := leaf.NotAfter.Sub(e.Now())
 	until := leaf.NotAfter.UTC().Format(time.RFC3339)
 	const renew = "renew it: certbot renew, then reload nginx; certbot renew --dry-run says what keeps it from renewing"

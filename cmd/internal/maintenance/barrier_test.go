@@ -199,7 +199,7 @@ func TestWithoutTheBarrier(t *testing.T) {
 		"not allowed":     {func(k *fakeKernel) { k.loadErr = barrier.ErrNotAllowed }, "CAP_NET_ADMIN", false},
 		"no address":      {func(k *fakeKernel) { k.unresolved = barrier.ErrNoAddress }, "has no address", false},
 		"a unix socket":   {func(k *fakeKernel) { k.unresolved = barrier.ErrUnixSocket }, "a unix socket", false},
-		"can't be found":  {func(k *fakeKernel) { k.findErr = barrier.ErrNoAnswer }, "doesn't answer", false},
+		"can't be found":  {func(k *fakeKernel) { k.findErr = workers.ErrNoAnswer }, "doesn't answer", false},
 		"can't be seen":   {func(k *fakeKernel) { k.lookErr = barrier.ErrNotOurs }, "somebody else's", false},
 		"it isn't proven": {func(k *fakeKernel) { k.proveErr = barrier.ErrNotProven }, "not proven", true},
 	} {
@@ -278,7 +278,7 @@ func TestOpeningThatFailsIsBarredAgain(t *testing.T) {
 		"the application is down": func(w *world) {
 			w.Config.Sites[0].Smoke, w.app = "/healthz", 502
 		},
-		"the kernel doesn't answer": func(w *world) { w.Kernel.(*fakeKernel).loadErr = barrier.ErrNoAnswer },
+		"the kernel doesn't answer": func(w *world) { w.Kernel.(*fakeKernel).loadErr = workers.ErrNoAnswer },
 	} {
 		w := newWorld(t)
 		k := w.withKernel()

@@ -10,6 +10,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
@@ -227,7 +228,7 @@ func (c *comparison) withKernel(ctx context.Context) InKernel {
 		seen, err = c.Kernel.Look(ctx, master, told.Rules)
 	}
 	switch {
-	case errors.Is(err, barrier.ErrNotAllowed), errors.Is(err, barrier.ErrCantEnter):
+	case errors.Is(err, barrier.ErrNotAllowed), errors.Is(err, workers.ErrCantEnter):
 		return InKernel{Barrier: true, Error: err.Error()}
 	case err != nil:
 		c.differs(ByKernel, "%v", err)

@@ -88,6 +88,7 @@ var byForm = map[string]string{
 	"nginxconf/render.go":         "the-configuration",
 	"nginxconf/rules.go":          "the-configuration",
 	"nginxconf/workers/barrier/":  "the-kernel-barrier",
+	"nginxconf/workers/network":   "the-kernel-barrier",
 	"site/":                       "the-content",
 	"cmd/internal/doctor/":        "the-doctors-checks",
 	"nginxconf/gate/":             "the-gate",

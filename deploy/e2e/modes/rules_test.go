@@ -116,7 +116,7 @@ func TestOddRulesWork(t *testing.T) {
 					rig.WriteFile(t, closed, "")
 				}
 				want := control.Answer{Site: s.Name, Mode: mode, Revision: "1-00000000", Closed: shut}
-				got, err := control.Probe(t.Context(), target)
+				got, err := control.Nginx{}.Probe(t.Context(), target)
 				if want.PID = got.PID; err != nil || got != want || got.PID == 0 {
 					t.Errorf("%s, %s, shut %v: the probe says %+v, %v", s.Name, mode, shut, got, err)
 				}

@@ -16,10 +16,6 @@ import (
 var (
 	// ErrNotAllowed is returned where the kernel lets only others change its packet filter, or look at it.
 	ErrNotAllowed = errors.New("the kernel doesn't allow it: CAP_NET_ADMIN in nginx's network namespace is needed")
-	// ErrCantEnter is returned where nginx runs in a network namespace that this process can't enter.
-	ErrCantEnter = errors.New("nginx's network namespace can't be entered: CAP_SYS_ADMIN is needed")
-	// ErrNoNamespace is returned where the process whose network namespace is meant is gone.
-	ErrNoNamespace = errors.New("the network namespace is gone: its process has ended")
 	// ErrNoNftables is returned where the kernel has no nf_tables.
 	ErrNoNftables = errors.New("the kernel has no nf_tables")
 	// ErrTooOld is returned where the kernel's nf_tables lacks something that the table is made of: 5.9 is the first
@@ -27,8 +23,6 @@ var (
 	ErrTooOld = errors.New("the kernel's nf_tables lacks something: Linux 5.9 is needed")
 	// ErrNotOurs is returned where there is a table of that name that another program made, or owns.
 	ErrNotOurs = errors.New("a table of that name is somebody else's")
-	// ErrNoAnswer is returned where the kernel hasn't answered in time. What was asked may still happen.
-	ErrNoAnswer = errors.New("the kernel doesn't answer")
 	// ErrNotProven is returned by Prove where a connection wasn't refused, or it wasn't the table that refused it.
 	ErrNotProven = errors.New("the kernel barrier is not proven")
 	// ErrUnixSocket is returned for an upstream that is a unix socket, which no packet filter sees.

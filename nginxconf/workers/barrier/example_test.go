@@ -12,7 +12,7 @@ import (
 // A site is closed: what is on its way is counted first, and refused once what was let in has finished.
 func Example() {
 	ctx, sockets, master := context.Background(), workers.Sockets{}, 4711
-	network := barrier.Of(master)
+	network := workers.Of(master)
 	found, _ := barrier.Resolver{Network: network, Sockets: sockets}.Resolve(ctx, []string{"127.0.0.1:8000"})
 	users, _ := barrier.Users(sockets, master)
 	exempt, _ := barrier.Exempt(sockets, master, users, found[0].Ends)

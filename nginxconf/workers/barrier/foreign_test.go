@@ -206,7 +206,7 @@ func TestNobodyPassesDuringChanges(t *testing.T) {
 	all := []*worker{{user: www, wrong: map[string]int{}}, {user: nobody, wrong: map[string]int{}}}
 	for _, w := range all {
 		busy.Go(func() {
-			err := h.within(context.Background(), func() {}, func() error {
+			err := h.Within(context.Background(), func() {}, func() error {
 				for !stop.Load() {
 					fd, err := h.open(w.user, "127.0.0.1:8000")
 					w.tries.Add(1)
@@ -290,7 +290,7 @@ func TestOnItsWay(t *testing.T) {
 	h := newHost(t)
 	h.listen("127.0.0.1:8001")
 	var there int
-	h.must(h.within(t.Context(), func() {}, func() (err error) {
+	h.must(h.Within(t.Context(), func() {}, func() (err error) {
 		there, err = h.open(www, "127.0.0.1:8001")
 		return err
 	}))
@@ -304,7 +304,7 @@ func TestOnItsWay(t *testing.T) {
 		return err
 	}))
 	defer unix.Close(full)
-	h.must(h.within(t.Context(), func() {}, func() error { // the queue has room for one more than it is told
+	h.must(h.Within(t.Context(), func() {}, func() error { // the queue has room for one more than it is told
 		fd, err := h.open(root, "127.0.0.1:8000")
 		_ = fd
 		return err

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // inUserNamespace is set in the environment of a test binary that runs itself as root of a user namespace.
@@ -67,7 +69,7 @@ func needUsers(t testing.TB) {
 // host is a machine: a network namespace of its own.
 type host struct {
 	t testing.TB
-	Network
+	workers.Network
 	work chan func()
 }
 
@@ -75,9 +77,9 @@ func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{t: t, work: make(chan func())}
 	ready := make(chan error)
-	onThread(func() {
+	workers.OnThread(func() {
 		err := unix.Unshare(unix.CLONE_NEWNET)
-		h.Network = Of(unix.Gettid())
+		h.Network = workers.Of(unix.Gettid())
 		ready <- err
 		if err == nil {
 			for f := range h.work {
@@ -135,7 +137,7 @@ func (h *host) sysctl(name, value string) {
 // wire connects two hosts by a pair of network cards.
 func (h *host) wire(card string, to *host, theirCard string) {
 	h.t.Helper()
-	h.ip(fmt.Sprintf("link add %s type veth peer name %s netns %d", card, theirCard, to.pid),
+	h.ip(fmt.Sprintf("link add %s type veth peer name %s netns %d", card, theirCard, to.Process()),
 		"link set "+card+" up")
 	to.ip("link set " + theirCard + " up")
 }
@@ -187,7 +189,7 @@ func (h *host) listen(address string) *app {
 
 // dial connects to an address from the namespace as a user, and says hello. An error says why that failed.
 func (h *host) dial(user uint32, address string) error {
-	return h.within(context.Background(), func() {}, func() error {
+	return h.Within(context.Background(), func() {}, func() error {
 		c, err := h.open(user, address)
 		if err != nil {
 			return err

@@ -16,17 +16,19 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // Table is the barrier of one configuration in one network namespace: one table of nf_tables, family inet, which is
 // there or not.
 //
 // Its methods are for one caller at a time on a host: a lock sees to that. All of them return an error that wraps
-// ErrNoAnswer when ctx ends first, and otherwise what keeps them from it: ErrNotAllowed, ErrCantEnter,
-// ErrNoNamespace, ErrNoNftables.
+// workers.ErrNoAnswer when ctx ends first, and otherwise what keeps them from it: ErrNotAllowed, workers.ErrCantEnter,
+// workers.ErrNoNamespace, ErrNoNftables.
 type Table struct {
-	StateDir string  // of the configuration: its name is the table's
-	Network  Network // where nginx is
+	StateDir string          // of the configuration: its name is the table's
+	Network  workers.Network // where nginx is
 }
 
 // Load has the kernel follow the rules, from one packet to the next: in one transaction. An end that was there before
@@ -35,7 +37,7 @@ type Table struct {
 //
 // The error is a *SharedError where the rules can't be followed by any table; it wraps ErrNotOurs where there is a
 // table of that name that isn't ours, and ErrTooOld. After an error the kernel follows what it followed before, but
-// after ErrNoAnswer.
+// after workers.ErrNoAnswer.
 func (t Table) Load(ctx context.Context, r Rules) error {
 	if err := r.Check(); err != nil {
 		return fmt.Errorf("load the kernel barrier: %w", err)
@@ -85,7 +87,7 @@ func (t Table) Remove(ctx context.Context) error {
 
 // RemoveAll takes away the tables of all configurations in the namespace, and returns the names of those that there
 // were. The errors are those of Table.
-func RemoveAll(ctx context.Context, n Network) ([]string, error) {
+func RemoveAll(ctx context.Context, n workers.Network) ([]string, error) {
 	var removed []string
 	err := Table{Network: n}.do(ctx, func(c *link) error {
 		tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
@@ -166,9 +168,9 @@ func (t Table) do(ctx context.Context, f func(*link) error) error {
 	select {
 	case busy <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrNoAnswer, ctx.Err())
+		return fmt.Errorf("%w: %w", workers.ErrNoAnswer, ctx.Err())
 	}
-	return t.Network.within(ctx, func() { <-busy }, func() error {
+	return t.Network.Within(ctx, func() { <-busy }, func() error {
 		c, err := dial()
 		if err != nil {
 			return explained(err)

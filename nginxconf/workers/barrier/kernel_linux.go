@@ -3,17 +3,12 @@ package barrier
 import (
 	"context"
 	"fmt"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-func network(master int) Network {
-	if master == 0 {
-		return Network{}
-	}
-	return Of(master)
-}
-
 func (b Barrier) table(master int) Table {
-	return Table{StateDir: b.StateDir, Network: network(master)}
+	return Table{StateDir: b.StateDir, Network: workers.Of(master)}
 }
 
 // Places finds out where the upstreams of each site, by its name, are reached. The errors are those of Resolver.
@@ -22,7 +17,7 @@ func (b Barrier) Places(ctx context.Context, master int, upstreams map[string][]
 	for _, of := range upstreams {
 		all = append(all, of...)
 	}
-	found, err := Resolver{Network: network(master), Sockets: b.Sockets}.Resolve(ctx, all)
+	found, err := Resolver{Network: workers.Of(master), Sockets: b.Sockets}.Resolve(ctx, all)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +77,7 @@ func (b Barrier) Remove(ctx context.Context, master int) error { return b.table(
 
 // RemoveAll takes away the tables of all configurations there, and returns their names. The errors are those of Table.
 func (Barrier) RemoveAll(ctx context.Context, master int) ([]string, error) {
-	return RemoveAll(ctx, network(master))
+	return RemoveAll(ctx, workers.Of(master))
 }
 
 // Look is Table.Read, beside the rules that the table is to follow.
@@ -101,6 +96,6 @@ func (b Barrier) Look(ctx context.Context, master int, r Rules) (Seen, error) {
 
 // IsContainer reports whether nginx is in another network namespace than this process.
 func (b Barrier) IsContainer(master int) bool {
-	ours, err := network(master).isOurs()
+	ours, err := workers.Of(master).IsOurs()
 	return err == nil && !ours
 }

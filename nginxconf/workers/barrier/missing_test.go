@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // asNobody is set where the test binary runs itself as an ordinary user.
@@ -41,9 +43,9 @@ func TestNotAllowed(t *testing.T) {
 func asAnOrdinaryUser(t *testing.T) {
 	r := Rules{Users: []uint32{www}}
 	for _, c := range []struct {
-		in   Network
+		in   workers.Network
 		want error
-	}{{Network{}, ErrNotAllowed}, {Of(os.Getpid()), ErrNotAllowed}, {Of(1), ErrCantEnter}} {
+	}{{workers.Network{}, ErrNotAllowed}, {workers.Of(os.Getpid()), ErrNotAllowed}, {workers.Of(1), workers.ErrCantEnter}} {
 		table := Table{StateDir: "/var/lib/conforma-status", Network: c.in}
 		_, err := table.Read(t.Context())
 		for what, err := range map[string]error{
@@ -63,11 +65,11 @@ func TestNamespaceGone(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	table := Table{StateDir: "/var/lib/conforma-status", Network: Of(cmd.Process.Pid)}
-	if err := table.Load(t.Context(), Rules{}); !errors.Is(err, ErrNoNamespace) {
+	table := Table{StateDir: "/var/lib/conforma-status", Network: workers.Of(cmd.Process.Pid)}
+	if err := table.Load(t.Context(), Rules{}); !errors.Is(err, workers.ErrNoNamespace) {
 		t.Errorf("loaded: %v", err)
 	}
-	if _, err := table.Read(t.Context()); !errors.Is(err, ErrNoNamespace) {
+	if _, err := table.Read(t.Context()); !errors.Is(err, workers.ErrNoNamespace) {
 		t.Errorf("read: %v", err)
 	}
 }
@@ -77,14 +79,14 @@ func TestNoAnswer(t *testing.T) {
 	h := newHost(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := h.table().Load(ctx, Rules{}); !errors.Is(err, ErrNoAnswer) || !errors.Is(err, context.Canceled) {
+	if err := h.table().Load(ctx, Rules{}); !errors.Is(err, workers.ErrNoAnswer) || !errors.Is(err, context.Canceled) {
 		t.Errorf("loaded: %v", err)
 	}
 	// Somebody else of this process is still at it.
 	busy <- struct{}{}
 	ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := h.table().Read(ctx); !errors.Is(err, ErrNoAnswer) {
+	if _, err := h.table().Read(ctx); !errors.Is(err, workers.ErrNoAnswer) {
 		t.Errorf("read: %v", err)
 	}
 	<-busy

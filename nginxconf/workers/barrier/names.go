@@ -17,13 +17,15 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // Lookup returns the addresses of a host's name as the process finds them that n is the namespace of. In a container
 // it has hosts and name servers of its own: hosts(5) and resolv.conf(5) there are read, and the servers are asked
 // from there.
-func (n Network) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	at, err := n.files()
+func Lookup(ctx context.Context, n workers.Network, host string) ([]netip.Addr, error) {
+	at, err := files(n)
 	if err != nil {
 		return nil, err
 	}
@@ -42,27 +44,27 @@ func (n Network) Lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	if err != nil {
 		return nil, err
 	}
-	return n.ask(ctx, readResolvConf(conf), host)
+	return ask(ctx, n, readResolvConf(conf), host)
 }
 
 // files is the root directory of the process, nil where it and the network are those of this process.
-func (n Network) files() (*os.Root, error) {
-	ours, err := n.isOurs()
-	if err != nil || n.pid == 0 {
+func files(n workers.Network) (*os.Root, error) {
+	ours, err := n.IsOurs()
+	if err != nil || n.IsZero() {
 		return nil, err
 	}
 	here, err := os.Stat("/")
 	if err != nil {
 		return nil, err
 	}
-	there, err := os.Stat(n.root())
+	there, err := os.Stat(rootOf(n))
 	if err != nil || ours && os.SameFile(here, there) {
 		return nil, err
 	}
-	return os.OpenRoot(n.root())
+	return os.OpenRoot(rootOf(n))
 }
 
-func (n Network) root() string { return "/proc/" + strconv.Itoa(n.pid) + "/root" }
+func rootOf(n workers.Network) string { return "/proc/" + strconv.Itoa(n.Process()) + "/root" }
 
 // readIn reads a file of a container, which may be anything: it is not followed out of there, and not waited for. One
 // that isn't there is empty.
@@ -152,12 +154,12 @@ func (c resolvConf) names(host string) []string {
 const answerWithin = 5 * time.Second
 
 // ask asks the name servers for the addresses of a host, until one knows any.
-func (n Network) ask(ctx context.Context, c resolvConf, host string) ([]netip.Addr, error) {
+func ask(ctx context.Context, n workers.Network, c resolvConf, host string) ([]netip.Addr, error) {
 	var failed []error
 	for _, name := range c.names(host) {
 		for _, server := range c.servers {
 			var addrs []netip.Addr
-			err := n.within(ctx, func() {}, func() error {
+			err := n.Within(ctx, func() {}, func() error {
 				for _, kind := range []dnsmessage.Type{dnsmessage.TypeA, dnsmessage.TypeAAAA} {
 					more, err := query(ctx, netip.AddrPortFrom(server, 53), name, kind)
 					if err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // Prove tries, with the user and group of each worker and in nginx's namespace, to connect to each end that is to be
@@ -38,14 +40,14 @@ func (t Table) prove(ctx context.Context, r Rules, users []User) error {
 		return err
 	}
 	tried := map[string]*trial{}
-	err = t.Network.within(ctx, func() {}, func() error {
+	err = t.Network.Within(ctx, func() {}, func() error {
 		for _, u := range users {
 			if err := become(u); err != nil {
 				return err
 			}
 			for _, end := range ends {
 				if ctx.Err() != nil {
-					return fmt.Errorf("%w: %w", ErrNoAnswer, ctx.Err())
+					return fmt.Errorf("%w: %w", workers.ErrNoAnswer, ctx.Err())
 				}
 				tries, err := end.refuses(u)
 				if err != nil {

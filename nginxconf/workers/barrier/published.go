@@ -132,7 +132,7 @@ func (r Resolver) proxies() ([]published, error) {
 	if err != nil {
 		return nil, err
 	}
-	there, err := os.Readlink(r.Network.file())
+	there, err := os.Readlink(r.Network.File())
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +16,9 @@ import (
 
 // Resolver finds out where upstreams are reached from a network namespace.
 type Resolver struct {
-	Network Network
+	Network workers.Network
 	Sockets workers.Sockets
-	// Lookup returns the addresses of a host's name, as programs there find them. nil: Network.Lookup.
+	// Lookup returns the addresses of a host's name, as programs there find them. nil: Lookup there.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
@@ -32,7 +31,7 @@ type Resolver struct {
 //
 // An error is one that keeps all of them from being looked at: those of Table, or what keeps /proc from being read.
 func (r Resolver) Resolve(ctx context.Context, upstreams []string) ([]Upstream, error) {
-	listeners, err := r.Sockets.Listeners(r.Network.process())
+	listeners, err := r.Sockets.Listeners(r.Network.Process())
 	if err != nil {
 		return nil, err
 	}
@@ -52,14 +51,6 @@ func (r Resolver) Resolve(ctx context.Context, upstreams []string) ([]Upstream, 
 		out = append(out, up)
 	}
 	return out, nil
-}
-
-// process is one in the namespace.
-func (n Network) process() int {
-	if n.pid == 0 {
-		return os.Getpid()
-	}
-	return n.pid
 }
 
 // addresses are those of an upstream, each once.
@@ -116,7 +107,7 @@ func (r Resolver) hosts(ctx context.Context, host string) ([]netip.Addr, error) 
 	}
 	lookup := r.Lookup
 	if lookup == nil {
-		lookup = r.Network.Lookup
+		lookup = func(ctx context.Context, host string) ([]netip.Addr, error) { return Lookup(ctx, r.Network, host) }
 	}
 	addrs, err := lookup(ctx, host)
 	if err == nil && len(addrs) == 0 {
@@ -157,7 +148,7 @@ func number(s string) (netip.Addr, bool) {
 // ends are where addresses are reached.
 func (r Resolver) ends(ctx context.Context, addrs []netip.AddrPort, listeners []workers.Listener, ports []published) ([]End, error) {
 	var out []End
-	err := r.Network.within(ctx, func() {}, func() error {
+	err := r.Network.Within(ctx, func() {}, func() error {
 		for _, a := range addrs {
 			w, err := wayTo(a.Addr())
 			if err != nil {

@@ -154,12 +154,12 @@ func TestLookupInContainer(t *testing.T) {
 	h.must(os.WriteFile(filepath.Join(dir, "etc/resolv.conf"), []byte("search net.internal\nnameserver 127.0.0.11\noptions ndots:0\n"), 0o644))
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args, cmd.Env = []string{masterTitle}, []string{inRoot + "=" + dir}
-	container := Of(h.run(cmd, "-").Process.Pid)
+	container := workers.Of(h.run(cmd, "-").Process.Pid)
 	for host, want := range map[string][]netip.Addr{
 		"app": addrs("172.18.0.2", "fd18::2"), "APP.net.internal.": addrs("172.18.0.2", "fd18::2"),
 		"written": addrs("10.9.9.9"), "other.example": addrs("10.0.0.1"), "not": nil, "no.such": nil,
 	} {
-		got, err := container.Lookup(t.Context(), host)
+		got, err := Lookup(t.Context(), container, host)
 		if !slices.Equal(got, want) || (err == nil) != (want != nil) {
 			t.Errorf("%s is %v: %v", host, got, err)
 		}
@@ -172,7 +172,7 @@ func TestLookupInContainer(t *testing.T) {
 	// A link that leads out of the container isn't followed.
 	h.must(os.Remove(filepath.Join(dir, "etc/hosts")))
 	h.must(os.Symlink("/etc/hosts", filepath.Join(dir, "etc/hosts")))
-	if got, err := container.Lookup(t.Context(), "written"); err == nil {
+	if got, err := Lookup(t.Context(), container, "written"); err == nil {
 		t.Errorf("found %v by a link", got)
 	}
 }

@@ -189,7 +189,7 @@ func TestUserNamespace(t *testing.T) {
 		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET, UidMappings: mapped, GidMappings: mapped,
 		GidMappingsEnableSetgroups: true, Credential: &syscall.Credential{},
 	})
-	h.Network = Of(master.Process.Pid)
+	h.Network = workers.Of(master.Process.Pid)
 	out, err := exec.Command("nsenter", "-n", "-t", strconv.Itoa(master.Process.Pid), "ip", "link", "set", "lo", "up").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -75,6 +75,13 @@ func serve(tb testing.TB, port int, handler http.Handler) string {
 	if err != nil {
 		tb.Fatalf("rig: start a server: %v", err)
 	}
+	serveOn(tb, l, handler)
+	return Loopback(port)
+}
+
+// serveOn serves handler on what listens until tb ends.
+func serveOn(tb testing.TB, l net.Listener, handler http.Handler) {
+	tb.Helper()
 	srv := &http.Server{Handler: handler}
 	served := make(chan struct{})
 	go func() {
@@ -85,7 +92,6 @@ func serve(tb testing.TB, port int, handler http.Handler) string {
 		srv.Close()
 		<-served
 	})
-	return Loopback(port)
 }
 
 // Requests returns what has reached the application so far, in the order of arrival.

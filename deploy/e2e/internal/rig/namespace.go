@@ -69,11 +69,14 @@ func (n *Nginx) StartIn(tb testing.TB, ns *Namespace) {
 }
 
 // StartContained is Start for an nginx in a container: it counts its processes for itself, from 1, and its nginx.conf
-// is to be seen in there only, and nothing of what other tests have. It returns the command that runs another one in
-// there, as "docker exec" does.
-func (n *Nginx) StartContained(tb testing.TB) (inside []string) {
+// is to be seen in there only, and nothing of what other tests have. In is the container's network, nil for this
+// machine's. It returns the command that runs another one in there, as "docker exec" does.
+func (n *Nginx) StartContained(tb testing.TB, in *Network) (inside []string) {
 	tb.Helper()
-	flags, enter := []string{"-pmf"}, []string{"nsenter", "-p", "-m"}
+	before, flags, enter := []string{"unshare"}, []string{"-pmf"}, []string{"nsenter", "-p", "-m"}
+	if in != nil {
+		before, enter = append(in.Before(), "unshare"), append(enter, "-n")
+	}
 	if os.Geteuid() != 0 {
 		flags, enter = []string{"-rpmf"}, append(enter, "-U", "--preserve-credentials")
 	}
@@ -88,8 +91,8 @@ func (n *Nginx) StartContained(tb testing.TB) (inside []string) {
 	WriteFile(tb, n.Conf, "outside there is another one")
 	const script = `set -e; cd "$1"; mount -t tmpfs none "${1%/*}"; mkdir "$1"; mount -c --bind . "$1"; cd "$1/inside"
 mount -t tmpfs none .; cd "$1/inside"; printf %s "$2" >nginx.conf; shift 2; exec "$@"`
-	argv := append(flags, "--kill-child", "--mount-proc", "sh", "-c", script, "sh", n.Dir, string(conf))
-	n.proc = startProcess(tb, exec.Command("unshare", append(argv, n.Args("-g", "daemon off;")...)...))
+	argv := append(append(before, flags...), "--kill-child", "--mount-proc", "sh", "-c", script, "sh", n.Dir, string(conf))
+	n.proc = startProcess(tb, exec.Command(argv[0], append(argv[1:], n.Args("-g", "daemon off;")...)...))
 	self := strconv.Itoa(n.proc.cmd.Process.Pid)
 	WaitFor(tb, "nginx to start", func() bool {
 		if n.proc.hasExited() {

@@ -57,8 +57,8 @@ http {
 `, user, n.PIDFile(), patientNginx+os.Getenv(nginxHTTPVariable)+"\n", http))
 }
 
-// malloc, as the environment variable mallocEnv, has nginx keep the memory that it frees. By default it asks the kernel
-// anew for the tables of each map that it reads, which took a fifth of the processor's time of these tests.
+// malloc, as the environment variable mallocEnv, has nginx keep the memory that it frees. By default it asks the
+// kernel anew for the tables of each map that it reads, which took a fifth of the processor's time of these tests.
 // https://sourceware.org/glibc/manual/latest/html_node/Memory-Allocation-Tunables.html
 const (
 	mallocEnv = "GLIBC_TUNABLES"

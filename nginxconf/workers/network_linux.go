@@ -1,6 +1,6 @@
 //go:build linux
 
-package barrier
+package workers
 
 import (
 	"context"
@@ -9,39 +9,16 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// Network is a network namespace (network_namespaces(7)). The zero value is that of this process.
-type Network struct {
-	pid int
-}
-
-// Of returns the network namespace of a process, which has to live for as long as it is used.
-func Of(pid int) Network { return Network{pid} }
-
-func (n Network) String() string {
-	if n.pid == 0 {
-		return "this network namespace"
-	}
-	return fmt.Sprintf("the network namespace of process %d", n.pid)
-}
-
-func (n Network) file() string {
-	if n.pid == 0 {
-		return "/proc/self/ns/net"
-	}
-	return "/proc/" + strconv.Itoa(n.pid) + "/ns/net"
-}
-
-// isOurs reports whether n is the network namespace of this process.
-func (n Network) isOurs() (bool, error) {
+// IsOurs reports whether n is the network namespace of this process.
+func (n Network) IsOurs() (bool, error) {
 	if n.pid == 0 {
 		return true, nil
 	}
-	theirs, err := os.Stat(n.file())
+	theirs, err := os.Stat(n.File())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, ErrNoNamespace
 	}
@@ -55,12 +32,12 @@ func (n Network) isOurs() (bool, error) {
 	return err == nil && os.SameFile(theirs, ours), err
 }
 
-// within has f called by a thread of its own, in the namespace. The thread ends with it: whatever f makes of it, such
+// Within has f called by a thread of its own, in the namespace. The thread ends with it: whatever f makes of it, such
 // as another user id, is nobody else's. At the end of it all, with f called or not, after is called. Where ctx ends
-// before f does, within returns an error that wraps ErrNoAnswer, and f goes on.
-func (n Network) within(ctx context.Context, after func(), f func() error) error {
+// before f does, Within returns an error that wraps ErrNoAnswer, and f goes on.
+func (n Network) Within(ctx context.Context, after func(), f func() error) error {
 	done := make(chan error, 1)
-	onThread(func() {
+	OnThread(func() {
 		defer after()
 		done <- func() error {
 			if err := n.enter(); err != nil {
@@ -77,8 +54,8 @@ func (n Network) within(ctx context.Context, after func(), f func() error) error
 	}
 }
 
-// onThread has f called by a thread that ends with it.
-func onThread(f func()) {
+// OnThread has f called by a thread that ends with it.
+func OnThread(f func()) {
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the runtime ends the thread then
 		if unix.Gettid() != unix.Getpid() {
@@ -100,10 +77,10 @@ func onThread(f func()) {
 
 // enter has this thread enter the namespace.
 func (n Network) enter() error {
-	if ours, err := n.isOurs(); err != nil || ours {
+	if ours, err := n.IsOurs(); err != nil || ours {
 		return err
 	}
-	fd, err := unix.Open(n.file(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(n.File(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNoNamespace
 	}

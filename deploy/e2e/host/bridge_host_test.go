@@ -1,0 +1,198 @@
+package host
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// bridged is a machine with Docker: a site's nginx and its application are in containers behind a bridge, and a port
+// of each is published. Who comes from another machine comes from outside.
+type bridged struct {
+	*rig.Single
+	machine, nginx, app, outside *rig.Network
+	inside                       []string // what runs a command in nginx's container
+}
+
+// Addresses of the machine, and the ports that are published on it.
+const (
+	machineAddr, gateway   = "192.0.2.1", "172.30.0.1"
+	nginxAddr, appAddr     = "172.30.0.2", "172.30.0.3"
+	sitePort, appPublished = 8080, 8000
+	sitePublished          = "192.0.2.1:8080"
+)
+
+// newBridged makes one. Upstream is how nginx's configuration, and ours, name the application.
+func newBridged(t *testing.T, upstream string) *bridged {
+	t.Helper()
+	rig.NeedBarrier(t)
+	b := &bridged{rig.NewSingle(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), nil}
+	b.machine.Wire(t, "eth0", b.outside, "eth0")
+	b.outside.IP(t, "addr add 192.0.2.2/24 dev eth0")
+	b.machine.IP(t, "addr add "+machineAddr+"/24 dev eth0", "link add br-web type bridge", "link set br-web up", "addr add "+gateway+"/24 dev br-web")
+	for card, c := range map[string]struct {
+		of   *rig.Network
+		addr string
+	}{"veth-nginx": {b.nginx, nginxAddr}, "veth-app": {b.app, appAddr}} {
+		b.machine.Wire(t, card, c.of, "eth0")
+		b.machine.IP(t, "link set "+card+" master br-web")
+		c.of.IP(t, "addr add "+c.addr+"/24 dev eth0", "route add default via "+gateway)
+	}
+	rig.Check(t, b.machine.Within(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }))
+	b.app.Serve(t, appAddr+":3000", b.App.Handler())
+	pages, err := url.Parse(b.PageURL)
+	rig.Check(t, err)
+	b.machine.Serve(t, pages.Host, httputil.NewSingleHostReverseProxy(pages))
+	port := b.Blocks[0].Port
+	b.publish(t, map[int]string{sitePort: fmt.Sprintf("%s:%d", nginxAddr, port), appPublished: appAddr + ":3000"})
+
+	b.EditConfig(t, fmt.Sprintf("upstreams = [%q]", rig.Loopback(b.App.Port)), fmt.Sprintf("upstreams = [%q]", upstream))
+	b.CLI(t, "render").Want(t, 0)
+	b.Nginx.Configure(t, fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream))
+	b.inside = b.Nginx.StartContained(t, b.nginx)
+	b.docker(t)
+	b.EditConfig(t, "grace ", "settled = [\"true\"]\ngrace ")
+	return b
+}
+
+// publish leads ports of the machine to containers, as Docker does: by translation of addresses for who comes from
+// elsewhere, or names an address of the machine that isn't loopback's, and by a proxy for who doesn't.
+func (b *bridged) publish(t *testing.T, ports map[int]string) {
+	t.Helper()
+	err := b.machine.Within(func() error {
+		c, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		nat := c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "nat"})
+		for _, hook := range []struct {
+			name string
+			at   *nftables.ChainHook
+			who  []expr.Any
+		}{{"PREROUTING", nftables.ChainHookPrerouting, notFromBridge()}, {"OUTPUT", nftables.ChainHookOutput, notLoopback()}} {
+			ch := c.AddChain(&nftables.Chain{Table: nat, Name: hook.name, Type: nftables.ChainTypeNAT, Hooknum: hook.at, Priority: nftables.ChainPriorityNATDest})
+			for at, to := range ports {
+				c.AddRule(&nftables.Rule{Table: nat, Chain: ch, Exprs: slices.Concat(hook.who, local(), leads(uint16(at), netip.MustParseAddrPort(to)))})
+			}
+		}
+		return c.Flush()
+	})
+	rig.Check(t, err)
+	for at, to := range ports {
+		b.proxy(t, at, netip.MustParseAddrPort(to))
+	}
+}
+
+func local() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagDADDR: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
+	}
+}
+
+func notFromBridge() []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte("br-web\x00")}}
+}
+
+func notLoopback() []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{127}},
+	}
+}
+
+func leads(at uint16, to netip.AddrPort) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(at)},
+		&expr.Immediate{Register: 1, Data: to.Addr().AsSlice()},
+		&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(to.Port())},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 2},
+	}
+}
+
+// proxy starts the userland proxy of a published port: this program by another name.
+func (b *bridged) proxy(t *testing.T, at int, to netip.AddrPort) {
+	t.Helper()
+	program := filepath.Join(b.bin(), "docker-proxy")
+	self, err := os.Executable()
+	rig.Check(t, err)
+	rig.Check(t, os.MkdirAll(filepath.Dir(program), 0o755))
+	if err := os.Symlink(self, program); err != nil && !os.IsExist(err) {
+		t.Fatal(err)
+	}
+	b.machine.Start(t, program, "-proto", "tcp", "-host-ip", "0.0.0.0", "-host-port", fmt.Sprint(at), "-container-ip", to.Addr().String(), "-container-port", fmt.Sprint(to.Port()))
+	rig.WaitFor(t, "the proxy to listen", func() bool {
+		conn, err := b.machine.Dial(t.Context(), rig.Loopback(at))
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+// beProxy is what docker-proxy does.
+func beProxy(args []string) {
+	word := func(name string) string { return args[slices.Index(args, name)+1] }
+	l, err := net.Listen("tcp4", net.JoinHostPort(word("-host-ip"), word("-host-port")))
+	for err == nil {
+		var from net.Conn
+		if from, err = l.Accept(); err != nil {
+			break
+		}
+		go func() {
+			defer from.Close()
+			to, err := net.Dial("tcp", net.JoinHostPort(word("-container-ip"), word("-container-port")))
+			if err != nil {
+				return
+			}
+			defer to.Close()
+			go func() { _, _ = io.Copy(to, from) }()
+			_, _ = io.Copy(from, to)
+		}()
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// bin is where the machine has programs of its own.
+func (b *bridged) bin() string { return filepath.Join(b.Nginx.Dir, "bin") }
+
+// docker makes a stand-in that runs commands in the container "web", and has the configuration use it.
+func (b *bridged) docker(t *testing.T) {
+	t.Helper()
+	bin := b.bin()
+	rig.WriteFile(t, filepath.Join(bin, "docker"), "#!/bin/sh\n[ \"$1 $2\" = 'exec web' ] || exit 125\nshift 2\nexec "+strings.Join(b.inside, " ")+" \"$@\"\n")
+	rig.Check(t, os.Chmod(filepath.Join(bin, "docker"), 0o755))
+	for _, line := range strings.Split(rig.ReadFile(t, b.Config), "\n") {
+		key, _, _ := strings.Cut(line, " ")
+		if with := map[string][]string{"test": {"-t"}, "reload": {"-s", "reload"}}[key]; with != nil {
+			argv, err := json.Marshal(append([]string{"docker", "exec", "web"}, b.Nginx.Args(with...)...))
+			rig.Check(t, err)
+			b.EditConfig(t, line, key+" = "+string(argv))
+		}
+	}
+}
+
+// run runs conforma-status on the machine.
+func (b *bridged) run(t *testing.T, args ...string) rig.Result {
+	t.Helper()
+	return b.Call(t, rig.Call{Before: b.machine.Before(), Env: []string{"PATH=" + b.bin() + ":" + os.Getenv("PATH")}, Args: args})
+}

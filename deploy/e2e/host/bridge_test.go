@@ -1,0 +1,76 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// pump asks the site again and again until stop is called, from everywhere: from another machine, from the machine
+// itself, and from within the container.
+func (b *bridged) pump(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var pumps sync.WaitGroup
+	port := b.Blocks[0].Port
+	for of, addrs := range map[*rig.Network][]string{
+		b.outside: {sitePublished},
+		b.machine: {rig.Loopback(sitePort), sitePublished, fmt.Sprintf("%s:%d", nginxAddr, port)},
+		b.nginx:   {rig.Loopback(port), fmt.Sprintf("%s:%d", nginxAddr, port)},
+		b.app:     {fmt.Sprintf("%s:%d", nginxAddr, port)},
+	} {
+		for _, addr := range addrs {
+			pumps.Go(func() {
+				client := of.Client()
+				for ctx.Err() == nil {
+					req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/pumped", nil)
+					if err != nil {
+						return
+					}
+					if resp, err := client.Do(req); err == nil { // a connection may be cut
+						_, _ = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			})
+		}
+	}
+	return func() { cancel(); pumps.Wait() }
+}
+
+// switches closes and opens the site while requests come from everywhere, and sees that none reaches the application
+// that mayn't.
+func (b *bridged) switches(t *testing.T, modes ...string) {
+	t.Helper()
+	b.run(t, "publish").Want(t, 0)
+	b.StartGate(t)
+	if r := b.run(t, "doctor"); r.Code != 0 {
+		t.Errorf("the doctor isn't content:\n%s", r.Stdout)
+	}
+	stop := b.pump(t)
+	defer stop()
+	for _, mode := range modes {
+		b.run(t, "set", mode).Want(t, 0)
+		n := b.App.Count()
+		b.run(t, "get").Want(t, 0)
+		if mode == "online" {
+			rig.WaitFor(t, "requests to arrive again", func() bool { return b.App.Count() > n+10 })
+			continue
+		}
+		if late := b.App.Since(n); len(late) > 0 {
+			t.Errorf("in %s %d requests reached the application, first %s", mode, len(late), late[0].URI)
+		}
+	}
+}
+
+// TestNginxBehindABridge has a site whose nginx and application are in containers behind one bridge.
+func TestNginxBehindABridge(t *testing.T) {
+	t.Parallel()
+	newBridged(t, appAddr+":3000").switches(t, "offline", "online", "admin", "online")
+}

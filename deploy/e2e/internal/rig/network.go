@@ -1,0 +1,94 @@
+package rig
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+)
+
+// Network is the network of a machine, or of a container, of its own: a namespace that goes with the test. It takes
+// root.
+type Network struct{ holder *process }
+
+// NewNetwork makes one that has nothing but its loopback.
+func NewNetwork(tb testing.TB) *Network {
+	tb.Helper()
+	n := &Network{startProcess(tb, exec.Command("unshare", "-n", "sh", "-c", "ip link set lo up && echo ready && exec sleep 1d"))}
+	WaitFor(tb, "the network", func() bool {
+		if n.holder.hasExited() {
+			tb.Fatalf("rig: make a network: %s", n.holder.output(tb))
+		}
+		return n.holder.output(tb) == "ready\n"
+	})
+	return n
+}
+
+func (n *Network) pid() int { return n.holder.cmd.Process.Pid }
+
+// Before is the command that runs another one in the network.
+func (n *Network) Before() []string { return []string{"nsenter", "-n", "-t", strconv.Itoa(n.pid())} }
+
+// IP gives ip(8) each of the lines.
+func (n *Network) IP(tb testing.TB, lines ...string) {
+	tb.Helper()
+	argv := append(n.Before(), "ip", "-batch", "-")
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("rig: ip -batch: %v\n%s\n%s", err, out, strings.Join(lines, "\n"))
+	}
+}
+
+// Wire connects a card of n to a card of to.
+func (n *Network) Wire(tb testing.TB, card string, to *Network, theirs string) {
+	tb.Helper()
+	n.IP(tb, "link add "+card+" type veth peer name "+theirs+" netns "+strconv.Itoa(to.pid()), "link set "+card+" up")
+	to.IP(tb, "link set "+theirs+" up")
+}
+
+// Within calls f by a thread that is in the network.
+func (n *Network) Within(f func() error) error {
+	return workers.Of(n.pid()).Within(context.Background(), func() {}, f)
+}
+
+// Dial connects to an address from the network.
+func (n *Network) Dial(ctx context.Context, addr string) (conn net.Conn, err error) {
+	err = n.Within(func() (err error) {
+		conn, err = (&net.Dialer{Timeout: Patience}).DialContext(ctx, "tcp", addr)
+		return err
+	})
+	return conn, err
+}
+
+// Serve serves handler at an address of the network until tb ends.
+func (n *Network) Serve(tb testing.TB, addr string, handler http.Handler) {
+	tb.Helper()
+	var l net.Listener
+	err := n.Within(func() (err error) {
+		l, err = net.Listen("tcp4", addr)
+		return err
+	})
+	if err != nil {
+		tb.Fatalf("rig: listen at %s: %v", addr, err)
+	}
+	serveOn(tb, l, handler)
+}
+
+// Client asks from the network, each time on a connection of its own.
+func (n *Network) Client() *http.Client {
+	return &http.Client{Timeout: Patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return n.Dial(ctx, addr) }}}
+}
+
+// Start starts a program in the network that ends with tb.
+func (n *Network) Start(tb testing.TB, argv ...string) {
+	tb.Helper()
+	argv = append(n.Before(), argv...)
+	startProcess(tb, exec.Command(argv[0], argv[1:]...))
+}
