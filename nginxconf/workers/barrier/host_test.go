@@ -109,13 +109,26 @@ func (h *host) must(err error) {
 	}
 }
 
-// ip calls ip(8) with each of the lines.
+// ip calls ip(8) with each of the lines. An address of IPv6 is the host's a little after it was added only: the
+// kernel has a worker of its own do that.
 func (h *host) ip(lines ...string) {
 	h.t.Helper()
 	for _, line := range lines {
-		out, err := h.output("ip", strings.Fields(line)...)
+		words := strings.Fields(line)
+		out, err := h.output("ip", words...)
 		if err != nil {
 			h.t.Fatalf("ip %s: %v\n%s", line, err, out)
+		}
+		if added, _ := strings.CutPrefix(line, "addr add "); words[len(words)-1] == "nodad" {
+			at, _, _ := strings.Cut(added, "/")
+			eventually(h.t, at+" is there", func() bool {
+				var w way
+				h.must(h.do(func() (err error) {
+					w, err = wayTo(netip.MustParseAddr(at))
+					return err
+				}))
+				return w.local
+			})
 		}
 	}
 }
@@ -329,7 +342,7 @@ const (
 )
 
 // eventually waits until something is so.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
