@@ -91,7 +91,7 @@ func (a *app) root() *cobra.Command {
 	group(root, terminal.HelpSettingUp, a.storeCommand(), a.previewCommand(), a.buildCommand(), a.publishCommand())
 	group(root, terminal.HelpSettingUp, onHost(a.initCommand(), a.renderCommand(), a.secretCommand(), a.demoCommand())...)
 	group(root, terminal.HelpLookingAfter, versionCommand())
-	group(root, terminal.HelpLookingAfter, onHost(a.doctorCommand(), a.reconcileCommand(), a.gateCommand(), a.unitsCommand(), a.liftCommand())...)
+	group(root, terminal.HelpLookingAfter, onHost(a.doctorCommand(), a.reconcileCommand(), a.gateCommand(), a.webhookCommand(), a.unitsCommand(), a.liftCommand())...)
 	root.SetHelpCommandGroupID(terminal.HelpLookingAfter)
 	root.SetCompletionCommandGroupID(terminal.HelpLookingAfter)
 	a.complete(root)
@@ -164,7 +164,9 @@ func wantsMore(c *cobra.Command, args []string) error {
 	}
 	var calls []string
 	for _, sub := range c.Commands() {
-		calls = append(calls, sub.CommandPath())
+		if sub.IsAvailableCommand() {
+			calls = append(calls, sub.CommandPath())
+		}
 	}
 	return misused(fmt.Errorf("%s alone does nothing", c.Name()), fmt.Sprintf(terminal.HintUsage, strings.Join(calls, ", or ")))
 }

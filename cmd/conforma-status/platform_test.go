@@ -82,7 +82,7 @@ func TestElsewhere(t *testing.T) {
 	out := filepath.Join(e.dir, "pages")
 	refused := map[string][]string{
 		"set": {"set", "offline"}, "run": {"run", "--mode", "offline", "--", "true"}, "reconcile": nil, "render": nil, "history": nil,
-		"doctor": nil, "init": nil, "secret init": nil, "gate": nil, "pass": nil, "units": {"units", out}, "lift": nil, "demo": nil,
+		"doctor": nil, "init": nil, "secret init": nil, "gate": nil, "pass": nil, "units": {"units", out}, "lift": nil, "demo": nil, "webhook test": nil, "webhook deliver": nil,
 	}
 	works := map[string][]string{
 		"build": {"build", "--out", out}, "publish": nil, "preview": {"preview", "--listen", "127.0.0.1:0"}, "get": nil, "store init": nil,

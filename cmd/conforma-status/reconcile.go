@@ -17,6 +17,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 			}
 			receipts, err := h.Reconcile(cmd.Context(), drain)
 			a.metrics(cmd.Context(), h.Config, h)
+			a.deliver(h.Config)
 			if err != nil && len(receipts) > 0 {
 				_ = a.report(receipts)
 			}

@@ -198,6 +198,7 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 	receipts, err := h.Set(ctx, req)
 	if !req.DryRun {
 		a.metrics(ctx, c, h)
+		a.deliver(c)
 	}
 	if err != nil {
 		return nil, doing(err)

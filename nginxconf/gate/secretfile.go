@@ -77,7 +77,7 @@ func readSecrets(path string, envFile bool, parse func([]byte) ([]Secret, error)
 }
 
 func checkedSecrets(path string, parse func([]byte) ([]Secret, error)) ([]Secret, error) {
-	data, mode, err := readRegular(path)
+	data, mode, err := ReadRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func checkedSecrets(path string, parse func([]byte) ([]Secret, error)) ([]Secret
 	return secrets, nil
 }
 
-// readRegular reads a file of at most maxSecretFile that is one, and no pipe or device.
-func readRegular(path string) (data []byte, mode fs.FileMode, err error) {
+// ReadRegular reads a file of at most 1 MB that is one, and no pipe or device. Its errors are those of the file system.
+func ReadRegular(path string) (data []byte, mode fs.FileMode, err error) {
 	// Without O_NONBLOCK, opening a FIFO waits for somebody to write to it.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

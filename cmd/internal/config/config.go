@@ -35,6 +35,7 @@ type Config struct {
 	S3          S3
 	Nginx       Nginx
 	Gate        Gate
+	Webhooks    []Webhook
 	Sites       []Site // at least one, names and store paths unique
 }
 
@@ -68,6 +69,13 @@ type Gate struct {
 	// Verdicts is the directory that gate.remember, a removed key, names, absolute; "" for none. An nginx that was
 	// told by an earlier release to keep the gate's answers there may have left tokens in it.
 	Verdicts string
+}
+
+// Webhook is somebody who is told of each change.
+type Webhook struct {
+	URL        string // https, or http to this machine
+	SecretFile string // absolute
+	Line       int    // of its [[webhook]] in the file
 }
 
 // Site is one web application behind nginx.

@@ -73,6 +73,11 @@ var Keys = []Key{
 	{"gate.socket", Path, `"/run/conforma-status/gate.sock"`, "", "", first,
 		"Its unix socket. After a change of it: systemctl daemon-reload, and systemctl restart conforma-status-gate.socket."},
 
+	{"webhook", Tables, "", "", "", "1.1", "One for each address that is told of every change, by HTTP, signed as Standard Webhooks says; there need be none."},
+	{"webhook.url", URL, "", "", `"https://hooks.example.org/maintenance"`, "1.1", "Where events are sent: https, or http to this machine. Required."},
+	{"webhook.secret_file", Path, "", "", `"/etc/conforma-status/webhook.secret"`, "1.1",
+		"A file that holds whsec_ and 24 to 64 bytes in base64, which the receiver has too; not open to others. Required."},
+
 	{"site", Tables, "", "", "", first, "One for each web application behind nginx; at least one is required."},
 	{"site.name", Text, "", "", `"demo"`, first, "What commands call it: letters, digits, - and _, at most 63. Required."},
 	{"site.path", Text, "", "the site's name", `""`, first, `Its place in the store, with no slash at either end; "" is the root.`},

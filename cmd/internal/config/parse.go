@@ -59,6 +59,7 @@ func (r *reader) config(tree map[string]any) *Config {
 	c.S3 = s3Of(t.sub("s3"))
 	c.Nginx = nginxOf(t.sub("nginx"))
 	c.Gate = gateOf(t.sub("gate"))
+	c.Webhooks = r.webhooks(t.subs("webhook"))
 	for _, st := range t.subs("site") {
 		c.Sites = append(c.Sites, r.site(st, c))
 	}

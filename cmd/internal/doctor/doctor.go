@@ -63,6 +63,7 @@ const (
 	checkGate               Check = "gate"
 	checkStore              Check = "store"
 	checkConditionalWrites  Check = "conditional writes"
+	checkWebhooks           Check = "webhooks"
 	checkDrift              Check = "drift"
 	checkOverdue            Check = "overdue"
 	checkPage               Check = "page"
@@ -152,6 +153,7 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 		e.configuration()
 		e.disk()
 		e.journal()
+		e.webhooks()
 	})
 	add("nginx", "", func(e *examination) {
 		defer close(read)

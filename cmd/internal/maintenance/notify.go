@@ -10,22 +10,26 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// What a command of on_change is told of, in CONFORMA_STATUS_EVENT.
-const (
-	eventChange  = "change"
-	eventOverdue = "overdue"
-)
+// eventChange is what a command of on_change is told of each change of a site, in CONFORMA_STATUS_EVENT. What else
+// happens is told by the name of its type.
+const eventChange = "change"
 
 // notify starts the operator's on_change command for an event and doesn't wait for it. It may outlive us.
-// The command finds the event in its environment, and as a line of JSON on standard input.
-func (h *Host) notify(kind string, e state.Event) error {
+// The command finds the event in its environment, and as a line of JSON on standard input. what is "" for a change
+// that has no type, since nobody outside this host is told of it.
+func (h *Host) notify(kind string, what webhook.Type, e state.Event) error {
 	argv := h.Config.OnChange
 	if len(argv) == 0 {
 		return nil
 	}
-	line, err := json.Marshal(e)
+	line, err := json.Marshal(struct {
+		Type webhook.Type `json:"type,omitempty"`
+		state.Event
+	}{what, e})
 	if err != nil {
 		return fmt.Errorf("run on_change: %w", err)
 	}
@@ -36,8 +40,8 @@ func (h *Host) notify(kind string, e state.Event) error {
 	defer in.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin = in
-	cmd.Env = append(os.Environ(), "CONFORMA_STATUS_EVENT="+kind, "CONFORMA_STATUS_SITE="+e.Site,
-		"CONFORMA_STATUS_MODE="+string(e.To), "CONFORMA_STATUS_PREVIOUS="+string(e.From),
+	cmd.Env = append(os.Environ(), "CONFORMA_STATUS_EVENT="+kind, "CONFORMA_STATUS_TYPE="+string(what),
+		"CONFORMA_STATUS_SITE="+e.Site, "CONFORMA_STATUS_MODE="+string(e.To), "CONFORMA_STATUS_PREVIOUS="+string(e.From),
 		"CONFORMA_STATUS_OUTCOME="+string(e.Outcome), "CONFORMA_STATUS_OPERATOR="+e.Operator)
 	// A session of its own: what is typed at our terminal doesn't end it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -51,29 +55,80 @@ func (h *Host) notify(kind string, e state.Event) error {
 	return errors.Join(out.Close(), cmd.Process.Release())
 }
 
-// remind tells on_change, once, that a site is still closed although its ETA has passed.
+// remind tells on_change and the webhooks, each once, that a site is still closed although its ETA has passed.
 func (h *Host) remind(name string, r state.Record) error {
 	until := r.Document.ExpectedUntil
-	if len(h.Config.OnChange) == 0 || !r.Document.Mode.Closed() || until == nil || !h.Clock.Now().After(*until) {
+	if !r.Document.Mode.Closed() || until == nil || !h.Clock.Now().After(*until) {
 		return nil
 	}
-	if h.Dir().Reminded(name, *until) {
+	at := h.Clock.Now().UTC().Truncate(time.Millisecond)
+	return errors.Join(
+		h.once(name, *until, len(h.Config.OnChange) > 0, func() error {
+			return h.notify(string(webhook.Overdue), webhook.Overdue, state.Event{
+				At: at, Site: name, From: r.Document.Mode, To: r.Document.Mode,
+				Operator: h.Operator, Outcome: state.Unchanged, Seq: r.Document.Seq, ExpectedUntil: until,
+			})
+		}),
+		// No site has a dot in its name.
+		h.once(name+".webhooks", *until, len(h.Config.Webhooks) > 0, func() error {
+			return h.tell(webhook.Of(webhook.Overdue, at, r.Document, r.Document.Mode), r.SafeSince != nil)
+		}))
+}
+
+// once reminds somebody of an ETA where there is anybody, and where they weren't before.
+func (h *Host) once(whom string, eta time.Time, anybody bool, remind func() error) error {
+	if !anybody || h.Dir().Reminded(whom, eta) {
 		return nil
 	}
-	if err := h.Dir().Remind(name, *until); err != nil {
+	if err := h.Dir().Remind(whom, eta); err != nil {
 		return err
 	}
-	err := h.notify(eventOverdue, state.Event{
-		At: h.Clock.Now().UTC().Truncate(time.Millisecond), Site: name, From: r.Document.Mode, To: r.Document.Mode,
-		Operator: h.Operator, Outcome: state.Unchanged, Seq: r.Document.Seq, ExpectedUntil: until,
-	})
-	if err != nil { // it is told once it can be
-		return errors.Join(err, h.Dir().ForgetReminder(name))
+	if err := remind(); err != nil { // it is told once it can be
+		return errors.Join(err, h.Dir().ForgetReminder(whom))
 	}
 	return nil
 }
 
-// writeHistory appends what came of the changes to the history and the audit log, and tells on_change.
+// tell has an event wait for the webhooks; safe is whether a snapshot can be taken. Somebody else delivers it:
+// nothing here waits for that.
+func (h *Host) tell(e webhook.Event, safe bool) error {
+	if e.Data.Mode.Closed() {
+		e.Data.Safe = &safe
+	}
+	return webhook.QueueIn(h.Config.StateDir).Add(h.Config.Webhooks, e)
+}
+
+// event is what the change comes to for those who are told of it, false for nothing that concerns them.
+func (c *change) event() (webhook.Type, bool) {
+	was, is := c.record.Document, c.to
+	switch {
+	case c.receipt.Outcome != state.Done && c.receipt.Outcome != state.Shut:
+		return "", false
+	case c.from != is.Mode && is.Mode == status.Offline:
+		return webhook.Closed, true
+	case c.from != is.Mode && is.Mode == status.Admin:
+		return webhook.Admin, true
+	case c.from != is.Mode:
+		return webhook.Opened, true
+	case !is.Mode.Closed():
+		return "", false
+	case !samePromise(was, is):
+		return webhook.Extended, true
+	case c.has(StepDrain) && is.Mode == status.Offline && c.record.SafeSince != nil:
+		return webhook.Closed, true // it wasn't safe before, or it wouldn't have been drained again
+	}
+	return "", false
+}
+
+// samePromise reports whether two documents say the same about when the site is back, and why it is closed.
+func samePromise(a, b status.Document) bool {
+	is := a
+	is.ExpectedUntil, is.Message, is.Messages = b.ExpectedUntil, b.Message, b.Messages
+	return a.Same(is)
+}
+
+// writeHistory appends what came of the changes to the history and the audit log, and tells on_change and the
+// webhooks.
 func (r *run) writeHistory() error {
 	var events []state.Event
 	for _, c := range r.changes {
@@ -89,7 +144,13 @@ func (r *run) writeHistory() error {
 		if audit != nil {
 			c.receipt.warn(audit.Error())
 		}
-		if err := r.notify(eventChange, events[i]); err != nil {
+		what, concerns := c.event()
+		err := r.notify(eventChange, what, events[i])
+		if concerns {
+			safe := c.receipt.Outcome != state.Shut && c.record.SafeSince != nil
+			err = errors.Join(err, r.tell(webhook.Of(what, events[i].At, c.to, c.from), safe))
+		}
+		if err != nil {
 			c.receipt.warn(err.Error())
 			errs = append(errs, err)
 		}

@@ -119,6 +119,12 @@ none. A secret that is there is never replaced: everyone who is logged in would 
 
 A site without a [site.jwt] gets a key of its own for its passes (0600, in the state directory).`
 
+	HelpWebhook         = "who is told of each change by HTTP"
+	HelpWebhookTest     = "send a test event to each webhook now, and say what came of it"
+	HelpWebhookTestLong = `Send an event of the type "test" to each [[webhook]] of the configuration, signed as all of them are, and print a row for each.
+Exits 1 where one was not taken, 2 where a secret can't be used.`
+	HelpWebhookDeliver = "deliver what waits for the webhooks; each change and reconcile starts it"
+
 	HelpStore         = "set up where the maintenance site lies"
 	HelpStoreInit     = "set up the store: the bucket, CORS, public read of just what is public"
 	HelpStoreInitLong = `Set up the store of the configuration, and say each thing that is done. A bucket is made where there is none; anyone may

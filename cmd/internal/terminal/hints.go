@@ -16,6 +16,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
@@ -168,6 +169,8 @@ func known() []advice {
 		{setup.ErrClosed, "open it first: conforma-status set online, then conforma-status init --undo"},
 		{setup.ErrNothingWritten, "include lines that were added by hand are taken out by hand; then: nginx -t && nginx -s reload"},
 		{setup.ErrUnitPath, "give the file another name: no control characters, no blank at either end, no backslash as the last"},
+		{webhook.ErrExposed, "let nobody but root read it: chmod 600 FILE"},
+		{webhook.ErrSecret, "make one, and give it to the receiver: " + webhook.MakeSecret},
 		{config.ErrNoFile, hintNoFile()},
 	}
 }
@@ -226,5 +229,6 @@ const (
 	HintTTL               = "write it like 30m or 2h"
 	HintPreviewListen     = "name another address with --listen, or 127.0.0.1:0 for any free port"
 	HintSecretDir         = "make the directory first, or name the right file in [site.jwt]"
+	HintNoWebhook         = "add [[webhook]] with url and secret_file to the configuration"
 	HintDemoNoNginx       = "apt-get install nginx, or make demo, which installs it"
 )

@@ -95,6 +95,7 @@ var byForm = map[string]string{
 	"cmd/conforma-status/demo":    "the-demo-or-the-preview",
 	"cmd/conforma-status/preview": "the-demo-or-the-preview",
 	"cmd/internal/demo/":          "the-demo-or-the-preview",
+	"cmd/internal/webhook/":       "a-webhook",
 	"cmd/internal/preview/":       "the-demo-or-the-preview",
 }
 

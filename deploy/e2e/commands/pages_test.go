@@ -3,6 +3,7 @@ package commands
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,14 +67,17 @@ func TestCommandsOfThePages(t *testing.T) {
 				s.Install(t)
 			}
 			env := append(s.Env(), "PATH="+filepath.Join(s.Nginx.Dir, "bin")+":"+os.Getenv("PATH"))
+			secret := filepath.Join(s.Nginx.Dir, "webhook.secret")
 			ran := 0
 			for _, line := range commands {
-				line = strings.TrimPrefix(line, "sudo ")
+				line = strings.TrimPrefix(strings.ReplaceAll(line, "/etc/conforma-status/webhook.secret", secret), "sudo ")
 				switch words := strings.Fields(line); {
 				case notHere[words[0]]:
 					continue
 				case line == "conforma-status gate":
 					s.StartGate(t)
+				case line == "conforma-status webhook test":
+					tryWebhook(t, s, secret)
 				case line == "conforma-status preview":
 					preview(t, s)
 				default:
@@ -103,6 +107,21 @@ func TestCommandsOfThePages(t *testing.T) {
 				t.Errorf("ran only %d commands", ran)
 			}
 		})
+	}
+}
+
+// tryWebhook has a webhook with the secret in that file take a test event.
+func tryWebhook(t *testing.T, s *rig.Single, secret string) {
+	t.Helper()
+	was := rig.ReadFile(t, s.Config)
+	taken := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { taken <- r.Header.Get("webhook-signature") }))
+	defer receiver.Close()
+	rig.WriteFile(t, s.Config, was+fmt.Sprintf("\n[[webhook]]\nurl = %q\nsecret_file = %q\n", receiver.URL, secret))
+	s.CLI(t, "webhook", "test").Want(t, 0)
+	rig.WriteFile(t, s.Config, was)
+	if signature := <-taken; !strings.HasPrefix(signature, "v1,") {
+		t.Errorf("the test event is signed %q", signature)
 	}
 }
 

@@ -110,6 +110,12 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			rig.Check(t, os.Chmod(d.EnvFile("demo"), 0o644))
 			return func() { rig.Check(t, os.Chmod(d.EnvFile("demo"), 0o600)) }
 		}, "secret", "fault", "open to every user"},
+		{"a webhook's secret for all to read", func(t *testing.T) func() {
+			path := filepath.Join(t.TempDir(), "webhook.secret")
+			rig.WriteFile(t, path, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
+			rig.Check(t, os.Chmod(path, 0o644))
+			return d.config(t, "[gate]", fmt.Sprintf("[[webhook]]\nurl = \"http://127.0.0.1:1/\"\nsecret_file = %q\n[gate]", path))
+		}, "webhooks", "fault", "open to every user"},
 		{"no gate", func(t *testing.T) func() { d.gate.Kill(d.t); return func() { d.gate = d.StartGate(d.t) } }, "gate", "fault", "no gate answers"},
 		{"a gate that nginx can't get at", func(t *testing.T) func() {
 			dir := filepath.Dir(d.Socket())

@@ -1,0 +1,195 @@
+package webhook
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
+)
+
+// Queue is where events wait until they are delivered: a directory, in it one for each webhook, named after its URL so
+// that no URL lies there, and in that a file for each event.
+type Queue string
+
+// QueueIn is the queue of a state directory.
+func QueueIn(stateDir string) Queue { return Queue(filepath.Join(stateDir, "webhooks")) }
+
+// pending is an event that waits, as it is on disk.
+type pending struct {
+	ID       string          `json:"id"`
+	Since    time.Time       `json:"since"` // when it was queued
+	Body     json.RawMessage `json:"body"`  // as it is signed
+	Attempts int             `json:"attempts"`
+	Next     time.Time       `json:"next"` // not to be tried before
+	Error    string          `json:"error,omitempty"`
+}
+
+// GivenUp is what could not be delivered to a webhook since it last took something.
+type GivenUp struct {
+	Events int       `json:"events"`
+	Last   time.Time `json:"last"` // when the last of them was given up
+	Error  string    `json:"error"`
+}
+
+const (
+	ending      = ".json"
+	givenUpFile = "given-up"
+	lockFile    = "lock"
+)
+
+func (q Queue) of(h config.Webhook) string {
+	sum := sha256.Sum256([]byte(h.URL))
+	return filepath.Join(string(q), hex.EncodeToString(sum[:8]))
+}
+
+// Add has an event wait for each of the webhooks. One of the same ID that waits already stays as it is.
+func (q Queue) Add(hooks []config.Webhook, e Event) error {
+	var errs []error
+	for _, h := range hooks {
+		if err := q.add(h, e); err != nil {
+			errs = append(errs, fmt.Errorf("keep an event for the webhook %s: %w", Where(h.URL), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (q Queue) add(h config.Webhook, e Event) error {
+	if err := os.MkdirAll(q.of(h), 0o700); err != nil {
+		return err
+	}
+	p := pending{ID: e.ID(), Since: e.At, Body: e.body()}
+	if _, err := os.Lstat(q.file(h, p)); err == nil {
+		return nil
+	}
+	return q.write(h, p)
+}
+
+func (q Queue) file(h config.Webhook, p pending) string { return filepath.Join(q.of(h), p.ID+ending) }
+
+func (q Queue) write(h config.Webhook, p pending) error { return writeJSON(q.file(h, p), p) }
+
+func writeJSON(path string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(path, data, 0o600)
+}
+
+// waiting are the events of a webhook, the oldest first. What can't be read as one is deleted: nobody could deliver it.
+func (q Queue) waiting(h config.Webhook) ([]pending, error) {
+	entries, err := os.ReadDir(q.of(h))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var out []pending
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ending) {
+			continue
+		}
+		path := filepath.Join(q.of(h), entry.Name())
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // delivered in the meantime
+		}
+		if err != nil {
+			return nil, err
+		}
+		var p pending
+		if json.Unmarshal(data, &p) != nil || p.ID+ending != entry.Name() || len(p.Body) == 0 {
+			_ = os.Remove(path)
+			continue
+		}
+		out = append(out, p)
+	}
+	slices.SortStableFunc(out, func(a, b pending) int { return a.Since.Compare(b.Since) })
+	return out, nil
+}
+
+// Any reports whether an event waits for one of the webhooks.
+func (q Queue) Any(hooks []config.Webhook) bool {
+	for _, h := range hooks {
+		entries, _ := os.ReadDir(q.of(h))
+		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), ending) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// State is how many events wait for a webhook, since when the first does, why the last attempt at it failed ("" for
+// none), and what was given up, nil for nothing.
+func (q Queue) State(h config.Webhook) (waiting int, since time.Time, why string, given *GivenUp, err error) {
+	all, err := q.waiting(h)
+	if err != nil {
+		return 0, time.Time{}, "", nil, err
+	}
+	if len(all) > 0 {
+		since, why = all[0].Since, all[0].Error
+	}
+	given, err = q.givenUp(h)
+	return len(all), since, why, given, err
+}
+
+func (q Queue) givenUp(h config.Webhook) (*GivenUp, error) {
+	data, err := os.ReadFile(filepath.Join(q.of(h), givenUpFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var g GivenUp
+	if json.Unmarshal(data, &g) != nil {
+		return nil, nil // it is written anew by the next that is given up
+	}
+	return &g, nil
+}
+
+// giveUp takes an event away that nobody took for a day, and notes that.
+func (q Queue) giveUp(h config.Webhook, p pending, now time.Time) error {
+	g, err := q.givenUp(h)
+	if err != nil {
+		return err
+	}
+	if g == nil {
+		g = &GivenUp{}
+	}
+	g.Events, g.Last, g.Error = g.Events+1, now.UTC().Truncate(time.Second), p.Error
+	if err := writeJSON(filepath.Join(q.of(h), givenUpFile), g); err != nil {
+		return err
+	}
+	return os.Remove(q.file(h, p))
+}
+
+// delivered takes an event away that was taken. What was given up before is history then.
+func (q Queue) delivered(h config.Webhook, p pending) error {
+	q.ForgetGivenUp(h)
+	return os.Remove(q.file(h, p))
+}
+
+// ForgetGivenUp forgets what was given up: the webhook takes what it is sent.
+func (q Queue) ForgetGivenUp(h config.Webhook) {
+	_ = os.Remove(filepath.Join(q.of(h), givenUpFile)) // mostly there is none
+}
+
+// forget deletes what waits for webhooks that the configuration doesn't have any more.
+func (q Queue) forget(hooks []config.Webhook) {
+	entries, _ := os.ReadDir(string(q))
+	for _, e := range entries {
+		dir := filepath.Join(string(q), e.Name())
+		if e.IsDir() && !slices.ContainsFunc(hooks, func(h config.Webhook) bool { return q.of(h) == dir }) {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
