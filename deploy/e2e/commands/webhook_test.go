@@ -116,8 +116,8 @@ func delivering(t *testing.T, h *rig.Host) (pids []int) {
 	return pids
 }
 
-// Each change reaches each webhook once it can: one that hangs, whose delivery is killed, and that then answers 500; one
-// that redirects; one that refuses. Nobody waits for them, and nothing private is in it.
+// Each change reaches each webhook once it can: one that hangs, whose delivery is killed, and that then answers 500;
+// one that redirects; one that refuses. Nobody waits for them, and nothing private is in it.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 	h, r := rig.NewSingle(t), newReceivers(t)
