@@ -96,6 +96,16 @@ func (p Publisher) Publish(ctx context.Context, all []Pages) ([]Publication, err
 			return nil, fmt.Errorf("publish the status of %s: %w", one.Site.Name, err)
 		}
 		plan.done[i].Status = &Status{maintenance.StatusKey(one.Site), d.Mode, d.Seq, written}
+		data, _, err := p.Host.PublishCalendar(ctx, one.Site)
+		if err != nil {
+			return nil, fmt.Errorf("publish the calendar of %s: %w", one.Site.Name, err)
+		}
+		if data != nil {
+			meta := maintenance.CalendarMeta
+			f := site.File{Key: maintenance.CalendarKey(one.Site), Data: data, ContentType: meta.ContentType, CacheControl: meta.CacheControl}
+			all[i].Files = append(slices.Clone(one.Files), f)
+			plan.sendable[i] = append(plan.sendable[i], f)
+		}
 	}
 	for i, one := range all {
 		done := &plan.done[i]

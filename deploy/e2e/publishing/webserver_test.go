@@ -137,6 +137,7 @@ func TestWebServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newWebHost(t, name)
+			rig.WriteFile(t, filepath.Join(h.Store, "demo", status.ScheduleFileName), string(status.EmptySchedule().Marshal())) // it has a calendar
 			r := h.Call(t, rig.Call{Env: []string{"SSL_CERT_FILE=" + h.cert.Fullchain}, Args: []string{"publish", "--json"}}).Want(t, 0)
 			var doc struct{ Sites []struct{ Differs []any } }
 			if err := json.Unmarshal([]byte(r.Stdout), &doc); err != nil || len(doc.Sites) != 1 || len(doc.Sites[0].Differs) > 0 {
@@ -191,7 +192,7 @@ func TestPublishToAnOrdinaryWebServer(t *testing.T) {
 // files looks at every file that was published.
 func (h *webHost) files(t *testing.T) {
 	t.Helper()
-	types := map[string]string{".html": "text/html; charset=utf-8", ".json": "application/json; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+	types := map[string]string{".html": "text/html; charset=utf-8", ".json": "application/json; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".ics": "text/calendar; charset=utf-8"}
 	seen := 0
 	err := filepath.WalkDir(h.Store, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -216,7 +217,7 @@ func (h *webHost) files(t *testing.T) {
 		h.revalidated(t, url, res)
 		return nil
 	})
-	if err != nil || seen < 5 {
+	if err != nil || seen < 7 {
 		t.Errorf("%d files, %v", seen, err)
 	}
 }

@@ -151,6 +151,9 @@ func servePages(tb testing.TB, dir string) string {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Expose-Headers", "Date, Age, ETag")
 		w.Header().Set("Cache-Control", "no-cache")
+		if strings.HasSuffix(r.URL.Path, ".ics") { // by Go's own table it would be plain text
+			w.Header().Set("Content-Type", "text/calendar; charset=utf-8")
+		}
 		files.ServeHTTP(w, r)
 	}))
 }
