@@ -69,4 +69,3 @@ func description(w status.ScheduledWindow, pageURL string) string {
 	}
 	return strings.Join(append(texts, pageURL), "\n\n")
 }
-
