@@ -26,6 +26,7 @@ const (
 const (
 	StatusPath = "/.conforma-status/status.json"
 	ProbePath  = "/.conforma-status/probe"
+	WorkerPath = "/.conforma-status/sw.js"
 	HealthPath = "/.conforma-status/health" // for load balancers, in every mode
 	EnterPath  = gate.PassPath              // in admin mode: lets in by a pass, or by the token that an open tab has
 )
@@ -75,6 +76,8 @@ type Site struct {
 	// ShowsPage has a navigation answered with the page itself, as a 503 at the address that was asked for, from the
 	// copies in PageDir (see PageFile); until there is one, and where it is false, by a redirect to PageURL.
 	ShowsPage bool
+	// Worker is the script that nginx serves at WorkerPath, a service worker whose scope may be all of the site: one line.
+	Worker string
 }
 
 // MainPage is the name of the copy for those whose languages there is no page in.
@@ -167,6 +170,7 @@ func (s Site) values(mode status.Mode) *values {
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
 	v.closedAtFirst(s.Dir + "/" + ClosedFile)
 	v.quoted("PAGE_URL", s.PageURL)
+	v.quoted("WORKER", s.Worker)
 	v.quoted("STATUS", string(bytes.TrimSpace(fallback.Marshal())))
 	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))
 	return v

@@ -45,6 +45,7 @@ func demoSite() Site {
 	return Site{
 		Name: "demo", Dir: "/var/lib/conforma-status/sites/demo", AppURL: "https://demo.example.org:50000",
 		PageURL: "https://maintenance.example.org/demo/", Preset: "conforma",
+		Worker: `self.a="\\{b}"`,
 	}
 }
 

@@ -68,9 +68,9 @@ func TestBuiltInPage(t *testing.T) {
 func TestBuildNamesItsFiles(t *testing.T) {
 	c := mustLoad(t, "index.en.md", ok, "index.pt.md", ok, "index.fr.md", ok)
 	for path, want := range map[string][]string{
-		"":           {"status.schema.json", "conforma-status.js", "conforma-status-notice.js", "pt/index.html", "fr/index.html", "index.html"},
-		"demo":       {"demo/status.schema.json", "demo/conforma-status.js", "demo/conforma-status-notice.js", "demo/pt/index.html", "demo/fr/index.html", "demo/index.html"},
-		"sites/demo": {"sites/demo/status.schema.json", "sites/demo/conforma-status.js", "sites/demo/conforma-status-notice.js", "sites/demo/pt/index.html", "sites/demo/fr/index.html", "sites/demo/index.html"},
+		"":           {"status.schema.json", "conforma-status.js", "conforma-status-notice.js", "worker.js", "pt/index.html", "fr/index.html", "index.html"},
+		"demo":       {"demo/status.schema.json", "demo/conforma-status.js", "demo/conforma-status-notice.js", "demo/worker.js", "demo/pt/index.html", "demo/fr/index.html", "demo/index.html"},
+		"sites/demo": {"sites/demo/status.schema.json", "sites/demo/conforma-status.js", "sites/demo/conforma-status-notice.js", "sites/demo/worker.js", "sites/demo/pt/index.html", "sites/demo/fr/index.html", "sites/demo/index.html"},
 	} {
 		s := demo
 		s.Path = path
@@ -95,8 +95,8 @@ func TestBuildNamesItsFiles(t *testing.T) {
 func TestBuildGivesEachPageItsPlace(t *testing.T) {
 	built := mustBuild(t, mustLoad(t, "index.en.md", ok, "index.pt.md", ok), demo)
 	for i, want := range map[int][]string{
-		3: {`<html lang="pt" dir="ltr">`, `data-status="../status.json"`, `<link rel="canonical" href="https://maintenance.example.org/pt/">`},
-		4: {`<html lang="en" dir="ltr">`, `data-status="status.json"`, `<link rel="canonical" href="https://maintenance.example.org/">`},
+		4: {`<html lang="pt" dir="ltr">`, `data-status="../status.json"`, `<link rel="canonical" href="https://maintenance.example.org/pt/">`},
+		5: {`<html lang="en" dir="ltr">`, `data-status="status.json"`, `<link rel="canonical" href="https://maintenance.example.org/">`},
 	} {
 		for _, w := range want {
 			if !bytes.Contains(built[i].Data, []byte(w)) {

@@ -35,6 +35,7 @@ func Example() {
 	// new demo/conforma-status-notice.js
 	// new demo/conforma-status.js
 	// new demo/status.schema.json
+	// new demo/worker.js
 	// new demo/pt/index.html
 	// new demo/index.html
 	// stale demo/fr/index.html

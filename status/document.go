@@ -54,6 +54,8 @@ type Document struct {
 	Next     *Window           `json:"next"` // the next announced maintenance window, nil when there is none
 	AppURL   string            `json:"appUrl"`
 	PageURL  string            `json:"pageUrl"`
+	// ServiceWorker has the client register the site's service worker; absent where it is false.
+	ServiceWorker bool `json:"serviceWorker,omitempty"`
 	// UpdatedAt is when this document was made.
 	UpdatedAt time.Time `json:"updatedAt"`
 }

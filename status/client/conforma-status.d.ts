@@ -14,6 +14,8 @@ export interface Status {
   next: { from: string; until: string | null } | null;
   appUrl: string;
   pageUrl: string;
+  /** Whether the site has a service worker, which the client has the browser keep. */
+  serviceWorker?: boolean;
   updatedAt: string;
 }
 

@@ -14,7 +14,7 @@ const unreached = /TypeError|network|timeout|aborted|\berror|close/i;
  * @param {Response} answer
  */
 const suspicious = (answer) => (
-  answer.status === 0 || answer.status === 404 || answer.status >= 500 || /html/.test(/** @type {string} */ (answer.headers.get("content-type")))
+  /^0|^404|^5|html/.test(answer.status + /** @type {any} */ (answer.headers.get("content-type")))
 ) && answer;
 
 /** @type {typeof import("./conforma-status.d.ts").watchStatus} */
@@ -127,7 +127,10 @@ export const watchStatus = ({
     } catch {} // it may be forbidden
     const known = watch.status;
     watch.status = status;
-    if (known?.seq !== status.seq) call(onChange, status, watch.now);
+    if (known?.seq !== status.seq) {
+      call(onChange, status, watch.now);
+      if (status.serviceWorker) import("./worker.js").catch(() => {});
+    }
     const closing = isClosed() && status.mode + status.since;
     if (!closing) endNotice();
     else if (failed || closing !== announced) departure = leave(failed);

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/client"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
@@ -95,10 +97,19 @@ type Site struct {
 	Smoke string // a path that must answer 2xx before the site opens, or ""
 	// SharedUpstream is whether other sites live behind the same address.
 	SharedUpstream bool
+	ServiceWorker  bool           // the client registers the service worker, which finds the page while the host is off
 	ShowsPage      bool           // a navigation gets the page itself, as a 503, and is not redirected to it
 	JWT            *JWT           // nil when the site has no [site.jwt]: no token lets anybody in then
 	Allow          []netip.Prefix // addresses that are let in while in admin mode; none is in another
 	Line           int            // of its [[site]] in the file
+}
+
+// Worker is the script that nginx serves as the site's service worker: one that ends itself where there is to be none.
+func (s Site) Worker() string {
+	if s.ServiceWorker {
+		return client.Worker(s.PageURL + status.FileName)
+	}
+	return client.NoWorker()
 }
 
 // JWT says which tokens are an administrator's. Exactly one of SecretEnvFile and SecretFile is set.

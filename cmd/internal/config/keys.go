@@ -97,6 +97,8 @@ var Keys = []Key{
 	{"site.smoke", Text, `""`, "", `"/"`, first, "A path that must answer 2xx before the site opens again."},
 	{"site.navigation", Text, `"redirect"`, "", `"page"`, "1.1",
 		"What a browser gets while the site is closed: a redirect to the page, or the page itself, as a 503 at the address that it asked for."},
+	{"site.service_worker", Flag, "false", "", "true", "1.1",
+		"Whether browsers that have visited the site keep a service worker, which leads them to the page while the host is off. After a change of it: conforma-status render, and conforma-status publish."},
 
 	{"site.jwt", Table, "", "", "", first, "Admin mode by token: which tokens, of those that the application signs, are an administrator's."},
 	{"site.jwt.secret_env_file", Path, `""`, "", `"/home/ubuntu/demo_server/env_files/demo.env"`, first,

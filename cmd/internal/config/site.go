@@ -63,6 +63,7 @@ func (r *reader) site(t *table, c *Config) Site {
 		t.fault("navigation", fmt.Sprintf("%q is no way to answer a browser", navigation),
 			`write "redirect", to the page on its own server, or "page", for the page itself where the application is`)
 	}
+	s.ServiceWorker = t.flag("service_worker")
 	if t.has("jwt") {
 		s.JWT = jwtOf(t.sub("jwt"), s.Preset)
 	}
@@ -139,7 +140,7 @@ func loginPathsOf(t *table) []string {
 // checkLength reports values that nginx's configuration takes one by one, but not together.
 func checkLength(t *table, s Site, c *Config) {
 	dir := filepath.Join(c.StateDir, "sites", s.Name)
-	if err := (nginxconf.Site{Name: s.Name, Dir: dir, AppURL: s.AppURL, PageURL: s.PageURL}).Check(); err != nil {
+	if err := (nginxconf.Site{Name: s.Name, Dir: dir, AppURL: s.AppURL, PageURL: s.PageURL, Worker: s.Worker()}).Check(); err != nil {
 		t.fault("app_url", "is too long for nginx's configuration, together with page_url, path and state_dir", "")
 	}
 }

@@ -141,7 +141,7 @@ func (h *Host) publishAddresses(ctx context.Context, s config.Site, data []byte,
 	if err != nil {
 		return status.Document{}, false, fmt.Errorf("%w: %w", errNotDocument, err)
 	}
-	if d.Site != s.Name || !moved(&d, s) {
+	if d.Site != s.Name || !asConfigured(&d, s) {
 		return d, false, nil
 	}
 	d.Seq, d.UpdatedAt = d.Seq+1, h.now()
@@ -149,10 +149,11 @@ func (h *Host) publishAddresses(ctx context.Context, s config.Site, data []byte,
 	return d, err == nil, err
 }
 
-// moved gives a document the addresses of the configuration, and reports whether it had others.
-func moved(d *status.Document, s config.Site) bool {
+// asConfigured gives a document what the configuration says of a site, its addresses for one, and reports whether it
+// said otherwise.
+func asConfigured(d *status.Document, s config.Site) bool {
 	was := *d
-	d.AppURL, d.PageURL = s.AppURL, s.PageURL
+	d.AppURL, d.PageURL, d.ServiceWorker = s.AppURL, s.PageURL, s.ServiceWorker
 	return !d.Same(was)
 }
 
@@ -161,7 +162,7 @@ func moved(d *status.Document, s config.Site) bool {
 func (h *Host) publishRecord(ctx context.Context, s config.Site, r *state.Record) (publication, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if moved(&r.Document, s) {
+	if asConfigured(&r.Document, s) {
 		r.Document.Seq, r.Document.UpdatedAt = r.Document.Seq+1, h.now()
 	}
 	done, err := h.publish(ctx, s, h.Dir().Announced(r.Document, r.Hold), r.Published)

@@ -94,7 +94,8 @@ func (req *Request) keep(was status.Document) {
 // next is the document that follows from was and what is asked for.
 func next(was status.Document, s config.Site, req Request, now time.Time) status.Document {
 	d := was
-	d.Mode, d.AppURL, d.PageURL = req.Mode, s.AppURL, s.PageURL
+	d.Mode = req.Mode
+	asConfigured(&d, s)
 	if was.Mode.Closed() != req.Mode.Closed() {
 		d.Since = now
 	}
@@ -115,6 +116,6 @@ func next(was status.Document, s config.Site, req Request, now time.Time) status
 func firstDocument(s config.Site, now time.Time) status.Document {
 	return status.Document{
 		Version: status.Version, Site: s.Name, Mode: status.Online, Seq: 0, Since: now, UpdatedAt: now,
-		AppURL: s.AppURL, PageURL: s.PageURL,
+		AppURL: s.AppURL, PageURL: s.PageURL, ServiceWorker: s.ServiceWorker,
 	}
 }

@@ -259,14 +259,17 @@ func (c *comparison) withStore(ctx context.Context) *status.Document {
 	case !known && there.Mode.Closed():
 		c.differs(ByStore, "published is %s, and this machine has no record of the site", there.Mode)
 	}
-	if there != nil && (there.PageURL != c.site.PageURL || there.AppURL != c.site.AppURL) {
-		c.differs(ByStore, "%v: page %s, application %s", ErrOldAddress, there.PageURL, there.AppURL)
+	if there != nil {
+		if want := *there; asConfigured(&want, c.site) {
+			c.differs(ByStore, "%v: page %s, application %s", ErrOldAddress, there.PageURL, there.AppURL)
+		}
 	}
 	return there
 }
 
-// ErrOldAddress is the error of a drift where other addresses are published than those of the configuration.
-var ErrOldAddress = errors.New("published are other addresses than those of the configuration")
+// ErrOldAddress is the error of a drift where other addresses are published than those of the configuration, or another
+// service_worker.
+var ErrOldAddress = errors.New("published are other addresses, or another service_worker, than those of the configuration")
 
 // fromStore reads what is published, and notes what can't be read or is missing.
 func (c *comparison) fromStore(ctx context.Context) *status.Document {

@@ -30,6 +30,7 @@ type appSite struct {
 	*rig.Single
 	store *pageStore
 	code  atomic.Int32  // what the application answers queries with; 0 is as it should be
+	pages atomic.Int32  // how often a page was asked for
 	began chan struct{} // a query of the name "slow" has arrived
 	done  chan struct{} // ends it
 	tb    testing.TB    // that it lives as long as
@@ -174,6 +175,9 @@ func newAppSite(tb testing.TB, apollo string) *appSite {
 }
 
 func (s *appSite) serve(w http.ResponseWriter, r *http.Request, script []byte) {
+	if r.Header.Get("Sec-Fetch-Mode") == "navigate" {
+		s.pages.Add(1)
+	}
 	switch {
 	case r.URL.Path == "/app.js":
 		w.Header().Set("Content-Type", "text/javascript")
@@ -220,11 +224,13 @@ func (s *appSite) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 			w.WriteHeader(code)
 			fmt.Fprint(w, "<!doctype html><title>no</title>")
 		}
+	case r.URL.Path == "/moved":
+		http.Redirect(w, r, "/plain", http.StatusFound)
 	case r.URL.Path == "/plain":
 		// Without a bundler, and with as strict a policy as allows it.
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", fmt.Sprintf(
-			"default-src 'none'; img-src data:; style-src 'self'; script-src 'nonce-once' %s; connect-src 'self' %[1]s", s.PageURL))
+			"default-src 'none'; img-src data:; style-src 'self'; worker-src 'self'; script-src 'nonce-once' %s; connect-src 'self' %[1]s", s.PageURL))
 		fmt.Fprintf(w, `<!doctype html><title>plain</title><link rel="icon" href="data:,"><p>Plain</p><script type="module" nonce="once">
 			import { watchStatus } from "%[1]s/demo/conforma-status.js";
 			import { notice } from "%[1]s/demo/conforma-status-notice.js";

@@ -41,7 +41,7 @@ func TestSoakClientPackage(t *testing.T) {
 		t.Parallel()
 		want := "package/README.md package/apollo.d.ts package/apollo.js package/axios.d.ts package/axios.js " +
 			"package/conforma-status.d.ts package/conforma-status.js package/notice.d.ts package/notice.js package/package.json " +
-			"package/react.d.ts package/react.js"
+			"package/react.d.ts package/react.js package/worker.js"
 		if got := strings.Join(strings.Fields(run(t, packed, "sh", "-c", "tar -tf "+filepath.Base(tarball)+" | LC_ALL=C sort")), " "); got != want {
 			t.Errorf("packed: %s", got)
 		}

@@ -31,20 +31,32 @@ func minify(t *testing.T, file string, loader string, args ...string) []byte {
 	return esbuild.Run(t, source, "", append(args, "--loader="+loader, "--minify", "--target=es2022", "--charset=utf8", "--legal-comments=none")...)
 }
 
-// TestPublishedClient compares what is published with its sources.
+// TestPublishedClient compares what is published, and what nginx serves, with its sources.
 func TestPublishedClient(t *testing.T) {
-	sources := map[string]string{frontend.FileName: "conforma-status.js", frontend.NoticeFileName: "notice.js"}
-	for _, f := range frontend.Files() {
-		want := minified(t, sources[f.Name])
+	for name, want := range map[string][]byte{
+		frontend.FileName: minified(t, "conforma-status.js"), frontend.NoticeFileName: minified(t, "notice.js"), frontend.WorkerFileName: minified(t, "worker.js"),
+		"sw.js": minify(t, filepath.Join(clientDir, "service", "sw.js"), "js"), "gone.js": minify(t, filepath.Join(clientDir, "service", "gone.js"), "js"),
+	} {
+		file := filepath.Join(clientDir, "dist", name)
 		if *update {
-			if err := os.WriteFile(filepath.Join(clientDir, "dist", f.Name), want, 0o644); err != nil {
+			if err := os.WriteFile(file, want, 0o644); err != nil {
 				t.Fatal(err)
 			}
 			continue
 		}
-		if !bytes.Equal(f.Data, want) {
-			t.Errorf("%s is not what its source comes to; run this test with -update", f.Name)
+		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what its source comes to (%v); run this test with -update", file, err)
 		}
+	}
+}
+
+// TestWorkerIsSmall holds the service worker to a kilobyte, as it is served: nginx compresses it only where it is
+// told to.
+func TestWorkerIsSmall(t *testing.T) {
+	worker := frontend.Worker("https://maintenance.example.org/demo/status.json")
+	t.Logf("the service worker: %d bytes", len(worker))
+	if len(worker) > 1000 {
+		t.Errorf("the service worker is %d bytes, more than 1000", len(worker))
 	}
 }
 

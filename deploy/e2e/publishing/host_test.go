@@ -194,7 +194,7 @@ func (p *publisher) pointsAtNothing(t *testing.T, site string) string {
 			queue = append(queue, path.Join(path.Dir(key), string(m[1]), "index.html"))
 		}
 	}
-	for _, part := range []string{"status.schema.json", "conforma-status.js", "conforma-status-notice.js"} {
+	for _, part := range []string{"status.schema.json", "conforma-status.js", "conforma-status-notice.js", "worker.js"} {
 		if res, _ := p.object(t, site+"/"+part); res.StatusCode != 200 {
 			return part
 		}

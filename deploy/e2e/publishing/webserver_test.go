@@ -180,7 +180,7 @@ func TestPublishToAnOrdinaryWebServer(t *testing.T) {
 				got = append(got, d.Key+" "+d.Problem)
 			}
 			if row.problem != "" {
-				want = []string{"demo/conforma-status-notice.js ", "demo/conforma-status.js ", "demo/status.schema.json "}
+				want = []string{"demo/conforma-status-notice.js ", "demo/conforma-status.js ", "demo/status.schema.json ", "demo/worker.js "}
 			}
 			if !slices.EqualFunc(got, want, func(got, key string) bool { return strings.HasPrefix(got, key+row.problem) }) {
 				t.Errorf("it says %q, want %q of %q", got, row.problem, want)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/status/client"
 )
 
 // Outcome is what becomes of a request.
@@ -23,6 +24,7 @@ const (
 	Own       Outcome = "status.json"
 	Probed    Outcome = "the probe's answer"
 	Healthy   Outcome = "200 to a load balancer"
+	Worker    Outcome = "the service worker, or what ends it"
 	None      Outcome = "404, without the application"
 	Bad       Outcome = "400, without the application"
 	Kept      Outcome = "answered by nginx itself"
@@ -114,6 +116,14 @@ func (w Want) Check(t *testing.T, o Outcome, got Met) {
 		hasStatus(t, r, 200)
 		hasHeader(t, r, "Cache-Control", "no-store")
 		hasHeader(t, r, "Content-Type", "text/plain")
+	case Worker:
+		hasStatus(t, r, 200)
+		hasHeader(t, r, "Content-Type", "text/javascript")
+		hasHeader(t, r, "Service-Worker-Allowed", "/")
+		hasHeader(t, r, "Cache-Control", "no-cache")
+		if w.Message.Method != "HEAD" && r.Body != client.NoWorker() {
+			t.Errorf("the service worker is %q", r.Body)
+		}
 	case None:
 		hasStatus(t, r, 404)
 	case Barred:

@@ -163,11 +163,16 @@ func (b *Tab) Exceptions() []string {
 
 func (b *Tab) Open(url string) {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, rig.Patience)
-	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+	if err := b.TryOpen(url); err != nil {
 		b.T.Fatalf("open %s: %v", url, err)
 	}
+}
+
+// TryOpen is Open for what may not be there: its error is the browser's.
+func (b *Tab) TryOpen(url string) error {
+	ctx, cancel := context.WithTimeout(b.Ctx, rig.Patience)
+	defer cancel()
+	return chromedp.Do(ctx, chromedp.Navigate(url))
 }
 
 // Call runs a command of the DevTools protocol in b.

@@ -1,0 +1,1 @@
+location.pathname==="/.conforma-status/sw.js"&&(addEventListener("install",()=>skipWaiting()),addEventListener("activate",t=>t.waitUntil(registration.unregister()))),self.conformaStatus={rescue:(t,a)=>a};
