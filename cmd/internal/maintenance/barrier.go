@@ -146,8 +146,8 @@ func (t *table) find(ctx context.Context) error {
 	t.found.Sites = found
 	for name, place := range found {
 		// A name that can't be looked up while its site is closed: what the kernel was told goes on.
-		if was := t.told(name); place.Err != nil && len(was) > 0 && !errors.Is(place.Err, barrier.ErrUnixSocket) {
-			found[name] = barrier.Place{Ends: was}
+		if was := t.told(name); place.Err != nil && len(was.Ends) > 0 && !errors.Is(place.Err, barrier.ErrUnixSocket) {
+			found[name] = was
 		} else if place.Err != nil {
 			t.none[name] = place.Err
 		}
@@ -171,18 +171,18 @@ func (t *table) findUsers() error {
 }
 
 // told is where the kernel was told that the upstreams of a closed site are.
-func (t *table) told(site string) []barrier.End {
+func (t *table) told(site string) barrier.Place {
 	for _, s := range t.known.Rules.Sites {
 		if s.Name == site && s.Outside == barrier.Refuse {
-			return s.Ends
+			return barrier.Place{Ends: s.Ends, Around: s.Around, Ways: s.Ways}
 		}
 	}
-	return nil
+	return barrier.Place{}
 }
 
 // leadsElsewhere reports whether an upstream of a site has an address that the kernel wasn't told.
 func (t *table) leadsElsewhere(site string) bool {
-	told := t.told(site)
+	told := t.told(site).Ends
 	return slices.ContainsFunc(t.found.Sites[site].Ends, func(e barrier.End) bool {
 		return !slices.ContainsFunc(told, func(o barrier.End) bool {
 			return o.Addr == e.Addr || o.Anywhere && e.Local && o.Addr.Port() == e.Addr.Port()
@@ -195,9 +195,11 @@ func (t *table) leadsElsewhere(site string) bool {
 func (t *table) rules() barrier.Rules {
 	r := barrier.Rules{Users: barrier.IDs(t.found.Users), Exempt: t.found.Exempt}
 	for _, s := range t.Config.Sites {
-		if ends := t.found.Sites[s.Name].Ends; len(ends) > 0 {
+		if place := t.found.Sites[s.Name]; len(place.Ends) > 0 {
 			w := t.wants[s.Name]
-			r.Sites = append(r.Sites, barrier.Site{Name: s.Name, Nginx: w.nginx, Outside: w.outside, Ends: ends})
+			r.Sites = append(r.Sites, barrier.Site{
+				Name: s.Name, Nginx: w.nginx, Outside: w.outside, Ends: place.Ends, Around: place.Around, Ways: place.Ways,
+			})
 		}
 	}
 	for {

@@ -72,12 +72,18 @@ func (h *Host) standBy(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", workers.ErrNotRunning, ErrNginxNeeded)
 }
 
-// putBarrierBack has the kernel do what it was last told, before nginx starts. In a container that waits for nginx:
-// there is no network namespace before.
+// putBarrierBack has the kernel do what it was last told, before nginx starts. In a container that waits for nginx,
+// since there is no network namespace before: what is around it doesn't.
 func (h *Host) putBarrierBack(ctx context.Context) error {
 	told, known, err := h.Dir().Barrier()
-	if err != nil || !known || told.Container || h.Kernel == nil || h.Config.Barrier == config.BarrierOff {
+	if err != nil || !known || h.Kernel == nil || h.Config.Barrier == config.BarrierOff {
 		return err
+	}
+	if told.Container {
+		told.Rules = told.Rules.Around()
+	}
+	if !isWanted(told.Rules) {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()

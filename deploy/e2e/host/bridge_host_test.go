@@ -28,47 +28,70 @@ type bridged struct {
 	*rig.Single
 	machine, nginx, app, outside *rig.Network
 	inside                       []string // what runs a command in nginx's container
+	bridges                      map[string]bool
+	http                         string // what nginx has in its http {}
 }
 
 // Addresses of the machine, and the ports that are published on it.
 const (
-	machineAddr, gateway   = "192.0.2.1", "172.30.0.1"
-	nginxAddr, appAddr     = "172.30.0.2", "172.30.0.3"
-	sitePort, appPublished = 8080, 8000
-	sitePublished          = "192.0.2.1:8080"
+	machineAddr   = "192.0.2.1"
+	nginxAddr     = "172.30.0.2"
+	sitePort      = 8080
+	sitePublished = "192.0.2.1:8080"
+	appPublished  = 8000
+	pastNginx     = "192.0.2.1:8000"
+	published     = "172.30.0.1:8000" // as nginx reaches the application by it
 )
 
-// newBridged makes one. Upstream is how nginx's configuration, and ours, name the application.
-func newBridged(t *testing.T, upstream string) *bridged {
+// newBridged makes one, with the application at that address: on nginx's bridge, or on one of its own. Upstream is how
+// nginx's configuration, and ours, name the application.
+func newBridged(t *testing.T, app netip.AddrPort, upstream string) *bridged {
 	t.Helper()
 	rig.NeedBarrier(t)
-	b := &bridged{rig.NewSingle(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), nil}
+	b := &bridged{rig.NewSingle(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), nil, map[string]bool{}, ""}
 	b.machine.Wire(t, "eth0", b.outside, "eth0")
 	b.outside.IP(t, "addr add 192.0.2.2/24 dev eth0")
-	b.machine.IP(t, "addr add "+machineAddr+"/24 dev eth0", "link add br-web type bridge", "link set br-web up", "addr add "+gateway+"/24 dev br-web")
-	for card, c := range map[string]struct {
-		of   *rig.Network
-		addr string
-	}{"veth-nginx": {b.nginx, nginxAddr}, "veth-app": {b.app, appAddr}} {
-		b.machine.Wire(t, card, c.of, "eth0")
-		b.machine.IP(t, "link set "+card+" master br-web")
-		c.of.IP(t, "addr add "+c.addr+"/24 dev eth0", "route add default via "+gateway)
-	}
+	b.machine.IP(t, "addr add "+machineAddr+"/24 dev eth0")
+	b.container(t, "nginx", b.nginx, netip.MustParseAddr(nginxAddr))
+	b.container(t, "app", b.app, app.Addr())
 	rig.Check(t, b.machine.Within(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }))
-	b.app.Serve(t, appAddr+":3000", b.App.Handler())
+	b.app.Serve(t, app.String(), b.App.Handler())
 	pages, err := url.Parse(b.PageURL)
 	rig.Check(t, err)
 	b.machine.Serve(t, pages.Host, httputil.NewSingleHostReverseProxy(pages))
 	port := b.Blocks[0].Port
-	b.publish(t, map[int]string{sitePort: fmt.Sprintf("%s:%d", nginxAddr, port), appPublished: appAddr + ":3000"})
+	b.publish(t, map[int]string{sitePort: fmt.Sprintf("%s:%d", nginxAddr, port), appPublished: app.String()})
 
 	b.EditConfig(t, fmt.Sprintf("upstreams = [%q]", rig.Loopback(b.App.Port)), fmt.Sprintf("upstreams = [%q]", upstream))
 	b.CLI(t, "render").Want(t, 0)
-	b.Nginx.Configure(t, fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream))
-	b.inside = b.Nginx.StartContained(t, b.nginx)
-	b.docker(t)
+	b.http = fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream)
+	b.start(t)
 	b.EditConfig(t, "grace ", "settled = [\"true\"]\ngrace ")
 	return b
+}
+
+// start starts nginx's container, and makes the docker that runs commands in there.
+func (b *bridged) start(t *testing.T) {
+	t.Helper()
+	b.Nginx.Configure(t, b.http)
+	b.inside = b.Nginx.StartContained(t, b.nginx)
+	b.docker(t)
+}
+
+// container puts a container on the bridge of its address, which is made where there is none yet.
+func (b *bridged) container(t *testing.T, name string, c *rig.Network, addr netip.Addr) {
+	t.Helper()
+	net, err := addr.Prefix(24)
+	rig.Check(t, err)
+	gateway := net.Addr().Next().String()
+	bridge := fmt.Sprintf("br-%d", net.Addr().As4()[1])
+	if !b.bridges[bridge] {
+		b.bridges[bridge] = true
+		b.machine.IP(t, "link add "+bridge+" type bridge", "link set "+bridge+" up", "addr add "+gateway+"/24 dev "+bridge)
+	}
+	b.machine.Wire(t, name, c, "eth0")
+	b.machine.IP(t, "link set "+name+" master "+bridge)
+	c.IP(t, "addr add "+addr.String()+"/24 dev eth0", "route add default via "+gateway)
 }
 
 // publish leads ports of the machine to containers, as Docker does: by translation of addresses for who comes from
@@ -106,8 +129,9 @@ func local() []expr.Any {
 	}
 }
 
+// notFromBridge matches what doesn't come from nginx's bridge.
 func notFromBridge() []expr.Any {
-	return []expr.Any{&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte("br-web\x00")}}
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte("br-30\x00")}}
 }
 
 func notLoopback() []expr.Any {
@@ -183,7 +207,7 @@ func (b *bridged) docker(t *testing.T) {
 	rig.Check(t, os.Chmod(filepath.Join(bin, "docker"), 0o755))
 	for _, line := range strings.Split(rig.ReadFile(t, b.Config), "\n") {
 		key, _, _ := strings.Cut(line, " ")
-		if with := map[string][]string{"test": {"-t"}, "reload": {"-s", "reload"}}[key]; with != nil {
+		if with := map[string][]string{"test": {"-t"}, "reload": {"-s", "reload"}}[key]; with != nil && !strings.Contains(line, "docker") {
 			argv, err := json.Marshal(append([]string{"docker", "exec", "web"}, b.Nginx.Args(with...)...))
 			rig.Check(t, err)
 			b.EditConfig(t, line, key+" = "+string(argv))

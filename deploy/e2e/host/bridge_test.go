@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -14,21 +15,24 @@ import (
 
 // pump asks the site again and again until stop is called, from everywhere: from another machine, from the machine
 // itself, and from within the container.
-func (b *bridged) pump(t *testing.T) (stop func()) {
+// It returns how many ways that are, each with a path of its own.
+func (b *bridged) pump(t *testing.T) (ways int, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var pumps sync.WaitGroup
 	port := b.Blocks[0].Port
 	for of, addrs := range map[*rig.Network][]string{
-		b.outside: {sitePublished},
+		b.outside: {sitePublished, pastNginx},
 		b.machine: {rig.Loopback(sitePort), sitePublished, fmt.Sprintf("%s:%d", nginxAddr, port)},
 		b.nginx:   {rig.Loopback(port), fmt.Sprintf("%s:%d", nginxAddr, port)},
 		b.app:     {fmt.Sprintf("%s:%d", nginxAddr, port)},
 	} {
 		for _, addr := range addrs {
+			ways++
+			url := fmt.Sprintf("http://%s/way-%d/%s", addr, ways, addr)
 			pumps.Go(func() {
 				client := of.Client()
 				for ctx.Err() == nil {
-					req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/pumped", nil)
+					req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 					if err != nil {
 						return
 					}
@@ -41,7 +45,7 @@ func (b *bridged) pump(t *testing.T) (stop func()) {
 			})
 		}
 	}
-	return func() { cancel(); pumps.Wait() }
+	return ways, func() { cancel(); pumps.Wait() }
 }
 
 // switches closes and opens the site while requests come from everywhere, and sees that none reaches the application
@@ -53,18 +57,35 @@ func (b *bridged) switches(t *testing.T, modes ...string) {
 	if r := b.run(t, "doctor"); r.Code != 0 {
 		t.Errorf("the doctor isn't content:\n%s", r.Stdout)
 	}
-	stop := b.pump(t)
+	ways, stop := b.pump(t)
 	defer stop()
 	for _, mode := range modes {
 		b.run(t, "set", mode).Want(t, 0)
 		n := b.App.Count()
 		b.run(t, "get").Want(t, 0)
 		if mode == "online" {
-			rig.WaitFor(t, "requests to arrive again", func() bool { return b.App.Count() > n+10 })
+			rig.WaitFor(t, "requests to arrive again by each way", func() bool {
+				by := map[string]bool{}
+				for _, r := range b.App.Since(n) {
+					by[r.URI] = true
+				}
+				return len(by) == ways
+			})
 			continue
 		}
 		if late := b.App.Since(n); len(late) > 0 {
 			t.Errorf("in %s %d requests reached the application, first %s", mode, len(late), late[0].URI)
+		}
+		if mode == "admin" { // nginx has to get through, from wherever an administrator comes
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+sitePublished+"/administrator", nil)
+			rig.Check(t, err)
+			req.Header.Set("Authorization", "Bearer "+rig.AdminToken(b.Blocks[0].Secret))
+			resp, err := b.outside.Client().Do(req)
+			rig.Check(t, err)
+			resp.Body.Close()
+			if resp.StatusCode != 200 || resp.Header.Get("X-App") == "" {
+				t.Errorf("an administrator is answered %d", resp.StatusCode)
+			}
 		}
 	}
 }
@@ -72,5 +93,5 @@ func (b *bridged) switches(t *testing.T, modes ...string) {
 // TestNginxBehindABridge has a site whose nginx and application are in containers behind one bridge.
 func TestNginxBehindABridge(t *testing.T) {
 	t.Parallel()
-	newBridged(t, appAddr+":3000").switches(t, "offline", "online", "admin", "online")
+	newBridged(t, netip.MustParseAddrPort("172.30.0.3:3000"), "172.30.0.3:3000").switches(t, "offline", "online", "admin", "online")
 }

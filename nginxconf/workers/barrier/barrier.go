@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // Errors that say what is missing. They are returned wrapped: test with errors.Is.
@@ -71,6 +72,32 @@ type Site struct {
 	Nginx   Verdict // for connections that nginx's workers open
 	Outside Verdict // for those from outside this machine; containers are outside, but for the upstream's own network
 	Ends    []End   // where its upstreams are; Resolve finds them
+	// Around is where nginx has a network namespace of its own: Ends as this process's namespace has them. There the
+	// site is kept from those outside by a table of its own.
+	Around []End `json:",omitempty"`
+	// Ways are the network interfaces there that lead to nginx. Unless it is refused, who comes by one isn't outside.
+	Ways []string `json:",omitempty"`
+}
+
+// Around returns the rules for this process's network namespace where nginx has another: none is for nginx, whose
+// users mean nothing there.
+func (r Rules) Around() Rules {
+	var out Rules
+	for _, s := range r.Sites {
+		ends := s.Around
+		if s.Nginx < Refuse {
+			for _, way := range s.Ways {
+				for _, e := range s.Around {
+					e.Inside = way
+					ends = append(slices.Clip(ends), e)
+				}
+			}
+		}
+		if len(ends) > 0 {
+			out.Sites = append(out.Sites, Site{Name: s.Name, Outside: s.Outside, Ends: ends})
+		}
+	}
+	return out
 }
 
 // End is where an upstream is reached.
@@ -94,10 +121,12 @@ func (e End) overlaps(o End) bool {
 // Shared returns the first end of s that is one of o's too, and whether there is one: what the table does for the one
 // it does for the other.
 func (s Site) Shared(o Site) (End, bool) {
-	for _, a := range s.Ends {
-		for _, b := range o.Ends {
-			if a.overlaps(b) {
-				return a, true
+	for _, of := range [][2][]End{{s.Ends, o.Ends}, {s.Around, o.Around}} {
+		for _, a := range of[0] {
+			for _, b := range of[1] {
+				if a.overlaps(b) {
+					return a, true
+				}
 			}
 		}
 	}

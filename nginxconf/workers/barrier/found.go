@@ -33,6 +33,8 @@ type Traffic struct {
 	Refused uint64 // of those
 }
 
+func (t Traffic) plus(o Traffic) Traffic { return Traffic{t.Tried + o.Tried, t.Refused + o.Refused} }
+
 // Passed is how many weren't refused.
 func (t Traffic) Passed() uint64 {
 	if t.Refused > t.Tried { // refused only after its address was translated
@@ -51,6 +53,9 @@ type Found struct {
 // Place is where the upstreams of a site are reached.
 type Place struct {
 	Ends []End // empty where Err is set
+	// Around and Ways are those of Site.
+	Around []End
+	Ways   []string
 	// Err is why some of it can't be closed in the kernel: it wraps ErrUnixSocket or ErrNoAddress. Else it is nil.
 	Err error
 }
@@ -65,8 +70,9 @@ type Seen struct {
 	Nginx, Outside map[string]Traffic // of each site of the rules, by name
 }
 
-// Barrier is the kernel barrier of one configuration, in the network namespace of its nginx. The methods take the
-// process id of nginx's master: 0, where none runs, stands for the namespace of this process.
+// Barrier is the kernel barrier of one configuration: a table in the network namespace of its nginx and, where that
+// isn't the one of this process, another one here. The methods take the process id of nginx's master: 0, where none
+// runs, stands for the namespace of this process.
 type Barrier struct {
 	StateDir string // of the configuration
 	Sockets  workers.Sockets

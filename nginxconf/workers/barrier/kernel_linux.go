@@ -43,7 +43,7 @@ func (b Barrier) Places(ctx context.Context, master int, upstreams map[string][]
 		}
 		out[site] = place
 	}
-	return out, nil
+	return out, b.around(ctx, workers.Of(master), out)
 }
 
 // Who finds out who nginx's workers are, and who else has their user and is at the ends. The errors are those of
@@ -57,14 +57,23 @@ func (b Barrier) Who(master int, ends []End) ([]User, []Cgroup, error) {
 	return users, exempt, err
 }
 
+// tables calls f with each table and the rules for it: that of nginx's network namespace, and where this process has
+// another one, that of it.
+func (b Barrier) tables(master int, r Rules, f func(Table, Rules) error) error {
+	if err := f(b.table(master), r); err != nil || !b.IsContainer(master) {
+		return err
+	}
+	return f(b.table(0), r.Around())
+}
+
 // Probe is Table.Probe.
 func (b Barrier) Probe(ctx context.Context, master int, r Rules) error {
-	return b.table(master).Probe(ctx, r)
+	return b.tables(master, r, func(t Table, r Rules) error { return t.Probe(ctx, r) })
 }
 
 // Load is Table.Load.
 func (b Barrier) Load(ctx context.Context, master int, r Rules) error {
-	return b.table(master).Load(ctx, r)
+	return b.tables(master, r, func(t Table, r Rules) error { return t.Load(ctx, r) })
 }
 
 // Prove is Table.Prove.
@@ -73,7 +82,9 @@ func (b Barrier) Prove(ctx context.Context, master int, r Rules, users []User) e
 }
 
 // Remove is Table.Remove.
-func (b Barrier) Remove(ctx context.Context, master int) error { return b.table(master).Remove(ctx) }
+func (b Barrier) Remove(ctx context.Context, master int) error {
+	return b.tables(master, Rules{}, func(t Table, _ Rules) error { return t.Remove(ctx) })
+}
 
 // RemoveAll takes away the tables of all configurations there, and returns their names. The errors are those of Table.
 func (Barrier) RemoveAll(ctx context.Context, master int) ([]string, error) {
@@ -82,16 +93,24 @@ func (Barrier) RemoveAll(ctx context.Context, master int) ([]string, error) {
 
 // Look is Table.Read, beside the rules that the table is to follow.
 func (b Barrier) Look(ctx context.Context, master int, r Rules) (Seen, error) {
-	state, err := b.table(master).Read(ctx)
-	if err != nil {
-		return Seen{}, err
-	}
-	seen := Seen{There: state.There, Nginx: map[string]Traffic{}, Outside: map[string]Traffic{}}
-	seen.Differs, seen.Less = state.Differs(r)
-	for _, s := range r.Sites {
-		seen.Nginx[s.Name], seen.Outside[s.Name] = state.Nginx(s), state.Outside(s)
-	}
-	return seen, nil
+	seen := Seen{Nginx: map[string]Traffic{}, Outside: map[string]Traffic{}}
+	err := b.tables(master, r, func(t Table, r Rules) error {
+		state, err := t.Read(ctx)
+		if err != nil {
+			return err
+		}
+		how, less := state.Differs(r)
+		if seen.Differs == "" {
+			seen.Differs = how
+		}
+		seen.There, seen.Less = seen.There || state.There, seen.Less || less
+		for _, s := range r.Sites {
+			seen.Nginx[s.Name] = seen.Nginx[s.Name].plus(state.Nginx(s))
+			seen.Outside[s.Name] = seen.Outside[s.Name].plus(state.Outside(s))
+		}
+		return nil
+	})
+	return seen, err
 }
 
 // IsContainer reports whether nginx is in another network namespace than this process.

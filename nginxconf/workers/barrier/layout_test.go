@@ -49,14 +49,14 @@ func TestElements(t *testing.T) {
 	r := Rules{
 		Users: []uint32{33, 65534, 33},
 		Sites: []Site{
-			{"closed", Refuse, Refuse, []End{
+			{Name: "closed", Nginx: Refuse, Outside: Refuse, Ends: []End{
 				{Addr: end("127.0.0.1:8000"), Local: true, Anywhere: true, Inside: "br-0123456789ab"},
 				{Addr: end("[::1]:8000"), Local: true, Anywhere: true},
 				{Addr: end("172.18.0.2:3000"), Inside: "br-0123456789ab"},
 			}},
-			{"closing", Count, Count, []End{{Addr: end("127.0.0.1:8001"), Local: true}, {Addr: end("[::1]:8001"), Local: true}}},
-			{"admin", Leave, Refuse, []End{{Addr: end("[fd00::2]:3000"), Inside: "br0"}}},
-			{"open", Leave, Leave, []End{{Addr: end("10.0.0.9:80"), Inside: "eth0"}}},
+			{Name: "closing", Nginx: Count, Outside: Count, Ends: []End{{Addr: end("127.0.0.1:8001"), Local: true}, {Addr: end("[::1]:8001"), Local: true}}},
+			{Name: "admin", Nginx: Leave, Outside: Refuse, Ends: []End{{Addr: end("[fd00::2]:3000"), Inside: "br0"}}},
+			{Name: "open", Nginx: Leave, Outside: Leave, Ends: []End{{Addr: end("10.0.0.9:80"), Inside: "eth0"}}},
 		},
 	}
 	got := r.elements().words()
@@ -122,5 +122,35 @@ func TestName(t *testing.T) {
 	long := comment("/" + strings.Repeat("very/", 100) + "long")
 	if len(long) > 128 || !strings.HasPrefix(long, commentPrefix) || !strings.HasSuffix(long, "/long") {
 		t.Errorf("%d bytes: %s", len(long), long)
+	}
+}
+
+// TestAround has nginx in a network namespace of its own: this process's has no rules for its users, and whoever
+// comes by a way that leads to nginx too is let in only while nginx is.
+func TestAround(t *testing.T) {
+	app := End{Addr: netip.MustParseAddrPort("172.18.0.2:3000"), Inside: "br-app"}
+	published := End{Addr: netip.MustParseAddrPort("127.0.0.1:8000"), Local: true, Anywhere: true, Inside: "br-app"}
+	inside := End{Addr: netip.MustParseAddrPort("127.0.0.1:9000"), Local: true}
+	site := func(nginx Verdict) Site {
+		return Site{Name: "demo", Nginx: nginx, Outside: Refuse, Ends: []End{app}, Around: []End{app, published}, Ways: []string{"br-web"}}
+	}
+	byNginx := func(e End) End {
+		e.Inside = "br-web"
+		return e
+	}
+	for nginx, want := range map[Verdict][]End{
+		Refuse: {app, published},
+		Leave:  {app, published, byNginx(app), byNginx(published)},
+	} {
+		r := Rules{Users: []uint32{33}, Sites: []Site{site(nginx), {Name: "itself", Nginx: nginx, Outside: Refuse, Ends: []End{inside}}}}
+		got := r.Around()
+		if len(got.Users) > 0 || len(got.Sites) != 1 || got.Sites[0].Nginx != Leave || got.Sites[0].Outside != Refuse || !slices.Equal(got.Sites[0].Ends, want) {
+			t.Errorf("%v: got %+v, want %v", nginx, got, want)
+		}
+	}
+	other := site(Leave)
+	other.Name, other.Ends = "other", []End{inside}
+	if at, shared := other.Shared(site(Refuse)); !shared || at != app {
+		t.Errorf("what two sites share around nginx isn't found: %v", at)
 	}
 }

@@ -31,13 +31,9 @@ type Resolver struct {
 //
 // An error is one that keeps all of them from being looked at: those of Table, or what keeps /proc from being read.
 func (r Resolver) Resolve(ctx context.Context, upstreams []string) ([]Upstream, error) {
-	listeners, err := r.Sockets.Listeners(r.Network.Process())
+	listeners, ports, err := r.look(ctx)
 	if err != nil {
 		return nil, err
-	}
-	ports, err := r.published(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("find where published ports lead: %w", err)
 	}
 	var out []Upstream
 	for _, given := range upstreams {
@@ -51,6 +47,19 @@ func (r Resolver) Resolve(ctx context.Context, upstreams []string) ([]Upstream, 
 		out = append(out, up)
 	}
 	return out, nil
+}
+
+// look finds what listens in the namespace, and what ports lead elsewhere.
+func (r Resolver) look(ctx context.Context) ([]workers.Listener, []published, error) {
+	listeners, err := r.Sockets.Listeners(r.Network.Process())
+	if err != nil {
+		return nil, nil, err
+	}
+	ports, err := r.published(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find where published ports lead: %w", err)
+	}
+	return listeners, ports, nil
 }
 
 // addresses are those of an upstream, each once.

@@ -52,9 +52,12 @@ func (n *Network) Wire(tb testing.TB, card string, to *Network, theirs string) {
 	to.IP(tb, "link set "+theirs+" up")
 }
 
+// Namespace is the network as the product has it.
+func (n *Network) Namespace() workers.Network { return workers.Of(n.pid()) }
+
 // Within calls f by a thread that is in the network.
 func (n *Network) Within(f func() error) error {
-	return workers.Of(n.pid()).Within(context.Background(), func() {}, f)
+	return n.Namespace().Within(context.Background(), func() {}, f)
 }
 
 // Dial connects to an address from the network.
