@@ -78,6 +78,8 @@ type Site struct {
 	ShowsPage bool
 	// Worker is the script that nginx serves at WorkerPath, a service worker whose scope may be all of the site: one line.
 	Worker string
+	// Stored is where a machine that answers for the host finds the status; nil on the host itself.
+	Stored *Stored
 }
 
 // MainPage is the name of the copy for those whose languages there is no page in.
@@ -97,6 +99,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	if mode == status.Admin {
 		text += rule("gate")
 	}
+	text = strings.NewReplacer("{STATUS_LOCATION}", s.statusLocation()).Replace(text)
 	text = strings.NewReplacer(s.pageParts()...).Replace(text)
 	text = strings.NewReplacer(s.parts(mode)...).Replace(text)
 	v := s.values(mode)
@@ -171,6 +174,7 @@ func (s Site) values(mode status.Mode) *values {
 	v.closedAtFirst(s.Dir + "/" + ClosedFile)
 	v.quoted("PAGE_URL", s.PageURL)
 	v.quoted("WORKER", s.Worker)
+	s.Stored.addTo(v)
 	v.quoted("STATUS", string(bytes.TrimSpace(fallback.Marshal())))
 	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))
 	return v

@@ -36,6 +36,9 @@ func (v *values) quoted(word, value string) {
 	v.plain(word, text)
 }
 
+// fail adds an error, nil for none.
+func (v *values) fail(err error) { v.err = errors.Join(v.err, err) }
+
 // closedAtFirst is the name of the closed file, and of no file once the site's rules have run for a request.
 func (v *values) closedAtFirst(path string) {
 	text, err := Quote(path)

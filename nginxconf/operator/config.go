@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Main    string // nginx's main configuration file
 	PIDFile string // as it is configured, "" for nginx's default
+	User    string // of its workers, with a group after a space where one is named; "" for nginx's default
 	HTTP    Place  // of the first http {}; zero where there is none
 	Servers []*server
 	// HTTPFiles are the files included at the top level of http {}.
@@ -57,6 +58,8 @@ func (s *fileSet) config() (*Config, error) {
 			c.ShutdownTimeout = readTime(d.args[0])
 		case d.name == "pid" && len(d.args) == 1 && filepath.IsAbs(d.args[0]):
 			c.PIDFile = d.args[0]
+		case d.name == "user":
+			c.User = strings.Join(d.args, " ")
 		case d.name == "http" && d.block != nil:
 			if c.HTTP.File == "" {
 				c.HTTP = d.at()
@@ -119,7 +122,7 @@ func readTime(text string) time.Duration {
 
 // readBlock reads the servers and upstreams of an http {} or stream {}.
 func (c *Config) readBlock(block *directive, stream bool) {
-	above := inherited{stream: stream, proxied: proxied{}.within(block.block), values: map[string][]string{}}
+	above := inherited{stream: stream, tls: tlsFiles{}.within(block.block), proxied: proxied{}.within(block.block), values: map[string][]string{}}
 	for _, d := range block.block {
 		switch {
 		case d.name == "ssl_verify_client":

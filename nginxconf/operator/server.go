@@ -31,6 +31,10 @@ type server struct {
 	Locations []location
 	// ErrorPages are those for a 502, which is what nginx makes of a connection that is refused.
 	ErrorPages []errorPage
+	// TLS is what it proves itself by.
+	TLS tlsFiles
+	// Stream is whether it is one of stream {}.
+	Stream bool
 }
 
 type listen struct {
@@ -38,6 +42,12 @@ type listen struct {
 	TLS  bool
 	// NotTCP is set where clients come by other sockets than TCP's, which can't be told from another site's.
 	NotTCP bool
+	// ProxyProtocol is set where a proxy says, before each connection's data, whose it is.
+	ProxyProtocol bool
+	// Both is whether it is of IPv6 and takes clients by IPv4 as well.
+	Both bool
+	// Default is whether it answers those whose name no server there has.
+	Default bool
 }
 
 // obstacle is a directive that may keep the rules of a file included after it from running, or hand requests on
@@ -55,12 +65,14 @@ type inherited struct {
 	needsClientCert bool
 	bypasses        []*directive
 	errorPages      []*directive
+	tls             tlsFiles
 	proxied         proxied
 	values          map[string][]string // what a map or set may make of a variable, by its name with the dollar sign
 }
 
 func readServer(block *directive, above inherited) *server {
-	s := &server{At: block.at(), NeedsClientCert: above.needsClientCert, Leads: leads(block.block)}
+	s := &server{At: block.at(), NeedsClientCert: above.needsClientCert, Leads: leads(block.block), Stream: above.stream}
+	s.TLS = above.tls.within(block.block)
 	for _, d := range above.bypasses {
 		if !slices.ContainsFunc(block.block, func(own *directive) bool { return own.name == d.name }) {
 			s.readBypass(d)
@@ -154,7 +166,11 @@ func readListen(args []string) []listen {
 		return []listen{{Addr: args[0], NotTCP: true}}
 	}
 	quic := slices.Contains(args[1:], "quic")
-	l := listen{Addr: args[0], NotTCP: quic, TLS: quic || slices.Contains(args[1:], "ssl")}
+	l := listen{
+		Addr: args[0], NotTCP: quic, TLS: quic || slices.Contains(args[1:], "ssl"), ProxyProtocol: slices.Contains(args[1:], "proxy_protocol"),
+		Both:    slices.Contains(args[1:], "ipv6only=off"),
+		Default: slices.Contains(args[1:], "default_server") || slices.Contains(args[1:], "default"),
+	}
 	switch _, _, err := net.SplitHostPort(l.Addr); {
 	case err == nil:
 	case strings.Trim(l.Addr, "0123456789-") == "":

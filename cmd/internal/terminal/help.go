@@ -58,10 +58,14 @@ A site that is closed already is left so, with its ETA and its message: whoever 
 its rules, its closed file, and what is published. It is safe to run every minute.`
 	HelpRender     = "write the nginx files for the modes on record, and nothing else"
 	HelpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else:
-before the include lines are first added, and to look at.`
-	HelpRenderOut   = "write here instead of nginx.conf_dir"
-	HelpPreview     = "show the maintenance site in a browser, reloaded on each save"
-	HelpPreviewLong = `Serve the maintenance site on this machine, with a bar above it to try every mode, an end that has
+before the include lines are first added, and to look at.
+
+With --standby: the whole configuration of the nginx of a second machine, into the directory that --out names. It answers for all sites
+as in offline while this host is off. How the sites are served is read from the nginx that runs here.`
+	HelpRenderOut     = "write here instead of nginx.conf_dir"
+	HelpRenderStandby = "for a second machine that answers while this host is off"
+	HelpPreview       = "show the maintenance site in a browser, reloaded on each save"
+	HelpPreviewLong   = `Serve the maintenance site on this machine, with a bar above it to try every mode, an end that has
 passed, a long message, each language, and no JavaScript. It is built anew whenever the content is saved, and
 what is wrong with the content is shown with file and line. Nothing is published.`
 	HelpPreviewListen = "address to serve it at"

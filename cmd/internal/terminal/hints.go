@@ -220,6 +220,8 @@ const (
 	HintOpenedMeanwhile   = "requests reached the application while the command ran: see who opened it with conforma-status history, and run it again"
 	HintUnanswered        = "see why the application does not answer, then open the site with: conforma-status set online"
 	HintInitNginx         = "nginx -T has to print its configuration: mend what it says, or run it as root (sudo)"
+	HintStandbyUnknown    = "conforma-status init --write adds the include lines that are missing; a certificate has to be named without variables"
+	HintStandbyTaken      = "name a directory of its own: render --standby --out DIR"
 	HintInitNoSites       = "put the application behind nginx first (proxy_pass), then repeat this command"
 	HintInitThere         = "edit it, or move it away; conforma-status doctor says what may be wrong with it"
 	HintInitNone          = "conforma-status init prints what it found, and at CHANGE what is missing: write the configuration from that, then: conforma-status init --write"
