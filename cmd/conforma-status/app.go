@@ -86,7 +86,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(a.noFlag)
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", terminal.HelpConfig)
 	a.wordsFlags(root)
-	group(root, terminal.HelpEveryDay, a.getCommand(), a.extendCommand())
+	group(root, terminal.HelpEveryDay, a.getCommand(), a.extendCommand(), a.scheduleCommand())
 	group(root, terminal.HelpEveryDay, onHost(a.setCommand(), a.runCommand(), a.passCommand(), a.historyCommand())...)
 	group(root, terminal.HelpSettingUp, a.storeCommand(), a.previewCommand(), a.buildCommand(), a.publishCommand())
 	group(root, terminal.HelpSettingUp, onHost(a.initCommand(), a.renderCommand(), a.secretCommand(), a.demoCommand())...)

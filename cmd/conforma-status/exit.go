@@ -83,7 +83,7 @@ func receiptCode(receipts []*maintenance.Receipt) int {
 			c = exitFailed
 		case r.Outcome == state.Shut:
 			c = exitUnsafe
-		case r.Outcome == state.Planned:
+		case r.Outcome == state.Planned, r.Elsewhere:
 		case r.Mode.Closed() && r.SafeSince == nil:
 			c = exitUnsafe
 		case !r.Published:

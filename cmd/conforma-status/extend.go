@@ -31,8 +31,17 @@ func (a *app) extendCommand() *cobra.Command {
 				return err
 			}
 			req.Sites = chosen
-			_, err = a.change(cmd.Context(), c, req)
-			return err
+			h, err := a.host(c)
+			if err != nil {
+				return err
+			}
+			receipts, err := h.Extend(cmd.Context(), req)
+			a.metrics(cmd.Context(), c, h)
+			a.deliver(c)
+			if err != nil {
+				return doing(err)
+			}
+			return a.report(receipts)
 		},
 	}
 	which.flags(cmd)

@@ -76,7 +76,7 @@ func TestCallsNamed(t *testing.T) {
 			root := newRoot()
 			words := strings.Fields(m[1])
 			cmd, rest, err := root.Find(words)
-			if err != nil || cmd == root || cmd.HasSubCommands() {
+			if err != nil || cmd == root || cmd.HasSubCommands() && cmd.Name() != "schedule" { // which takes a mode, too
 				if !slices.Contains(prose, words[0]) {
 					t.Errorf("%s: %q names no command: %s", file, text, words[0])
 				}

@@ -86,7 +86,8 @@ func TestElsewhere(t *testing.T) {
 	}
 	works := map[string][]string{
 		"build": {"build", "--out", out}, "publish": nil, "preview": {"preview", "--listen", "127.0.0.1:0"}, "get": nil, "store init": nil,
-		"extend": {"extend", "1h"}, "version": nil,
+		"extend": {"extend", "1h"}, "schedule": {"schedule", "offline", "--from", "1h", "--for", "1h"}, "schedule list": nil,
+		"schedule move": {"schedule", "move", "moved", "--for", "2h"}, "schedule cancel": {"schedule", "cancel", "cancelled"}, "version": nil,
 	}
 	var walk func(c *cobra.Command, path string)
 	walk = func(c *cobra.Command, path string) {
@@ -119,6 +120,17 @@ func TestElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.publish(t, e.doc.Marshal())
+	schedule, err := status.EmptySchedule(), error(nil)
+	for i, id := range []string{"moved", "cancelled"} {
+		from := time.Now().AddDate(0, 0, i+1)
+		w := status.ScheduledWindow{ID: id, Mode: status.Offline, From: from, Until: from.Add(time.Hour)}
+		if schedule, err = schedule.Add(w, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(e.store, "demo", "schedule.json"), schedule.Marshal(), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for path, args := range works {
 		if args == nil {
 			args = strings.Fields(path)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -45,25 +46,44 @@ type s3Store struct {
 }
 
 func (s *s3Store) Get(ctx context.Context, key string) ([]byte, string, error) {
+	data, etag, _, err := s.GetDated(ctx, key)
+	return data, etag, err
+}
+
+// GetDated is part of Dated.
+func (s *s3Store) GetDated(ctx context.Context, key string) (data []byte, etag string, date time.Time, err error) {
 	if err := s.checkKey(key); err != nil {
-		return nil, "", err
+		return nil, "", date, err
 	}
-	var data []byte
-	var etag string
-	err := s.call(ctx, s.doing("read", key), func(ctx context.Context, c *s3.Client) error {
+	err = s.call(ctx, s.doing("read", key), func(ctx context.Context, c *s3.Client) error {
 		out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.object(key)})
 		if err != nil {
+			date = dateOf(err)
 			return err
 		}
 		defer out.Body.Close()
+		date, _ = awsmiddleware.GetServerTime(out.ResultMetadata)
 		etag = unquote(aws.ToString(out.ETag))
 		data, err = io.ReadAll(out.Body)
 		return err
 	})
 	if err != nil {
-		return nil, "", err
+		return nil, "", date, err
 	}
-	return data, etag, nil
+	return data, etag, date, nil
+}
+
+// dateOf is when the server answered with an error, zero where that isn't known.
+func dateOf(err error) time.Time {
+	var answer *awshttp.ResponseError
+	if !errors.As(err, &answer) || answer.Response == nil {
+		return time.Time{}
+	}
+	date, err := http.ParseTime(answer.Response.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return date
 }
 
 func (s *s3Store) Put(ctx context.Context, key string, data []byte, meta Meta, cond Condition) (string, error) {

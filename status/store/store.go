@@ -51,6 +51,14 @@ type Store interface {
 	Delete(ctx context.Context, key string) error
 }
 
+// Dated is a Store whose server tells the time with its answers.
+type Dated interface {
+	Store
+	// GetDated is Get, with the time by the server's clock in whole seconds (Date of RFC 9110, section 6.6.1), zero
+	// where it doesn't say. It says so with ErrNotFound, too.
+	GetDated(ctx context.Context, key string) (data []byte, etag string, date time.Time, err error)
+}
+
 // Object is a file in a store.
 type Object struct {
 	Key string

@@ -59,9 +59,11 @@ type Host struct {
 	Probe     func(context.Context, operator.Target) (control.Answer, error)
 	FetchPage func(ctx context.Context, t operator.Target, path, door string) (control.Page, error)
 	Clock     state.Clock
-	Progress  Progress
-	Operator  string // who is at work, for the record; a user name
-	Command   string // what they typed, for the one who waits for the lock
+	// Timer has reconcile run at these moments, and at no others that it was given before. It is nil where nothing does.
+	Timer    func(ctx context.Context, moments []time.Time) error
+	Progress Progress
+	Operator string // who is at work, for the record; a user name
+	Command  string // what they typed, for the one who waits for the lock
 }
 
 // Progress hears what is being done, as it is done. It is called from one goroutine.

@@ -49,6 +49,8 @@ type Receipt struct {
 	WasCut bool `json:"-"`
 	// Unsettled is set when nothing is left, and the site's settled command doesn't vouch for the application.
 	Unsettled bool `json:"-"`
+	// Elsewhere is set of a site that lives on another machine: what is published of it was changed, and nothing else.
+	Elsewhere bool `json:"-"`
 	// PublishErr is why Published is false, nil otherwise.
 	PublishErr error `json:"-"`
 

@@ -3,6 +3,7 @@ package maintenance
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -16,8 +17,19 @@ import (
 // says: rules, closed file, publication. Where all agrees it changes nothing, so it may run every minute. The
 // receipts are of the sites that it did something about.
 //
+// A window whose time has come is begun, see lookAfterWindows; one that begins in a moment is waited for.
+//
 // Where nginx doesn't run only its files are put right: see standBy and ErrNginxNeeded.
 func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {
+	receipts, err := h.reconcile(ctx, drain)
+	if in, begins := h.beginsIn(); begins && h.Clock.Sleep(ctx, in) == nil {
+		more, failure := h.reconcile(ctx, drain)
+		receipts, err = append(receipts, more...), errors.Join(err, failure)
+	}
+	return receipts, err
+}
+
+func (h *Host) reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return nil, err
@@ -31,25 +43,27 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 	if err != nil {
 		return nil, err
 	}
+	begun, unbegun := h.lookAfterWindows(ctx, drain)
+	finished = append(finished, begun...)
 	kernel := h.table(ctx)
-	changes, damaged, err := h.planRepairs(ctx, kernel)
+	changes, damaged, err := h.planRepairs(ctx, kernel, begun)
 	if err != nil {
-		return nil, err
+		return finished, errors.Join(err, unbegun)
 	}
 	if err := h.carryOut(ctx, kernel, changes, state.Intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
-		return nil, err
+		return finished, errors.Join(err, unbegun)
 	}
 	for _, c := range changes {
 		if c.receipt.Outcome != state.Unchanged {
 			finished = append(finished, c.receipt)
 		}
 	}
-	return finished, errors.Join(forgotten, damaged, h.keepBarrier(ctx))
+	return finished, errors.Join(forgotten, unbegun, damaged, h.keepBarrier(ctx))
 }
 
-// planRepairs works out what each site on record needs. damaged names sites that are left out: the operator has to say
-// which mode they are to be in.
-func (h *Host) planRepairs(ctx context.Context, kernel *table) (changes []*change, damaged, err error) {
+// planRepairs works out what each site on record needs, but for those that were closed just now. damaged names sites
+// that are left out: the operator has to say which mode they are to be in.
+func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt) (changes []*change, damaged, err error) {
 	var closed []config.Site
 	for _, s := range h.Config.Sites {
 		if r, _, err := h.Dir().Record(s.Name); err == nil && r.Document.Mode.Closed() {
@@ -63,13 +77,13 @@ func (h *Host) planRepairs(ctx context.Context, kernel *table) (changes []*chang
 		if err != nil {
 			damaged = errors.Join(damaged, err)
 		}
-		if err != nil || !known {
+		if err != nil || !known || slices.ContainsFunc(begun, func(r *Receipt) bool { return r.Site == s.Name }) {
 			continue
 		}
 		if err := h.remind(s.Name, r); err != nil {
 			damaged = errors.Join(damaged, err)
 		}
-		r.Unpublished = h.isOutdated(ctx, s, r) || r.Unpublished
+		r.Unpublished = h.isOutdated(ctx, s, &r) || r.Unpublished
 		c, err := h.planRepair(ctx, kernel, s, r)
 		if err != nil {
 			return nil, damaged, err
@@ -83,8 +97,9 @@ func (h *Host) planRepairs(ctx context.Context, kernel *table) (changes []*chang
 	return changes, damaged, h.audit(ctx, takeUp, true)
 }
 
-// isOutdated reports whether what is published of a site has to be published anew.
-func (h *Host) isOutdated(ctx context.Context, s config.Site, r state.Record) bool {
+// isOutdated reports whether what is published of a site has to be published anew. Words that are newer than those on
+// record are taken over first, into r too.
+func (h *Host) isOutdated(ctx context.Context, s config.Site, r *state.Record) bool {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	there, err := h.published(ctx, s)
@@ -96,5 +111,6 @@ func (h *Host) isOutdated(ctx context.Context, s config.Site, r state.Record) bo
 	case err != nil: // a store that can't be reached is tried again next time
 		return false
 	}
+	h.takeOver(s, r, there)
 	return there.Seq != r.Document.Seq || !there.Same(h.Dir().Announced(r.Document, r.Hold))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -21,43 +22,80 @@ func ScheduleKey(s config.Site) string {
 // Schedule returns a site's schedule in the store, an empty one where there is none. The error may wrap
 // status.ErrSchedule or status.ErrScheduleVersion, or be one of the store's.
 func (h *Host) Schedule(ctx context.Context, s config.Site) (status.Schedule, error) {
-	schedule, _, err := h.readSchedule(ctx, s)
-	return schedule, err
+	there, err := h.readSchedule(ctx, s)
+	return there.schedule, err
 }
 
-// readSchedule returns a site's schedule, and under which condition it may be replaced.
-func (h *Host) readSchedule(ctx context.Context, s config.Site) (status.Schedule, store.Condition, error) {
-	data, etag, err := h.Store.Get(ctx, ScheduleKey(s))
+// stored is a site's schedule as it was found in the store.
+type stored struct {
+	schedule status.Schedule
+	absent   bool            // there is none; schedule is an empty one
+	cond     store.Condition // under which it may be replaced
+	date     time.Time       // by the store's clock, zero where that isn't known
+}
+
+// readSchedule returns a site's schedule as it is in the store.
+func (h *Host) readSchedule(ctx context.Context, s config.Site) (there stored, err error) {
+	var data []byte
+	var etag string
+	if dated, ok := h.Store.(store.Dated); ok {
+		data, etag, there.date, err = dated.GetDated(ctx, ScheduleKey(s))
+	} else {
+		data, etag, err = h.Store.Get(ctx, ScheduleKey(s))
+	}
 	if errors.Is(err, store.ErrNotFound) {
-		return status.EmptySchedule(), store.IfAbsent(), nil
+		there.schedule, there.absent, there.cond = status.EmptySchedule(), true, store.IfAbsent()
+		return there, nil
 	}
 	if err != nil {
-		return status.Schedule{}, store.Condition{}, err
+		return there, err
 	}
-	schedule, err := status.ParseSchedule(data)
-	if err != nil {
-		return status.Schedule{}, store.Condition{}, fmt.Errorf("read %s: %w", ScheduleKey(s), err)
+	there.cond = store.IfMatch(etag)
+	if there.schedule, err = status.ParseSchedule(data); err != nil {
+		return there, fmt.Errorf("read %s: %w", ScheduleKey(s), err)
 	}
-	return schedule, store.IfMatch(etag), nil
+	return there, nil
+}
+
+// maxClockOff is how far this machine's clock may be from the store's for a window to be begun by it.
+const maxClockOff = 5 * time.Minute
+
+// ErrClock is returned (wrapped) where this machine's clock is too far from the store's.
+var ErrClock = errors.New("this machine's clock is wrong")
+
+// clockAgrees returns an error wrapping ErrClock where this machine's clock is too far from the date that the store
+// has said, nil where it has said none.
+func (h *Host) clockAgrees(date time.Time) error {
+	off := h.Clock.Now().Sub(date).Round(time.Second)
+	if date.IsZero() || off.Abs() <= maxClockOff {
+		return nil
+	}
+	return fmt.Errorf("compare the clock with the store's: %w: it is off by %v", ErrClock, off)
 }
 
 // changeSchedule replaces a site's schedule with what change makes of it, and returns the new one. Where somebody else
 // gets in between it is read, and change asked, again. The error of change comes back as it is, and nothing is written.
 func (h *Host) changeSchedule(ctx context.Context, s config.Site, change func(status.Schedule) (status.Schedule, error)) (status.Schedule, error) {
 	for range publishAttempts {
-		was, cond, err := h.readSchedule(ctx, s)
+		was, err := h.readSchedule(ctx, s)
 		if err != nil {
 			return status.Schedule{}, err
 		}
-		schedule, err := change(was)
+		schedule, err := change(was.schedule)
 		if err != nil {
 			return status.Schedule{}, err
 		}
-		_, err = h.Store.Put(ctx, ScheduleKey(s), schedule.Marshal(), StatusMeta, cond)
+		err = h.putSchedule(ctx, s, schedule, was.cond)
 		if errors.Is(err, store.ErrPrecondition) {
 			continue
 		}
 		return schedule, err
 	}
-	return status.Schedule{}, fmt.Errorf("publish %s: somebody else changes it at the same time", ScheduleKey(s))
+	return status.Schedule{}, errChanging(s)
+}
+
+// putSchedule replaces a site's schedule where the condition holds.
+func (h *Host) putSchedule(ctx context.Context, s config.Site, schedule status.Schedule, cond store.Condition) error {
+	_, err := h.Store.Put(ctx, ScheduleKey(s), schedule.Marshal(), StatusMeta, cond)
+	return err
 }

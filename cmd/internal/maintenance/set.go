@@ -28,7 +28,15 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 			return nil, err
 		}
 		h.learnModules(ctx)
+		if req.Mode.Closed() || req.WordsOnly {
+			h.takeOverWords(ctx, req.Sites)
+		}
 	}
+	return h.move(ctx, req)
+}
+
+// move is Set by whoever has the lock.
+func (h *Host) move(ctx context.Context, req Request) ([]*Receipt, error) {
 	kernel := h.tableFor(ctx, req)
 	changes, err := h.planAll(ctx, kernel, req)
 	if err != nil {
@@ -44,6 +52,7 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 	if err := h.carryOut(ctx, kernel, changes, req.intent()); err != nil {
 		return nil, err
 	}
+	h.followAll(ctx, changes)
 	return receipts(changes), nil
 }
 

@@ -62,7 +62,7 @@ func (h *Host) standBy(ctx context.Context) error {
 		if err := h.remind(s.Name, r); err != nil {
 			errs = append(errs, err)
 		}
-		if r.Document.Mode.Closed() && (r.Unpublished || h.isOutdated(ctx, s, r)) {
+		if r.Document.Mode.Closed() && (r.Unpublished || h.isOutdated(ctx, s, &r)) {
 			_, _ = h.publishRecord(ctx, s, &r) // it stays unpublished on record, and is tried again next time
 		}
 	}

@@ -45,6 +45,26 @@ site stays closed.`
 	HelpExtend     = "announce a new ETA for a site that is closed"
 	HelpExtendLong = `Announce a new ETA for a site that is closed, without touching nginx. WHEN counts from now (30m, 18:30,
 "2026-12-01 18:30"); +10m counts from the ETA that is announced.`
+	HelpSchedule     = "announce a maintenance window ahead, which then begins by itself"
+	HelpScheduleLong = `Announce a maintenance window ahead. Visitors are told of it from now on, and the site's host closes the site when it
+begins, late by at most 15 minutes. Nothing opens the site by itself: that is for set online.
+
+  conforma-status schedule offline --from "2026-12-05 22:00" --for 1h --message "We are upgrading."
+  conforma-status schedule list
+  conforma-status schedule move ID --from "2026-12-05 23:00"
+  conforma-status schedule cancel ID
+
+It works on every machine that may write to the store. There a window has to begin two minutes ahead at least.`
+	HelpFrom             = "when the window begins: 2h, 22:00, 10pm, \"2026-12-05 22:00\" or RFC 3339"
+	HelpUntil            = "when it is to end, likewise; a time of day is the next one after --from"
+	HelpFor              = "how long it is to take instead: 30m, 1h30m"
+	HelpScheduleList     = "show the windows, and those of the last 30 days"
+	HelpScheduleMove     = "give a window other times, or other words"
+	HelpScheduleMoveLong = `Give a window that has not begun, or that was missed, other times or other words. What is not given stays; with --from alone
+it takes as long as before. Without --site it is moved for each site that has it.`
+	HelpScheduleCancel     = "take a window back"
+	HelpScheduleCancelLong = `Take back a window that has not begun. One that was missed is acknowledged by it. Without --site it is cancelled for each
+site that has it.`
 	HelpGet     = "compare what is wanted, on disk, live in nginx, and published"
 	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
 	HelpRun     = "close a site, run a command, and open it again if the command succeeded"

@@ -20,6 +20,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -171,23 +172,32 @@ func known() []advice {
 		{setup.ErrUnitPath, "give the file another name: no control characters, no blank at either end, no backslash as the last"},
 		{webhook.ErrExposed, "let nobody but root read it: chmod 600 FILE"},
 		{webhook.ErrSecret, "make one, and give it to the receiver: " + webhook.MakeSecret},
+		{status.ErrOverlap, "see them with: conforma-status schedule list; then move or cancel one"},
+		{status.ErrNoWindow, "conforma-status schedule list shows the windows and their ids"},
+		{status.ErrWindowState, "extend changes the end of a window that has begun, and set online ends it; see conforma-status schedule list"},
+		{status.ErrScheduleVersion, "a newer version has written it: install that one here, too"},
+		{status.ErrSchedule, "look at the file in the store: put the right one back, or move it away and schedule the windows again"},
+		{maintenance.ErrTooSoon, "say a later time, or give the command on the site's host"},
+		{maintenance.ErrBegun, HintWhen},
+		{maintenance.ErrClock, "set this machine's clock (timedatectl set-ntp true), then repeat this command"},
 		{config.ErrNoFile, hintNoFile()},
 	}
 }
 
 // Hints of several errors.
 const (
-	hintFaults       = "mend the configuration at the lines named above, then repeat this command"
-	hintStore        = "see that the store is there and can be written to, then: conforma-status publish"
-	hintPublishAgain = "then run publish again: it goes on where it stopped, and no page points at what isn't there"
-	hintNoRoom       = "make room on that file system, then repeat this command"
-	hintMountPoint   = "the file is a mount point of its own, and can't be replaced: mount the directory that it is in instead"
-	hintPIDFile      = "name in [nginx] the pid_file, and the commands, of the nginx that serves the site; conforma-status doctor says which one that is"
-	hintBroken       = "mend what nginx names above, then repeat this command"
-	hintNotTakenUp   = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
-	hintNotShut      = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
-	hintMaybeOpen    = "whether requests still reach the application could not be seen: stop nginx or block the port if it must be closed now"
-	hintMadeUpFor    = "the next conforma-status publish or set makes up for it"
+	hintFaults        = "mend the configuration at the lines named above, then repeat this command"
+	hintStore         = "see that the store is there and can be written to, then: conforma-status publish"
+	hintPublishAgain  = "then run publish again: it goes on where it stopped, and no page points at what isn't there"
+	hintNoRoom        = "make room on that file system, then repeat this command"
+	hintMountPoint    = "the file is a mount point of its own, and can't be replaced: mount the directory that it is in instead"
+	hintPIDFile       = "name in [nginx] the pid_file, and the commands, of the nginx that serves the site; conforma-status doctor says which one that is"
+	hintBroken        = "mend what nginx names above, then repeat this command"
+	hintNotTakenUp    = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
+	hintNotShut       = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
+	hintMaybeOpen     = "whether requests still reach the application could not be seen: stop nginx or block the port if it must be closed now"
+	hintHostAnnounces = "the site's host makes up for it within a minute"
+	hintMadeUpFor     = "the next conforma-status publish or set makes up for it"
 )
 
 // Hints that a command gives along with an error of its own.
@@ -201,8 +211,14 @@ const (
 	HintQuietAndVerbose   = "say --quiet or --verbose, or neither"
 	HintWatchJSON         = "call get --json again and again, or get --watch"
 	HintLast              = "for example: conforma-status history -n 5"
-	HintElsewhere         = "these run here: build, preview, publish, store init, extend, and get of what is published"
+	HintElsewhere         = "these run here: build, preview, publish, store init, schedule, extend, and get of what is published"
 	HintUsage             = "the call is: %s"
+	HintNothingOpens      = "schedule offline or admin; once the work is done: conforma-status set online"
+	HintScheduleModes     = "the modes of a window are offline and admin; list, move and cancel are about windows that there are"
+	HintFrom              = "for example: conforma-status schedule offline --from \"2026-12-05 22:00\" --for 1h"
+	HintUntil             = "say when it ends (--until 23:00) or how long it takes (--for 1h)"
+	HintFor               = "write a duration of at least a second, such as 30m, 1h30m or 1d"
+	HintMove              = "say --from, --until, --for or --message"
 	HintSites             = "the configuration knows: %s"
 	HintSiteAndAll        = "name the sites, or say --all for every one of them"
 	HintModes             = "the modes are online, offline and admin"

@@ -60,7 +60,7 @@ func (t *Terminal) barrier(w io.Writer, r *maintenance.Receipt) {
 
 // wanting reports whether there is more to do about a site than was done.
 func wanting(r *maintenance.Receipt) bool {
-	return r.Err != nil || r.PublishErr != nil || !r.Published || r.Mode.Closed() && r.SafeSince == nil
+	return r.Err != nil || r.PublishErr != nil || !r.Published || r.Mode.Closed() && r.SafeSince == nil && !r.Elsewhere
 }
 
 // verdict says whether a snapshot can be taken of the sites that are closed now: what isn't safe comes last.
@@ -68,7 +68,7 @@ func (t *Terminal) verdict(w io.Writer, rs []*maintenance.Receipt) {
 	var safe, unsafe []*maintenance.Receipt
 	for _, r := range rs {
 		switch {
-		case !r.Mode.Closed() || r.Outcome == state.Planned || r.Outcome == state.Failed:
+		case !r.Mode.Closed() || r.Outcome == state.Planned || r.Outcome == state.Failed || r.Elsewhere:
 		case r.SafeSince == nil || r.Outcome == state.Shut:
 			unsafe = append(unsafe, r)
 		case r.Mode == status.Offline:

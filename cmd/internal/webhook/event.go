@@ -50,6 +50,8 @@ type Data struct {
 	Messages      map[string]string `json:"messages"`
 	AppURL        string            `json:"appUrl"`
 	PageURL       string            `json:"pageUrl"`
+	// Window is the maintenance window that was scheduled, moved, cancelled or missed; nil in all other events.
+	Window *status.ScheduledWindow `json:"window,omitempty"`
 }
 
 // Of is an event about what a status document says.

@@ -1,0 +1,100 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// noteNext has the record announce the next window, without telling anybody yet.
+func (h *Host) noteNext(a *agenda) error {
+	r, known, err := h.Dir().Record(a.site.Name)
+	if err != nil || !known || sameWindow(r.Document.Next, a.Schedule.Next()) {
+		return err
+	}
+	r.Document.Next = a.Schedule.Next()
+	return h.Dir().WriteRecord(a.site.Name, r)
+}
+
+func sameWindow(a, b *status.Window) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.From.Equal(b.From) && (a.Until == nil) == (b.Until == nil) && (a.Until == nil || a.Until.Equal(*b.Until))
+}
+
+// announceNext has status.json announce the next window. What can't be published now is published by the next
+// reconcile.
+func (h *Host) announceNext(ctx context.Context, a *agenda) error {
+	r, known, err := h.Dir().Record(a.site.Name)
+	switch {
+	case err != nil || a.first && len(a.Schedule.Windows) == 0:
+		return nil // the repair of that record says why; and there was never a window
+	case !known:
+		if a.fresh {
+			_, err = h.publishNext(ctx, a.site, a.Schedule.Next())
+		}
+		return err
+	case sameWindow(r.Document.Next, a.Schedule.Next()):
+		return nil
+	}
+	h.isOutdated(ctx, a.site, &r) // for newer words, which are not to be lost
+	r.Document.Next = a.Schedule.Next()
+	r.Document.Seq, r.Document.UpdatedAt = r.Document.Seq+1, h.now()
+	if _, err := h.publishRecord(ctx, a.site, &r); err == nil {
+		return nil
+	}
+	r.Unpublished = true
+	return errors.Join(h.Dir().WriteRecord(a.site.Name, r), h.Dir().WriteAnswers(h.Dir().Announced(r.Document, r.Hold)))
+}
+
+// publishNext has a status.json of which this machine has no record announce the next window, and changes nothing else
+// of it. It returns the document in the store.
+func (h *Host) publishNext(ctx context.Context, s config.Site, next *status.Window) (status.Document, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	d, _, err := h.changePublished(ctx, s, func(d *status.Document) error {
+		d.Next = next
+		return nil
+	})
+	if err == nil && h.Serves(s) && !d.Mode.Closed() {
+		_ = h.Dir().WriteAnswers(d)
+	}
+	return d, err
+}
+
+// changePublished has change say something else in a site's status.json, of which this machine has no record. Where
+// nothing is published a first one is. It reports whether anything was changed.
+func (h *Host) changePublished(ctx context.Context, s config.Site, change func(*status.Document) error) (status.Document, bool, error) {
+	for range publishAttempts {
+		data, etag, err := h.Store.Get(ctx, StatusKey(s))
+		if errors.Is(err, store.ErrNotFound) {
+			if _, _, err := h.publishFirst(ctx, s); err != nil {
+				return status.Document{}, false, err
+			}
+			continue
+		}
+		if err != nil {
+			return status.Document{}, false, err
+		}
+		d, err := status.Parse(data)
+		if err != nil {
+			return status.Document{}, false, fmt.Errorf("change %s: %w: %w", StatusKey(s), errNotDocument, err)
+		}
+		was := d
+		if err := change(&d); err != nil || d.Same(was) {
+			return d, false, err
+		}
+		d.Seq, d.UpdatedAt = d.Seq+1, h.now()
+		_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfMatch(etag))
+		if errors.Is(err, store.ErrPrecondition) {
+			continue
+		}
+		return d, err == nil, err
+	}
+	return status.Document{}, false, fmt.Errorf("publish %s: somebody else changes it at the same time", StatusKey(s))
+}
