@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -42,6 +43,7 @@ const unknownProxy = "PROXY UNKNOWN\r\n"
 type question struct {
 	path   string
 	header http.Header // nil for none of its own
+	most   int64       // bytes of the answer that are read; 0 for the first 4096
 }
 
 // ask puts a GET to nginx, in TLS or without as the site's URL has it, and the other way where check doesn't accept
@@ -131,7 +133,7 @@ func (q question) put(ctx context.Context, client http.Client, origin string) (*
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, cmp.Or(q.most, 4096)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}

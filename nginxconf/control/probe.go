@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
@@ -64,6 +65,21 @@ type Page struct {
 	Status      int
 	Maintenance string // the mode in X-Conforma-Status: "" when the application, or nginx for it, answered
 	Header      http.Header
+}
+
+// FetchScript asks for a service worker's script at a path of the site as a browser would, and returns its first
+// megabyte; "" where there is no script. The error wraps ErrUnreachable where nobody listens.
+func (n Nginx) FetchScript(ctx context.Context, t operator.Target, path string) (string, error) {
+	q := question{path: path, header: http.Header{"Accept": {"*/*"}, "Sec-Fetch-Mode": {"same-origin"}, "Service-Worker": {"script"}}, most: 1 << 20}
+	resp, err := n.ask(ctx, t, q, func(*reply) error { return nil })
+	if err != nil {
+		return "", fmt.Errorf("look at %s of %s through nginx at %s: %w", path, t.Site, t.Addr, err)
+	}
+	// An application of one page answers with that page to whatever it hasn't got.
+	if resp.code != http.StatusOK || !strings.Contains(resp.header.Get("Content-Type"), "javascript") {
+		return "", nil
+	}
+	return string(resp.body), nil
 }
 
 // FetchPage asks for a page of the site as a visitor's browser would, through the door where door isn't "". The

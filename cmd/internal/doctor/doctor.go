@@ -59,6 +59,7 @@ const (
 	checkWebSockets         Check = "WebSockets"
 	checkSettled            Check = "settled"
 	checkCachedPages        Check = "cached pages"
+	checkServiceWorker      Check = "service worker"
 	checkSecret             Check = "secret"
 	checkGate               Check = "gate"
 	checkStore              Check = "store"
@@ -169,6 +170,7 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 			e.upstreams(s)
 			e.webSockets(s, conf)
 			e.cachedPages(ctx, s)
+			e.serviceWorker(ctx, s)
 		})
 		add("the gate of "+s.Name, s.Name, func(e *examination) { e.tokens(ctx, s) })
 		add("the state of "+s.Name, s.Name, func(e *examination) { e.state(ctx, s) })

@@ -177,6 +177,17 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 		{"nobody who vouches for the application", func(*testing.T) func() { return func() {} }, "settled", "warning", "exit code 4"},
 		{"a page that browsers keep", edit(insert(listen, `location = / { default_type text/html; add_header Last-Modified "Sun, 22 Nov 2026 12:00:00 GMT"; return 200 page; }`)),
 			"cached pages", "warning", "without asking nginx"},
+		{"a service worker that is not served yet", func(t *testing.T) func() { return d.config(t, "grace     =", "service_worker = true\ngrace     =") }, "service worker", "fault", "doesn't serve"},
+		{"an application with a service worker", func(t *testing.T) func() {
+			mend := d.config(t, "grace     =", "service_worker = true\ngrace     =")
+			d.CLI(t, "render").Want(t, 0)
+			back := d.nginx(t, insert(listen, `location = /service-worker.js { default_type text/javascript; return 200 "self.x=1"; }`))
+			return func() {
+				mend()
+				d.CLI(t, "render").Want(t, 0)
+				back()
+			}
+		}, "service worker", "warning", "of its own, /service-worker.js"},
 		{"a closed file that nobody wanted", func(t *testing.T) func() {
 			rig.Check(t, os.MkdirAll(filepath.Dir(d.ClosedFile()), 0o755))
 			return replace(t, d.ClosedFile(), "")

@@ -128,8 +128,8 @@ func byHand(t *testing.T, said, begins string) string {
 	return ""
 }
 
-// TestSoakPackage takes the Debian package through its life on a machine where systemd is process 1: installed, set up,
-// used, upgraded, through a power cut, removed and purged.
+// TestSoakPackage takes the Debian package through its life on a machine where systemd is process 1: installed, set
+// up, used, upgraded, through a power cut, removed and purged.
 func TestSoakPackage(t *testing.T) {
 	t.Parallel()
 	m := newPackaged(t, operatorsNginx, buildPackages(t, "1.0.0", "1.1.0"))
@@ -208,8 +208,8 @@ func TestSoakPackage(t *testing.T) {
 	m.eventually("the gate to come back", admitted(second))
 	m.do(0, "rm -r /run/systemd/system/conforma-status-gate.service.d && systemctl daemon-reload")
 
-	// What somebody breaks is mended by the timer's service, which its unit lets do all that this takes; what it starts
-	// goes on.
+	// What somebody breaks is mended by the timer's service, which its unit lets do all that this takes; what it
+	// starts goes on.
 	m.do(0, `sed -i '1i on_change = ["sh", "-c", "sleep 1; touch /var/lib/conforma-status/told"]' /etc/conforma-status/config.toml && sed -i 1i\\audit_log=\"/var/log/conforma-status/audit.jsonl\" /etc/conforma-status/config.toml`)
 	m.do(0, "echo '# gone' >/etc/nginx/conforma-status/sites/demo.conf && nginx -s reload")
 	m.eventually("the site to be open by mistake", "curl -s http://127.0.0.1:50000/ | grep -q 'the application'")
@@ -233,7 +233,8 @@ func TestSoakPackage(t *testing.T) {
 	m.do(0, "conforma-status get")
 	m.noneFailed()
 
-	// A power cut, and somebody has restored nginx's directory from before the closing: it comes up shut, and is mended.
+	// A power cut, and somebody has restored nginx's directory from before the closing: it comes up shut, and is
+	// mended.
 	m.do(0, "cp -a /etc/nginx /root/nginx-of-admin")
 	m.do(0, "conforma-status set offline && sync")
 	m.do(0, "rm -rf /etc/nginx && mv /root/nginx-of-admin /etc/nginx && rm /var/lib/conforma-status/sites/demo/closed && sync")
@@ -268,8 +269,8 @@ func TestSoakPackage(t *testing.T) {
 	m.want("a visitor", m.visit(""), "503")
 	m.do(0, "dpkg -i /root/1.1.0.deb && conforma-status get", "offline since")
 
-	// Purged while it is closed, nginx goes on as it was; it can be installed again, and what is left can be deleted as it
-	// says.
+	// Purged while it is closed, nginx goes on as it was; it can be installed again, and what is left can be deleted
+	// as it says.
 	m.do(0, "cp /etc/conforma-status/config.toml /etc/nginx/sites-enabled/conforma.conf /root")
 	const answer = "curl -s -D - http://127.0.0.1:50000/server/graphql | grep -v '^Date'; sha256sum /etc/nginx/conf.d/conforma-status.conf"
 	closed := m.do(0, answer)
@@ -299,10 +300,12 @@ func TestSoakPackage(t *testing.T) {
 	m.do(0, "dpkg -i /root/1.1.0.deb && cp /root/config.toml /etc/conforma-status && conforma-status render && cp /root/conforma.conf /etc/nginx/sites-enabled && nginx -t && nginx -s reload")
 	m.want("a visitor", m.visit(""), "200")
 
-	// Removed while it is open, it leaves empty files as long as nginx includes them, and then nothing.
-	m.do(0, "dpkg -r conforma-status", "nginx still includes these files, which are left empty: /etc/nginx/conforma-status/sites/demo.conf")
-	m.want("the file", m.do(0, "cat /etc/nginx/conforma-status/sites/demo.conf"), "")
+	// Removed while it is open, it leaves files that do nothing as long as nginx includes them, but for what ends a
+	// service worker, and then nothing.
+	m.do(0, "dpkg -r conforma-status", "nginx still includes these files, which do nothing any more: /etc/nginx/conforma-status/sites/demo.conf")
+	m.want("the files", m.do(0, "cat /etc/nginx/conforma-status/http.conf; grep -c location /etc/nginx/conforma-status/sites/demo.conf"), "1")
 	m.do(0, "nginx -t && systemctl restart nginx")
+	m.do(0, "curl -s http://127.0.0.1:50000/.conforma-status/sw.js | grep -F 'registration.unregister()'")
 	m.want("a visitor", m.visit(""), "200")
 	m.do(1, "pgrep -x conforma-status")
 	m.do(0, "dpkg -P conforma-status", "nginx still includes these files")

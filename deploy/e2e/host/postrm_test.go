@@ -4,10 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status/client"
 )
 
 // purged lays out what a host has, in places of its own, has dpkg's part and postrm's done, and prints what is left.
@@ -19,7 +22,8 @@ cd /etc/nginx
 echo 'user root root; events {} http { include conf.d/*.conf; server { listen unix:/run/nginx.sock; include site; } }' >nginx.conf
 echo 'include /etc/nginx/conforma-status/http.con[f];' >conf.d/conforma-status.conf
 echo 'map $uri $conforma_kind { default x; }' >conforma-status/http.conf
-printf '%s\n' '# conforma-status: site demo is offline, revision 1-00000000.' 'return 503 $conforma_kind;' >conforma-status/sites/demo.conf
+printf '%s\n' '# conforma-status: site demo is offline, revision 1-00000000.' 'if ($uri = /.conforma-status/sw.js) { break; }' 'return 503 $conforma_kind;' \
+  'location = /.conforma-status/sw.js {' '  return 200 "the worker";' '}' 'location = /.conforma-status/x { return 204; }' >conforma-status/sites/demo.conf
 echo 'include /etc/nginx/conforma-status/sites/demo.conf;' >site
 cp conforma-status/sites/demo.conf conforma-status/sites/demo.conf.previous
 touch /var/lib/conforma-status/sites/demo/closed
@@ -33,6 +37,7 @@ eval "$removed"
 rm conf.d/conforma-status.conf
 sh "$1" purge 2>&1
 [ "$3" = broken ] || works purged,
+grep -rhs 'return 200' /etc/nginx/conforma-status/sites | sed 's/^/serves /' || true
 find /etc/nginx /var/lib -path '*conforma-status*' -not -type d -printf 'left %p %s\n' | sort
 `
 
@@ -52,24 +57,25 @@ func TestPostrm(t *testing.T) {
 		}
 		return in
 	}
+	gone, err := nginxconf.Quote(client.NoWorker())
+	rig.Check(t, err)
 	for _, c := range []struct {
 		name, layout string
 		left         []string
-		empty        string // which of them is
 	}{
-		{"closed", "", closed, ""},
-		{"closed, and http.conf included by another file", `echo '# not here' >conf.d/conforma-status.conf; sed -i 's,http {,http { include conforma-status/http.conf;,' nginx.conf`, without(include), ""},
-		{"closed, included by a pattern", "echo 'include conforma-status/sites/*.conf;' >site", closed, ""},
-		{"closed, included by a pattern, and broken by somebody", "echo 'include conforma-status/sites/*.conf;' >site; echo '}' >>nginx.conf", closed, ""},
-		{"closed, and the state elsewhere", "rm -r /var/lib/conforma-status", closed[:4], ""},
-		{"closed, and nginx's configuration broken by somebody", "echo '}' >>nginx.conf", closed, ""},
-		{"closed, and not enabled", "mv site sites-available; touch site", closed, ""},
-		{"closed, and no longer included but in a backup", "mv site conforma-status/backup; touch site", nil, ""},
-		{"closed, and no longer included when it is purged", "removed='echo >site'", nil, ""},
-		{"closed, and included in a comment", "echo '# include conforma-status/sites/demo.conf;' >site", nil, ""},
-		{"shut by its file", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf", closed, ""},
-		{"open", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf; rm /var/lib/conforma-status/sites/demo/closed", []string{conf + "sites/demo.conf"}, conf + "sites/demo.conf"},
-		{"open, and not included", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf; rm /var/lib/conforma-status/sites/demo/closed; echo >site", nil, ""},
+		{"closed", "", closed},
+		{"closed, and http.conf included by another file", `echo '# not here' >conf.d/conforma-status.conf; sed -i 's,http {,http { include conforma-status/http.conf;,' nginx.conf`, without(include)},
+		{"closed, included by a pattern", "echo 'include conforma-status/sites/*.conf;' >site", closed},
+		{"closed, included by a pattern, and broken by somebody", "echo 'include conforma-status/sites/*.conf;' >site; echo '}' >>nginx.conf", closed},
+		{"closed, and the state elsewhere", "rm -r /var/lib/conforma-status", closed[:4]},
+		{"closed, and nginx's configuration broken by somebody", "echo '}' >>nginx.conf", closed},
+		{"closed, and not enabled", "mv site sites-available; touch site", closed},
+		{"closed, and no longer included but in a backup", "mv site conforma-status/backup; touch site", nil},
+		{"closed, and no longer included when it is purged", "removed='echo >site'", nil},
+		{"closed, and included in a comment", "echo '# include conforma-status/sites/demo.conf;' >site", nil},
+		{"shut by its file", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf", closed},
+		{"open", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf; rm /var/lib/conforma-status/sites/demo/closed", []string{conf + "sites/demo.conf"}},
+		{"open, and not included", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf; rm /var/lib/conforma-status/sites/demo/closed; echo >site", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			broken := ""
@@ -85,16 +91,26 @@ func TestPostrm(t *testing.T) {
 				t.Fatalf("%v\n%s", err, said)
 			}
 			var left []string
+			served := 0
 			for line := range strings.Lines(said) {
+				if text, ok := strings.CutPrefix(line, "serves "); ok {
+					served++
+					if want := "  return 200 " + gone + ";\n"; text != want {
+						t.Errorf("what is left has nginx serve %s, want %s", text, want)
+					}
+				}
 				if f := strings.Fields(line); f[0] == "left" {
 					left = append(left, f[1])
-					if (f[2] == "0") != (f[1] == c.empty || strings.HasSuffix(f[1], "/closed")) {
+					if (f[2] == "0") != strings.HasSuffix(f[1], "/closed") {
 						t.Errorf("%s has %s bytes", f[1], f[2])
 					}
 				}
 			}
 			if strings.Join(left, "\n") != strings.Join(c.left, "\n") {
 				t.Errorf("left are\n%s\nwant\n%s\nand it says\n%s", strings.Join(left, "\n"), strings.Join(c.left, "\n"), said)
+			}
+			if rules := slices.Contains(left, conf+"sites/demo.conf"); served != 1 && rules || served > 0 && !rules {
+				t.Errorf("%d scripts are served in the place of the service worker\n%s", served, said)
 			}
 			if named := strings.Contains(said, "    rm -r "); named != (len(c.left) > 1) {
 				t.Errorf("says what to delete: %v\n%s", named, said)
