@@ -31,12 +31,12 @@ func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
 	holders := map[uint64][]int{} // of a socket, by where they are in out
 	var out []Client
 	for _, p := range procs {
-		status, err := p.NewStatus()
-		if err != nil || !slices.Contains(users, uint32(status.UIDs[fileSystem])) || s.network(strconv.Itoa(p.PID)) != there {
+		whose, _, err := s.owners(p)
+		if err != nil || !slices.Contains(users, whose[fileSystem]) || s.network(strconv.Itoa(p.PID)) != there {
 			continue
 		}
 		stat, err := p.Stat()
-		if err != nil || stat.Comm == program || strings.HasPrefix(title(p), anyTitle) {
+		if err != nil || stat.Comm == program || strings.HasPrefix(s.title(p), anyTitle) {
 			continue
 		}
 		inodes, err := s.inodes(Process{PID: p.PID})
@@ -51,7 +51,7 @@ func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
 	if len(out) == 0 {
 		return nil, nil
 	}
-	all, err := s.list(master)
+	all, err := s.list(master, inUse)
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}

@@ -6,6 +6,9 @@ import "errors"
 
 // Only Linux has sock_diag(7), and nginx is looked at there.
 
-func listDiag(Network) ([]diagSocket, error) { return nil, errors.ErrUnsupported }
+// Any number does where nothing can be asked.
+const inUse, listenStates = 0, 0
+
+func listDiag(Network, uint32) ([]diagSocket, error) { return nil, errors.ErrUnsupported }
 
 func destroy(Network, Connection) error { return ErrCantDestroy }

@@ -14,7 +14,7 @@ type Listener struct {
 
 // Listeners returns the TCP sockets that listen in the network namespace of a process.
 func (s Sockets) Listeners(pid int) ([]Listener, error) {
-	all, err := s.list(pid)
+	all, err := s.list(pid, listenStates)
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}
@@ -36,8 +36,8 @@ func (s Sockets) Holders(listeners []Listener, users []uint32) ([]int, error) {
 	}
 	var out []int
 	for _, p := range procs {
-		status, err := p.NewStatus()
-		if err != nil || !slices.Contains(users, uint32(status.UIDs[fileSystem])) {
+		whose, _, err := s.owners(p)
+		if err != nil || !slices.Contains(users, whose[fileSystem]) {
 			continue
 		}
 		inodes, err := s.inodes(Process{PID: p.PID})

@@ -24,7 +24,7 @@ type process struct {
 	parent       int
 	master       bool
 	shuttingDown bool   // it says of itself that it is shutting down
-	user         uint64 // effective user id
+	user         uint32 // effective user id
 	network      string // its network namespace, "" where that can't be read
 }
 
@@ -65,7 +65,7 @@ func (s Sockets) Program(pid int) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look at process %d: %w", pid, err)
 	}
-	if !strings.HasPrefix(title(p), masterTitle) {
+	if !strings.HasPrefix(s.title(p), masterTitle) {
 		return "", fmt.Errorf("look at process %d (%s): %w", pid, stat.Comm, ErrNotMaster)
 	}
 	return stat.Comm, nil
@@ -110,7 +110,7 @@ func inContainer(pid int, pidFile string) int {
 		return 0
 	}
 	for _, p := range procs {
-		if !strings.HasPrefix(title(p), masterTitle) {
+		if !strings.HasPrefix((Sockets{}).title(p), masterTitle) {
 			continue
 		}
 		status, err := p.NewStatus()
@@ -124,14 +124,6 @@ func inContainer(pid int, pidFile string) int {
 		}
 	}
 	return 0
-}
-
-func title(p procfs.Proc) string {
-	words, err := p.CmdLine()
-	if err != nil {
-		return ""
-	}
-	return strings.Join(words, " ")
 }
 
 // all lists the processes of this machine.
@@ -155,25 +147,25 @@ func (s Sockets) processes(comm string) (processes, error) {
 	}
 	out := processes{}
 	for _, p := range procs {
-		if name, err := p.Comm(); err != nil || name != comm {
+		if name, err := s.comm(p); err != nil || name != comm {
 			continue // gone meanwhile, or somebody else's
 		}
 		stat, err := p.Stat()
 		if err != nil || stat.State == "Z" || stat.State == "X" {
 			continue // gone meanwhile
 		}
-		status, err := p.NewStatus()
+		users, _, err := s.owners(p)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // gone meanwhile
 		}
 		if err != nil {
 			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
 		}
-		text := title(p)
+		text := s.title(p)
 		out[p.PID] = process{
 			Process: Process{p.PID, stat.Starttime}, parent: stat.PPID,
 			master: strings.HasPrefix(text, masterTitle), shuttingDown: strings.Contains(text, leavingTitle),
-			user: status.UIDs[1], network: s.network(strconv.Itoa(p.PID)),
+			user: users[effective], network: s.network(strconv.Itoa(p.PID)),
 		}
 	}
 	return out, nil

@@ -65,7 +65,7 @@ func (s Sockets) sockets(scope Scope, master int) (*scoped, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.list(master)
+	all, err := s.list(master, inUse)
 	if err != nil {
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
@@ -127,11 +127,11 @@ func (s Sockets) complete(in *scoped, master int) error {
 	return nil
 }
 
-// list lists the TCP sockets in the network namespace of a process. Those in TIME_WAIT, which no process holds, may
-// be missing.
-func (s Sockets) list(pid int) ([]diagSocket, error) {
+// list lists the TCP sockets in the network namespace of a process that are in those states: inUse, or listenStates.
+// There may be others among them.
+func (s Sockets) list(pid int, states uint32) ([]diagSocket, error) {
 	if s.proc == "" {
-		if all, err := listDiag(Of(pid)); err == nil {
+		if all, err := listDiag(Of(pid), states); err == nil {
 			return all, nil
 		}
 	}
@@ -169,7 +169,7 @@ func (s Sockets) network(process string) string {
 
 // Listening returns the TCP addresses that processes listen at in this network namespace.
 func (s Sockets) Listening() ([]netip.AddrPort, error) {
-	all, err := s.list(os.Getpid())
+	all, err := s.list(os.Getpid(), listenStates)
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}

@@ -22,9 +22,6 @@ const (
 	anyTitle    = "nginx: "
 )
 
-// fileSystem is where the id that counts for sockets stands, of real, effective, saved and file system ids: proc(5).
-const fileSystem = 3
-
 // Workers returns the workers of all nginx in the network namespace of a master process: its own, those of a master
 // that is gone, and those of other masters, of other users too. The errors are those of Program, or what keeps /proc
 // from being read.
@@ -40,11 +37,11 @@ func (s Sockets) Workers(master int) ([]Worker, error) {
 	there := s.network(strconv.Itoa(master))
 	var out []Worker
 	for _, p := range procs {
-		comm, err := p.Comm()
+		comm, err := s.comm(p)
 		if err != nil {
 			continue // gone meanwhile
 		}
-		switch text := title(p); {
+		switch text := s.title(p); {
 		case strings.HasPrefix(text, masterTitle), comm != program && !strings.HasPrefix(text, workerTitle):
 			continue
 		case !strings.HasPrefix(text, anyTitle): // such as nginx -t, which has no title at its beginning and at its end
@@ -57,14 +54,14 @@ func (s Sockets) Workers(master int) ([]Worker, error) {
 		if err != nil || stat.State == "Z" || stat.State == "X" {
 			continue // gone meanwhile
 		}
-		status, err := p.NewStatus()
+		users, groups, err := s.owners(p)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
 		}
-		out = append(out, Worker{Process{p.PID, stat.Starttime}, uint32(status.UIDs[fileSystem]), uint32(status.GIDs[fileSystem])})
+		out = append(out, Worker{Process{p.PID, stat.Starttime}, users[fileSystem], groups[fileSystem]})
 	}
 	return out, nil
 }

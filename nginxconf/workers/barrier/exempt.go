@@ -39,7 +39,7 @@ func Exempt(s workers.Sockets, master int, users []User, ends []End) ([]Cgroup, 
 		return nil, nil
 	}
 	holders, err := s.Holders(listeners, ids)
-	if err != nil {
+	if err != nil || len(holders) == 0 {
 		return nil, err
 	}
 	nginx, err := s.Workers(master)
