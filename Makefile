@@ -154,7 +154,7 @@ need-web: need-test
 # Lighthouse, applications of other bundlers, a Debian of its own, in which the package lives, a second browser, and what makes the package.
 need-soak: WEB += lighthouse vite webpack
 need-soak: need-web
-	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr buildah:buildah haproxy:haproxy \
+	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr buildah:buildah haproxy:haproxy keepalived:keepalived \
 		/usr/lib/python3/dist-packages/icalendar/__init__.py:python3-icalendar
 	$(RETRY) go run "$$(sed -n 's/^nfpm=//p' deploy/package/build.sh)" --version >/dev/null
 

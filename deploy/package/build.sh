@@ -45,7 +45,7 @@ common() {
 documents() {
   local source=https://github.com/msupply-foundation/conforma-status/blob/${COMMIT%-dirty}
   for page in README.md deploy/*.md; do
-    sed -E "s,\]\(deploy/,](,g; s,\`deploy/(settled-postgres.sh|conforma/|terraform/),\`/usr/share/conforma-status/\1,g; s,\]\(e2e/,]($source/deploy/e2e/,g; s,\]\(status/,]($source/status/,g; s,\]\(\.\./,]($source/,g" "$page" >"$1/${page##*/}"
+    sed -E "s,\]\(deploy/,](,g; s,\`deploy/(settled-postgres.sh|conforma/|standby/|terraform/),\`/usr/share/conforma-status/\1,g; s,\]\(e2e/,]($source/deploy/e2e/,g; s,\]\(status/,]($source/status/,g; s,\]\(\.\./,]($source/,g" "$page" >"$1/${page##*/}"
   done
   cp -R deploy/screenshots deploy/package/copyright "$1/"
   for part in conforma webserver terraform content; do ln -s "../../conforma-status/$part" "$1/$part"; done
@@ -55,7 +55,7 @@ documents() {
 stage() {
   local stage=$work/$1_$2 root=$work/$1_$2/root
   mkdir -p "$stage/etc" "$root"/usr/{bin,share/man/man{1,5},share/bash-completion/completions,share/zsh/vendor-completions,share/fish/vendor_completions.d} \
-    "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status,lintian/overrides} "$root"/usr/share/conforma-status/{conforma,webserver,terraform,content}
+    "$root"/usr/lib/systemd/{system,system-generators} "$root"/usr/share/{doc/conforma-status,lintian/overrides} "$root"/usr/share/conforma-status/{conforma,standby,webserver,terraform,content}
   if [ "$1 $2" = "$(go env GOHOSTOS) $(go env GOHOSTARCH)" ]; then
     cp "$work/conforma-status" "$root/usr/bin/"
   else
@@ -70,6 +70,7 @@ stage() {
   cp deploy/package/lintian-overrides "$root/usr/share/lintian/overrides/conforma-status"
   cp deploy/*.sh "$root/usr/share/conforma-status/"
   cp deploy/conforma/* "$root/usr/share/conforma-status/conforma/"
+  cp deploy/standby/* "$root/usr/share/conforma-status/standby/"
   cp deploy/webserver/* "$root/usr/share/conforma-status/webserver/"
   cp deploy/terraform/*.{tf,json,js,md} "$root/usr/share/conforma-status/terraform/" # what Terraform leaves there stays
   cp content/*.{md,yaml} "$root/usr/share/conforma-status/content/"

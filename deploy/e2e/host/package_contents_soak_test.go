@@ -67,6 +67,7 @@ func TestSoakPackageContents(t *testing.T) {
 		"/usr/share/conforma-status/settled-postgres.sh": program, "/usr/share/conforma-status/conforma/launch.sh": program,
 		"/usr/share/conforma-status/conforma/stop.sh": program, "/usr/share/conforma-status/conforma/snapshot.sh": program,
 		"/usr/share/conforma-status/conforma/common.sh": file, "/usr/share/conforma-status/conforma/aliases.sh": file,
+		"/usr/share/conforma-status/standby/keepalived.sh": program, "/usr/share/conforma-status/standby/elastic-ip.sh": program,
 		"/usr/share/conforma-status/webserver/push.sh": program, "/usr/share/conforma-status/webserver/nginx.conf": file,
 		"/usr/share/conforma-status/terraform/publisher-policy.json": file, "/usr/share/conforma-status/terraform/bucket.tf": file,
 		"/var/lib/conforma-status/": directory, "/var/log/conforma-status/": "drwxr-x---",

@@ -95,3 +95,10 @@ func (n *Network) Start(tb testing.TB, argv ...string) {
 	argv = append(n.Before(), argv...)
 	startProcess(tb, exec.Command(argv[0], argv[1:]...))
 }
+
+// StartWithin is Start for an nginx in the network.
+func (n *Nginx) StartWithin(tb testing.TB, in *Network) {
+	tb.Helper()
+	argv := append(in.Before(), n.Args("-g", "daemon off;")...)
+	n.launch(tb, exec.Command(argv[0], argv[1:]...)) // nsenter becomes nginx
+}
