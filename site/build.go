@@ -138,6 +138,8 @@ func (c *Content) pageAt(p page, s Site, app *url.URL, at whereabouts) []byte {
 		"{words}", p.words.forScript(),
 		"{state}", html.EscapeString(p.words["state"]),
 		"{which}", html.EscapeString(p.words["which"]),
+		"{calendar}", html.EscapeString(p.words["calendar"]),
+		"{files}", html.EscapeString(at.files),
 		"{go}", html.EscapeString(p.words["go"]),
 		"{app}", html.EscapeString(s.AppURL),
 		"{login}", html.EscapeString(s.login(app)),

@@ -19,7 +19,7 @@ type words map[string]string
 // [text] for a link. Those of the built-in content.FS are what other content falls back to.
 var sentences = map[string][]string{
 	// In the page as it is built.
-	"state": nil, "which": nil, "go": nil, "contact": {"{contact}"}, "ask": nil, "languages": nil,
+	"state": nil, "which": nil, "go": nil, "contact": {"{contact}"}, "ask": nil, "languages": nil, "calendar": nil,
 	// Put there by its script.
 	"admin": {"[]"}, "asking": nil, "back": nil, "closed": nil, "in": nil, "late": nil, "later": nil, "missed": {"{time}"},
 	"moment": nil, "next": {"{time}"}, "none": nil, "open": nil, "opened": nil, "over": nil, "planned": {"{time}"},
@@ -28,7 +28,7 @@ var sentences = map[string][]string{
 }
 
 // built are the sentences that the page's script doesn't need.
-var built = []string{"state", "which", "go", "contact", "ask", "languages"}
+var built = []string{"state", "which", "go", "contact", "ask", "languages", "calendar"}
 
 var placeholder = regexp.MustCompile(`\{[^{}]*\}|\[[^\[\]]+\]`)
 

@@ -1,14 +1,16 @@
 
 (() => {
-  "use strict";
   const every = 15000; // ms between two questions
   const patience = 10000; // ms to wait for an answer
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
   if (root.hidden) return; // by language.js, which has left
 
+  const get = (url) => fetch(url, { cache: "no-cache", credentials: "omit", signal: AbortSignal.timeout(patience) });
+
   // Shown at the address that was asked for, it has the status there, and what comes back is that address.
-  const inPlace = $("now").dataset.status[0] === "/";
+  const { status } = $("now").dataset;
+  const inPlace = status[0] === "/";
   const way = inPlace ? "#at=" + location.pathname + location.search + location.hash : location.hash;
 
   const base = (tag) => tag.split("-")[0];
@@ -44,10 +46,11 @@
 
   // The sentences are in the page's language, so dates are too; region and clock are the reader's own.
   const locale = navigator.languages.find((l) => base(l) === base(root.lang)) ?? root.lang;
-  const { hourCycle } = Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
+  const { hourCycle } = Intl.DateTimeFormat([], { hour: "numeric" }).resolvedOptions();
   const format = (t, options) => Intl.DateTimeFormat(locale, options).format(t);
 
   let doc; // the newest status document
+  let why; // the next window, as the schedule has it
   let heard; // when it was last confirmed, by the server's clock
   let failing = 0; // how often it couldn't be had, up to two
   let asking = false;
@@ -94,16 +97,14 @@
     }
     if (due || !told && !closedSince) return;
     try {
-      if (sessionStorage[returned] === String(doc.seq)) return;
+      if (sessionStorage[returned] == doc.seq) return;
     } catch {
       return; // storage is forbidden: there is the link, then
     }
     const closed = closedSince ? Date.parse(doc.since) - Date.parse(closedSince) : 0;
     due = setTimeout(async () => {
       try {
-        const answer = await fetch(home.origin + "/.conforma-status/status.json", {
-          cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(patience),
-        });
+        const answer = await get(home.origin + "/.conforma-status/status.json");
         if ((await answer.json()).mode === "online" && doc.mode === "online") {
           sessionStorage[returned] = doc.seq;
           if (inPlace && location.hash) location.reload(); // an address that differs by its fragment alone is not loaded
@@ -112,7 +113,7 @@
       } catch {
         // it can't be reached
       }
-      due = undefined; // the next status has it tried again
+      due = 0; // the next status has it tried again
     }, Math.random() * Math.min(120000, Math.max(30000, closed / 10)));
   };
 
@@ -134,7 +135,7 @@
   const span = (ms) => {
     if (ms < 60000) return soonText;
     const n = Math.ceil(ms / 60000);
-    const parts = [[Math.floor(n / 1440), "day"], [Math.floor(n / 60) % 24, "hour"], [n % 60, "minute"]]
+    const parts = [[n / 1440 | 0, "day"], [n / 60 % 24 | 0, "hour"], [n % 60, "minute"]]
       .filter(([count]) => count)
       .map(([count, unit]) => Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count));
     return new Intl.ListFormat(locale, { type: "unit" }).format(parts);
@@ -150,20 +151,20 @@
   };
 
   // The message in the reader's language, else that for all, else any: rather a foreign word than none.
-  const message = () => {
-    const all = doc.messages ?? {};
+  const message = ({ message, messages } = {}) => {
+    const all = messages ?? {};
     const tags = Object.keys(all);
     const own = tags.find((l) => same(l, root.lang)) ?? tags.find((l) => same(base(l), base(root.lang)));
-    const lang = own ?? (doc.message == null ? tags[0] : "");
+    const lang = own ?? (message == null ? tags[0] : "");
     $("message").lang = lang ?? "";
-    return (lang ? all[lang] : doc.message) ?? "";
+    return (lang ? all[lang] : message) ?? "";
   };
 
   const next = () => {
-    const from = doc.next && Date.parse(doc.next.from);
-    const until = doc.next?.until && Date.parse(doc.next.until);
+    const from = Date.parse(doc.next?.from); // NaN where there is none
+    const until = Date.parse(doc.next?.until);
     if (!from || (until || from) < now()) return "";
-    return put(nextText, until ? Intl.DateTimeFormat(locale, dayAndClock).formatRange(from, until) : format(from, dayAndClock));
+    return put(nextText, until ? Intl.DateTimeFormat(locale, dayAndClock).formatRange(from, until) + ` (${span(until - from)})` : format(from, dayAndClock));
   };
 
   const show = () => {
@@ -179,7 +180,7 @@
     root.dataset.mode = doc.mode;
     document.title = open ? put(tabText, tab) : tab;
     say("title", open ? openedText : heading);
-    if ($("lead")) $("lead").hidden = open;
+    $("lead")?.toggleAttribute("hidden", open);
     say("state", open ? openText : closedText);
     say("label", label);
     say("big", big);
@@ -187,30 +188,40 @@
     if (left >= 0) $("progress").value = 1 - left;
     say("detail", detail);
     site.textContent = open ? goText : tryText;
-    say("message", open ? "" : message());
+    const ahead = next();
+    say("next", ahead);
+    say("message", message(open ? ahead && why : doc));
+    $("calendar").hidden = !ahead;
     $("admin").hidden = doc.mode !== "admin";
     say("since", put(open ? reopenedText : sinceText, time(Date.parse(doc.since))));
-    say("next", next());
     say("zone", put(zoneText, zone()));
     say("news", failing ? put(staleText, time(heard)) : !open ? backText : due ? momentText : "");
   };
 
   const isText = (v) => v == null || typeof v === "string";
-  const isTime = (v) => typeof v === "string" && !Number.isNaN(Date.parse(v));
+  const isTime = (v) => isText(v) && Date.parse(v);
   const readable = (d) => d?.version === 1 && ["online", "admin", "offline"].includes(d.mode) && Number.isInteger(d.seq) &&
     isTime(d.since) && (d.expectedUntil == null || isTime(d.expectedUntil)) &&
     isText(d.message) && Object.values(d.messages ?? {}).every(isText);
+
+  // Why there is a next window is in the schedule, beside the status. That it can't be had is no news.
+  const learn = async () => {
+    try {
+      why = (await (await get(status.replace("tatus", "chedule"))).json()).windows
+        .find((w) => w.from === doc.next.from && w.state[0] === "s"); // scheduled: no other state begins like it
+    } catch {
+      // as before
+    }
+  };
 
   const ask = async () => {
     clearTimeout(timer);
     if (asking || document.hidden) return;
     asking = true;
     try {
-      const answer = await fetch($("now").dataset.status, {
-        cache: "no-cache", credentials: "omit", signal: AbortSignal.timeout(patience),
-      });
+      const answer = await get(status);
       const got = await answer.json();
-      if (!answer.ok || !readable(got)) throw new Error("unreadable");
+      if (!answer.ok || !readable(got)) throw 0;
       // A cache on the way keeps the Date of when it asked, and says in Age how long ago that was.
       const clock = Date.parse(answer.headers.get("date")) + 1000 * (answer.headers.get("age") ?? 0);
       const ahead = clock - Date.now();
@@ -225,6 +236,7 @@
       failing += failing < 2;
     }
     asking = false;
+    if (doc?.next && doc.mode === "online") learn();
     show();
     if (doc && !failing) back();
     timer = setTimeout(ask, every * (0.8 + 0.4 * Math.random()) * 2 ** failing);
