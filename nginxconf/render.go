@@ -3,6 +3,7 @@ package nginxconf
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -80,6 +81,9 @@ type Site struct {
 	Worker string
 	// Stored is where a machine that answers for the host finds the status; nil on the host itself.
 	Stored *Stored
+	// Window names this time in admin mode where several hosts have it in common: an admission cookie of one is good on
+	// all. It has the form of a revision; "" for the revision itself.
+	Window string
 }
 
 // MainPage is the name of the copy for those whose languages there is no page in.
@@ -104,6 +108,7 @@ func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
 	text = strings.NewReplacer(s.parts(mode)...).Replace(text)
 	v := s.values(mode)
 	v.plain("REVISION", revision)
+	v.plain("WINDOW", cmp.Or(s.Window, revision))
 	out, err := v.fill(text)
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", s.Name, err)

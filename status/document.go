@@ -43,6 +43,12 @@ type Document struct {
 	Site    string `json:"site"`    // the site's name in the configuration
 	Mode    Mode   `json:"mode"`
 	Seq     uint64 `json:"seq"` // grows with every change of the document, never shrinks
+	// Order counts the orders to a fleet of hosts, 0 where there is no fleet; of two the higher one counts.
+	Order uint64 `json:"order,omitempty"`
+	// Wanted is the mode that the order asks for, "" where there is none. While a site opens, Mode is stricter.
+	Wanted Mode `json:"wanted,omitempty"`
+	// Signature says who gave the order, see Sign.
+	Signature string `json:"signature,omitempty"`
 	// Since is when the site left, or came back to, normal functioning; a change between offline and
 	// admin keeps it.
 	Since time.Time `json:"since"`
@@ -130,6 +136,7 @@ func (d Document) Validate() error {
 	if _, err := ParseMode(string(d.Mode)); err != nil {
 		f.add("mode: %w", err)
 	}
+	d.checkOrder(&f)
 	d.checkTimes(&f)
 	d.checkMessages(&f)
 	for _, u := range []struct{ key, value string }{{"appUrl", d.AppURL}, {"pageUrl", d.PageURL}} {

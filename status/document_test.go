@@ -65,6 +65,10 @@ func TestMarshal(t *testing.T) {
 			func(d *Document) { d.Next = &Window{From: since} },
 			strings.NewReplacer(`"next":null`, `"next":{"from":"2026-11-22T21:15:00Z","until":null}`),
 		},
+		"an order to a fleet": {
+			func(d *Document) { d.Order, d.Wanted, d.Signature = 7, Online, "sig" },
+			strings.NewReplacer(`"seq":42,`, `"seq":42,"order":7,"wanted":"online","signature":"sig",`),
+		},
 		"markup stays text, whoever embeds it": {
 			func(d *Document) { d.Message = ptr("</script><script>\"$x\"\n&\u2028") },
 			strings.NewReplacer(`We are upgrading Conforma.`, `\u003c/script\u003e\u003cscript\u003e\"$x\"\n\u0026\u2028`),

@@ -31,6 +31,10 @@ func (a *app) extendCommand() *cobra.Command {
 				return err
 			}
 			req.Sites = chosen
+			if c.Fleet != nil {
+				_, err = a.order(cmd.Context(), c, req, 0)
+				return err
+			}
 			h, err := a.host(c)
 			if err != nil {
 				return err

@@ -82,13 +82,14 @@ func TestElsewhere(t *testing.T) {
 	out := filepath.Join(e.dir, "pages")
 	refused := map[string][]string{
 		"set": {"set", "offline"}, "run": {"run", "--mode", "offline", "--", "true"}, "reconcile": nil, "render": nil, "history": nil,
-		"doctor": nil, "init": nil, "secret init": nil, "gate": nil, "pass": nil, "units": {"units", out}, "lift": nil, "demo": nil, "webhook test": nil, "webhook deliver": nil,
+		"doctor": nil, "init": nil, "secret init": nil, "gate": nil, "follow": nil, "pass": nil, "units": {"units", out}, "lift": nil, "demo": nil, "webhook test": nil, "webhook deliver": nil,
 	}
 	works := map[string][]string{
 		"build": {"build", "--out", out}, "publish": nil, "preview": {"preview", "--listen", "127.0.0.1:0"}, "get": nil, "store init": nil,
 		"extend": {"extend", "1h"}, "schedule": {"schedule", "offline", "--from", "1h", "--for", "1h"}, "schedule list": nil,
 		"schedule move": {"schedule", "move", "moved", "--for", "2h"}, "schedule cancel": {"schedule", "cancel", "cancelled"}, "version": nil,
 	}
+	fleets := map[string][]string{"fleet list": nil, "fleet forget": {"fleet", "forget", "app-1", "--confirm-off"}}
 	var walk func(c *cobra.Command, path string)
 	walk = func(c *cobra.Command, path string) {
 		for _, sub := range c.Commands() {
@@ -96,7 +97,7 @@ func TestElsewhere(t *testing.T) {
 		}
 		_, no := refused[path]
 		_, yes := works[path]
-		if !c.HasSubCommands() && no == yes {
+		if _, ofFleet := fleets[path]; !ofFleet && !c.HasSubCommands() && no == yes {
 			t.Errorf("%s: this test has to say whether it works elsewhere", path)
 		}
 	}
@@ -109,6 +110,14 @@ func TestElsewhere(t *testing.T) {
 		code, stdout, stderr := e.run(t.Context(), args...)
 		if code != 2 || stdout != "" || !strings.Contains(stderr, ": it runs on the application's host, a Linux machine with nginx\nhint: ") {
 			t.Errorf("%s: exit %d\n%s%s", path, code, stdout, stderr)
+		}
+	}
+	for path, args := range fleets {
+		if args == nil {
+			args = strings.Fields(path)
+		}
+		if code, _, stderr := e.run(t.Context(), args...); code != 2 || !strings.Contains(stderr, "there is no [fleet]") {
+			t.Errorf("%s: exit %d\n%s", path, code, stderr)
 		}
 	}
 	if entries, err := os.ReadDir(e.dir); err != nil || len(entries) != 2 {

@@ -126,6 +126,13 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 
 // openThese makes one change of openAfter, and returns its exit code.
 func (a *app) openThese(ctx context.Context, h *maintenance.Host, req maintenance.Request) (int, error) {
+	if h.Config.Fleet != nil {
+		_, err := a.order(ctx, h.Config, req, defaultWait)
+		if errors.Is(err, errSaid) {
+			return exitCode(err), nil
+		}
+		return exitDone, err
+	}
 	receipts, err := h.Set(ctx, req)
 	if err != nil {
 		return exitFailed, doing(err)

@@ -29,6 +29,7 @@ type setFlags struct {
 	messages []string
 	given    func(name string) bool // whether a flag was given
 	request  maintenance.Request    // what is asked for in so many words
+	wait     time.Duration          // for the hosts of a fleet
 }
 
 // defaultDrain is how long a closing waits for what was let in earlier before it cuts it.
@@ -36,7 +37,7 @@ const defaultDrain = 30 * time.Second
 
 // register has a command take the flags that set and run have in common.
 func (f *setFlags) register(cmd *cobra.Command) {
-	f.request.Drain, f.given = defaultDrain, cmd.Flags().Changed
+	f.request.Drain, f.wait, f.given = defaultDrain, defaultWait, cmd.Flags().Changed
 	f.which.flags(cmd)
 	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
 	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
@@ -57,6 +58,7 @@ func (a *app) setCommand() *cobra.Command {
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&f.request.NoCut, "no-cut", false, terminal.HelpNoCut)
+	cmd.Flags().Var(&wait{&f.wait}, "wait", terminal.HelpWait)
 	cmd.Flags().BoolVar(&f.request.DryRun, "dry-run", false, terminal.HelpDryRun)
 	a.jsonFlag(cmd)
 	return cmd
@@ -96,7 +98,23 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintena
 		}
 	}
 	a.untranslated(c, req)
+	if c.Fleet != nil && !req.DryRun {
+		f.notOrdered(a.terminal)
+		return a.order(ctx, c, req, f.wait)
+	}
+	if f.given("wait") && c.Fleet == nil {
+		return nil, misused(errors.New("--wait is for the hosts of a fleet, and there is no [fleet]"), terminal.HintFleet)
+	}
 	return a.change(ctx, c, req)
+}
+
+// notOrdered warns of what an order doesn't carry to the hosts.
+func (f setFlags) notOrdered(t *terminal.Terminal) {
+	for _, name := range []string{"drain", "no-cut", "force"} {
+		if f.given(name) {
+			t.Warn(fmt.Sprintf("--%s holds only where this host is closed alone, with the store away: an order doesn't carry it to the hosts", name))
+		}
+	}
 }
 
 // untranslated warns of pages that show the message in a language that is not theirs.

@@ -5,6 +5,10 @@ export interface Status {
   mode: "online" | "offline" | "admin";
   /** Only grows. */
   seq: number;
+  /** Only where several hosts follow one switch: for the hosts. */
+  order?: number;
+  wanted?: "online" | "admin" | "offline";
+  signature?: string;
   /** Times are RFC 3339 in UTC. */
   since: string;
   expectedUntil: string | null;

@@ -89,6 +89,8 @@ func (s *s3Store) explainAnswer(f *opError, err error, resp *http.Response) {
 	status := resp.StatusCode
 	refusal, refused := refusals[code]
 	switch {
+	case status == http.StatusNotModified:
+		f.kind = ErrUnchanged
 	case code == "NoSuchKey", code == "NotFound":
 		f.kind = ErrNotFound
 	case code == "NoSuchBucket", code == "InvalidBucketName":

@@ -38,6 +38,7 @@ type Config struct {
 	Nginx       Nginx
 	Gate        Gate
 	Webhooks    []Webhook
+	Fleet       *Fleet // nil on a single host
 	Sites       []Site // at least one, names and store paths unique
 }
 
@@ -78,6 +79,14 @@ type Webhook struct {
 	URL        string // https, or http to this machine
 	SecretFile string // absolute
 	Line       int    // of its [[webhook]] in the file
+}
+
+// Fleet is what this host has in common with others that follow the same switch.
+type Fleet struct {
+	Host    string // what the others call this one
+	Store   string // where the hosts' receipts are, like Config.Store and another than that
+	Poll    time.Duration
+	KeyFile string // absolute; holds what orders are signed with
 }
 
 // Site is one web application behind nginx.

@@ -38,6 +38,12 @@ pid_file = "/run/nginx.pid"
 [gate]
 socket = "/run/conforma-status/gate.sock"
 
+[fleet]
+host = "app-1"
+store = "s3://conforma-fleet"
+poll = "2s"
+key_file = "/etc/conforma-status/fleet.key"
+
 [[site]]
 name      = "demo"
 path      = ""
@@ -101,10 +107,11 @@ func TestGoodFiles(t *testing.T) {
 				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",
 				Test: []string{"nginx", "-t"}, Reload: []string{"nginx", "-s", "reload"},
 			},
-			Gate: Gate{Socket: "/run/conforma-status/gate.sock"},
+			Gate:  Gate{Socket: "/run/conforma-status/gate.sock"},
+			Fleet: &Fleet{Host: "app-1", Store: "s3://conforma-fleet", Poll: 2 * time.Second, KeyFile: "/etc/conforma-status/fleet.key"},
 			Sites: []Site{{
 				Name: "demo", Path: "", AppURL: "https://demo.example.org:50000", PageURL: "https://maintenance.example.org/",
-				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Grace: 5 * time.Second, Line: 22,
+				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Grace: 5 * time.Second, Line: 28,
 				JWT: &JWT{
 					SecretEnvFile: "/home/ubuntu/demo_server/env_files/demo.env",
 					Audience:      "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour,
@@ -113,7 +120,7 @@ func TestGoodFiles(t *testing.T) {
 			}, {
 				Name: "live", Path: "a/live-2.0", AppURL: "http://[2001:db8::1]", PageURL: "https://maintenance.example.org/a/live-2.0/",
 				Listen: "[::1]:8080", Upstreams: []string{"unix:/run/live.sock", "[::1]:8000", "app.internal:80"},
-				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 38,
+				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 44,
 				Grace: 1500 * time.Millisecond, SharedUpstream: true,
 				JWT: &JWT{
 					SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour,

@@ -78,6 +78,14 @@ var Keys = []Key{
 	{"webhook.secret_file", Path, "", "", `"/etc/conforma-status/webhook.secret"`, "1.1",
 		"A file that holds whsec_ and 24 to 64 bytes in base64, which the receiver has too; not open to others. Required."},
 
+	{"fleet", Table, "", "", "", "1.1", "Several hosts that follow one switch. Without this table there is one host, and nothing of it runs."},
+	{"fleet.host", Text, "", "the machine's name", `"app-1"`, "1.1", "What this host is called among the others. No two have the same name."},
+	{"fleet.store", Text, "", "", `"s3://conforma-fleet"`, "1.1",
+		"A private store, another than the one that visitors read, in which each host says how far it has got. Required."},
+	{"fleet.poll", Duration, `"5s"`, "", "", "1.1", "How often a host looks at the switch, 1m at most."},
+	{"fleet.key_file", Path, `"/etc/conforma-status/fleet.key"`, "", "", "1.1",
+		"Holds the secret that the hosts share, and nothing else: orders are signed with it. Its group may read it, others may not."},
+
 	{"site", Tables, "", "", "", first, "One for each web application behind nginx; at least one is required."},
 	{"site.name", Text, "", "", `"demo"`, first, "What commands call it: letters, digits, - and _, at most 63. Required."},
 	{"site.path", Text, "", "the site's name", `""`, first, `Its place in the store, with no slash at either end; "" is the root.`},

@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -60,6 +62,9 @@ func (r *reader) config(tree map[string]any) *Config {
 	c.Nginx = nginxOf(t.sub("nginx"))
 	c.Gate = gateOf(t.sub("gate"))
 	c.Webhooks = r.webhooks(t.subs("webhook"))
+	if t.has("fleet") {
+		c.Fleet = fleetOf(t.sub("fleet"), c.Store)
+	}
 	for _, st := range t.subs("site") {
 		c.Sites = append(c.Sites, r.site(st, c))
 	}
@@ -109,4 +114,37 @@ func gateOf(t *table) Gate {
 	}
 	t.done()
 	return g
+}
+
+// maxPoll is the longest time between two looks at the switch: an operator who closes waits for it.
+const maxPoll = time.Minute
+
+func fleetOf(t *table, public string) *Fleet {
+	f := &Fleet{Host: t.text("host", ""), Store: t.text("store", required), Poll: t.duration("poll"), KeyFile: t.usual("key_file")}
+	if f.Host != "" && !status.IsHostName(f.Host) {
+		t.fault("host", fmt.Sprintf("%q can't name a host", f.Host), "use letters, digits and - in parts with dots between them (RFC 1123)")
+	}
+	if f.Store != "" {
+		if _, _, err := store.ParseURL(f.Store); err != nil {
+			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
+		} else if liesIn(f.Store, public) {
+			t.fault("store", "lies in the store that visitors read", "name another bucket or directory: receipts are private")
+		}
+	}
+	if f.Poll > maxPoll {
+		t.fault("poll", fmt.Sprintf("is more than %v", maxPoll), "an order is heard by the next look at the latest: write a few seconds")
+	}
+	t.checkAbsolute("key_file", f.KeyFile)
+	if f.KeyFile == "" {
+		t.fault("key_file", "is empty", "")
+	}
+	t.done()
+	return f
+}
+
+// liesIn reports whether the store of one URL is that of another, or lies below it.
+func liesIn(one, other string) bool {
+	kind, place, err := store.ParseURL(one)
+	ofOther, above, otherErr := store.ParseURL(other)
+	return err == nil && otherErr == nil && kind == ofOther && (place == above || strings.HasPrefix(place, strings.TrimSuffix(above, "/")+"/"))
 }

@@ -137,6 +137,9 @@ func TestKeysAreRead(t *testing.T) {
 			}
 			return top + siteOf + head + line
 		}
+		if head == "[fleet]\n" && name != "store" {
+			line += "store = \"dir:/fleet\"\n"
+		}
 		return top + head + line + siteOf
 	}
 	for _, k := range Keys {

@@ -132,7 +132,7 @@ func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
 		Name: s.Name, Dir: h.Dir().SiteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
 		Preset: s.Preset, LoginPaths: s.LoginPaths, Allows: len(s.Allow) > 0, Door: door, Modules: h.Dir().Modules(),
-		ShowsPage: s.ShowsPage, Worker: s.Worker(),
+		ShowsPage: s.ShowsPage, Worker: s.Worker(), Window: h.window(s.Name),
 	}
 }
 

@@ -34,7 +34,9 @@ func (h *Host) announceNext(ctx context.Context, a *agenda) error {
 	switch {
 	case err != nil || a.first && len(a.Schedule.Windows) == 0:
 		return nil // the repair of that record says why; and there was never a window
-	case !known:
+	case h.Config.Fleet != nil && sameWindow(r.Document.Next, a.Schedule.Next()):
+		return nil
+	case !known, h.Config.Fleet != nil: // the record of one host of a fleet is not what all of them do
 		if a.fresh {
 			_, err = h.publishNext(ctx, a.site, a.Schedule.Next())
 		}

@@ -153,10 +153,16 @@ func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Reque
 		return nil, err
 	}
 	to := next(r.Document, s, req, h.now())
+	order, isOrdered := req.ordered[s.Name]
+	if isOrdered {
+		to = ordered(order, s, req.Mode, h.now())
+	}
 	w.news = !seen.known || r.Unpublished || !to.Same(r.Document)
 	steps := decide(seen.facts, r, w)
 	if slices.Contains(steps, StepInstall) || !to.Same(r.Document) {
-		to.Seq, to.UpdatedAt = r.Document.Seq+1, h.now()
+		if !isOrdered {
+			to.Seq, to.UpdatedAt = r.Document.Seq+1, h.now()
+		}
 	} else {
 		to = r.Document
 	}

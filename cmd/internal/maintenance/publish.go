@@ -97,12 +97,12 @@ func (h *Host) PublishStatus(ctx context.Context, s config.Site) (status.Documen
 	if err != nil {
 		return status.Document{}, false, err
 	}
-	if known {
+	if known && h.Config.Fleet == nil {
 		done, err := h.publishRecord(ctx, s, &r)
 		return done.doc, done.put, err
 	}
 	d, put, err := h.publishFirst(ctx, s)
-	if err == nil && h.Serves(s) && !d.Mode.Closed() {
+	if err == nil && h.Config.Fleet == nil && h.Serves(s) && !d.Mode.Closed() {
 		// An nginx that serves the site here says the same. One that can't be told says that the site is online, too.
 		_ = h.Dir().WriteAnswers(d)
 	}
@@ -160,6 +160,9 @@ func asConfigured(d *status.Document, s config.Site) bool {
 // publishRecord publishes what the record says, with the addresses that are in the configuration now, and writes down
 // that it did.
 func (h *Host) publishRecord(ctx context.Context, s config.Site, r *state.Record) (publication, error) {
+	if h.Config.Fleet != nil { // the agents see to it
+		return publication{doc: r.Document}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if asConfigured(&r.Document, s) {
@@ -194,6 +197,9 @@ func (r *run) publishAll(ctx context.Context, changes []*change) error {
 // publishEach publishes each document, as the hold of its site has it, and gives it to nginx. Failures are marked for
 // later.
 func (r *run) publishEach(ctx context.Context, changes []*change, hold func(*change) state.Hold) error {
+	if r.Config.Fleet != nil {
+		return r.answerEach(changes, hold)
+	}
 	var errs []error
 	for _, c := range changes {
 		told := r.Dir().Announced(c.to, hold(c))

@@ -83,6 +83,10 @@ func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt)
 		if err := h.remind(s.Name, r); err != nil {
 			damaged = errors.Join(damaged, err)
 		}
+		if waits, err := h.waits(s.Name); err != nil || waits {
+			damaged = errors.Join(damaged, err)
+			continue // it stays shut until the fleet's order is read
+		}
 		r.Unpublished = h.isOutdated(ctx, s, &r) || r.Unpublished
 		c, err := h.planRepair(ctx, kernel, s, r)
 		if err != nil {
@@ -100,6 +104,9 @@ func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt)
 // isOutdated reports whether what is published of a site has to be published anew. Words that are newer than those on
 // record are taken over first, into r too.
 func (h *Host) isOutdated(ctx context.Context, s config.Site, r *state.Record) bool {
+	if h.Config.Fleet != nil { // the agents see to it
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	there, err := h.published(ctx, s)

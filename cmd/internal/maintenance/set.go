@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -86,6 +87,10 @@ func (h *Host) planAll(ctx context.Context, kernel *table, req Request) ([]*chan
 
 // Holds reports whether a site that a change found closed is no more open now than the change left it.
 func (h *Host) Holds(ctx context.Context, r *Receipt) (bool, error) {
+	if s, is := h.Config.Site(r.Site); is && h.Config.Fleet != nil {
+		d, err := h.published(ctx, s)
+		return !r.Mode.StricterThan(cmp.Or(d.Wanted, d.Mode)), err
+	}
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return false, err

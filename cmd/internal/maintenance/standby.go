@@ -43,9 +43,14 @@ func (h *Host) standBy(ctx context.Context) error {
 	if _, err := nginxconf.Install(files); err != nil {
 		errs = append(errs, fmt.Errorf("put the rules in place: %w", err))
 	}
+	publishes := h.Config.Sites
+	if h.Config.Fleet != nil {
+		publishes = nil // the agents see to it
+		errs = append(errs, h.waitForOrders())
+	}
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
-	for _, s := range h.Config.Sites {
+	for _, s := range publishes {
 		r, known, err := h.Dir().Record(s.Name)
 		if err != nil {
 			continue
@@ -70,6 +75,21 @@ func (h *Host) standBy(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", workers.ErrNotRunning, ErrNginxNeeded)
+}
+
+// waitForOrders shuts each site until its agent has read the fleet's order: what was ordered while this host was off
+// isn't known.
+func (h *Host) waitForOrders() error {
+	var errs []error
+	for _, s := range h.Config.Sites {
+		on, err := h.Dir().Followed(s.Name)
+		if err == nil && !on.Waits {
+			on.Waits = true
+			err = h.Dir().WriteFollowed(s.Name, on)
+		}
+		errs = append(errs, err, h.shutWaiting(s))
+	}
+	return errors.Join(errs...)
 }
 
 // putBarrierBack has the kernel do what it was last told, before nginx starts. In a container that waits for nginx,

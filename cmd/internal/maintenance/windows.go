@@ -284,7 +284,7 @@ func (h *Host) closeFor(ctx context.Context, group []beginning, drain time.Durat
 	req.Drain, req.Reason = drain, first.reason()
 	for _, b := range group {
 		req.Sites = append(req.Sites, b.site)
-		if err := h.noteNext(b.agenda); err != nil {
+		if err := errors.Join(h.noteNext(b.agenda), h.closesForAll(b.site, req.Mode)); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package setup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,7 @@ func Units(dir, file string, c *config.Config) error {
 		"conforma-status-gate-restart.path": watched,
 		"conforma-status-gate.socket":       {"[Socket]", "ListenStream=", "ListenStream=" + socket},
 		"conforma-status-reconcile.service": reconcileUnit(c),
+		"conforma-status-follow.service":    reconcileUnit(c),
 	} {
 		path := filepath.Join(dir, unit+".d", "configuration.conf")
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -41,7 +43,24 @@ func Units(dir, file string, c *config.Config) error {
 			return err
 		}
 	}
-	return nil
+	if c.Fleet == nil {
+		return nil
+	}
+	return followUnit(dir)
+}
+
+// followUnit has the agent started at boot, as systemctl enable does (systemd.unit(5)).
+func followUnit(dir string) error {
+	const unit = "conforma-status-follow.service"
+	wants := filepath.Join(dir, "multi-user.target.wants")
+	if err := os.MkdirAll(wants, 0o755); err != nil {
+		return err
+	}
+	err := os.Symlink("/usr/lib/systemd/system/"+unit, filepath.Join(wants, unit))
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 // secretUnits are the lines of the unit that the secrets are handed to, and of that which watches them.
@@ -77,7 +96,7 @@ func reconcileUnit(c *config.Config) []string {
 	mounts, writes := []string{"[Unit]"}, []string{"[Service]"}
 	for _, needed := range []string{
 		c.StateDir, c.Nginx.ConfDir, filepath.Dir(c.AuditLog), filepath.Dir(c.MetricsFile), c.Gate.Verdicts,
-		strings.TrimPrefix(c.Store, "dir:"),
+		strings.TrimPrefix(c.Store, "dir:"), receiptDir(c),
 	} {
 		path, err := unitPath(needed)
 		if err != nil || !filepath.IsAbs(path) {
@@ -89,6 +108,15 @@ func reconcileUnit(c *config.Config) []string {
 		}
 	}
 	return append(mounts, writes...)
+}
+
+// receiptDir is the directory that the hosts of a fleet share, "" where it is none, or there is no fleet.
+func receiptDir(c *config.Config) string {
+	if c.Fleet == nil {
+		return ""
+	}
+	dir, _ := strings.CutPrefix(c.Fleet.Store, "dir:")
+	return dir
 }
 
 // unitPath is the path as systemd's settings that take one path want it: % begins a specifier (systemd.unit(5)), and

@@ -33,6 +33,19 @@ but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift o
 	HelpForce        = "go on where nginx's configuration is known to have holes"
 	HelpDryRun       = "say what would be done, and do nothing"
 
+	HelpWait       = "in a fleet: how long to wait for all hosts"
+	HelpFollow     = "carry out what is ordered to this host's fleet, until it is told to stop"
+	HelpFollowLong = `Look at the switch of each site every few seconds (poll in [fleet]), bring this host to what is ordered there, and write how
+far it has got into the fleet's store. It is a service: conforma-status-follow. A host that begins stays shut until it has
+read the order.`
+	HelpFleet           = "the hosts that follow one switch"
+	HelpFleetList       = "every host of each site, and how far it has got"
+	HelpFleetListLong   = "Show every host of each site, and how far it has got with the order. Exits 5 where one isn't where it was ordered to."
+	HelpFleetForget     = "take a host that is gone out of the fleet"
+	HelpFleetForgetLong = `Take a host that is gone out of the fleet: nothing waits for it any more. It has to be off, for nobody would know whether it
+lets people in. If it comes back it joins as a new one.`
+	HelpConfirmOff = "the host is off"
+
 	HelpSet     = "switch a site to online, offline or admin"
 	HelpSetLong = `Switch a site to a mode, see that nginx took it up, and tell visitors.
 

@@ -25,6 +25,14 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
+// Hints of a fleet.
+const (
+	HintFleet      = "add [fleet] to the configuration of each host that follows the same switch"
+	HintHostName   = "set host under [fleet]: letters, digits and - in parts with dots between them"
+	HintConfirmOff = "see that %s is off: while it is on, nobody would know whether it lets people in. Then add --confirm-off"
+	HintFleetList  = "conforma-status fleet list shows every host"
+)
+
 // hintPermission is what to do where a file can't be read or written.
 func hintPermission() string {
 	if os.Geteuid() == 0 {

@@ -23,6 +23,7 @@ var exposed = map[string]float64{
 	"conforma-status-gate.service":         2.0,
 	"conforma-status-gate-restart.service": 2.0,
 	"conforma-status-reconcile.service":    3.5,
+	"conforma-status-follow.service":       3.5,
 }
 
 // TestUnitsAreHardened has systemd's own tools judge the units, with the drop-ins of a configuration beside them.

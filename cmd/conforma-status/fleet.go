@@ -1,0 +1,378 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// crew is what a command needs of the fleet.
+type crew struct {
+	host    string // what this machine is called in it
+	private store.Store
+	key     gate.Secret
+}
+
+// crewOf opens the private store and reads the fleet's key.
+func crewOf(c *config.Config) (*crew, error) {
+	if c.Fleet == nil {
+		return nil, usage(errors.New("read the configuration: there is no [fleet]: this is a single host"), terminal.HintFleet)
+	}
+	private, err := receiptStore(c)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := gate.ReadSecretFile(c.Fleet.KeyFile)
+	if err != nil {
+		return nil, usage(fmt.Errorf("read the fleet's key: %w", err))
+	}
+	host := c.Fleet.Host
+	if host == "" {
+		if host, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("read this machine's name: %w", err)
+		}
+	}
+	if !status.IsHostName(host) {
+		return nil, usage(fmt.Errorf("read the configuration: this machine's name, %q, can't name a host", host), terminal.HintHostName)
+	}
+	return &crew{host, private, keys[0]}, nil
+}
+
+// receiptStore opens the private store.
+func receiptStore(c *config.Config) (store.Store, error) {
+	private, err := store.Open(c.Fleet.Store, store.S3Options{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle})
+	if err != nil {
+		return nil, usage(fmt.Errorf("open the fleet's store: %w", err))
+	}
+	return private, nil
+}
+
+func (a *app) fleetCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "fleet", Short: terminal.HelpFleet, Args: cobra.ArbitraryArgs, RunE: wantsMore}
+	cmd.AddCommand(a.fleetListCommand(), a.fleetForgetCommand())
+	return cmd
+}
+
+func (a *app) fleetListCommand() *cobra.Command {
+	var which selection
+	cmd := &cobra.Command{
+		Use: "list", Short: terminal.HelpFleetList, Long: terminal.HelpFleetListLong, Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, chosen, err := a.loadSites(which.orAll())
+			if err != nil {
+				return err
+			}
+			k, err := crewOf(c)
+			if err != nil {
+				return err
+			}
+			h, err := a.host(c)
+			if err != nil {
+				return err
+			}
+			var views []terminal.Fleet
+			code := exitDone
+			for _, s := range chosen {
+				v, err := fleetOf(cmd.Context(), h, k.private, s)
+				if err != nil {
+					return err
+				}
+				if len(v.Missing) > 0 {
+					code = exitDrift
+				}
+				views = append(views, v)
+			}
+			a.terminal.Fleets(views)
+			if code != exitDone {
+				return said(code)
+			}
+			return nil
+		},
+	}
+	which.flags(cmd)
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+// fleetOf looks at the switch of a site and at its hosts.
+func fleetOf(ctx context.Context, h *maintenance.Host, private store.Store, s config.Site) (terminal.Fleet, error) {
+	v := terminal.Fleet{Site: s.Name}
+	data, _, err := h.Store.Get(ctx, maintenance.StatusKey(s))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		v.Wanted, v.Mode = status.Online, status.Online
+	case err != nil:
+		return v, fmt.Errorf("read the switch: %w", err)
+	default:
+		d, err := status.Parse(data)
+		if err != nil {
+			return v, fmt.Errorf("read the switch: %w", err)
+		}
+		sw := fleet.SwitchOf(d, nil)
+		v.Order, v.Wanted, v.Mode = sw.Order, sw.Wanted, sw.Mode
+	}
+	all, err := (&fleet.Receipts{Store: private, Path: s.Path}).Members(ctx)
+	if err != nil {
+		return v, err
+	}
+	v.Fill(all)
+	return v, nil
+}
+
+func (a *app) fleetForgetCommand() *cobra.Command {
+	var which selection
+	var off bool
+	cmd := &cobra.Command{
+		Use: "forget HOST", Short: terminal.HelpFleetForget, Long: terminal.HelpFleetForgetLong, Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			host := args[0]
+			if !off {
+				return misused(fmt.Errorf("forget %s: that %s is off isn't confirmed", host, host), fmt.Sprintf(terminal.HintConfirmOff, host))
+			}
+			if !status.IsHostName(host) {
+				return misused(fmt.Errorf("%q can't name a host", host), terminal.HintHostName)
+			}
+			c, chosen, err := a.loadSites(which.orAll())
+			if err != nil {
+				return err
+			}
+			k, err := crewOf(c)
+			if err != nil {
+				return err
+			}
+			return a.forget(cmd.Context(), k, host, chosen)
+		},
+	}
+	which.flags(cmd)
+	cmd.Flags().BoolVar(&off, "confirm-off", false, terminal.HelpConfirmOff)
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+// forget removes the receipts of a host.
+func (a *app) forget(ctx context.Context, k *crew, host string, sites []config.Site) error {
+	found := []string{}
+	for _, s := range sites {
+		key := status.ReceiptKey(s.Path, host)
+		if _, _, err := k.private.Get(ctx, key); errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err := k.private.Delete(ctx, key); err != nil {
+			return fmt.Errorf("forget %s: %w", host, err)
+		}
+		found = append(found, s.Name)
+	}
+	if len(found) == 0 {
+		return failed(fmt.Errorf("forget %s: there is no host of that name", host), terminal.HintFleetList)
+	}
+	a.terminal.Forgotten(host, found)
+	return nil
+}
+
+// orderings are the orders of a request, one for each site.
+func orderings(h *maintenance.Host, k *crew, req maintenance.Request) ([]*fleet.Ordering, error) {
+	var out []*fleet.Ordering
+	for _, s := range req.Sites {
+		on, err := h.Dir().Followed(s.Name)
+		if err != nil {
+			return nil, err
+		}
+		g := &fleet.Ordering{
+			Name: s.Name, Public: h.Store, Receipts: fleet.Receipts{Store: k.private, Path: s.Path}, Key: k.key, Now: time.Now,
+			Meta: maintenance.StatusMeta, SwitchKey: maintenance.StatusKey(s), Own: on.Order,
+			Words: func(was status.Document) (status.Document, status.Mode, error) { return h.OrderWords(was, s, req) },
+		}
+		if claim, is := req.Claims[s.Name]; is {
+			if g.Only, err = strconv.ParseUint(claim, 10, 64); err != nil {
+				return nil, err
+			}
+		}
+		g.Begin(req.Mode)
+		out = append(out, g)
+	}
+	return out, nil
+}
+
+// defaultWait is how long an order is waited for: a host drains first.
+const defaultWait = 2 * time.Minute
+
+// orderRound is how long an orderer waits until it looks at the hosts again.
+const orderRound = 500 * time.Millisecond
+
+// order orders what the request asks for, waits for all hosts, and reports.
+func (a *app) order(ctx context.Context, c *config.Config, req maintenance.Request, wait time.Duration) ([]*maintenance.Receipt, error) {
+	h, err := a.host(c)
+	if err != nil {
+		return nil, err
+	}
+	k, err := crewOf(c)
+	if err != nil {
+		return nil, err
+	}
+	all, err := orderings(h, k, req)
+	if err != nil {
+		return nil, err
+	}
+	if req.WordsOnly {
+		return nil, a.sayOnly(ctx, all)
+	}
+	if err := putOrders(ctx, all); err != nil {
+		if errors.Is(err, fleet.ErrNotTheOrder) {
+			return nil, fmt.Errorf("%w: %w", maintenance.ErrClaimed, err)
+		}
+		if req.Mode == status.Offline && away(err) && serves(h, req.Sites) {
+			return a.closeAlone(ctx, h, req, err)
+		}
+		return nil, err
+	}
+	results := a.await(ctx, all, wait)
+	a.terminal.Ordered(results)
+	receipts, code := orderReceipts(all, results)
+	if err := h.OrderHistory(req, receipts); err != nil {
+		a.terminal.Warn(err.Error())
+	}
+	if code != exitDone {
+		return receipts, said(code)
+	}
+	return receipts, nil
+}
+
+// away reports whether the store can't be reached, or refuses.
+func away(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDenied) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// serves reports whether this machine's nginx serves all of the sites.
+func serves(h *maintenance.Host, sites []config.Site) bool {
+	for _, s := range sites {
+		if !h.Serves(s) {
+			return false
+		}
+	}
+	return canBeHost
+}
+
+// putTimeout bounds how long it takes to put an order: a store that hangs must not keep this host open.
+const putTimeout = 5 * time.Second
+
+// putOrders puts all orders into their switches.
+func putOrders(ctx context.Context, all []*fleet.Ordering) error {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	for _, g := range all {
+		for {
+			_, err := g.Round(ctx)
+			if n, _ := g.Order(); n > 0 { // what follows is waited for
+				break
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sayOnly puts other words into the switches.
+func (a *app) sayOnly(ctx context.Context, all []*fleet.Ordering) error {
+	var said []status.Document
+	for _, g := range all {
+		if err := g.Say(ctx); err != nil {
+			return err
+		}
+		said = append(said, g.Document())
+	}
+	a.terminal.Said(said)
+	return nil
+}
+
+// closeAlone closes this host where the order can't be put.
+func (a *app) closeAlone(ctx context.Context, h *maintenance.Host, req maintenance.Request, why error) ([]*maintenance.Receipt, error) {
+	a.terminal.Warn(fmt.Sprintf("nobody else is told: %v", why))
+	receipts, err := h.CloseAlone(ctx, req)
+	if err != nil {
+		return nil, doing(err)
+	}
+	code := exitCode(a.report(receipts))
+	a.terminal.Alone()
+	if code == exitFailed {
+		return receipts, said(exitFailed)
+	}
+	return receipts, said(exitUnsafe)
+}
+
+// await waits until all hosts are where they were ordered to, or for as long as wait says.
+func (a *app) await(ctx context.Context, all []*fleet.Ordering, wait time.Duration) []terminal.Fleet {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	ended := map[*fleet.Ordering]fleet.Do{}
+	why := map[*fleet.Ordering]error{}
+	for {
+		for _, g := range all {
+			if ended[g] != "" {
+				continue
+			}
+			do, err := g.Round(ctx)
+			if err == nil && do != fleet.Wait {
+				ended[g] = do
+			}
+			if ctx.Err() == nil || why[g] == nil {
+				why[g] = err
+			}
+		}
+		var views []terminal.Fleet
+		for _, g := range all {
+			v := terminal.Fleet{Site: g.Name, Reached: map[string]time.Duration{}, Done: ended[g] == fleet.Done, Later: ended[g] == fleet.Later, Err: why[g]}
+			v.Order, v.Wanted = g.Order()
+			v.Mode = g.Document().Mode
+			for host, at := range g.Reached {
+				v.Reached[host] = at.Sub(g.Ordered)
+			}
+			v.Fill(g.Members)
+			views = append(views, v)
+		}
+		if len(ended) == len(all) || ctx.Err() != nil {
+			return views
+		}
+		a.terminal.Awaiting(views)
+		if (wallClock{}).Sleep(ctx, orderRound) != nil && ctx.Err() == nil {
+			return views
+		}
+	}
+}
+
+// orderReceipts are the receipts of orders, as run wants them, and the exit code.
+func orderReceipts(all []*fleet.Ordering, results []terminal.Fleet) (receipts []*maintenance.Receipt, code int) {
+	for i, g := range all {
+		order, wanted := g.Order()
+		r := &maintenance.Receipt{
+			Site: g.Name, Mode: wanted, Previous: status.Online, Outcome: state.Done, Published: true, Claim: strconv.FormatUint(order, 10),
+			ExpectedUntil: g.Document().ExpectedUntil, Seq: g.Document().Seq,
+		}
+		if was := g.Was; was.Wanted != "" {
+			r.Previous = was.Wanted
+		} else if was.Site != "" {
+			r.Previous = was.Mode
+		}
+		if !results[i].Done {
+			code = exitUnsafe
+			r.Outcome = state.Shut
+		}
+		receipts = append(receipts, r)
+	}
+	return receipts, code
+}

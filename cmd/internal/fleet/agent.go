@@ -1,0 +1,227 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// Site is what an agent needs of a site on its host.
+type Site interface {
+	// Kept returns what is on disk of the orders for the site.
+	Kept() (Kept, error)
+	// Keep replaces it.
+	Keep(context.Context, Kept) error
+	// Local returns what there is of the site.
+	Local() (Local, error)
+	// Shut has the site let nobody in until an order was applied, and keeps that it waits.
+	Shut(context.Context) error
+	// Heard gives nginx the status document as it is now.
+	Heard(context.Context, status.Document) error
+	// Alone is the document of a closing that was made here alone, over that which is in the store now, the zero
+	// Document for none.
+	Alone(status.Document) (status.Document, error)
+}
+
+// Agent follows the switch of one site. What has to be done to nginx it leaves to whoever calls it. Its methods must
+// not be called at the same time.
+type Agent struct {
+	Name, Path string // of the site
+	Site       Site
+	Public     store.Store
+	Private    store.Store
+	Key        []byte
+	Now        func() time.Time
+	// Meta and SwitchKey are how and where the status document is stored.
+	Meta      store.Meta
+	SwitchKey string
+
+	member   Member
+	own      own
+	receipts Receipts
+	doc      *status.Document // as it was last read
+	etag     string
+}
+
+// Start begins to follow as that host, which has that instance. A host that has never followed anything is shut,
+// unless it gets to the order at once.
+func (a *Agent) Start(host, instance string) {
+	a.member = Member{Host: host, Instance: instance}
+	a.own = own{store: a.Private, key: status.ReceiptKey(a.Path, host), instance: instance}
+	a.receipts = Receipts{Store: a.Private, Path: a.Path}
+}
+
+// Round looks at the switch and does what there is to do, up to what has to be done to nginx, which it returns with
+// the document that was read, the zero Document for none: Step.Do is Apply, and Applied is to follow. Else it is
+// Rest. An error ends a round early.
+func (a *Agent) Round(ctx context.Context) (Step, status.Document, error) {
+	kept, err := a.Site.Kept()
+	if err != nil {
+		return a.shut(ctx, err)
+	}
+	local, err := a.Site.Local()
+	if err != nil {
+		return a.shut(ctx, err)
+	}
+	a.member.Kept, a.member.Local = kept, a.member.refreshed(local)
+	a.member.Begin(a.Now())
+	step, err := a.goOn(ctx)
+	if err != nil && kept.Order == 0 && kept.Wanted == "" && !kept.Waits && !kept.Pending {
+		// It has never read an order: nobody knows of it, and nobody would wait for it to close.
+		return a.shut(ctx, err)
+	}
+	var doc status.Document
+	if a.doc != nil {
+		doc = *a.doc
+	}
+	return step, doc, err
+}
+
+// shut is what a host does that can't know what is ordered.
+func (a *Agent) shut(ctx context.Context, why error) (Step, status.Document, error) {
+	return Step{Do: Rest}, status.Document{}, errors.Join(why, a.Site.Shut(ctx))
+}
+
+// Applied goes on after a step of Apply, with what there is of the site since.
+func (a *Agent) Applied(ctx context.Context, step Step, local Local) error {
+	if err := a.Site.Keep(ctx, a.member.Applied(step, local, a.Now())); err != nil {
+		return err
+	}
+	_, err := a.goOn(ctx)
+	return err
+}
+
+// Before is what is to be kept before a step of Apply is taken.
+func (a *Agent) Before(step Step) Kept { return a.member.Before(step) }
+
+// Draining tells whoever waits that connections are left, while a step of Apply is taken.
+func (a *Agent) Draining(ctx context.Context, step Step, left int) error {
+	r := status.Receipt{
+		Host: a.member.Host, Instance: a.member.Instance, Order: step.Kept.Order, Mode: step.Mode, Outcome: status.ReceiptShut,
+		Left: left, UpdatedAt: a.Now(),
+	}
+	err := a.own.put(ctx, r, true)
+	if err == nil {
+		a.member.Stored(r)
+	}
+	return err
+}
+
+// goOn takes one step after another.
+func (a *Agent) goOn(ctx context.Context) (Step, error) {
+	for {
+		step := a.member.Next()
+		var err error
+		switch step.Do {
+		case Rest, Apply:
+			return step, nil
+		case Tell:
+			err = a.tell(ctx, step.Receipt)
+		case Look:
+			err = a.look(ctx)
+		case List:
+			err = a.list(ctx)
+		case Announce:
+			d := Announced(*a.doc, step.Mode, a.Now())
+			return Step{Do: Rest}, a.put(ctx, d)
+		case Order:
+			return Step{Do: Rest}, a.order(ctx, step)
+		}
+		if err != nil {
+			return Step{Do: Rest}, err
+		}
+	}
+}
+
+func (a *Agent) tell(ctx context.Context, r status.Receipt) error {
+	r.UpdatedAt = a.Now()
+	err := a.own.put(ctx, r, a.member.Joined)
+	switch {
+	case errors.Is(err, errGone):
+		// Whoever forgot this host has said that it is off. It isn't: it joins anew, as a host that begins.
+		a.member.Gone()
+		return errors.Join(fmt.Errorf("%w: it was forgotten while it was on", err), a.Site.Shut(ctx))
+	case errors.Is(err, ErrOtherHost):
+		return errors.Join(err, a.Site.Shut(ctx))
+	case err != nil:
+		return err
+	}
+	a.member.Stored(r)
+	return nil
+}
+
+// look reads the switch, and gives what it says to nginx where that is new.
+func (a *Agent) look(ctx context.Context) error {
+	data, etag, err := store.GetIfChanged(ctx, a.Public, a.SwitchKey, a.etag)
+	switch {
+	case errors.Is(err, store.ErrUnchanged) && a.doc != nil:
+		sw := SwitchOf(*a.doc, a.Key)
+		a.member.Saw(&sw)
+		return nil
+	case errors.Is(err, store.ErrNotFound):
+		a.doc, a.etag = nil, "" // nobody has published anything yet, or it was taken away
+		a.member.Saw(&Switch{Wanted: status.Online, Mode: status.Online})
+		return nil
+	case err != nil:
+		a.member.Saw(nil)
+		return fmt.Errorf("read the switch: %w", err)
+	}
+	d, err := status.Parse(data)
+	if err != nil {
+		return fmt.Errorf("read the switch: %w", err)
+	}
+	if d.Site != a.Name {
+		return fmt.Errorf("read the switch: it is that of site %q", d.Site)
+	}
+	a.doc, a.etag = &d, etag
+	sw := SwitchOf(d, a.Key)
+	a.member.Saw(&sw)
+	if a.member.isBehind(sw) { // somebody has put it back: nginx goes on with what it has
+		return nil
+	}
+	return a.Site.Heard(ctx, d)
+}
+
+func (a *Agent) list(ctx context.Context) error {
+	all, err := a.receipts.Members(ctx)
+	if err != nil {
+		return err
+	}
+	a.member.Listed(all)
+	return nil
+}
+
+// put puts a document into the switch, over the version that was read.
+func (a *Agent) put(ctx context.Context, d status.Document) error {
+	cond := store.IfAbsent()
+	if a.doc != nil {
+		cond, d.Seq = store.IfMatch(a.etag), max(d.Seq, a.doc.Seq+1)
+	}
+	d.UpdatedAt = a.Now()
+	etag, err := a.Public.Put(ctx, a.SwitchKey, d.Marshal(), a.Meta, cond)
+	if errors.Is(err, store.ErrPrecondition) {
+		return nil // somebody else was quicker: the next round sees what they have put
+	}
+	if err != nil {
+		return fmt.Errorf("put the switch: %w", err)
+	}
+	a.doc, a.etag = &d, etag
+	return a.Site.Heard(ctx, d)
+}
+
+// order makes an order of a closing that was made here alone.
+func (a *Agent) order(ctx context.Context, step Step) error {
+	var there status.Document
+	if a.doc != nil {
+		there = *a.doc
+	}
+	d, err := a.Site.Alone(there)
+	if err != nil {
+		return err
+	}
+	return a.put(ctx, Ordered(d, step.Order, step.Mode, a.Key, a.Now()))
+}

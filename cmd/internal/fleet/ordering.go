@@ -1,0 +1,203 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// ErrNotTheOrder is returned (wrapped) by Ordering.Round where the switch has another order than the one that was to be
+// there.
+var ErrNotTheOrder = errors.New("somebody else has ordered meanwhile")
+
+// Ordering orders a mode for one site and waits for its members.
+type Ordering struct {
+	Name      string // of the site
+	Public    store.Store
+	Receipts  Receipts
+	Key       []byte
+	Now       func() time.Time
+	Meta      store.Meta
+	SwitchKey string
+	// Words returns the document with what the order has it say, and the mode that it wants, over the one that is in the
+	// switch now, the zero Document for none.
+	Words func(status.Document) (status.Document, status.Mode, error)
+	// Own is the highest order that this machine has followed.
+	Own uint64
+	// Only is the order that has to be in the switch, 0 for any.
+	Only uint64
+
+	// Was is the document before the order, the zero Document for none.
+	Was status.Document
+	// Ordered is when the order was put, zero before.
+	Ordered time.Time
+	// Members are as they were last read.
+	Members Members
+	// Reached is when each host was first seen to be where it was ordered to.
+	Reached map[string]time.Time
+
+	o     Orderer
+	doc   *status.Document
+	etag  string
+	tried *status.Document // what was put without an answer
+}
+
+// Order is the number of the order, 0 before it was put, and the mode that it wants.
+func (g *Ordering) Order() (uint64, status.Mode) { return g.o.Order, g.o.Wanted }
+
+// Document is the switch as it was last read or put, the zero Document for none.
+func (g *Ordering) Document() status.Document {
+	if g.doc == nil {
+		return status.Document{}
+	}
+	return *g.doc
+}
+
+// Missing are the members that aren't where they were ordered to.
+func (g *Ordering) Missing() []string { return g.Members.Missing(g.o.Order, g.o.Wanted) }
+
+// Round goes on as far as it can without waiting: Do is Wait, Done or Later. After an error another round may follow.
+func (g *Ordering) Round(ctx context.Context) (Do, error) {
+	g.o.Own = g.Own
+	g.o.Begin()
+	for {
+		step := g.o.Next()
+		var err error
+		switch step.Do {
+		case Wait, Done, Later:
+			return step.Do, nil
+		case Look:
+			err = g.look(ctx)
+		case List:
+			err = g.list(ctx)
+		case Put:
+			err = g.order(ctx, step)
+		case Announce:
+			d := Announced(*g.doc, step.Mode, g.Now())
+			if err = g.put(ctx, &d); err == nil {
+				g.o.Announced(step.Mode)
+			}
+		}
+		if errors.Is(err, store.ErrPrecondition) { // somebody else was quicker: what they have put is looked at first
+			g.o.Begin()
+			err = ctx.Err()
+		}
+		if err != nil {
+			return Wait, err
+		}
+	}
+}
+
+func (g *Ordering) look(ctx context.Context) error {
+	data, etag, err := store.GetIfChanged(ctx, g.Public, g.SwitchKey, g.etag)
+	switch {
+	case errors.Is(err, store.ErrUnchanged) && g.doc != nil:
+	case errors.Is(err, store.ErrNotFound):
+		g.doc, g.etag = nil, ""
+	case err != nil:
+		return fmt.Errorf("read the switch: %w", err)
+	default:
+		d, err := status.Parse(data)
+		if err != nil {
+			return fmt.Errorf("read the switch: %w", err)
+		}
+		g.doc, g.etag = &d, etag
+	}
+	sw := Switch{Wanted: status.Online, Mode: status.Online}
+	if g.doc != nil {
+		sw = SwitchOf(*g.doc, g.Key)
+	}
+	if t := g.tried; t != nil && g.doc != nil && g.doc.Seq == t.Seq && g.doc.Signature == t.Signature && g.doc.UpdatedAt.Equal(t.UpdatedAt) {
+		g.ordered(t.Order) // its answer was lost
+	}
+	g.o.Saw(sw)
+	return nil
+}
+
+func (g *Ordering) list(ctx context.Context) error {
+	all, err := g.Receipts.Members(ctx)
+	if err != nil && g.o.Order == 0 && g.o.Wanted.Closed() {
+		all, err = Members{}, nil // a closing doesn't wait for them
+	}
+	if err != nil {
+		return err
+	}
+	g.Members = all
+	if g.o.Order > 0 {
+		for _, r := range all.Receipts {
+			if _, is := g.Reached[r.Host]; !is && reached(r, g.o.Order, g.o.Wanted) {
+				g.Reached[r.Host] = g.Now()
+			}
+		}
+	}
+	g.o.Listed(all)
+	return nil
+}
+
+// Begin says which mode is to be ordered, for as long as Words doesn't say another.
+func (g *Ordering) Begin(wanted status.Mode) { g.o.Wanted = wanted }
+
+func (g *Ordering) order(ctx context.Context, step Step) error {
+	was := g.Document()
+	if g.Only != 0 && was.Order != g.Only {
+		return fmt.Errorf("order %s: %w", g.Name, ErrNotTheOrder)
+	}
+	d, wanted, err := g.Words(was)
+	if err != nil {
+		return err
+	}
+	g.o.Wanted, g.Was = wanted, was
+	d = Ordered(d, step.Order, wanted, g.Key, g.Now())
+	if err := g.put(ctx, &d); err != nil {
+		if !errors.Is(err, store.ErrPrecondition) {
+			g.tried = &d
+		}
+		return err
+	}
+	g.ordered(d.Order)
+	return nil
+}
+
+func (g *Ordering) ordered(order uint64) {
+	g.tried, g.Ordered, g.Reached = nil, g.Now(), map[string]time.Time{}
+	g.o.Ordered(order)
+}
+
+// put puts a document over the version that was read.
+func (g *Ordering) put(ctx context.Context, d *status.Document) error {
+	cond := store.IfAbsent()
+	if g.doc != nil {
+		cond, d.Seq = store.IfMatch(g.etag), g.doc.Seq+1
+	}
+	d.Seq = max(d.Seq, 1)
+	d.UpdatedAt = g.Now().UTC().Truncate(time.Second)
+	etag, err := g.Public.Put(ctx, g.SwitchKey, d.Marshal(), g.Meta, cond)
+	if err != nil {
+		return fmt.Errorf("put the switch: %w", err)
+	}
+	g.doc, g.etag = d, etag
+	return nil
+}
+
+// Say puts other words about the site into the switch, and leaves its order alone.
+func (g *Ordering) Say(ctx context.Context) error {
+	for {
+		if err := g.look(ctx); err != nil {
+			return err
+		}
+		d, _, err := g.Words(g.Document())
+		if err != nil {
+			return err
+		}
+		if g.Was = g.Document(); d.Same(g.Was) {
+			return nil
+		}
+		if err := g.put(ctx, &d); !errors.Is(err, store.ErrPrecondition) {
+			return err
+		}
+	}
+}

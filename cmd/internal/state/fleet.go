@@ -1,0 +1,95 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// followedVersion is the version of the file.
+const followedVersion = 1
+
+// Followed is what this host keeps of the orders to its fleet for one site. The zero value is that of a host that has
+// followed none.
+type Followed struct {
+	Version int         `json:"version"`
+	Order   uint64      `json:"order"`  // the highest that it has followed
+	Wanted  status.Mode `json:"wanted"` // by that order, "" for none
+	// Waits is set while the site is shut because this host has begun and has not read the order yet.
+	Waits bool `json:"waits,omitempty"`
+	// Pending is set while the site was closed here alone, with the store away.
+	Pending bool `json:"pending,omitempty"`
+	// Switch is the status document as it was last read, nil before.
+	Switch *status.Document `json:"switch"`
+}
+
+// FollowedFile is the file that holds what is kept for a site.
+func (d Dir) FollowedFile(site string) string { return filepath.Join(string(d), "fleet", site+".json") }
+
+// Followed returns what is kept for a site. A file that can't be understood is an error: it says what may not be
+// opened.
+func (d Dir) Followed(site string) (f Followed, err error) {
+	data, err := os.ReadFile(d.FollowedFile(site))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Followed{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &f)
+	}
+	if err == nil && f.Version != followedVersion {
+		err = fmt.Errorf("version %d, want %d", f.Version, followedVersion)
+	}
+	if err != nil {
+		return Followed{}, fmt.Errorf("read what this host has followed: %s: %w", d.FollowedFile(site), err)
+	}
+	return f, nil
+}
+
+// WriteFollowed replaces what is kept for a site.
+func (d Dir) WriteFollowed(site string, f Followed) error {
+	f.Version = followedVersion
+	if err := d.write(d.FollowedFile(site), mustJSON(f)); err != nil {
+		return fmt.Errorf("write down what this host follows: %w", err)
+	}
+	return nil
+}
+
+// Unhealthy has nginx say at its HealthPath that the site is not healthy for as long as its closed file is there: it
+// is shut by itself, whatever visitors are told. The next WriteAnswers undoes it.
+func (d Dir) Unhealthy(site string) error {
+	if err := MakeDirs(d.SiteDir(site)); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(d.SiteDir(site), nginxconf.ToldOpenFile), nil, 0o644)
+}
+
+// Instance is a word that stands for this machine, and the machine that it was made on.
+type Instance struct {
+	ID      string `json:"id"`
+	Machine string `json:"machine"`
+}
+
+func (d Dir) instanceFile() string { return filepath.Join(string(d), "fleet", "instance.json") }
+
+// Instance returns what was last written, the zero Instance for none, or for a file that can't be understood.
+func (d Dir) Instance() (i Instance) {
+	data, err := os.ReadFile(d.instanceFile())
+	if err != nil || json.Unmarshal(data, &i) != nil {
+		return Instance{}
+	}
+	return i
+}
+
+// WriteInstance replaces it.
+func (d Dir) WriteInstance(i Instance) error {
+	if err := d.write(d.instanceFile(), mustJSON(i)); err != nil {
+		return fmt.Errorf("write down which machine this is: %w", err)
+	}
+	return nil
+}

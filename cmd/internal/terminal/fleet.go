@@ -1,0 +1,198 @@
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+// Fleet is one site on all its hosts.
+type Fleet struct {
+	Site    string      `json:"site"`
+	Order   uint64      `json:"order"`  // 0 where nobody has ordered anything yet
+	Wanted  status.Mode `json:"wanted"` // by that order
+	Mode    status.Mode `json:"mode"`   // what visitors are told
+	Done    bool        `json:"done"`   // every host is where it was ordered to
+	Missing []string    `json:"missing"`
+	Hosts   []FleetHost `json:"hosts"`
+
+	// Reached is how long after the order each host was seen to be there.
+	Reached map[string]time.Duration `json:"-"`
+	// Later is whether another order has taken the place of this one.
+	Later bool `json:"-"`
+	// Err is why the hosts or the switch can't be read, nil where they can.
+	Err error `json:"-"`
+}
+
+// FleetHost is one host of a fleet.
+type FleetHost struct {
+	Host    string          `json:"host"`
+	Receipt *status.Receipt `json:"receipt"` // null where it can't be read
+	Error   string          `json:"error"`   // why not, "" where it can
+}
+
+// Fill fills in what the hosts say.
+func (f *Fleet) Fill(all fleet.Members) {
+	f.Hosts, f.Missing = []FleetHost{}, append([]string{}, all.Missing(f.Order, f.Wanted)...)
+	if f.Order == 0 { // before the first order each host is as it was
+		f.Missing = []string{}
+	}
+	for _, r := range all.Receipts {
+		f.Hosts = append(f.Hosts, FleetHost{Host: r.Host, Receipt: &r})
+	}
+	for host, err := range all.Unread {
+		f.Hosts = append(f.Hosts, FleetHost{Host: host, Error: err.Error()})
+		if !slices.Contains(f.Missing, host) {
+			f.Missing = append(f.Missing, host)
+		}
+	}
+	slices.SortFunc(f.Hosts, func(a, b FleetHost) int { return strings.Compare(a.Host, b.Host) })
+}
+
+// says is how far a host has got.
+func (f Fleet) says(h FleetHost) string {
+	r := h.Receipt
+	switch {
+	case r == nil:
+		return "not understood: " + oneLine(h.Error)
+	case r.Order < f.Order:
+		return "not heard since " + clock(r.UpdatedAt)
+	case !slices.Contains(f.Missing, h.Host):
+		text := string(r.Outcome)
+		if took, is := f.Reached[h.Host]; is {
+			text += fmt.Sprintf(" %.1f s", took.Seconds())
+		}
+		return text
+	case r.Error != "":
+		return fmt.Sprintf("%s: %s", r.Outcome, oneLine(r.Error))
+	case r.Left > 0:
+		return "draining " + count(r.Left, "connection")
+	case f.Order > 0 && r.Mode == f.Wanted && r.Cut > 0:
+		return "shut: something was cut that the application may still be working on"
+	}
+	return string(r.Outcome)
+}
+
+// Awaiting says how far the hosts have got, in place of what it said last.
+func (t *Terminal) Awaiting(fs []Fleet) {
+	if t.Words == Quiet {
+		return
+	}
+	var parts []string
+	for _, f := range fs {
+		for _, h := range f.Hosts {
+			name := h.Host
+			if len(fs) > 1 {
+				name = f.Site + " " + name
+			}
+			parts = append(parts, name+" "+f.says(h))
+		}
+	}
+	if len(parts) > 0 {
+		t.live.show(strings.Join(parts, " · "))
+	}
+}
+
+// rows prints a row for each host.
+func (t *Terminal) rows(w io.Writer, f Fleet) {
+	for _, h := range f.Hosts {
+		t.row(w, h.Host, f.says(h))
+	}
+	if len(f.Hosts) == 0 {
+		t.row(w, "hosts", "none has begun to follow")
+	}
+}
+
+// Ordered prints what came of orders: last whether all hosts are there.
+func (t *Terminal) Ordered(fs []Fleet) {
+	t.live.end()
+	w := t.people()
+	for _, f := range fs {
+		if f.Err != nil && !f.Done {
+			t.problem(fmt.Sprintf("follow order %d of %s: %v", f.Order, f.Site, f.Err), []string{store.Hint(f.Err)})
+		}
+		if t.Words == Quiet && f.Done {
+			continue
+		}
+		fmt.Fprintf(w, "%s is ordered %s (order %d)\n", f.Site, f.Wanted, f.Order)
+		t.rows(w, f)
+		fmt.Fprintln(w, t.fleetVerdict(w, f))
+	}
+	if t.JSON {
+		t.document(siteDocument[Fleet]{1, fs})
+	}
+}
+
+// fleetVerdict says whether all hosts are there, and who isn't.
+func (t *Terminal) fleetVerdict(w io.Writer, f Fleet) string {
+	n := len(f.Hosts)
+	switch {
+	case f.Done && f.Wanted == status.Offline:
+		return t.paint(w, green, fmt.Sprintf("safe to take a snapshot: %d of %d hosts", n, n))
+	case f.Done:
+		return t.paint(w, green, fmt.Sprintf("%s on %d of %d hosts", f.Wanted, n, n))
+	case f.Later:
+		return t.paint(w, red, "NOT SAFE:") + " somebody else has ordered meanwhile"
+	case n == 0:
+		return t.paint(w, red, "NOT SAFE:") + " no host follows this site; see systemctl status conforma-status-follow on each"
+	case f.Wanted == status.Online:
+		return t.paint(w, red, "NOT OPEN:") + " " + strings.Join(f.Missing, ", ") + "; visitors are told " + string(f.Mode)
+	}
+	return t.paint(w, red, "NOT SAFE:") + " " + strings.Join(f.Missing, ", ")
+}
+
+// Fleets prints the hosts of each site.
+func (t *Terminal) Fleets(fs []Fleet) {
+	if t.JSON {
+		t.document(siteDocument[Fleet]{1, fs})
+	}
+	w := t.people()
+	for _, f := range fs {
+		if t.Words == Quiet && len(f.Missing) == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%s: %s (order %d)", f.Site, f.Wanted, f.Order)
+		if f.Order == 0 {
+			text = f.Site + ": nobody has ordered anything yet"
+		}
+		fmt.Fprintln(w, text)
+		t.rows(w, f)
+	}
+}
+
+// Forgotten says that a host was forgotten.
+func (t *Terminal) Forgotten(host string, sites []string) {
+	if t.JSON {
+		t.document(struct {
+			Version   int      `json:"version"`
+			Forgotten string   `json:"forgotten"`
+			Sites     []string `json:"sites"`
+		}{1, host, sites})
+	}
+	fmt.Fprintf(t.people(), "%s is no member of %s any more\n", host, strings.Join(sites, ", "))
+}
+
+// Said says what visitors are told now.
+func (t *Terminal) Said(ds []status.Document) {
+	if t.JSON {
+		t.document(siteDocument[status.Document]{1, ds})
+	}
+	for _, d := range ds {
+		text := fmt.Sprintf("%s is %s", d.Site, d.Mode)
+		if d.Mode.Closed() {
+			text += sinceWords(d.Since, d.ExpectedUntil)
+		}
+		fmt.Fprintln(t.people(), text)
+	}
+}
+
+// Alone says that this host is closed and the others aren't.
+func (t *Terminal) Alone() {
+	fmt.Fprintf(t.Err, "%s this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer\n", t.paint(t.Err, red, "NOT SAFE:"))
+}

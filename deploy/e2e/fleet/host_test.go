@@ -1,0 +1,88 @@
+package fleet
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// members are hosts that follow one switch: each its own nginx, application and state, and one public and one private
+// store, which are directories.
+type members struct {
+	hosts   []*rig.Single
+	agents  []*rig.Follower
+	private string
+	key     string
+}
+
+const key = "the-key-of-the-fleet-is-long-enough-for-hs256"
+
+// newMembers puts up the hosts app-1, app-2 and so on, whose agents don't run yet.
+func newMembers(t *testing.T, n int) *members {
+	t.Helper()
+	m := &members{private: filepath.Join(rig.Dir(t), "receipts"), key: filepath.Join(rig.Dir(t), "fleet.key")}
+	if err := os.Mkdir(m.private, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(m.key, []byte(key+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		m.hosts = append(m.hosts, m.newHost(t, fmt.Sprintf("app-%d", i+1)))
+	}
+	return m
+}
+
+func (m *members) newHost(t *testing.T, name string) *rig.Single {
+	t.Helper()
+	h := rig.NewSingle(t)
+	if len(m.hosts) > 0 {
+		first := m.hosts[0]
+		h.URL, h.Store, h.PageURL = first.URL, first.Store, first.PageURL
+	}
+	h.Configure(t, rig.Settings{Top: fmt.Sprintf("[fleet]\nhost = %q\nstore = %q\npoll = \"100ms\"\nkey_file = %q\n", name, "dir:"+m.private, m.key)})
+	h.Install(t)
+	return h
+}
+
+// follow starts the agents, and waits until each has a receipt.
+func (m *members) follow(t *testing.T) {
+	t.Helper()
+	for i, h := range m.hosts {
+		m.agents = append(m.agents, h.StartFollow(t))
+		m.wait(t, fmt.Sprintf("app-%d to be a member", i+1), func() bool {
+			return strings.Contains(m.receipt(i), `"outcome":"open"`)
+		})
+	}
+}
+
+// wait waits for something, and shows what the agents wrote where it doesn't happen.
+func (m *members) wait(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tried := 0
+	rig.WaitFor(t, what, func() bool {
+		is := done()
+		if tried++; !is && tried%2000 == 0 {
+			for i, a := range m.agents {
+				t.Logf("app-%d:\n%s", i+1, a.Output(t))
+			}
+		}
+		return is
+	})
+}
+
+// receipt is that of a host, "" for none.
+func (m *members) receipt(i int) string {
+	data, _ := os.ReadFile(filepath.Join(m.private, rig.SingleSite, "hosts", fmt.Sprintf("app-%d.json", i+1)))
+	return string(data)
+}
+
+// status is what a host answers to a navigation.
+func (m *members) status(t *testing.T, i int) int {
+	t.Helper()
+	return m.hosts[i].Client().Get(t, "/").Status
+}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// ErrUnchanged is returned (wrapped) by GetIfChanged where the file is still of the version that the caller has.
+var ErrUnchanged = errors.New("not changed")
+
+// GetIfChanged is Get for whoever has the version with that ETag already, "" for none: the error wraps ErrUnchanged
+// where it is still there. A bucket answers that without sending the file (304, RFC 9110, section 15.4.5).
+func GetIfChanged(ctx context.Context, s Store, key, etag string) (data []byte, now string, err error) {
+	if bucket, is := s.(*s3Store); is && etag != "" {
+		return bucket.getIfChanged(ctx, key, etag)
+	}
+	data, now, err = s.Get(ctx, key)
+	if err == nil && etag != "" && now == unquote(etag) {
+		return nil, now, ErrUnchanged
+	}
+	return data, now, err
+}
+
+func (s *s3Store) getIfChanged(ctx context.Context, key, etag string) (data []byte, now string, err error) {
+	if err := s.checkKey(key); err != nil {
+		return nil, "", err
+	}
+	err = s.call(ctx, s.doing("read", key), func(ctx context.Context, c *s3.Client) error {
+		out, err := c.GetObject(ctx, &s3.GetObjectInput{
+			Bucket: &s.bucket, Key: s.object(key), IfNoneMatch: aws.String(`"` + unquote(etag) + `"`),
+		})
+		if err != nil {
+			return err
+		}
+		defer out.Body.Close()
+		now = unquote(aws.ToString(out.ETag))
+		data, err = io.ReadAll(out.Body)
+		return err
+	})
+	return data, now, err
+}
