@@ -45,7 +45,7 @@ common() {
 documents() {
   local source=https://github.com/msupply-foundation/conforma-status/blob/${COMMIT%-dirty}
   for page in README.md deploy/*.md; do
-    sed -E "s,\]\(deploy/,](,g; s,\`deploy/(settled-postgres.sh|conforma/|standby/|terraform/),\`/usr/share/conforma-status/\1,g; s,\]\(e2e/,]($source/deploy/e2e/,g; s,\]\(status/,]($source/status/,g; s,\]\(\.\./,]($source/,g" "$page" >"$1/${page##*/}"
+    sed -E "s,\]\(deploy/,](,g; s,\`deploy/(settled-postgres.sh|tell.sh|conforma/|standby/|terraform/),\`/usr/share/conforma-status/\1,g; s,\]\(e2e/,]($source/deploy/e2e/,g; s,\]\(status/,]($source/status/,g; s,\]\(\.\./,]($source/,g" "$page" >"$1/${page##*/}"
   done
   cp -R deploy/screenshots deploy/package/copyright "$1/"
   for part in conforma webserver terraform content; do ln -s "../../conforma-status/$part" "$1/$part"; done

@@ -64,7 +64,7 @@ func TestSoakPackageContents(t *testing.T) {
 		"/usr/share/fish/vendor_completions.d/conforma-status.fish": file, "/usr/share/doc/conforma-status/copyright": file,
 		"/usr/share/doc/conforma-status/changelog.gz": file, "/usr/share/doc/conforma-status/README.md": file,
 		"/usr/share/doc/conforma-status/CONFIGURATION.md": file, "/usr/share/man/man5/config.toml.5.gz": file,
-		"/usr/share/conforma-status/settled-postgres.sh": program, "/usr/share/conforma-status/conforma/launch.sh": program,
+		"/usr/share/conforma-status/settled-postgres.sh": program, "/usr/share/conforma-status/tell.sh": program, "/usr/share/conforma-status/conforma/launch.sh": program,
 		"/usr/share/conforma-status/conforma/stop.sh": program, "/usr/share/conforma-status/conforma/snapshot.sh": program,
 		"/usr/share/conforma-status/conforma/common.sh": file, "/usr/share/conforma-status/conforma/aliases.sh": file,
 		"/usr/share/conforma-status/standby/keepalived.sh": program, "/usr/share/conforma-status/standby/elastic-ip.sh": program,
