@@ -100,7 +100,7 @@ func BenchmarkTabsKnow(b *testing.B) {
 // leave closes the tab.
 func (p *visitor) leave() {
 	p.T.Helper()
-	if err := chromedp.Cancel(p.Ctx); err != nil {
+	if err := chromedp.Cancel(p.Tab.Ctx); err != nil {
 		p.T.Fatalf("close the tab: %v", err)
 	}
 }

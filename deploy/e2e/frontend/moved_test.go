@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -29,6 +28,9 @@ type situation struct {
 	// operations is how each of the application's ended; of a tab that leaves nobody can tell.
 	operations []string
 }
+
+// asleep is the situation that needs a browser that freezes a page when it is told to: Chromium.
+const asleep = "closes while asleep"
 
 const (
 	afterNotice = "leave after a notice" // the poll brought the news
@@ -107,10 +109,10 @@ func situations() []situation {
 			ended := make(chan rig.Result)
 			go func() { ended <- s.CLI(s.tb, "set", "offline", "--drain", "5m") }()
 			p.told(afterNotice)
-			chrome.Passes(p.Tab, 500) // the notice stands for less
+			p.passes(500) // the notice stands for less
 			p.run(`app.query()`)
-			chrome.Passes(p.Tab, 300)
-			if got := chrome.Eval[string](p.Tab, `location.origin + " " + app.outcomes`); got != s.URL+" nothing,nothing,nothing" {
+			p.passes(300)
+			if got := value[string](p, `location.origin + " " + app.outcomes`); got != s.URL+" nothing,nothing,nothing" {
 				t.Errorf("in the middle of them: %s", got)
 			}
 			s.finish(t)
@@ -151,12 +153,12 @@ func situations() []situation {
 		{"closes while hidden", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			p.show(true)
 			closes(t, s, p)
-			chrome.Passes(p.Tab, patience)
+			p.passes(patience)
 			p.stays()
 			p.told()
 			p.show(false)
 		}, leaves, polled, nil},
-		{"closes while asleep", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
+		{asleep, visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			chrome.Call(p.Tab, page.SetWebLifecycleState, page.SetWebLifecycleStateParams{State: "frozen"})
 			before := s.store.polls()
 			s.set(t, "offline")
@@ -178,7 +180,7 @@ func situations() []situation {
 		{"closes, and the visitor stays for now", visit{every: often, script: stayForNow}, func(t *testing.T, s *appSite, p *visitor) {
 			closes(t, s, p)
 			p.told(afterNotice)
-			chrome.Passes(p.Tab, patience)
+			p.passes(patience)
 			p.stays()
 			p.has(`!document.querySelector("[role=alert]")`)
 			p.run(`app.query()`)
@@ -311,13 +313,12 @@ func visitorsAreMoved(t *testing.T, query, others string) {
 	for apollo, byQuery := range map[string]bool{query: true, others: false} {
 		t.Run(apollo, func(t *testing.T) {
 			t.Parallel()
-			playSituations(t, browser, apollo, func(c situation) bool { return newsByQuery(c) == byQuery })
+			playSituations(t, newAppSite(t, apollo), chromium(browser), func(c situation) bool { return newsByQuery(c) == byQuery })
 		})
 	}
 }
 
-func playSituations(t *testing.T, browser context.Context, apollo string, plays func(situation) bool) {
-	s := newAppSite(t, apollo)
+func playSituations(t *testing.T, s *appSite, open func(testing.TB, string) tab, plays func(situation) bool) {
 	for _, c := range situations() {
 		if !plays(c) {
 			continue
@@ -326,7 +327,7 @@ func playSituations(t *testing.T, browser context.Context, apollo string, plays 
 			s.code.Store(0)
 			s.store.say(false, "")
 			s.set(t, "online")
-			p := s.visit(t, browser, c.visit)
+			p := s.visitBy(t, open, c.visit)
 			c.play(t, s, p)
 			if c.ends == leaves {
 				p.left()

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -23,9 +24,68 @@ const (
 	never = 600 * 1000 // where a failed query is
 )
 
+// tab is one of either browser.
+type tab interface {
+	Open(url string)
+	// eval returns what the expression, or its promise, comes to, as JSON. An error may be one of a page that is just
+	// being left.
+	eval(expression string) (string, error)
+	// Heard returns what its pages said to "report", since ForgetHeard.
+	Heard() []string
+	ForgetHeard()
+	// network breaks its network, or mends it.
+	network(broken bool)
+	// beside opens one more of the same user.
+	beside(t testing.TB) tab
+}
+
+type chromeTab struct{ *chrome.Tab }
+
+// chromium opens tabs, each with cookies and storage of its own, that run the script before those of each page.
+func chromium(browser context.Context) func(t testing.TB, script string) tab {
+	return func(t testing.TB, script string) tab { return reporting(chrome.OpenTab(t, browser, script)) }
+}
+
+func reporting(b *chrome.Tab) chromeTab {
+	chrome.Call(b, runtime.AddBinding, runtime.AddBindingParams{Name: "report"})
+	return chromeTab{b}
+}
+
+func (b chromeTab) eval(expression string) (string, error) {
+	return chrome.TryEval[string](b.Tab, asJSON(expression))
+}
+
+func (b chromeTab) network(broken bool) {
+	chrome.Call(b.Tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1, Offline: broken}},
+	})
+}
+
+func (b chromeTab) beside(t testing.TB) tab { return reporting(chrome.NewTab(t, b.Ctx, b.Script)) }
+
+// asJSON is an expression for what the expression, or its promise, comes to, as JSON.
+func asJSON(expression string) string {
+	return "Promise.resolve(" + expression + `).then((value) => JSON.stringify(value) ?? "null")`
+}
+
+// value returns what the expression, or its promise, comes to.
+func value[T any](p *visitor, expression string) (v T) {
+	p.T.Helper()
+	got, err := p.eval(expression)
+	if err == nil {
+		err = json.Unmarshal([]byte(got), &v)
+	}
+	if err != nil {
+		p.T.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return v
+}
+
 // visitor is one tab with the application open, its form half filled and its WebSocket open.
 type visitor struct {
-	*chrome.Tab
+	tab
+	Tab   *chrome.Tab // where it is one of Chromium
+	T     testing.TB
 	s     *appSite
 	path  string
 	token string // of its session
@@ -66,6 +126,11 @@ const (
 
 func (s *appSite) visit(t testing.TB, browser context.Context, v visit) *visitor {
 	t.Helper()
+	return s.visitBy(t, chromium(browser), v)
+}
+
+func (s *appSite) visitBy(t testing.TB, open func(testing.TB, string) tab, v visit) *visitor {
+	t.Helper()
 	if v.path == "" {
 		v.path = route
 	}
@@ -73,7 +138,10 @@ func (s *appSite) visit(t testing.TB, browser context.Context, v visit) *visitor
 	if v.admin {
 		token = rig.AdminToken(s.Blocks[0].Secret)
 	}
-	p := &visitor{Tab: chrome.OpenTab(t, browser, s.setting(v, token)), s: s, path: v.path, token: token}
+	p := &visitor{tab: open(t, s.setting(v, token)), T: t, s: s, path: v.path, token: token}
+	if b, ok := p.tab.(chromeTab); ok {
+		p.Tab = b.Tab
+	}
 	p.sit(v)
 	return p
 }
@@ -81,14 +149,13 @@ func (s *appSite) visit(t testing.TB, browser context.Context, v visit) *visitor
 // beside opens a second tab of the same visitor.
 func (p *visitor) beside(t testing.TB) *visitor {
 	t.Helper()
-	q := &visitor{Tab: chrome.NewTab(t, p.Ctx, p.Script), s: p.s, path: p.path, token: p.token}
+	q := &visitor{tab: p.tab.beside(t), T: t, s: p.s, path: p.path, token: p.token}
 	q.sit(visit{})
 	return q
 }
 
 func (p *visitor) sit(v visit) {
 	p.T.Helper()
-	chrome.Call(p.Tab, runtime.AddBinding, runtime.AddBindingParams{Name: "report"})
 	p.Open(p.s.URL + p.path)
 	if v.arrive {
 		return
@@ -100,13 +167,19 @@ func (p *visitor) sit(v visit) {
 
 func (p *visitor) run(script string) {
 	p.T.Helper()
-	chrome.Eval[bool](p.Tab, `(() => { `+script+`; return true })()`)
+	value[bool](p, `(() => { `+script+`; return true })()`)
 }
 
 // has waits until the condition holds.
 func (p *visitor) has(condition string) {
 	p.T.Helper()
-	chrome.Eval[bool](p.Tab, `until(() => `+condition+`).then(Boolean)`)
+	value[bool](p, `until(() => `+condition+`).then(Boolean)`)
+}
+
+// passes waits until so many milliseconds have passed in the life of the page: see chrome.Passes.
+func (p *visitor) passes(ms int) {
+	p.T.Helper()
+	value[bool](p, fmt.Sprintf(`new Promise((done) => setTimeout(done, %d, true))`, ms))
 }
 
 // deaf has the application not notice the end of its WebSocket, which a closing cuts.
@@ -120,20 +193,14 @@ func (p *visitor) show(hidden bool) {
 	p.run(fmt.Sprintf(`away = %t; document.dispatchEvent(new Event("visibilitychange", { bubbles: true }))`, hidden))
 }
 
-func (p *visitor) network(broken bool) {
-	p.T.Helper()
-	chrome.Call(p.Tab, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
-		MatchedNetworkConditions: []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1, Offline: broken}},
-	})
-}
-
 // at waits until the tab's address is one that passes.
 func (p *visitor) at(what string, passes func(at string) bool) {
 	p.T.Helper()
 	rig.WaitFor(p.T, what, func() bool {
 		// An error is one of a page that is just being left.
-		at, err := chrome.TryEval[string](p.Tab, `location.href`)
-		return err == nil && passes(at)
+		var at string
+		got, err := p.eval(`location.href`)
+		return err == nil && json.Unmarshal([]byte(got), &at) == nil && at != "about:blank" && passes(at) // where Firefox is in between
 	})
 }
 
@@ -153,10 +220,10 @@ func (p *visitor) left() {
 func (p *visitor) kept() {
 	p.T.Helper()
 	p.Open(p.s.URL + "/.conforma-status/status.json") // of the same origin, and there in every mode
-	if got := chrome.Eval[string](p.Tab, `String(sessionStorage.draft)`); got != typing {
+	if got := value[string](p, `String(sessionStorage.draft)`); got != typing {
 		p.T.Errorf("the draft is %q", got)
 	}
-	if got := chrome.Eval[string](p.Tab, `String(localStorage.persistJWT)`); got != p.token {
+	if got := value[string](p, `String(localStorage.persistJWT)`); got != p.token {
 		p.T.Errorf("the session's token is %q", got)
 	}
 }
@@ -164,14 +231,14 @@ func (p *visitor) kept() {
 // stays checks that the tab never left, and that nothing that was typed is lost.
 func (p *visitor) stays() {
 	p.T.Helper()
-	chrome.Passes(p.Tab, 300) // for what must not happen
-	if at := chrome.Eval[string](p.Tab, `location.href`); at != p.s.URL+p.path {
+	p.passes(300) // for what must not happen
+	if at := value[string](p, `location.href`); at != p.s.URL+p.path {
 		p.T.Fatalf("the tab is at %s", at)
 	}
-	if got := chrome.Eval[string](p.Tab, `document.querySelector("textarea").value`); got != typing {
+	if got := value[string](p, `document.querySelector("textarea").value`); got != typing {
 		p.T.Errorf("the form holds %q", got)
 	}
-	if got := chrome.Eval[string](p.Tab, `String(localStorage.persistJWT)`); got != p.token {
+	if got := value[string](p, `String(localStorage.persistJWT)`); got != p.token {
 		p.T.Errorf("the session's token is %q", got)
 	}
 }
@@ -189,7 +256,7 @@ func (p *visitor) told(want ...string) {
 func (p *visitor) ends(want ...string) {
 	p.T.Helper()
 	p.has(`app.outcomes.every((o) => o !== "nothing")`)
-	if got := chrome.Eval[[]string](p.Tab, `app.outcomes`); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+	if got := value[[]string](p, `app.outcomes`); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 		p.T.Errorf("the operations ended in %q, want %q", got, want)
 	}
 }
@@ -197,7 +264,7 @@ func (p *visitor) ends(want ...string) {
 // documents counts the pages that the tab asked for: how often it was at the application, and at the maintenance page.
 func (p *visitor) documents() (app, maintenance int) {
 	route, _, _ := strings.Cut(p.path, "#")
-	for _, u := range p.Sent() {
+	for _, u := range p.Tab.Sent() {
 		u, _, _ = strings.Cut(u, "#")
 		switch u {
 		case p.s.URL + route:

@@ -25,7 +25,7 @@ func TestSoakFirefoxWrites(t *testing.T) {
 			t.Errorf("the application received %d, want %d", got, received)
 		}
 		f.Once(`admitted()`, fmt.Sprint(admitted))
-		f.Call("browsingContext.close", map[string]any{"context": f.Context})
+		f.Close()
 	}
 	f := firefox.Start(t, "")
 	for _, row := range browserWrites {

@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,16 +18,23 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// Fox is a Firefox with one tab at a time, driven over WebDriver BiDi (https://w3c.github.io/webdriver-bidi/).
+// Fox is a Firefox with one tab at a time, or more by Beside, driven over WebDriver BiDi
+// (https://w3c.github.io/webdriver-bidi/).
 type Fox struct {
+	*session
 	t       testing.TB
-	conn    *websocket.Conn
 	Context string // of the tab
+	Script  string // runs before those of each page
+	user    string // whose cookies and storage it has
+}
+
+type session struct {
+	conn *websocket.Conn
 
 	mu      sync.Mutex
 	last    int
 	waiting map[int]chan bidiMessage
-	reports []string // what its pages said to "report"
+	reports map[string][]string // what the pages of each tab said to "report"
 }
 
 type bidiMessage struct {
@@ -41,6 +48,9 @@ type bidiMessage struct {
 		Data struct {
 			Value string `json:"value"`
 		} `json:"data"`
+		Source struct {
+			Context string `json:"context"`
+		} `json:"source"`
 	} `json:"params"`
 }
 
@@ -83,7 +93,7 @@ func Start(t testing.TB, prefs string) *Fox {
 	}
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	conn.SetReadLimit(-1)
-	f := &Fox{t: t, conn: conn, waiting: map[int]chan bidiMessage{}}
+	f := &Fox{t: t, session: &session{conn: conn, waiting: map[int]chan bidiMessage{}, reports: map[string][]string{}}}
 	go f.listen()
 	type object = map[string]any
 	f.Call("session.new", object{"capabilities": object{"alwaysMatch": object{"acceptInsecureCerts": true}}}) // their authorities exist for a test only
@@ -94,15 +104,29 @@ func Start(t testing.TB, prefs string) *Fox {
 // Tab opens a tab with cookies and storage of its own that runs script before those of each page.
 func (f *Fox) Tab(t testing.TB, script string) {
 	t.Helper()
-	type object = map[string]any
 	var user struct{ UserContext string }
-	var made struct{ Context string }
 	f.t = t
-	f.result(&user, "browser.createUserContext", object{})
-	f.result(&made, "browsingContext.create", object{"type": "tab", "userContext": user.UserContext})
+	f.result(&user, "browser.createUserContext", map[string]any{})
+	f.user, f.Script = user.UserContext, script
+	f.open()
+}
+
+// Beside opens a second tab of the same user.
+func (f *Fox) Beside(t testing.TB, script string) *Fox {
+	t.Helper()
+	second := &Fox{session: f.session, t: t, user: f.user, Script: script}
+	second.open()
+	return second
+}
+
+func (f *Fox) open() {
+	f.t.Helper()
+	type object = map[string]any
+	var made struct{ Context string }
+	f.result(&made, "browsingContext.create", object{"type": "tab", "userContext": f.user})
 	f.Context = made.Context
 	f.Call("script.addPreloadScript", object{
-		"functionDeclaration": "(report) => { window.report = report; " + script + " }",
+		"functionDeclaration": "(report) => { window.report = report; " + f.Script + " }",
 		"arguments":           []object{{"type": "channel", "value": object{"channel": "report"}}},
 		"contexts":            []string{f.Context},
 	})
@@ -115,7 +139,7 @@ func (f *Fox) result(into any, method string, params any) {
 	}
 }
 
-func (f *Fox) listen() {
+func (f *session) listen() {
 	for {
 		_, data, err := f.conn.Read(context.Background())
 		if err != nil {
@@ -127,7 +151,8 @@ func (f *Fox) listen() {
 		}
 		f.mu.Lock()
 		if m.Method == "script.message" {
-			f.reports = append(f.reports, m.Params.Data.Value)
+			tab := m.Params.Source.Context
+			f.reports[tab] = append(f.reports[tab], m.Params.Data.Value)
 		}
 		answer := f.waiting[m.ID]
 		delete(f.waiting, m.ID)
@@ -139,7 +164,7 @@ func (f *Fox) listen() {
 }
 
 // try runs a command. Its error is what Firefox says, or that it took too long to say anything.
-func (f *Fox) try(method string, params any) (json.RawMessage, error) {
+func (f *session) try(method string, params any) (json.RawMessage, error) {
 	answer := make(chan bidiMessage, 1)
 	f.mu.Lock()
 	f.last++
@@ -180,8 +205,9 @@ func (f *Fox) Open(url string) {
 	f.Call("browsingContext.navigate", map[string]any{"context": f.Context, "url": url, "wait": "complete"})
 }
 
-// eval returns what the expression, or its promise, comes to, as text.
-func (f *Fox) eval(expression string) (string, error) {
+// TryEval returns what the expression, or its promise, comes to, as text. An error may be one of a page that is just
+// being left.
+func (f *Fox) TryEval(expression string) (string, error) {
 	data, err := f.try("script.evaluate", map[string]any{
 		"expression": "Promise.resolve(" + expression + ").then(String)", "awaitPromise": true, "target": map[string]any{"context": f.Context},
 	})
@@ -212,7 +238,7 @@ func (f *Fox) Is(expression, want string) {
 		}
 	}()
 	rig.WaitFor(f.t, expression, func() bool {
-		got, err = f.eval(expression)
+		got, err = f.TryEval(expression)
 		return err == nil && got == want
 	})
 }
@@ -220,17 +246,27 @@ func (f *Fox) Is(expression, want string) {
 // Once tells whether the expression comes to the text, the first time.
 func (f *Fox) Once(expression, want string) {
 	f.t.Helper()
-	if got, err := f.eval(expression); err != nil || got != want {
+	if got, err := f.TryEval(expression); err != nil || got != want {
 		f.t.Errorf("%s comes to %q, want %q (%v)", expression, got, want, err)
 	}
 }
 
-func (f *Fox) Told(want string) {
-	f.t.Helper()
+// Heard returns what the tab's pages said to "report".
+func (f *Fox) Heard() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if got := strings.Join(f.reports, ", "); got != want {
-		f.t.Errorf("the application was told %q, want %q", got, want)
-	}
-	f.reports = nil
+	return slices.Clone(f.reports[f.Context])
+}
+
+// ForgetHeard begins anew with what is said to "report".
+func (f *Fox) ForgetHeard() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.reports, f.Context)
+}
+
+// Close closes the tab.
+func (f *Fox) Close() {
+	f.t.Helper()
+	f.Call("browsingContext.close", map[string]any{"context": f.Context})
 }
