@@ -62,7 +62,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &c):
 		return c.code
-	case errors.Is(err, maintenance.ErrNginxNeeded):
+	case errors.Is(err, maintenance.ErrNginxNeeded), errors.Is(err, maintenance.ErrBarrierLost):
 		return exitUnsafe
 	case errors.As(err, &faults), errors.Is(err, config.ErrNoFile),
 		errors.Is(err, publishing.ErrContent), errors.Is(err, publishing.ErrSamePlace), errors.Is(err, setup.ErrUnitPath):

@@ -32,6 +32,7 @@ func TestExitCode(t *testing.T) {
 		"not published":           {said(exitUnpublished), 3},
 		"not safe":                {said(exitUnsafe), 4},
 		"drift":                   {said(exitDrift), 5},
+		"a lost barrier":          {errors.Join(why, fmt.Errorf("%w: why", maintenance.ErrBarrierLost)), 4},
 		"given up":                {context.Canceled, 1},
 		"the code given counts":   {failed(fault.List{{Problem: "x"}}), 1},
 		"a code within a message": {errors.Join(why, usage(why)), 2},

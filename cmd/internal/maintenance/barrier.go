@@ -71,6 +71,8 @@ type table struct {
 	known   state.Barrier // what it was told
 	// lost are the sites whose barrier was there and is gone, or was not enough.
 	lost map[string]bool
+	// joins are sites that were closed before, one by one, and get their barrier with the one that closes now.
+	joins []string
 	// err is why the kernel can't be looked at, nil where it can.
 	err error
 }
@@ -239,6 +241,9 @@ func (t *table) try(ctx context.Context, sites []config.Site) {
 			t.wants[s.Name] = refused
 		}
 	}
+	for _, name := range t.joins {
+		t.wants[name] = refused
+	}
 	r := t.rules()
 	if err := t.Kernel.Probe(ctx, t.master, r); err != nil {
 		t.unavailable(err)
@@ -316,9 +321,37 @@ func (h *Host) tableFor(ctx context.Context, req Request) *table {
 	t := h.table(ctx)
 	if req.Mode.Closed() {
 		t.readFirst(ctx, req.Sites)
+		if req.Mode == status.Offline {
+			t.findJoining(req.Sites)
+		}
 		t.try(ctx, req.Sites)
 	}
 	return t
+}
+
+// findJoining finds the sites that have had no barrier so far because they share an upstream with one of those that
+// close now.
+func (t *table) findJoining(closing []config.Site) {
+	for _, s := range t.Config.Sites {
+		r, known, err := t.Dir().Record(s.Name)
+		if err != nil || !known || r.Document.Mode != status.Offline || r.Barrier || t.none[s.Name] != nil {
+			continue
+		}
+		shares := func(o config.Site) bool { return o.Name != s.Name && t.shareUpstream(o.Name, s.Name) }
+		asked := func(o config.Site) bool { return o.Name == s.Name }
+		if slices.ContainsFunc(closing, shares) && !slices.ContainsFunc(closing, asked) {
+			t.joins = append(t.joins, s.Name)
+		}
+	}
+}
+
+// shareUpstream reports whether two sites lead to one address.
+func (t *table) shareUpstream(a, b string) bool {
+	return slices.ContainsFunc(t.found.Sites[a].Ends, func(e barrier.End) bool {
+		return slices.ContainsFunc(t.found.Sites[b].Ends, func(o barrier.End) bool {
+			return e.Addr.Port() == o.Addr.Port() && (e.Addr == o.Addr || e.Anywhere && o.Local || o.Anywhere && e.Local)
+		})
+	})
 }
 
 // readFirst finds out, of sites whose configuration doesn't say it, where nginx leads to, and whether somebody else

@@ -310,6 +310,52 @@ func TestSharedUpstream(t *testing.T) {
 	if err != nil || rs[0].Barrier || !strings.Contains(rs[0].NoBarrier, "demo and other share the upstream 127.0.0.1:8000") {
 		t.Fatalf("closed alone: %v, %+v", err, rs)
 	}
+	// Where the other one was closed before, without a barrier, both have it from now on.
+	open := w.request(status.Online)
+	open.Sites = w.Config.Sites[:1]
+	if _, err := w.Set(t.Context(), open); err != nil {
+		t.Fatal(err)
+	}
+	rec := w.recordOf(t, "demo")
+	now := w.now
+	rec.Document.Site, rec.Document.Mode, rec.SafeSince = "other", status.Offline, &now
+	if err := w.Dir().WriteRecord("other", rec); err != nil {
+		t.Fatal(err)
+	}
+	rs, err = w.Set(t.Context(), one)
+	if err != nil || !rs[0].Barrier || rs[0].NoBarrier != "" || rs[0].SafeSince == nil || !k.refuses("demo") || !k.refuses("other") {
+		t.Fatalf("closed after the other: %v, %+v; refused %v %v", err, *rs[0], k.refuses("demo"), k.refuses("other"))
+	}
+	if after := w.recordOf(t, "other"); !after.Barrier || !after.SafeSince.Equal(now) {
+		t.Errorf("on record of the other: %+v", after)
+	}
+	// One that opens lifts the other's.
+	rs, err = w.Set(t.Context(), open)
+	if after := w.recordOf(t, "other"); err != nil || k.refuses("other") || after.Barrier || after.SafeSince != nil {
+		t.Errorf("opened: %v, %+v, refused %v, on record %+v", err, *rs[0], k.refuses("other"), after)
+	}
+}
+
+// TestRequiredBarrierLost: where it is required, and reconcile can't see to it, the site is shut and not known to be
+// safe.
+func TestRequiredBarrierLost(t *testing.T) {
+	for name, fault := range map[string]func(*fakeKernel){
+		"it can't be asked": func(k *fakeKernel) { k.lookErr = workers.ErrNoAnswer },
+		"it can't be found": func(k *fakeKernel) { k.findErr = workers.ErrNoAnswer },
+		"it is not allowed": func(k *fakeKernel) { k.there, k.loadErr = false, barrier.ErrNotAllowed },
+		"it isn't proven":   func(k *fakeKernel) { k.there, k.proveErr = false, barrier.ErrNotProven },
+	} {
+		w := newWorld(t)
+		w.Config.Barrier = config.BarrierRequired
+		k := w.withKernel()
+		w.set(t, status.Offline)
+		fault(k)
+		rs, err := w.Reconcile(t.Context(), 0)
+		unsafe := len(rs) == 1 && rs[0].SafeSince == nil
+		if !errors.Is(err, ErrBarrierLost) && !unsafe || w.effective() != status.Offline {
+			t.Errorf("%s: %v, %+v, nginx is %s", name, err, rs, w.effective())
+		}
+	}
 }
 
 // TestKilledBehindTheBarrier kills every change at every moment. The kernel never keeps an open site's visitors from

@@ -3,15 +3,29 @@ package maintenance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
-// keepBarrier brings the kernel barrier of closed sites up to date: workers get other users, names other addresses. A
-// site that was closed before there was a barrier to be had gets its own.
+// ErrBarrierLost is returned (wrapped) by Reconcile where the kernel barrier is required, sites are closed behind it,
+// and the kernel doesn't say, or do, what is wanted of it any more. They stay shut by nginx.
+var ErrBarrierLost = errors.New("the kernel barrier is required, and closed sites are no longer known to have it")
+
+// keepBarrier keeps the barrier, see keepAll.
 func (h *Host) keepBarrier(ctx context.Context) error {
+	err := h.keepAll(ctx)
+	if err != nil && h.Config.Barrier == config.BarrierRequired {
+		return fmt.Errorf("%w: %w", ErrBarrierLost, err)
+	}
+	return err
+}
+
+// keepAll brings the kernel barrier of closed sites up to date: workers get other users, names other addresses. A
+// site that was closed before there was a barrier to be had gets its own.
+func (h *Host) keepAll(ctx context.Context) error {
 	t := h.table(ctx)
 	records := map[string]state.Record{}
 	barred := false

@@ -15,6 +15,9 @@ func (r *run) count(ctx context.Context, changes []*change) error {
 	for _, c := range changes {
 		r.kernel.wants[c.site.Name] = r.kernel.wants[c.site.Name].atLeast(counted)
 	}
+	for _, name := range r.kernel.joins { // or the milder treatment, none, would be that of both
+		r.kernel.wants[name] = counted
+	}
 	return r.load(ctx, changes)
 }
 
@@ -45,12 +48,18 @@ func (r *run) bar(ctx context.Context, changes []*change) error {
 			offline = append(offline, c)
 		}
 	}
+	for _, name := range r.kernel.joins {
+		r.kernel.wants[name] = refused
+		delete(r.kernel.none, name)
+	}
 	if err := r.load(ctx, changes); err != nil {
 		return err
 	}
-	passed, err := r.kernel.prove(ctx, names(offline))
+	passed, err := r.kernel.prove(ctx, append(names(offline), r.kernel.joins...))
 	if err != nil {
 		r.noBarrier(offline, err)
+	} else {
+		err = r.noteJoined()
 	}
 	for _, c := range changes {
 		if c.noBarrier != nil {
@@ -123,6 +132,21 @@ func (r *run) noteLifted(changes []*change) error {
 		}
 		for _, c := range changes {
 			c.receipt.warn(fmt.Sprintf("%s has no kernel barrier any more, and is not known to be safe: %v", s.Name, r.kernel.none[s.Name]))
+		}
+	}
+	return nil
+}
+
+// noteJoined writes down of sites that were closed before that they have the barrier from now on.
+func (r *run) noteJoined() error {
+	for _, name := range r.kernel.joins {
+		rec, known, err := r.Dir().Record(name)
+		if err == nil && known && r.kernel.none[name] == nil && !rec.Barrier {
+			rec.Barrier = true
+			err = r.Dir().WriteRecord(name, rec)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
