@@ -19,6 +19,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
@@ -263,7 +264,7 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 		return nil, usage(fmt.Errorf("open the store: %w", err))
 	}
 	nginx := nginxOf(c)
-	return &maintenance.Host{
+	h := &maintenance.Host{
 		Config: c, Store: st,
 		Nginx:     nginx,
 		Sockets:   workers.Sockets{},
@@ -275,7 +276,12 @@ func (a *app) host(c *config.Config) (*maintenance.Host, error) {
 		Progress:  a.terminal,
 		Operator:  whoRuns(),
 		Command:   strings.Join(a.args, " "),
-	}, nil
+	}
+	// The unit that reconcile runs in has the configuration of the package, and no other.
+	if timer, ok := setup.SystemTimer(); ok && a.configurationFile() == config.DefaultFile {
+		h.Timer = timer.Set
+	}
+	return h, nil
 }
 
 func nginxOf(c *config.Config) control.Nginx {

@@ -67,6 +67,7 @@ const (
 	checkWebhooks           Check = "webhooks"
 	checkDrift              Check = "drift"
 	checkOverdue            Check = "overdue"
+	checkWindows            Check = "windows"
 	checkPage               Check = "page"
 	checkRedirectLoop       Check = "redirect loop"
 	checkStatus             Check = "status"
@@ -174,6 +175,7 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 		})
 		add("the gate of "+s.Name, s.Name, func(e *examination) { e.tokens(ctx, s) })
 		add("the state of "+s.Name, s.Name, func(e *examination) { e.state(ctx, s) })
+		add("the windows of "+s.Name, s.Name, func(e *examination) { e.windows(ctx, s) })
 		add("the page of "+s.Name, s.Name, func(e *examination) { e.visitor(ctx, s) })
 	}
 	// The kernel is asked last: of many sites the rest keeps this machine so busy that it wouldn't answer in time.

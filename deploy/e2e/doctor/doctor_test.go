@@ -204,6 +204,12 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			rig.WaitFor(t, "the ETA to pass", func() bool { return len(ofCheck(ofLevel(d.findings(t), "warning"), "overdue")) > 0 })
 			return func() { d.CLI(t, "set", "online").Want(t, 0) }
 		}, "overdue", "warning", "announced to be back"},
+		{"a window that was missed", func(t *testing.T) func() {
+			now := time.Now().UTC()
+			return replace(t, filepath.Join(d.Store, "demo", "schedule.json"), fmt.Sprintf(
+				`{"version":1,"windows":[{"id":"w","sequence":1,"state":"missed","mode":"offline","from":%q,"until":%q,"message":null,"messages":null,"updatedAt":%q}]}`,
+				now.Add(-2*time.Hour).Format(time.RFC3339), now.Add(-time.Hour).Format(time.RFC3339), now.Format(time.RFC3339)))
+		}, "windows", "fault", "was missed"},
 		{"a full disk", func(t *testing.T) func() { return d.by(rig.Call{Before: rig.NewNamespace(t, d.State).Before()}) }, "disk", "fault", "is full"},
 		{"a disk that is mounted read-only", func(t *testing.T) func() {
 			ns := rig.NewNamespace(t, d.State)

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/source"
@@ -232,6 +233,32 @@ func TestSoakPackage(t *testing.T) {
 	}
 	m.do(0, "conforma-status get")
 	m.noneFailed()
+
+	// A window begins by itself, to the second, and outlives a boot before it.
+	m.do(0, "conforma-status set online")
+	m.do(0, "conforma-status schedule offline --from 3h --for 1h")
+	m.do(0, "systemctl is-active conforma-status-window.timer")
+	m.do(0, "systemctl stop conforma-status-window.timer && rm /run/systemd/system/conforma-status-window.timer && systemctl start conforma-status-reconcile.service")
+	m.do(0, "systemctl is-active conforma-status-window.timer") // it was lost
+	m.do(0, `conforma-status schedule cancel $(conforma-status schedule list | grep -om1 '^  [a-z0-9]*')`)
+	m.do(3, "systemctl is-active conforma-status-window.timer")
+	m.do(0, "conforma-status schedule offline --from 10s --for 1h --reason 'release 2.4'")
+	m.eventually("the window to begin", "conforma-status history | grep -q 'online -> offline.*release 2.4'")
+	m.do(0, "conforma-status get", "offline since")
+	m.want("a visitor", m.visit(""), "503")
+	m.do(0, `grep -q '"safeSince": "' /var/lib/conforma-status/records/demo.json && conforma-status schedule list | grep -q 'in progress'`)
+	began := regexp.MustCompile(`"from":"([^"]+)"`).FindAllStringSubmatch(m.do(0, "cat /srv/pages/demo/schedule.json"), -1)
+	announced, err := time.Parse(time.RFC3339, began[0][1])
+	rig.Check(t, err)
+	started := strings.TrimSpace(m.do(0, "date -u +%FT%TZ -d \"$(systemctl show -P ExecMainStartTimestamp conforma-status-reconcile.service)\""))
+	at, err := time.Parse(time.RFC3339, started)
+	rig.Check(t, err)
+	t.Logf("it began at %v, announced was %v", at, announced)
+	if late := at.Sub(announced); late < -5*time.Second || late > 2*time.Second { // whole seconds; a run of just before waits for it
+		t.Errorf("it began %v after %v", late, announced)
+	}
+	m.noneFailed()
+	m.do(0, "conforma-status set admin")
 
 	// A power cut, and somebody has restored nginx's directory from before the closing: it comes up shut, and is
 	// mended.
