@@ -21,3 +21,8 @@ output "dns_records" {
     (var.domain)                            = "CNAME ${aws_cloudfront_distribution.maintenance.domain_name}"
   }
 }
+
+output "site_domains" {
+  description = "Where the domain of each of the sites has to lead: a CNAME, or an alias."
+  value       = zipmap(keys(aws_cloudfront_distribution.site), values(aws_cloudfront_distribution.site)[*].domain_name)
+}

@@ -59,3 +59,17 @@ variable "log_days" {
   type        = number
   default     = 30
 }
+
+variable "sites" {
+  description = "Sites to put behind CloudFront, by name, so that the standby answers while their host is off. calls are the paths that take other methods than GET."
+  default     = {}
+
+  type = map(object({
+    domain          = string                # what visitors type; CloudFront serves it at ports 80 and 443 alone
+    host            = string                # a name that leads to the host, and stays there
+    standby         = string                # one that leads to the machine with the configuration of render --standby
+    certificate_arn = string                # of the domain, in us-east-1
+    port            = optional(number, 443) # where both serve it by TLS
+    calls           = optional(list(string), ["/server/*", "/websocket/*", "/.conforma-status/pass"])
+  }))
+}

@@ -116,6 +116,13 @@ func (m terraformModule) declare(t *testing.T, body *hclsyntax.Body) {
 // resolve checks every reference in the body, and every file and template that it names.
 func (m terraformModule) resolve(t *testing.T, body *hclsyntax.Body) {
 	t.Helper()
+	dynamic := map[string]bool{} // what a dynamic block calls its elements
+	problems := hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
+		if b, ok := node.(*hclsyntax.Block); ok && b.Type == "dynamic" {
+			dynamic[b.Labels[0]+".value"] = true
+		}
+		return nil
+	})
 	refers := func(traversal hcl.Traversal) {
 		names := []string{traversal.RootName()}
 		for _, step := range traversal[1:] {
@@ -131,12 +138,12 @@ func (m terraformModule) resolve(t *testing.T, body *hclsyntax.Body) {
 			names = names[:min(2, len(names))]
 		}
 		name := strings.Join(names, ".")
-		if !m.declared[name] {
+		if !m.declared[name] && !dynamic[name] {
 			t.Errorf("%s: there is no %s", traversal.SourceRange(), name)
 		}
 		m.used[name] = true
 	}
-	problems := hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
+	problems = append(problems, hclsyntax.VisitAll(body, func(node hclsyntax.Node) hcl.Diagnostics {
 		switch n := node.(type) {
 		case *hclsyntax.ScopeTraversalExpr:
 			refers(n.Traversal)
@@ -146,7 +153,7 @@ func (m terraformModule) resolve(t *testing.T, body *hclsyntax.Body) {
 			}
 		}
 		return nil
-	})
+	})...)
 	if problems.HasErrors() {
 		t.Error(problems)
 	}
