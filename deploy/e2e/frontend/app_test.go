@@ -37,6 +37,7 @@ type appSite struct {
 
 	mu    sync.Mutex
 	cut   chan struct{} // closed to end the WebSockets
+	root  string        // where files are that go before all else; "" for none
 	fresh string        // where the applications are that are built with a bundler of their own; "" for none
 }
 
@@ -177,6 +178,13 @@ func newAppSite(tb testing.TB, apollo string) *appSite {
 func (s *appSite) serve(w http.ResponseWriter, r *http.Request, script []byte) {
 	if r.Header.Get("Sec-Fetch-Mode") == "navigate" {
 		s.pages.Add(1)
+	}
+	s.mu.Lock()
+	root := s.root
+	s.mu.Unlock()
+	if info, err := os.Stat(filepath.Join(root, filepath.FromSlash(path.Clean(r.URL.Path)))); root != "" && err == nil && !info.IsDir() {
+		http.FileServer(http.Dir(root)).ServeHTTP(w, r)
+		return
 	}
 	switch {
 	case r.URL.Path == "/app.js":

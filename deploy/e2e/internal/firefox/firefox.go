@@ -202,7 +202,15 @@ func (f *Fox) Call(method string, params any) json.RawMessage {
 
 func (f *Fox) Open(url string) {
 	f.t.Helper()
-	f.Call("browsingContext.navigate", map[string]any{"context": f.Context, "url": url, "wait": "complete"})
+	if err := f.TryOpen(url); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// TryOpen is Open for what may not be there: its error is Firefox's.
+func (f *Fox) TryOpen(url string) error {
+	_, err := f.try("browsingContext.navigate", map[string]any{"context": f.Context, "url": url, "wait": "complete"})
+	return err
 }
 
 // TryEval returns what the expression, or its promise, comes to, as text. An error may be one of a page that is just
