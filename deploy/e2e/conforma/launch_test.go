@@ -2,6 +2,7 @@ package conforma
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -35,14 +36,7 @@ func newDemoServer(t *testing.T) *demoServer {
 	t.Helper()
 	d := &demoServer{Single: rig.NewSingle(t), dir: rig.Dir(t), port: rig.Port(t)}
 	d.Blocks[0].App = &rig.App{Name: "demo", Port: d.port} // not the rig's, which never stops
-	d.Configure(t, rig.Settings{})
-	var others strings.Builder // as many as Conforma's own file has, without a name like demo's, and nobody behind them
-	for i := range 9 {
-		port := rig.Port(t)
-		fmt.Fprintf(&others, "server {\n    listen %s;\n    error_page 497 301 =307 https://conforma-demo.example.test:%d$request_uri;\n    location / { proxy_pass http://127.0.0.1:%d/; }\n}\n",
-			rig.Loopback(port), port, 18001+i)
-	}
-	rig.WriteFile(t, d.Enabled("others.conf"), others.String())
+	d.InConforma(t)
 	d.Install(t)
 	if err := os.CopyFS(d.dir, os.DirFS("testdata")); err != nil {
 		t.Fatal(err)
@@ -140,12 +134,12 @@ func (d *demoServer) write(prefix string) *writers {
 	for n := range 4 {
 		w.wait.Go(func() {
 			// One connection at a time, and none that is opened to spare: nginx keeps one without a request for a minute.
-			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, MaxConnsPerHost: 1}}
+			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, MaxConnsPerHost: 1, TLSClientConfig: &tls.Config{RootCAs: d.Certificate().Roots}}}
 			for i := 0; ; i++ {
 				select {
 				case <-w.end:
 					return
-				case <-time.After(2 * time.Millisecond):
+				case <-time.After(8 * time.Millisecond): // each goes over TLS anew
 				}
 				line := fmt.Sprintf("%s-%d-%d", prefix, n, i)
 				res, err := client.Post(d.URL+"/server/graphql", "application/json", strings.NewReader(line))

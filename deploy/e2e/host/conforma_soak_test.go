@@ -3,7 +3,6 @@
 package host
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -17,33 +16,13 @@ import (
 // else.
 const conformaHostname = "conforma-demo.example.test"
 
-// conformaServers is that file: ten servers without a name, each by IPv6 first, none of which hands WebSockets on.
+// conformaServers is that file.
 func conformaServers() string {
-	var b strings.Builder
+	var servers []rig.ConformaServer
 	for i := range 10 {
-		host := ""
-		if i%2 == 1 {
-			host = "\n     proxy_set_header Host $http_host;"
-		}
-		fmt.Fprintf(&b, `server {
-    gzip_types text/plain application/xml text/css application/javascript;
-
-    listen [::]:%[1]d ssl ipv6only=on; # managed by Certbot
-    listen %[1]d ssl; # managed by Certbot
-    ssl_certificate /etc/letsencrypt/live/%[3]s/fullchain.pem; # managed by Certbot
-    ssl_certificate_key /etc/letsencrypt/live/%[3]s/privkey.pem; # managed by Certbot
-    include /etc/letsencrypt/options-ssl-nginx.conf; # managed by Certbot
-
-    error_page 497 301 =307 https://%[3]s:%[1]d$request_uri;
-
-	location / {
-     proxy_pass http://127.0.0.1:%[2]d/;%[4]s
+		servers = append(servers, rig.ConformaServer{Port: 50000 + i, App: 8000 + i})
 	}
-}
-
-`, 50000+i, 8000+i, conformaHostname, host)
-	}
-	return b.String()
+	return rig.ConformaServers("/etc/letsencrypt", conformaHostname, servers)
 }
 
 // conformaApp is an application of Conforma's kind, in what Debian's minimum has: its pages come with Last-Modified and

@@ -2,6 +2,7 @@ package modes
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/answers"
@@ -60,7 +61,7 @@ func requests(h *rig.Host, b *rig.Block) []answers.Request {
 		challenge.Offline = answers.Barred
 	}
 
-	return []answers.Request{
+	all := []answers.Request{
 		// What people and their browsers do.
 		{Name: "navigation", Message: rig.Navigation("/application/new"), Outcomes: aPage},
 		{Name: "navigation to the first page", Message: rig.Navigation("/"), Outcomes: aPage},
@@ -209,4 +210,8 @@ func requests(h *rig.Host, b *rig.Block) []answers.Request {
 		{Name: "above the root", Message: rig.Navigation("/../server/graphql"), Outcomes: everywhere(answers.Bad)},
 		{Name: "a NUL", Message: rig.Navigation("/login%00"), Outcomes: everywhere(answers.Bad)},
 	}
+	if b.Style == "conforma" { // which speaks no HTTP/2
+		return slices.DeleteFunc(all, func(r answers.Request) bool { return r.Over == "HTTP/2" })
+	}
+	return all
 }

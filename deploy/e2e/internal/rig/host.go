@@ -25,7 +25,8 @@ type Host struct {
 	PageURL string // where the store is served, without a slash at the end
 	Blocks  []*Block
 
-	cert Certificate
+	cert     Certificate
+	conforma []ConformaServer // what Conforma's own file has, where it is there
 }
 
 // Block is one server block of a Host, with the application behind it.
@@ -58,12 +59,7 @@ func NewHost(tb testing.TB) *Host {
 		{Name: "training", Site: true, Style: "forwarded"},
 		{Name: "archive", Site: true, Style: "plain"},
 	} {
-		b.Port, b.App = Port(tb), NewApp(tb, b.Name)
-		if b.Site {
-			b.Secret = "secret-of-" + b.Name + "-that-is-long-enough-for-hs256"
-			WriteSecret(tb, h.EnvFile(b.Name), "PORT=8000\nJWT_SECRET='"+b.Secret+"'\n")
-		}
-		h.Blocks = append(h.Blocks, &b)
+		h.Blocks = append(h.Blocks, newBlock(tb, h, b))
 	}
 	for _, d := range []string{h.Store, h.State} {
 		if err := os.Mkdir(d, 0o755); err != nil {
@@ -78,13 +74,27 @@ func NewHost(tb testing.TB) *Host {
 	return h
 }
 
+// newBlock is the block with a port, an application and, for a site, a secret.
+func newBlock(tb testing.TB, h *Host, b Block) *Block {
+	tb.Helper()
+	b.Port, b.App = Port(tb), NewApp(tb, b.Name)
+	if b.Site {
+		b.Secret = "secret-of-" + b.Name + "-that-is-long-enough-for-hs256"
+		WriteSecret(tb, h.EnvFile(b.Name), "PORT=8000\nJWT_SECRET='"+b.Secret+"'\n")
+	}
+	return &b
+}
+
 // WriteNginx writes the nginx configuration, with the operator's include lines for conforma-status or
 // without. It doesn't make nginx take it up.
 func (h *Host) WriteNginx(tb testing.TB, includes bool) {
 	tb.Helper()
 	h.Nginx.Configure(tb, h.httpConf(includes))
 	WriteFile(tb, filepath.Join(h.Nginx.Dir, "sites-enabled", "conforma.conf"), h.serversConf(tb, includes))
-	WriteFile(tb, filepath.Join(h.Nginx.Dir, "letsencrypt", "options-ssl-nginx.conf"), optionsSSL)
+	WriteFile(tb, filepath.Join(h.letsencrypt(), "options-ssl-nginx.conf"), optionsSSL)
+	if h.conforma != nil {
+		WriteFile(tb, filepath.Join(h.Nginx.Dir, "sites-enabled", "demo-server.conf"), h.conformaConf(includes))
+	}
 }
 
 // Install does what an operator does once: it renders the files, adds the include lines, and starts nginx

@@ -34,6 +34,9 @@ func (h *Host) serversConf(tb testing.TB, includes bool) string {
 	tb.Helper()
 	var b strings.Builder
 	for _, block := range h.Blocks {
+		if block.Style == conformaStyle {
+			continue // in a file of its own
+		}
 		err := servers.ExecuteTemplate(&b, "server", map[string]any{
 			"Host": h, "Block": block, "Hostname": Hostname,
 			"Include": includes && block.Site, "Cert": h.cert,

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"crypto/tls"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,6 +118,12 @@ func quoted(args []string) string {
 func (s *Single) WriteNginx(tb testing.TB) {
 	tb.Helper()
 	b := s.Blocks[0]
+	if s.conforma != nil {
+		WriteFile(tb, filepath.Join(s.letsencrypt(), "options-ssl-nginx.conf"), optionsSSL)
+		WriteFile(tb, s.Enabled("demo-server.conf"), s.conformaConf(true))
+		s.Nginx.Configure(tb, "    include "+s.ConfDir+"/http.conf;\n    include sites-enabled/*.conf;\n")
+		return
+	}
 	s.Nginx.Configure(tb, fmt.Sprintf(`    map $http_upgrade $connection_upgrade { default upgrade; '' close; }
     include %s/http.conf;
     include sites-enabled/*.conf;
@@ -156,5 +163,9 @@ func (s *Single) StatusFile() string { return filepath.Join(s.Store, SingleSite,
 // Client returns a client of the site.
 func (s *Single) Client() Client {
 	addr := Loopback(s.Blocks[0].Port)
-	return Client{Addr: addr, Host: addr}
+	c := Client{Addr: addr, Host: addr}
+	if s.conforma != nil {
+		c.TLS = &tls.Config{RootCAs: s.cert.Roots, ServerName: Hostname}
+	}
+	return c
 }
