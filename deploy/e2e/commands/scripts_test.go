@@ -17,10 +17,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// TestScripts runs the scripts in scripts/, each in a directory of its own ($WORK) with the binary on
-// the PATH as conforma-status, free ports in $PORT1 to $PORT4, a time ahead in $LATER, a day and
-// ten minutes after it in $LATER_PLUS, and these commands beside
-// testscript's own:
+// TestScripts runs the scripts in scripts/, and TestSoakScripts those in scripts/soak, each in a directory of its own
+// ($WORK) with the binary on the PATH as conforma-status, free ports in $PORT1 to $PORT4, a time ahead in $LATER, a day
+// and ten minutes after it in $LATER_PLUS, and these commands beside testscript's own:
 //
 //	exit CODE PROGRAM [ARG]...      runs the program, which has to exit with exactly this code
 //	host [install]                  puts up the Conforma-shaped host of package rig, with nginx started; with
@@ -33,9 +32,11 @@ import (
 //	http [-H LINE]... [-d BODY] METHOD URL [STATUS]
 //	                                sends a request; its status, header and body are what stdout looks at next
 //	requests BLOCK N                the application behind the block has seen exactly N requests so far
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "scripts") }
+
+func runScripts(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "scripts",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup:               setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

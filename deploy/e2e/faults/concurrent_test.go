@@ -17,7 +17,7 @@ import (
 // which the one before it ended, and the last one's stays.
 func TestConcurrentSets(t *testing.T) {
 	t.Parallel()
-	concurrentSets(t, 30)
+	concurrentSets(t, 12)
 }
 
 func concurrentSets(t *testing.T, calls int) {

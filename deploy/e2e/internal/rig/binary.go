@@ -78,7 +78,7 @@ func (p *program) find(path string) error {
 		return nil
 	}
 	p.path = path
-	cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-buildvcs=false"}, p.args...), "-o", path, "./cmd/conforma-status")...)
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"}, p.args...), "-o", path, "./cmd/conforma-status")...)
 	cmd.Dir, cmd.Env = Source(), append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build conforma-status %v: %w\n%s", p.args, err, out)
