@@ -12,6 +12,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
 // defaultEnvFiles is where Conforma's demo server keeps the env files of its sites.
@@ -38,9 +39,29 @@ func (a *app) initCommand() *cobra.Command {
 	return cmd
 }
 
-// servedHere is what nginx serves here.
-func servedHere(ctx context.Context) (*operator.Config, error) {
-	dump, err := control.Nginx{TestCommand: []string{"nginx", "-t"}}.Dump(ctx)
+// localNginx is the nginx that runs here, as far as init has to do with it: on this machine, or in a container.
+type localNginx struct{ in setup.Container }
+
+func findNginx(ctx context.Context) (localNginx, error) {
+	masters, err := workers.Sockets{}.Masters()
+	if err != nil {
+		return localNginx{}, nil // without /proc there is the machine's own
+	}
+	in, err := setup.FindContainer(ctx, masters, control.Output)
+	if err != nil {
+		return localNginx{}, failed(fmt.Errorf("find nginx: %w", err), terminal.HintInitContainers)
+	}
+	return localNginx{in}, nil
+}
+
+// Test has it read its configuration.
+func (n localNginx) Test(ctx context.Context) error {
+	return control.Nginx{TestCommand: n.in.Nginx("-t")}.Test(ctx)
+}
+
+// Served is what it serves.
+func (n localNginx) Served(ctx context.Context) (*operator.Config, error) {
+	dump, err := control.Nginx{TestCommand: n.in.Nginx("-t")}.Dump(ctx)
 	var conf *operator.Config
 	if err == nil {
 		conf, err = operator.ReadConfig(dump)
@@ -55,7 +76,11 @@ func servedHere(ctx context.Context) (*operator.Config, error) {
 }
 
 func (a *app) init(ctx context.Context, write bool, envFiles string) error {
-	conf, err := servedHere(ctx)
+	nginx, err := findNginx(ctx)
+	if err != nil {
+		return err
+	}
+	conf, err := nginx.Served(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,7 +90,7 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 		return err
 	}
 	if write && !vacant {
-		return a.addMissing(ctx, conf, file)
+		return a.addMissing(ctx, conf, file, nginx.in)
 	}
 	envs, unread, err := setup.ReadEnvFiles(envFiles)
 	if err != nil {
@@ -79,7 +104,7 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 		return failed(errors.New("read nginx's configuration: nginx serves nothing here that it hands on to an application"), terminal.HintInitNoSites)
 	}
 	setup.FindDatabases(ctx, found, control.Run)
-	draft := setup.NewDraft(conf, found)
+	draft := setup.NewDraft(conf, found, nginx.in)
 	if !write {
 		a.terminal.Initial(draft, file)
 		return nil
@@ -99,12 +124,12 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 }
 
 // addMissing adds the include lines that a configuration which is there already still misses.
-func (a *app) addMissing(ctx context.Context, conf *operator.Config, file string) error {
+func (a *app) addMissing(ctx context.Context, conf *operator.Config, file string, in setup.Container) error {
 	c, err := a.load()
 	if err != nil {
 		return err
 	}
-	draft := setup.Complete(conf, c)
+	draft := setup.Complete(conf, c, in)
 	if len(draft.Lines) == 0 {
 		return failed(fmt.Errorf("write the configuration: there is a configuration at %s already, and no include line is missing", file), terminal.HintInitThere)
 	}
@@ -138,19 +163,23 @@ func (a *app) putInPlace(ctx context.Context, c *config.Config, draft setup.Draf
 
 // initUndo takes back what init --write did.
 func (a *app) initUndo(ctx context.Context) error {
-	conf, err := servedHere(ctx)
+	nginx, err := findNginx(ctx)
+	if err != nil {
+		return err
+	}
+	conf, err := nginx.Served(ctx)
 	if err != nil {
 		return err
 	}
 	test := func(ctx context.Context) error {
-		if err := (control.Nginx{TestCommand: []string{"nginx", "-t"}}).Test(ctx); err != nil {
+		if err := nginx.Test(ctx); err != nil {
 			return failed(err, terminal.HintInitNotUndone)
 		}
 		return nil
 	}
 	var done setup.Undone
 	undo := func() (err error) {
-		done, err = setup.Undoing{Main: conf.Main, Test: test, Read: servedHere, Warn: a.terminal.Warn}.Do(ctx)
+		done, err = setup.Undoing{Main: conf.Main, Test: test, Read: nginx.Served, Warn: a.terminal.Warn}.Do(ctx)
 		return err
 	}
 	vacant, err := setup.Vacant(a.configurationFile())

@@ -47,8 +47,8 @@ const (
 	leavingTitle = "is shutting down"
 )
 
-// Program returns the name of the program of nginx's master process, as in proc(5)'s comm. The error wraps ErrNotMaster
-// when pid is another process, and ErrHidden when it can't be looked at.
+// Program returns the name of the program of nginx's master process, as in proc(5)'s comm. The error wraps
+// ErrNotMaster when pid is another process, and ErrHidden when it can't be looked at.
 func (s Sockets) Program(pid int) (string, error) {
 	fs, err := procfs.NewFS(s.procDir())
 	if err != nil {
@@ -191,4 +191,44 @@ func (ps processes) workersOf(master int) []process {
 		}
 	}
 	return out
+}
+
+// Masters returns the process ids of the nginx master processes of this machine, as this process counts, those in
+// containers too.
+func (s Sockets) Masters() ([]int, error) {
+	procs, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for _, p := range procs {
+		if strings.HasPrefix(title(p), masterTitle) {
+			out = append(out, p.PID)
+		}
+	}
+	return out, nil
+}
+
+// SharesNamespace reports whether two processes are in the same namespace of a kind of namespaces(7), such as "pid" or
+// "net"; false where that can't be told.
+func SharesNamespace(kind string, a, b int) bool {
+	of := func(pid int) string {
+		name, err := os.Readlink(filepath.Join(procfs.DefaultMountPoint, strconv.Itoa(pid), "ns", kind))
+		if err != nil {
+			return ""
+		}
+		return name
+	}
+	return of(a) != "" && of(a) == of(b)
+}
+
+// Sees reports whether a process, of a container perhaps, finds at a path what this one finds there. Both may find
+// nothing: then it doesn't.
+func Sees(pid int, path string) bool {
+	here, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(filepath.Join(procfs.DefaultMountPoint, strconv.Itoa(pid), "root", path))
+	return err == nil && os.SameFile(here, there)
 }

@@ -46,6 +46,7 @@ const (
 	checkJournal            Check = "journal"
 	checkNginxItself        Check = "nginx"
 	checkNginxRunning       Check = "nginx running"
+	checkNginxContainer     Check = "nginx container"
 	checkNginxProcesses     Check = "nginx processes"
 	checkNginxConfiguration Check = "nginx configuration"
 	checkOpenFileCache      Check = "open_file_cache"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -52,6 +54,7 @@ func (e *examination) nginxRunning() {
 	switch {
 	case err == nil:
 		e.ok(checkNginxRunning, fmt.Sprintf("its master is process %d", pid))
+		e.nginxContainer(pid)
 	case errors.Is(err, workers.ErrNotMaster):
 		e.fault(checkNginxRunning, err.Error(),
 			"nginx.pid_file is stale, or another program's: name the one that this nginx writes (its pid directive)")
@@ -65,6 +68,30 @@ func (e *examination) nginxRunning() {
 		e.fault(checkNginxRunning, err.Error(),
 			"mount /proc (mount -t proc proc /proc): without it nobody can prove that no earlier request is left")
 	}
+}
+
+// nginxContainer sees, where nginx is in a container, whether that finds at the same paths what we write and it reads.
+func (e *examination) nginxContainer(master int) {
+	if e.UID != 0 || workers.SharesNamespace("mnt", master, os.Getpid()) {
+		return
+	}
+	c := e.Host.Config
+	var missing []string
+	for _, dir := range []string{c.Nginx.ConfDir, c.StateDir, filepath.Dir(c.Gate.Socket)} {
+		if _, err := os.Stat(dir); err == nil && !workers.Sees(master, dir) { // what isn't there is said elsewhere
+			missing = append(missing, dir)
+		}
+	}
+	if len(missing) > 0 {
+		e.fault(checkNginxContainer, "nginx's container doesn't have "+strings.Join(missing, " and ")+" at the same path",
+			fmt.Sprintf("mount each in the container, -v %[1]s:%[1]s:ro, and start that anew", missing[0]))
+		return
+	}
+	text := "has what it needs at the same paths"
+	if ours, err := workers.Of(master).IsOurs(); err == nil && !ours {
+		text += ", and a network of its own, which can be entered"
+	}
+	e.ok(checkNginxContainer, text)
 }
 
 // nginxConfiguration returns the operator's configuration, nil where it can't be read.

@@ -64,7 +64,7 @@ func TestConforma(t *testing.T) {
 	if want := "docker exec -i conforma-demo0-on-8000-app-1 psql -U postgres tmf_app_manager -X -w -q -c SELECT 1"; len(asked) != 8 || !slices.Contains(asked, want) {
 		t.Errorf("asked %q, want %q among them", asked, want)
 	}
-	draft := NewDraft(conf, found)
+	draft := NewDraft(conf, found, Container{})
 	c, faults := config.Parse("config.toml", []byte(draft.Text))
 	if len(faults) > 0 {
 		t.Fatalf("it would be refused: %v\n%s", faults, draft.Text)
@@ -92,7 +92,7 @@ func TestConforma(t *testing.T) {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	lines := Complete(conf, c).Lines
+	lines := Complete(conf, c, Container{}).Lines
 	if len(lines) != 10 || !strings.Contains(fmt.Sprint(lines), "sites/angola.conf") || !strings.Contains(lines[9].String(), ":109: include /etc/nginx/conforma-status/sites/late.conf;") {
 		t.Errorf("got %v", lines)
 	}
@@ -133,7 +133,7 @@ func TestAddress(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: got %q, want %q (%s)", c.server, got, c.want, found[0].unfit)
 		}
-		if _, faults := config.Parse("", []byte(configuration(conf, found))); found[0].chosen && len(faults) > 0 {
+		if _, faults := config.Parse("", []byte(configuration(conf, found, Container{}))); found[0].chosen && len(faults) > 0 {
 			t.Errorf("%s: the configuration would be refused: %v", c.server, faults)
 		}
 	}

@@ -17,7 +17,7 @@ func confDir(conf *operator.Config) string {
 }
 
 // configuration writes the configuration for the sites, with what was guessed marked as guessed.
-func configuration(conf *operator.Config, sites []Site) string {
+func configuration(conf *operator.Config, sites []Site, in Container) string {
 	var b strings.Builder
 	b.WriteString(`# The configuration of conforma-status, made by "conforma-status init" from what nginx serves here.
 # Look at each line that says GUESSED or CHANGE before the first maintenance window.
@@ -28,6 +28,9 @@ page_url = "https://maintenance.example.org"    # CHANGE: where the store's root
 `)
 	b.WriteString(config.Comments("", "store", "page_url") + "[nginx]\n")
 	fmt.Fprintf(&b, "conf_dir = %q\n", confDir(conf))
+	for _, line := range in.lines(conf) {
+		b.WriteString(line + "\n")
+	}
 	if conf.PIDFile != "" {
 		fmt.Fprintf(&b, "pid_file = %q\n", conf.PIDFile)
 	}
@@ -37,7 +40,7 @@ page_url = "https://maintenance.example.org"    # CHANGE: where the store's root
 		if !s.chosen {
 			mark = "# "
 		}
-		for _, line := range s.table() {
+		for _, line := range s.table(in) {
 			b.WriteString(mark + line + "\n")
 		}
 	}
@@ -65,7 +68,7 @@ func (s Site) origin() string {
 }
 
 // table is the lines of the site's [[site]].
-func (s Site) table() []string {
+func (s Site) table(in Container) []string {
 	host, port, _ := net.SplitHostPort(s.Listen)
 	switch host {
 	case "*", "0.0.0.0":
@@ -80,6 +83,9 @@ func (s Site) table() []string {
 	from := "GUESSED from " + s.appURL.from
 	if s.appURL.from == "" {
 		from = "CHANGE: nothing here says how visitors type it"
+	}
+	if in.bridged && s.appURL.from != "error_page 497" {
+		from = "CHANGE: with the port that " + in.Name + " publishes"
 	}
 	lines := []string{
 		"[[site]]",
@@ -104,7 +110,7 @@ func fit(conf *operator.Config, sites []Site) []Site {
 		if !s.chosen {
 			continue
 		}
-		if _, faults := config.Parse("", []byte(configuration(conf, sites[i:i+1]))); len(faults) > 0 {
+		if _, faults := config.Parse("", []byte(configuration(conf, sites[i:i+1], Container{}))); len(faults) > 0 {
 			s.chosen, s.unfit = false, faults[0].Key+": "+faults[0].Problem
 		}
 	}

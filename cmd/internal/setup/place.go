@@ -22,11 +22,12 @@ type Draft struct {
 	Lines   []Line // to be added to nginx's files
 	confDir string // where the rules go
 	main    string // nginx's main configuration file
+	in      Container
 }
 
-// NewDraft is the draft for the sites that were found, which it takes from conf. A site that the configuration would be
-// refused for is written out as a comment.
-func NewDraft(conf *operator.Config, found []Site) Draft {
+// NewDraft is the draft for the sites that were found, which it takes from conf. A site that the configuration would
+// be refused for is written out as a comment. In is the container that nginx runs in, if any.
+func NewDraft(conf *operator.Config, found []Site, in Container) Draft {
 	found = fit(conf, found)
 	var chosen []wanted
 	for _, s := range found {
@@ -35,13 +36,13 @@ func NewDraft(conf *operator.Config, found []Site) Draft {
 		}
 	}
 	dir := confDir(conf)
-	return Draft{configuration(conf, found), len(chosen), missing(conf, dir, chosen), dir, conf.Main}
+	return Draft{configuration(conf, found, in), len(chosen), missing(conf, dir, chosen), dir, conf.Main, in}
 }
 
 // Complete is the draft of what a configuration that is there, edited by hand perhaps, still misses in conf.
-func Complete(conf *operator.Config, c *config.Config) Draft {
+func Complete(conf *operator.Config, c *config.Config, in Container) Draft {
 	dir := c.Nginx.ConfDir
-	return Draft{"", len(c.Sites), missing(conf, dir, configured(conf, c)), dir, conf.Main}
+	return Draft{"", len(c.Sites), missing(conf, dir, configured(conf, c)), dir, conf.Main, in}
 }
 
 // Backups is where nginx's files are kept as they were.
@@ -72,7 +73,7 @@ type Placement struct {
 
 // Put writes the rules, the include lines and, when nginx takes them, the configuration; or it leaves everything as
 // it was. Whenever it is killed, nginx has all that it includes, and the next call does the rest. The error may wrap
-// ErrClosed.
+// ErrClosed and ErrNotMounted.
 func (p Placement) Put(ctx context.Context) (err error) {
 	var undo []func() error
 	defer func() {
@@ -85,6 +86,9 @@ func (p Placement) Put(ctx context.Context) (err error) {
 			}
 		}
 	}()
+	if err := p.mounted(); err != nil {
+		return err
+	}
 	for _, l := range p.Lines {
 		if err := open(l.Instead); l.Instead != "" && err != nil {
 			return err

@@ -52,7 +52,7 @@ func TestGuess(t *testing.T) {
 			if strings.Join(got, " ") != c.want {
 				t.Errorf("got %v\nwant %s", got, c.want)
 			}
-			text := configuration(conf, sites)
+			text := configuration(conf, sites, Container{})
 			if _, faults := config.Parse("config.toml", []byte(text)); len(faults) > 0 {
 				t.Errorf("the configuration is not one: %v\n%s", faults, text)
 			}

@@ -177,6 +177,7 @@ func known() []advice {
 		{gate.ErrInUse, "one gate serves every site of a host: stop the other one first (systemctl stop conforma-status-gate.socket, where systemd runs it)"},
 		{setup.ErrClosed, "open it first: conforma-status set online, then conforma-status init --undo"},
 		{setup.ErrNothingWritten, "include lines that were added by hand are taken out by hand; then: nginx -t && nginx -s reload"},
+		{setup.ErrNotMounted, "mount its directory in the container at the same path and start that anew, or add the lines that conforma-status init prints by hand"},
 		{setup.ErrUnitPath, "give the file another name: no control characters, no blank at either end, no backslash as the last"},
 		{webhook.ErrExposed, "let nobody but root read it: chmod 600 FILE"},
 		{webhook.ErrSecret, "make one, and give it to the receiver: " + webhook.MakeSecret},
@@ -246,6 +247,7 @@ const (
 	HintInitNginx         = "nginx -T has to print its configuration: mend what it says, or run it as root (sudo)"
 	HintStandbyUnknown    = "conforma-status init --write adds the include lines that are missing; a certificate has to be named without variables"
 	HintStandbyTaken      = "name a directory of its own: render --standby --out DIR"
+	HintInitContainers    = "write the configuration for the one that serves the sites by hand: OPERATIONS.md, \"nginx in a container\", has its lines"
 	HintInitNoSites       = "put the application behind nginx first (proxy_pass), then repeat this command"
 	HintInitThere         = "edit it, or move it away; conforma-status doctor says what may be wrong with it"
 	HintInitNone          = "conforma-status init prints what it found, and at CHANGE what is missing: write the configuration from that, then: conforma-status init --write"

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -10,8 +9,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/nftables"
@@ -47,6 +48,23 @@ const (
 // nginx's configuration, and ours, name the application.
 func newBridged(t *testing.T, app netip.AddrPort, upstream string) *bridged {
 	t.Helper()
+	b := wire(t, app)
+	b.EditConfig(t, fmt.Sprintf("upstreams = [%q]", rig.Loopback(b.App.Port)), fmt.Sprintf("upstreams = [%q]", upstream))
+	port := b.Blocks[0].Port
+	b.CLI(t, "render").Want(t, 0)
+	b.http = fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream)
+	b.start(t)
+	for key, arg := range map[string]string{"test": "-t", "reload": "-s reload"} {
+		is := regexp.MustCompile(`(?m)^` + key + ` .*$`).FindString(rig.ReadFile(t, b.Config))
+		b.EditConfig(t, is, fmt.Sprintf(`%s = ["docker", "exec", "web", "nginx", "%s"]`, key, strings.ReplaceAll(arg, " ", `", "`)))
+	}
+	b.EditConfig(t, "grace ", "settled = [\"true\"]\ngrace ")
+	return b
+}
+
+// wire makes the machine and its networks, in which nginx doesn't run yet.
+func wire(t *testing.T, app netip.AddrPort) *bridged {
+	t.Helper()
 	rig.NeedBarrier(t)
 	b := &bridged{rig.NewSingle(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), rig.NewNetwork(t), nil, map[string]bool{}, ""}
 	b.machine.Wire(t, "eth0", b.outside, "eth0")
@@ -61,12 +79,6 @@ func newBridged(t *testing.T, app netip.AddrPort, upstream string) *bridged {
 	b.machine.Serve(t, pages.Host, httputil.NewSingleHostReverseProxy(pages))
 	port := b.Blocks[0].Port
 	b.publish(t, map[int]string{sitePort: fmt.Sprintf("%s:%d", nginxAddr, port), appPublished: app.String()})
-
-	b.EditConfig(t, fmt.Sprintf("upstreams = [%q]", rig.Loopback(b.App.Port)), fmt.Sprintf("upstreams = [%q]", upstream))
-	b.CLI(t, "render").Want(t, 0)
-	b.http = fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream)
-	b.start(t)
-	b.EditConfig(t, "grace ", "settled = [\"true\"]\ngrace ")
 	return b
 }
 
@@ -188,8 +200,14 @@ func beProxy(args []string) {
 				return
 			}
 			defer to.Close()
-			go func() { _, _ = io.Copy(to, from) }()
-			_, _ = io.Copy(from, to)
+			var ends sync.WaitGroup
+			for _, way := range [][2]net.Conn{{to, from}, {from, to}} {
+				ends.Go(func() {
+					_, _ = io.Copy(way[0], way[1])
+					_ = way[0].(*net.TCPConn).CloseWrite() // it may be gone
+				})
+			}
+			ends.Wait()
 		}()
 	}
 	fmt.Fprintln(os.Stderr, err)
@@ -199,20 +217,20 @@ func beProxy(args []string) {
 // bin is where the machine has programs of its own.
 func (b *bridged) bin() string { return filepath.Join(b.Nginx.Dir, "bin") }
 
-// docker makes a stand-in that runs commands in the container "web", and has the configuration use it.
+// docker makes a stand-in that knows the container "web", and runs nginx's commands in there.
 func (b *bridged) docker(t *testing.T) {
 	t.Helper()
 	bin := b.bin()
-	rig.WriteFile(t, filepath.Join(bin, "docker"), "#!/bin/sh\n[ \"$1 $2\" = 'exec web' ] || exit 125\nshift 2\nexec "+strings.Join(b.inside, " ")+" \"$@\"\n")
+	pid := b.inside[len(b.inside)-1]
+	rig.WriteFile(t, filepath.Join(bin, "docker"), fmt.Sprintf(`#!/bin/sh
+case "$*" in
+"ps --quiet --no-trunc") echo 0a1b2c ;;
+"inspect --format {{.State.Pid}} {{.Name}} 0a1b2c") echo %s /web ;;
+"exec web nginx "*) shift 3; exec %s %s "$@" ;;
+*) exit 125 ;;
+esac
+`, pid, strings.Join(b.inside, " "), strings.Join(b.Nginx.Args(), " ")))
 	rig.Check(t, os.Chmod(filepath.Join(bin, "docker"), 0o755))
-	for _, line := range strings.Split(rig.ReadFile(t, b.Config), "\n") {
-		key, _, _ := strings.Cut(line, " ")
-		if with := map[string][]string{"test": {"-t"}, "reload": {"-s", "reload"}}[key]; with != nil && !strings.Contains(line, "docker") {
-			argv, err := json.Marshal(append([]string{"docker", "exec", "web"}, b.Nginx.Args(with...)...))
-			rig.Check(t, err)
-			b.EditConfig(t, line, key+" = "+string(argv))
-		}
-	}
 }
 
 // run runs conforma-status on the machine.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 
@@ -17,11 +18,14 @@ import (
 // bridge and on another one, and closes the site from each mode.
 func TestSoakNginxBehindABridge(t *testing.T) {
 	t.Parallel()
-	for name, app := range map[string]string{"one bridge": "172.30.0.3:3000", "two bridges": "172.31.0.3:3000"} {
-		t.Run(name, func(t *testing.T) {
+	for app, modes := range map[string][]string{
+		"172.30.0.3:3000": {"offline", "admin", "offline", "online"},
+		"172.31.0.3:3000": {"admin", "offline", "online"},
+	} {
+		t.Run("application at "+app, func(t *testing.T) {
 			t.Parallel()
 			b := newBridged(t, netip.MustParseAddrPort(app), published)
-			b.switches(t, "offline", "admin", "offline", "online", "admin", "offline", "online")
+			b.switches(t, modes...)
 			b.startsAnew(t)
 		})
 	}
@@ -53,4 +57,9 @@ func (b *bridged) startsAnew(t *testing.T) {
 	if late := b.App.Since(n); len(late) > 0 {
 		t.Errorf("%d requests reached the application, first %s", len(late), late[0].URI)
 	}
+	out, err := exec.Command(b.inside[0], append(b.inside[1:], "mount", "-t", "tmpfs", "none", b.State)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("hide the state directory: %v\n%s", err, out)
+	}
+	rig.Says(t, b.run(t, "doctor").Want(t, 5), "nginx's container doesn't have "+b.State+" at the same path", "-> mount each in the container")
 }

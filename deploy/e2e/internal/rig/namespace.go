@@ -89,8 +89,11 @@ func (n *Nginx) StartContained(tb testing.TB, in *Network) (inside []string) {
 	}
 	n.Conf = filepath.Join(n.Dir, "inside", "nginx.conf")
 	WriteFile(tb, n.Conf, "outside there is another one")
-	const script = `set -e; cd "$1"; mount -t tmpfs none "${1%/*}"; mkdir "$1"; mount -c --bind . "$1"; cd "$1/inside"
+	script := `set -e; cd "$1"; mount -t tmpfs none "${1%/*}"; mkdir "$1"; mount -c --bind . "$1"; cd "$1/inside"
 mount -t tmpfs none .; cd "$1/inside"; printf %s "$2" >nginx.conf; shift 2; exec "$@"`
+	if n.MountConf {
+		script = strings.Replace(script, "mount -t tmpfs none .; cd", "cd", 1)
+	}
 	argv := append(append(before, flags...), "--kill-child", "--mount-proc", "sh", "-c", script, "sh", n.Dir, string(conf))
 	n.proc = startProcess(tb, exec.Command(argv[0], append(argv[1:], n.Args("-g", "daemon off;")...)...))
 	self := strconv.Itoa(n.proc.cmd.Process.Pid)

@@ -20,7 +20,9 @@ type Nginx struct {
 	User string // "www-data" unless it is set before Configure; only read when running as root
 	// Program is the path of nginx's binary, by default Debian's; set it before Args is first called.
 	Program string
-	proc    *process
+	// MountConf has a container get its nginx.conf, and what lies beside it, from the machine: read by StartContained.
+	MountConf bool
+	proc      *process
 }
 
 // NewNginx returns an nginx that has no configuration yet and doesn't run.
