@@ -202,7 +202,7 @@ func (s Sockets) Masters() ([]int, error) {
 	}
 	var out []int
 	for _, p := range procs {
-		if strings.HasPrefix(title(p), masterTitle) {
+		if strings.HasPrefix(s.title(p), masterTitle) {
 			out = append(out, p.PID)
 		}
 	}
