@@ -163,8 +163,8 @@ func TestSoakStockFrontEnd(t *testing.T) {
 	second.Open(s.origin + "/application/7?tab=2")
 	s.way(t, second, "#at=/application/7?tab=2")
 
-	// Admin mode: who logs in as an ordinary user sees the page end, and at a reload the maintenance page; an
-	// administrator's idle tab comes back to its route by "log in".
+	// Admin mode: who logs in as an ordinary user sees the page end, and at a reload the maintenance page with the same
+	// way back; an administrator's idle tab comes back to its route by "log in".
 	s.set(t, "online")
 	admin := s.open(t)
 	s.login(t, admin, "admin")
@@ -172,19 +172,29 @@ func TestSoakStockFrontEnd(t *testing.T) {
 	admin.Open(s.origin + "/application/9?tab=3")
 	s.shows(t, admin, "/application/9")
 	s.set(t, "admin")
+	logIn := func(b *chrome.Tab) {
+		t.Helper()
+		s.until(t, b, `document.querySelector("#admin a") && !document.querySelector("#admin").hidden`)
+		_, _ = chrome.TryEval[any](b, `void document.querySelector("#admin a").click()`)
+	}
 	third := s.open(t)
-	s.login(t, third, "user")
-	s.until(t, third, `window.stock?.crashed && document.getElementById("root").textContent === ""`)
-	n := s.app.Count()
-	reload(third)
-	s.way(t, third, "") // of "/"
-	for _, r := range s.app.Since(n) {
-		t.Errorf("a user reached %s", r.URI)
+	third.Open(s.origin + "/application/5?tab=2")
+	for range 2 { // who tries again ends where they were
+		s.way(t, third, "#at=/application/5?tab=2")
+		logIn(third)
+		s.until(t, third, `document.getElementById("root")?.textContent === "login"`)
+		_, _ = chrome.TryEval[any](third, `void stock.login("user")`)
+		s.until(t, third, `window.stock?.crashed && document.getElementById("root").textContent === "" && location.search === "?tab=2"`)
+		n := s.app.Count()
+		reload(third)
+		s.way(t, third, "#at=/application/5?tab=2")
+		for _, r := range s.app.Since(n) {
+			t.Errorf("a user reached %s", r.URI)
+		}
 	}
 	reload(admin)
 	s.way(t, admin, "#at=/application/9?tab=3")
-	s.until(t, admin, `document.querySelector("#admin a") && !document.querySelector("#admin").hidden`)
-	_, _ = chrome.TryEval[any](admin, `void document.querySelector("#admin a").click()`)
+	logIn(admin)
 	s.shows(t, admin, "/application/9")
 	if got := chrome.Eval[string](admin, `location.href`); got != s.origin+"/application/9?tab=3" {
 		t.Errorf("the administrator is at %s", got)
@@ -194,6 +204,7 @@ func TestSoakStockFrontEnd(t *testing.T) {
 	// The listener: closed, it gives up after six closings; with no redirect of its own it stays, and a reload leads to
 	// the maintenance page. Where nginx hands no WebSocket on it goes to its own place while the site is open.
 	s.set(t, "online")
+	s.shows(t, third, "/application/5") // by itself, with the token that it has got
 	fourth := s.open(t)
 	s.login(t, fourth, "user")
 	s.shows(t, fourth, "/")
