@@ -30,7 +30,7 @@ type crew struct {
 // crewOf opens the private store and reads the fleet's key.
 func crewOf(c *config.Config) (*crew, error) {
 	if c.Fleet == nil {
-		return nil, usage(errors.New("read the configuration: there is no [fleet]: this is a single host"), terminal.HintFleet)
+		return nil, noFleet()
 	}
 	private, err := receiptStore(c)
 	if err != nil {
@@ -76,29 +76,20 @@ func (a *app) fleetListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k, err := crewOf(c)
-			if err != nil {
-				return err
+			if c.Fleet == nil {
+				return noFleet()
 			}
 			h, err := a.host(c)
 			if err != nil {
 				return err
 			}
-			var views []terminal.Fleet
-			code := exitDone
-			for _, s := range chosen {
-				v, err := fleetOf(cmd.Context(), h, k.private, s)
-				if err != nil {
-					return err
-				}
-				if len(v.Missing) > 0 {
-					code = exitDrift
-				}
-				views = append(views, v)
+			views, missing, err := a.fleets(cmd.Context(), h, chosen)
+			if err != nil {
+				return err
 			}
 			a.terminal.Fleets(views)
-			if code != exitDone {
-				return said(code)
+			if missing {
+				return said(exitDrift)
 			}
 			return nil
 		},
@@ -108,9 +99,30 @@ func (a *app) fleetListCommand() *cobra.Command {
 	return cmd
 }
 
+// fleets looks at the switch of each site and at its hosts, and reports whether one isn't where it was ordered to, or
+// can't be seen.
+func (a *app) fleets(ctx context.Context, h *maintenance.Host, chosen []config.Site) (views []terminal.Fleet, missing bool, err error) {
+	private, err := receiptStore(h.Config)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, s := range chosen {
+		v, err := fleetOf(ctx, h, private, s)
+		v.Err = err
+		missing = missing || err != nil || len(v.Missing) > 0
+		views = append(views, v)
+	}
+	return views, missing, nil
+}
+
+// noFleet is the error of a command for the hosts of a fleet where there is none.
+func noFleet() error {
+	return usage(errors.New("read the configuration: there is no [fleet]: this is a single host"), terminal.HintFleet)
+}
+
 // fleetOf looks at the switch of a site and at its hosts.
 func fleetOf(ctx context.Context, h *maintenance.Host, private store.Store, s config.Site) (terminal.Fleet, error) {
-	v := terminal.Fleet{Site: s.Name}
+	v := terminal.Fleet{Site: s.Name, Missing: []string{}, Hosts: []terminal.FleetHost{}}
 	data, _, err := h.Store.Get(ctx, maintenance.StatusKey(s))
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -82,7 +82,14 @@ func (a *app) look(ctx context.Context, h *maintenance.Host, chosen []config.Sit
 		}
 		views = append(views, v)
 	}
-	return func() { a.terminal.Views(views) }, code, nil
+	if h.Config.Fleet == nil {
+		return func() { a.terminal.Views(views) }, code, nil
+	}
+	fleets, missing, err := a.fleets(ctx, h, chosen)
+	if missing {
+		code = exitDrift
+	}
+	return func() { a.terminal.FleetViews(views, fleets) }, code, err
 }
 
 // lookAtPublished is look on a machine that is no host: what is published is all that can be seen from there.

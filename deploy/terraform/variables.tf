@@ -42,6 +42,12 @@ variable "publisher_user" {
   default     = false
 }
 
+variable "fleet_bucket" {
+  description = "The private bucket of several hosts that follow one switch, as in store under [fleet]. Null: there is one host."
+  type        = string
+  default     = null
+}
+
 variable "status_ttl" {
   description = "Seconds for which CloudFront may keep what says no-cache. 0: each poll is revalidated; 1: one request a second at S3, however many poll."
   type        = number

@@ -66,6 +66,7 @@ const (
 	checkStore              Check = "store"
 	checkConditionalWrites  Check = "conditional writes"
 	checkWebhooks           Check = "webhooks"
+	checkFleet              Check = "fleet"
 	checkDrift              Check = "drift"
 	checkOverdue            Check = "overdue"
 	checkWindows            Check = "windows"
@@ -165,6 +166,9 @@ func (d Doctor) examinations(ctx context.Context) (parts []*examination) {
 		conf = e.nginxConfiguration(ctx)
 	})
 	add("the store", "", func(e *examination) { e.store(ctx) })
+	if d.Host.Config.Fleet != nil {
+		add("the fleet", "", func(e *examination) { e.fleet(ctx) })
+	}
 	for _, s := range d.Sites {
 		add("the rules of "+s.Name, s.Name, func(e *examination) {
 			<-read

@@ -26,7 +26,7 @@ func (e *examination) store(ctx context.Context) {
 	}
 	overwritten := ""
 	if err == nil {
-		overwritten, err = e.overwrite(ctx, file, data, etag)
+		overwritten, err = overwrite(ctx, e.Host.Store, file, data, etag)
 	}
 	if err == nil && overwritten == "" {
 		err = e.writeBeside(ctx, file.Key)
@@ -56,9 +56,9 @@ func (e *examination) published(ctx context.Context) (file site.File, data []byt
 	return file, data, etag, err
 }
 
-// overwrite tries to write the file, as it is, where the store has to refuse. It says what the store overwrote all the
-// same, "" for nothing.
-func (e *examination) overwrite(ctx context.Context, file site.File, data []byte, etag string) (what string, err error) {
+// overwrite tries to write the file in the store, as it is, where that has to refuse. It says what the store
+// overwrote all the same, "" for nothing.
+func overwrite(ctx context.Context, in store.Store, file site.File, data []byte, etag string) (what string, err error) {
 	meta := store.Meta{ContentType: file.ContentType, CacheControl: file.CacheControl}
 	if bytes.HasPrefix(data, []byte("\x1f\x8b")) { // RFC 1952, section 2.3.1
 		meta.Encoding = "gzip"
@@ -70,7 +70,7 @@ func (e *examination) overwrite(ctx context.Context, file site.File, data []byte
 		{store.IfAbsent(), "that was to be there for the first time"},
 		{store.IfMatch(wrongETag(etag)), "that was another than expected"},
 	} {
-		_, err := e.Host.Store.Put(ctx, file.Key, data, meta, c.cond)
+		_, err := in.Put(ctx, file.Key, data, meta, c.cond)
 		if !errors.Is(err, store.ErrPrecondition) {
 			return c.what, err
 		}

@@ -180,7 +180,13 @@ func (c *comparison) withDisk() {
 	if same, err := c.httpInPlace(); err != nil || !same {
 		c.differs(ByDisk, "%s is not that of this configuration%s", nginxconf.HTTPFile(c.Config.Nginx.ConfDir), c.whyOther())
 	}
+	waits, err := c.waits(c.site.Name)
+	if err != nil {
+		c.differs(ByDisk, "%v", err)
+	}
 	switch {
+	case waits:
+		c.differs(ByDisk, "this host has begun, and is shut until its agent has read the fleet's order")
 	case r.Shut() == seen.shut:
 	case seen.shut:
 		c.differs(ByDisk, "the closed file is there: the site is shut")
@@ -250,6 +256,10 @@ func (c *comparison) withStore(ctx context.Context) *status.Document {
 	r, known := c.record, c.seen.known
 	switch {
 	case there == nil:
+	case c.Config.Fleet != nil:
+		if there.Wanted != "" && there.Wanted != r.Document.Mode {
+			c.differs(ByStore, "ordered is %s (order %d), this host is %s", there.Wanted, there.Order, r.Document.Mode)
+		}
 	case known && r.Unpublished:
 		c.differs(ByStore, "%s (seq %d) is not published yet, visitors are told %s (seq %d)",
 			r.Document.Mode, r.Document.Seq, there.Mode, there.Seq)

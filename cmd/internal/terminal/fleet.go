@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
@@ -26,8 +27,9 @@ type Fleet struct {
 	Reached map[string]time.Duration `json:"-"`
 	// Later is whether another order has taken the place of this one.
 	Later bool `json:"-"`
-	// Err is why the hosts or the switch can't be read, nil where they can.
-	Err error `json:"-"`
+	// Err is why the hosts or the switch can't be read, nil where they can. Error is the same in JSON.
+	Err   error  `json:"-"`
+	Error string `json:"error"`
 }
 
 // FleetHost is one host of a fleet.
@@ -101,6 +103,10 @@ func (t *Terminal) Awaiting(fs []Fleet) {
 
 // rows prints a row for each host.
 func (t *Terminal) rows(w io.Writer, f Fleet) {
+	if f.Err != nil && len(f.Hosts) == 0 {
+		t.row(w, "hosts", "not seen: "+oneLine(f.Err.Error()))
+		return
+	}
 	for _, h := range f.Hosts {
 		t.row(w, h.Host, f.says(h))
 	}
@@ -125,7 +131,7 @@ func (t *Terminal) Ordered(fs []Fleet) {
 		fmt.Fprintln(w, t.fleetVerdict(w, f))
 	}
 	if t.JSON {
-		t.document(siteDocument[Fleet]{1, fs})
+		t.document(siteDocument[Fleet]{1, withErrors(fs)})
 	}
 }
 
@@ -147,22 +153,64 @@ func (t *Terminal) fleetVerdict(w io.Writer, f Fleet) string {
 	return t.paint(w, red, "NOT SAFE:") + " " + strings.Join(f.Missing, ", ")
 }
 
+// withErrors are the same, with what can't be read said in JSON too.
+func withErrors(fs []Fleet) []Fleet {
+	fs = slices.Clone(fs)
+	for i := range fs {
+		if fs[i].Err != nil {
+			fs[i].Error = fs[i].Err.Error()
+		}
+	}
+	return fs
+}
+
 // Fleets prints the hosts of each site.
 func (t *Terminal) Fleets(fs []Fleet) {
 	if t.JSON {
-		t.document(siteDocument[Fleet]{1, fs})
+		t.document(siteDocument[Fleet]{1, withErrors(fs)})
 	}
 	w := t.people()
 	for _, f := range fs {
-		if t.Words == Quiet && len(f.Missing) == 0 {
+		if t.Words == Quiet && f.Err == nil && len(f.Missing) == 0 {
 			continue
 		}
-		text := fmt.Sprintf("%s: %s (order %d)", f.Site, f.Wanted, f.Order)
-		if f.Order == 0 {
-			text = f.Site + ": nobody has ordered anything yet"
-		}
-		fmt.Fprintln(w, text)
+		fmt.Fprintf(w, "%s: %s\n", f.Site, f.orderWords())
 		t.rows(w, f)
+	}
+}
+
+// orderWords say what is ordered.
+func (f Fleet) orderWords() string {
+	if f.Order == 0 {
+		return "nobody has ordered anything yet"
+	}
+	return fmt.Sprintf("%s (order %d)", f.Wanted, f.Order)
+}
+
+// fleetView is a site as this host sees it, with all hosts.
+type fleetView struct {
+	maintenance.View
+	Fleet Fleet `json:"fleet"`
+}
+
+// FleetViews prints what get found on a host of a fleet: that of each site, and a row for each host.
+func (t *Terminal) FleetViews(vs []maintenance.View, fs []Fleet) {
+	if t.JSON {
+		both := []fleetView{}
+		for i, f := range withErrors(fs) {
+			both = append(both, fleetView{vs[i], f})
+		}
+		t.document(siteDocument[fleetView]{1, both})
+	}
+	json, apart := t.JSON, t.Apart
+	t.JSON, t.Apart = false, json || apart // the document is printed
+	defer func() { t.JSON, t.Apart = json, apart }()
+	for i, v := range vs {
+		t.Views([]maintenance.View{v})
+		if f, w := fs[i], t.people(); t.Words != Quiet || f.Err != nil || len(f.Missing) > 0 {
+			t.row(w, "ordered", f.orderWords())
+			t.rows(w, f)
+		}
 	}
 }
 

@@ -116,6 +116,12 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			rig.Check(t, os.Chmod(path, 0o644))
 			return d.config(t, "[gate]", fmt.Sprintf("[[webhook]]\nurl = \"http://127.0.0.1:1/\"\nsecret_file = %q\n[gate]", path))
 		}, "webhooks", "fault", "open to every user"},
+		{"a fleet's key that others can read", func(t *testing.T) func() {
+			path, private := filepath.Join(d.Nginx.Dir, "fleet.key"), rig.Dir(t)
+			rig.WriteFile(t, path, "the-key-of-the-fleet-is-long-enough-for-hs256\n")
+			rig.Check(t, os.Chmod(path, 0o644))
+			return d.config(t, "[gate]", fmt.Sprintf("[fleet]\nstore = \"dir:%s\"\nkey_file = %q\n[gate]", private, path))
+		}, "fleet", "fault", "open to every user"},
 		{"no gate", func(t *testing.T) func() { d.gate.Kill(d.t); return func() { d.gate = d.StartGate(d.t) } }, "gate", "fault", "no gate answers"},
 		{"a gate that nginx can't get at", func(t *testing.T) func() {
 			dir := filepath.Dir(d.Socket())

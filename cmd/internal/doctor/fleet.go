@@ -1,0 +1,128 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/site"
+	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
+)
+
+const (
+	hintAgent      = "start its agent there: systemctl start conforma-status-follow; one that is gone: conforma-status fleet forget HOST --confirm-off"
+	hintHost       = "see journalctl -u conforma-status-follow there; one that is gone: conforma-status fleet forget HOST --confirm-off"
+	hintOneVersion = "install one version of conforma-status on all hosts"
+	hintOneKey     = "have the same key_file on every host, and order anew: conforma-status set MODE"
+)
+
+// fleet sees whether the hosts that follow the same switch can, and do.
+func (e *examination) fleet(ctx context.Context) {
+	f := e.Host.Config.Fleet
+	keys, err := gate.ReadSecretFile(f.KeyFile)
+	if err != nil {
+		if !e.denied(checkFleet, err) {
+			e.fault(checkFleet, err.Error(), cmp.Or(gate.Hint(err), hintOneKey))
+		}
+		return
+	}
+	s3 := e.Host.Config.S3
+	private, err := store.Open(f.Store, store.S3Options{Region: s3.Region, Endpoint: s3.Endpoint, PathStyle: s3.PathStyle})
+	if err != nil {
+		e.fault(checkFleet, err.Error(), "correct store under [fleet]")
+		return
+	}
+	kind, dir, _ := store.ParseURL(f.Store) // the configuration was checked
+	if info, err := os.Stat(dir); kind == store.Dir && err == nil && info.Mode()&0o007 != 0 {
+		e.warn(checkFleet, dir+" is open to every user of this machine: receipts are private", "chmod o= "+dir)
+	}
+	before := len(e.findings)
+	for _, s := range e.Sites {
+		if err := e.hosts(ctx, private, keys[0], s); err != nil {
+			e.fault(checkFleet, fmt.Sprintf("%s: %v", s.Name, err), cmp.Or(store.Hint(err), "see that the fleet's store is there, and that this host may list, get and put in it"))
+			return
+		}
+	}
+	if len(e.findings) == before {
+		e.ok(checkFleet, "every host is where it was ordered to")
+	}
+}
+
+// hosts looks at the hosts of one site. The error is that of a store.
+func (e *examination) hosts(ctx context.Context, private store.Store, key []byte, s config.Site) error {
+	all, err := (&fleet.Receipts{Store: private, Path: s.Path}).Members(ctx)
+	if err != nil {
+		return err
+	}
+	for host, err := range all.Unread {
+		hint := hintHost
+		if errors.Is(err, status.ErrReceiptVersion) {
+			hint = hintOneVersion
+		}
+		e.fault(checkFleet, fmt.Sprintf("%s: %s can't be understood: %v", s.Name, host, err), hint)
+	}
+	if err := e.ownReceipt(ctx, private, s, all); err != nil {
+		return err
+	}
+	data, _, err := e.Host.Store.Get(ctx, maintenance.StatusKey(s))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d, err := status.Parse(data)
+	if err != nil || d.Order == 0 {
+		return nil // the check of the status says what is wrong with it
+	}
+	if !d.IsSigned(key) {
+		e.fault(checkFleet, fmt.Sprintf("%s: order %d is not signed with this host's key: it closes at most", s.Name, d.Order), hintOneKey)
+		return nil
+	}
+	missing := slices.DeleteFunc(all.Missing(d.Order, d.Wanted), func(host string) bool { return all.Unread[host] != nil })
+	if len(missing) > 0 {
+		e.fault(checkFleet, fmt.Sprintf("%s: not %s as order %d says: %s", s.Name, d.Wanted, d.Order, strings.Join(missing, ", ")), hintHost)
+	}
+	return nil
+}
+
+// ownReceipt sees whether this host's receipt is its own, and whether the store honours the conditions that keep two
+// machines from writing the same.
+func (e *examination) ownReceipt(ctx context.Context, private store.Store, s config.Site, all fleet.Members) error {
+	host := e.Host.Config.Fleet.Host
+	if host == "" {
+		host, _ = os.Hostname()
+	}
+	i := slices.IndexFunc(all.Receipts, func(r status.Receipt) bool { return r.Host == host })
+	switch {
+	case all.Unread[host] != nil:
+		return nil
+	case i < 0:
+		e.fault(checkFleet, fmt.Sprintf("%s: this host, %s, is no member: its agent has never got to the fleet's store", s.Name, host), hintAgent)
+		return nil
+	case all.Receipts[i].Instance != e.Host.Dir().Instance().ID:
+		e.fault(checkFleet, fmt.Sprintf("%s: another machine is %s", s.Name, host),
+			"give this one a name of its own, under [fleet]; where it takes the other's place: conforma-status fleet forget "+host+" --confirm-off")
+		return nil
+	}
+	key := status.ReceiptKey(s.Path, host)
+	data, etag, err := private.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	file := site.File{Key: key, ContentType: fleet.ReceiptMeta.ContentType, CacheControl: fleet.ReceiptMeta.CacheControl}
+	what, err := overwrite(ctx, private, file, data, etag)
+	if err == nil && what != "" {
+		e.fault(checkFleet, s.Name+": the fleet's store overwrote a file "+what, "use a store that honours If-Match and If-None-Match (S3 does)")
+	}
+	return err
+}

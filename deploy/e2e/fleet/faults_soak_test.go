@@ -1,0 +1,116 @@
+//go:build soak
+
+package fleet
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// TestSoakFleetFaults: the stores away, a host that boots, one that can't open, a machine that was copied, one that is
+// gone.
+func TestSoakFleetFaults(t *testing.T) {
+	m := newMembers(t, 2)
+	m.follow(t)
+	a, b := m.hosts[0], m.hosts[1]
+	a.CLI(t, "set", "online").Want(t, 0)
+	if got := b.CLI(t, "get").Want(t, 0); !strings.Contains(got.Stdout, "app-1") || !strings.Contains(got.Stdout, "app-2") {
+		t.Errorf("get has no row for each host:\n%s", got.Stdout)
+	}
+
+	// The stores are away: this host alone is closed, and it becomes an order once they are back.
+	away := func(is bool) {
+		for _, dir := range []string{a.Store, m.private} {
+			from, to := dir, dir+".away"
+			if !is {
+				from, to = to, from
+			}
+			rig.Check(t, os.Rename(from, to))
+		}
+	}
+	away(true)
+	alone := a.CLI(t, "set", "offline", "--message", "alone").Want(t, 4)
+	if !strings.Contains(alone.Stderr, "nobody else is told") {
+		t.Errorf("with the stores away:\n%s%s", alone.Stdout, alone.Stderr)
+	}
+	if m.status(t, 0) != 503 || m.status(t, 1) != 200 {
+		t.Errorf("app-1 answers %d, app-2 %d", m.status(t, 0), m.status(t, 1))
+	}
+	a.CLI(t, "set", "online").Want(t, 1)
+	away(false)
+	m.wait(t, "it to be an order", func() bool { return m.status(t, 1) == 503 })
+	if got := a.Published(t, "demo"); !strings.Contains(got, `"message":"alone"`) || !strings.Contains(got, `"mode":"offline"`) {
+		t.Errorf("published: %s", got)
+	}
+	a.CLI(t, "set", "online").Want(t, 0)
+
+	// A host boots while the stores are away: it is shut, and says so to the balancer, until it has read the order.
+	away(true)
+	m.agents[1].Kill(t)
+	b.Nginx.Stop(t)
+	b.CLI(t, "reconcile")
+	b.Nginx.Start(t)
+	m.agents[1] = b.StartFollow(t)
+	if got := m.status(t, 1); got != 503 {
+		t.Errorf("a host that begins answers %d", got)
+	}
+	if got := b.Client().Get(t, "/.conforma-status/health").Status; got != 503 {
+		t.Errorf("a host that begins is said to be healthy: %d", got)
+	}
+	away(false)
+	m.wait(t, "it to open", func() bool { return m.status(t, 1) == 200 })
+	if got := b.Client().Get(t, "/.conforma-status/health").Status; got != 200 {
+		t.Errorf("a host that is open is said to be %d", got)
+	}
+
+	// One can't open: the others do, it is named, and visitors are told that the site is closed.
+	a.CLI(t, "set", "offline").Want(t, 0)
+	broken := b.Enabled("broken.conf")
+	rig.WriteFile(t, broken, "nonsense;\n")
+	half := a.CLI(t, "set", "online", "--wait", "20s").Want(t, 4)
+	if !strings.Contains(half.Stdout, "NOT OPEN: app-2; visitors are told offline") {
+		t.Errorf("with an nginx that is broken:\n%s", half.Stdout)
+	}
+	if m.status(t, 0) != 200 || m.status(t, 1) != 503 {
+		t.Errorf("app-1 answers %d, app-2 %d", m.status(t, 0), m.status(t, 1))
+	}
+	if got := a.CLI(t, "fleet", "list").Want(t, 5); !strings.Contains(got.Stdout, "failed") {
+		t.Errorf("fleet list:\n%s", got.Stdout)
+	}
+	rig.Check(t, os.Remove(broken))
+	a.CLI(t, "set", "online").Want(t, 0)
+
+	// A machine that was copied from another's disk: it is shut, and doesn't disturb the other.
+	copied := m.newHost(t, "app-2")
+	rig.Check(t, os.RemoveAll(copied.State))
+	rig.Check(t, exec.Command("cp", "-a", b.State, copied.State).Run())
+	agent := copied.StartFollow(t)
+	m.wait(t, "the copy to find out", func() bool { return strings.Contains(agent.Output(t), "another machine has this host's name") })
+	m.wait(t, "the copy to be shut", func() bool {
+		_, err := os.Stat(filepath.Join(copied.State, "sites", "demo", "closed"))
+		return err == nil
+	})
+	agent.Kill(t)
+	if got := copied.CLI(t, "doctor").Want(t, 5); !strings.Contains(got.Stdout, "another machine is app-2") {
+		t.Errorf("the doctor of the copy:\n%s", got.Stdout)
+	}
+	a.CLI(t, "set", "offline").Want(t, 0)
+
+	// One that is gone is waited for until it is forgotten.
+	m.agents[1].Kill(t)
+	b.Nginx.Stop(t)
+	a.CLI(t, "set", "online", "--wait", "1s").Want(t, 4)
+	a.CLI(t, "fleet", "forget", "app-2").Want(t, 2)
+	a.CLI(t, "fleet", "forget", "app-2", "--confirm-off").Want(t, 0)
+	a.CLI(t, "fleet", "forget", "app-2", "--confirm-off").Want(t, 1)
+	a.CLI(t, "set", "online").Want(t, 0)
+	a.CLI(t, "run", "--mode", "offline", "--", "true").Want(t, 0)
+	if got := m.status(t, 0); got != 200 {
+		t.Errorf("after a run app-1 answers %d", got)
+	}
+}
