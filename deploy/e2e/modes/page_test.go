@@ -45,8 +45,10 @@ func TestThePageItself(t *testing.T) {
 		s.CLI(t, "set", mode).Want(t, 0)
 		for accept, want := range map[string]string{
 			"": "en", "en-GB,en;q=0.9": "en", "pt-BR,pt;q=0.9,en;q=0.8": "pt", "pt": "pt", "fr": "fr", "FR": "en", "es-419, es;q=0.9": "es",
-			"mi, ar;q=0.9, pt;q=0.8, en;q=0.5": "pt", "mi": "en", "de;q=0.9,fr;q=0.1": "fr", "*": "en", "en;q=0.8, fr": "en",
-			"../index": "en", "pt/../../../closed": "en", "pt.": "en", "index": "en", "pt;;;,": "pt", " , pt": "en",
+			"mi, ar;q=0.9, pt;q=0.8, en;q=0.5": "pt", "mi": "en", "de;q=0.9,fr;q=0.1": "fr", "*": "en", "en;q=0.8, fr": "fr",
+			"de;q=0.1, pt": "pt", "fr;q=0.1, pt": "pt", "fr;q=0.5,pt;q=0.9": "pt", "fr;q=0.3, de, pt; q=0.85, es;q=0.2": "pt", "fr;q=0, pt;q=0.2": "pt", "fr;q=0.000": "en",
+			"es;q=1.0, fr;q=0.9": "es", "mi;q=0.9,de,fr": "fr",
+			"../index": "en", "pt/../../../closed": "en", "pt.": "en", "index": "en", "pt;;;,": "pt", " , pt": "pt",
 		} {
 			if r := get(page, "Accept-Language: "+accept); accept != "FR" {
 				shown(mode+", "+accept, r, mode, want)
