@@ -38,7 +38,7 @@ func (h *Host) announceNext(ctx context.Context, a *agenda) error {
 		return nil
 	case !known, h.Config.Fleet != nil: // the record of one host of a fleet is not what all of them do
 		if a.fresh {
-			_, err = h.publishNext(ctx, a.site, a.Schedule.Next())
+			_, err = h.publishNext(ctx, a.site)
 		}
 		return err
 	case sameWindow(r.Document.Next, a.Schedule.Next()):
@@ -55,13 +55,15 @@ func (h *Host) announceNext(ctx context.Context, a *agenda) error {
 }
 
 // publishNext has a status.json of which this machine has no record announce the next window, and changes nothing else
-// of it. It returns the document in the store.
-func (h *Host) publishNext(ctx context.Context, s config.Site, next *status.Window) (status.Document, error) {
+// of it. It returns the document in the store. The schedule is read after the document that is replaced: of several
+// machines whoever is the last has read it last.
+func (h *Host) publishNext(ctx context.Context, s config.Site) (status.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	d, _, err := h.changePublished(ctx, s, func(d *status.Document) error {
-		d.Next = next
-		return nil
+		schedule, err := h.Schedule(ctx, s)
+		d.Next = schedule.Next()
+		return err
 	})
 	if err == nil && h.Serves(s) && !d.Mode.Closed() {
 		_ = h.Dir().WriteAnswers(d)
