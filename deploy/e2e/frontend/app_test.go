@@ -48,6 +48,7 @@ type pageStore struct {
 	down   bool
 	status string        // an old copy of the status; "" for what is published
 	asked  int           // for the status
+	loaded int           // pages
 	said   int           // how often say was called
 	since  int           // answers about the status since then
 	held   chan struct{} // keeps pages back until it is closed; nil for none
@@ -85,6 +86,12 @@ func (p *pageStore) heard(tb testing.TB) {
 	})
 }
 
+func (p *pageStore) loads() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.loaded
+}
+
 func (p *pageStore) polls() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,6 +108,9 @@ func servePageStore(tb testing.TB, dir string) *pageStore {
 		down, status, said, held := p.down, p.status, p.said, p.held
 		if isStatus {
 			p.asked++
+		}
+		if strings.HasSuffix(r.URL.Path, "/") {
+			p.loaded++
 		}
 		p.mu.Unlock()
 		defer func() {

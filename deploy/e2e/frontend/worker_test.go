@@ -14,7 +14,7 @@ import (
 // workerSite is a site with a service worker. Its page imports the published client.
 type workerSite struct{ *appSite }
 
-func newWorkerSite(t *testing.T) workerSite {
+func newWorkerSite(t testing.TB) workerSite {
 	t.Helper()
 	s := workerSite{newAppSite(t, "")}
 	s.turn(t, true)
@@ -22,12 +22,16 @@ func newWorkerSite(t *testing.T) workerSite {
 }
 
 // turn turns the site's service worker on or off, as the handbook says.
-func (s workerSite) turn(t *testing.T, on bool) {
+func (s workerSite) turn(t testing.TB, on bool) {
 	t.Helper()
 	s.Configure(t, rig.Settings{Site: fmt.Sprintf("service_worker = %t", on)})
 	s.CLI(t, "render").Want(t, 0)
 	reload := s.Nginx.Args("-s", "reload")
-	rig.Reloaded(t, s.Single, func() { rig.Check(t, exec.Command(reload[0], reload[1:]...).Run()) })
+	rig.Reloaded(t, s.Single, func() {
+		if err := exec.Command(reload[0], reload[1:]...).Run(); err != nil {
+			t.Fatal(err)
+		}
+	})
 	s.CLI(t, "publish").Want(t, 0)
 }
 
@@ -96,6 +100,9 @@ func TestServiceWorker(t *testing.T) {
 	if got := s.pages.Load() - was; got != 2 {
 		t.Errorf("a navigation to a redirect reached the application %d times, want twice: one request for each of its two pages", got)
 	}
+	known.open(s.URL + "/application/7")
+	known.is(`performance.getEntriesByType("navigation")[0].workerMatchedSourceType + " " + performance.getEntriesByType("resource")[0]?.workerMatchedSourceType`,
+		"race-network-and-fetch-handler network")
 
 	const path = "/application/7?tab=2&x=%C3%A9#part"
 	s.Nginx.Stop(t)

@@ -9,7 +9,7 @@ import (
 )
 
 // WorkerIDs are the process ids of nginx's workers.
-func WorkerIDs(t *testing.T, h *Single) []string {
+func WorkerIDs(t testing.TB, h *Single) []string {
 	t.Helper()
 	pid := h.Nginx.PID(t)
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
@@ -20,7 +20,7 @@ func WorkerIDs(t *testing.T, h *Single) []string {
 }
 
 // Reloaded does what has nginx take up its configuration, and waits until nobody follows the old one.
-func Reloaded(t *testing.T, s *Single, do func()) {
+func Reloaded(t testing.TB, s *Single, do func()) {
 	t.Helper()
 	was := WorkerIDs(t, s)
 	do()
