@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
@@ -236,11 +237,14 @@ func situations() []situation {
 		}, stays, []string{"socket: trouble"}, nil},
 		{"a window is announced", visit{every: often}, func(t *testing.T, s *appSite, p *visitor) {
 			now := s.Published(t, "demo")
-			soon := time.Now().Add(10 * time.Minute).UTC().Format(time.RFC3339)
+			from := time.Now().Add(10 * time.Minute).UTC()
+			soon := from.Format(time.RFC3339)
+			chrome.Call(p.Tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"})
 			s.store.say(false, strings.NewReplacer(`"next":null`, `"next":{"from":"`+soon+`","until":null}`, `"seq":`, `"seq":1`,
 				`"expectedUntil":null`, `"expectedUntil":"`+soon+`"`, `"message":null`, `"message":"Soon."`).Replace(now))
 			p.has(`app.maintenance.eta === "` + soon + `" && app.maintenance.countdown > 500 && app.maintenance.message === "Soon."`)
-			p.has(`document.querySelector("[role=alert]")?.innerText.startsWith("This site closes for maintenance at ")`)
+			p.has(`document.querySelector("[role=alert]")?.innerText.replace(/\s/g, " ")
+				.startsWith("This site closes for maintenance at ` + from.In(time.FixedZone("India", 5.5*60*60)).Format("3:04 PM") + `.")`)
 		}, stays, nobody, nil},
 
 		// The site is closed, and nobody can say so.
