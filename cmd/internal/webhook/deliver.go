@@ -163,54 +163,54 @@ func (s Sender) deliver(ctx context.Context, q Queue, h config.Webhook) error {
 
 // round tries each event that is due once, and returns when the next one is, nil where none is left.
 func (s Sender) round(ctx context.Context, q Queue, h config.Webhook) (next *time.Time, err error) {
-	events, err := q.waiting(h)
+	events, err := q.entries(h)
 	if err != nil {
 		return nil, err
 	}
 	failures := 0
-	for _, p := range events {
-		if now := s.Clock.Now(); !p.Next.After(now) {
+	for _, e := range events {
+		if !e.next.After(s.Clock.Now()) {
+			p, err := q.read(h, e.path)
+			if err != nil {
+				return nil, err
+			}
+			if p == nil {
+				continue
+			}
 			failure := s.send(ctx, h, p.ID, p.Body)
 			switch {
 			case ctx.Err() != nil:
 				return nil, ctx.Err()
 			case failure == nil:
-				if err := q.delivered(h, p); err != nil {
+				if err := q.delivered(h, *p); err != nil {
 					return nil, err
 				}
 				continue
 			}
-			kept, err := s.failed(q, h, &p, failure)
-			if err != nil {
+			if e.next, err = s.failed(q, h, *p, failure); err != nil {
 				return nil, err
 			}
 			failures++
 			if !errors.Is(failure, ErrNotTaken) || failures == failuresInARound {
-				// Nobody answers, so the others would fare no better: they are tried when this one is.
-				at := s.Clock.Now().Add(pause(1))
-				if kept {
-					at = p.Next
-				}
-				return &at, nil
-			}
-			if !kept {
-				continue
+				return &e.next, nil // nobody answers, so the others would fare no better: they are tried when this one is
 			}
 		}
-		if next == nil || p.Next.Before(*next) {
-			next = &p.Next
+		if next == nil || e.next.Before(*next) {
+			next = &e.next
 		}
 	}
 	return next, nil
 }
 
-// failed notes that an attempt failed, and reports whether there will be another.
-func (s Sender) failed(q Queue, h config.Webhook, p *pending, failure error) (kept bool, err error) {
+// failed notes that an attempt failed, and returns when the next one is due. An event that is given up has none: then
+// it is the time for the events behind it.
+func (s Sender) failed(q Queue, h config.Webhook, p pending, failure error) (next time.Time, err error) {
 	now := s.Clock.Now()
 	p.Attempts++
-	p.Next, p.Error = now.Add(pause(p.Attempts)), failure.Error()
+	p.Error = failure.Error()
+	next = now.Add(pause(p.Attempts))
 	if now.Sub(p.Since) >= Day {
-		return false, q.giveUp(h, *p, now)
+		return next, q.giveUp(h, p, now)
 	}
-	return true, q.write(h, *p)
+	return next, q.postpone(h, p, next)
 }

@@ -24,13 +24,13 @@ type Queue string
 // QueueIn is the queue of a state directory.
 func QueueIn(stateDir string) Queue { return Queue(filepath.Join(stateDir, "webhooks")) }
 
-// pending is an event that waits, as it is on disk.
+// pending is an event that waits, as it is on disk. Its file is named after when it was queued and its ID. The file's
+// time is when it is to be tried next: of a thousand that wait, those that are not due needn't be read.
 type pending struct {
 	ID       string          `json:"id"`
 	Since    time.Time       `json:"since"` // when it was queued
 	Body     json.RawMessage `json:"body"`  // as it is signed
 	Attempts int             `json:"attempts"`
-	Next     time.Time       `json:"next"` // not to be tried before
 	Error    string          `json:"error,omitempty"`
 }
 
@@ -68,15 +68,23 @@ func (q Queue) add(h config.Webhook, e Event) error {
 		return err
 	}
 	p := pending{ID: e.ID(), Since: e.At, Body: e.body()}
-	if _, err := os.Lstat(q.file(h, p)); err == nil {
-		return nil
+	if there, err := filepath.Glob(filepath.Join(q.of(h), "*-"+p.ID+ending)); err != nil || len(there) > 0 {
+		return err
 	}
-	return q.write(h, p)
+	return q.postpone(h, p, p.Since)
 }
 
-func (q Queue) file(h config.Webhook, p pending) string { return filepath.Join(q.of(h), p.ID+ending) }
+func (q Queue) file(h config.Webhook, p pending) string {
+	return filepath.Join(q.of(h), p.Since.UTC().Format("20060102T150405.000")+"-"+p.ID+ending)
+}
 
-func (q Queue) write(h config.Webhook, p pending) error { return writeJSON(q.file(h, p), p) }
+// postpone keeps an event that is to be tried then. What is lost of that is the time: it is tried at once.
+func (q Queue) postpone(h config.Webhook, p pending, next time.Time) error {
+	if err := writeJSON(q.file(h, p), p); err != nil {
+		return err
+	}
+	return os.Chtimes(q.file(h, p), next, next)
+}
 
 func writeJSON(path string, v any) error {
 	data, err := json.Marshal(v)
@@ -86,34 +94,50 @@ func writeJSON(path string, v any) error {
 	return durable.WriteFile(path, data, 0o600)
 }
 
-// waiting are the events of a webhook, the oldest first. What can't be read as one is deleted: nobody could deliver it.
-func (q Queue) waiting(h config.Webhook) ([]pending, error) {
-	entries, err := os.ReadDir(q.of(h))
+// entry is the file of an event.
+type entry struct {
+	path string
+	next time.Time // when it is to be tried
+}
+
+// entries are the files of a webhook's events, the oldest first.
+func (q Queue) entries(h config.Webhook) ([]entry, error) {
+	files, err := os.ReadDir(q.of(h)) // by name, which begins with the time
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var out []pending
-	for _, entry := range entries {
-		if !strings.HasSuffix(entry.Name(), ending) {
+	var out []entry
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ending) {
 			continue
 		}
-		path := filepath.Join(q.of(h), entry.Name())
-		data, err := os.ReadFile(path)
+		info, err := f.Info()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // delivered in the meantime
 		}
 		if err != nil {
 			return nil, err
 		}
-		var p pending
-		if json.Unmarshal(data, &p) != nil || p.ID+ending != entry.Name() || len(p.Body) == 0 {
-			_ = os.Remove(path)
-			continue
-		}
-		out = append(out, p)
+		out = append(out, entry{filepath.Join(q.of(h), f.Name()), info.ModTime()})
 	}
-	slices.SortStableFunc(out, func(a, b pending) int { return a.Since.Compare(b.Since) })
 	return out, nil
+}
+
+// read returns an event, nil where it was delivered in the meantime. What can't be read as one is deleted: nobody could
+// deliver it.
+func (q Queue) read(h config.Webhook, path string) (*pending, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var p pending
+	if json.Unmarshal(data, &p) != nil || q.file(h, p) != path || len(p.Body) == 0 {
+		return nil, os.Remove(path)
+	}
+	return &p, nil
 }
 
 // Any reports whether an event waits for one of the webhooks.
@@ -130,12 +154,18 @@ func (q Queue) Any(hooks []config.Webhook) bool {
 // State is how many events wait for a webhook, since when the first does, why the last attempt at it failed ("" for
 // none), and what was given up, nil for nothing.
 func (q Queue) State(h config.Webhook) (waiting int, since time.Time, why string, given *GivenUp, err error) {
-	all, err := q.waiting(h)
+	all, err := q.entries(h)
 	if err != nil {
 		return 0, time.Time{}, "", nil, err
 	}
 	if len(all) > 0 {
-		since, why = all[0].Since, all[0].Error
+		first, err := q.read(h, all[0].path)
+		if err != nil {
+			return 0, time.Time{}, "", nil, err
+		}
+		if first != nil {
+			since, why = first.Since, first.Error
+		}
 	}
 	given, err = q.givenUp(h)
 	return len(all), since, why, given, err

@@ -50,7 +50,7 @@ type receiver struct {
 }
 
 func newReceiver(t *testing.T) *receiver {
-	r := &receiver{clock: &clock{now: began}, queue: QueueIn(t.TempDir())}
+	r := &receiver{clock: &clock{now: began.Add(time.Minute)}, queue: QueueIn(t.TempDir())}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		var e Event
