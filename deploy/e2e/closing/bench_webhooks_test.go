@@ -14,8 +14,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// BenchmarkSwitchWithWebhooks measures "set offline" with a webhook that takes everything, and with one that refuses and
-// for which 1,000 events wait.
+// BenchmarkSwitchWithWebhooks measures "set offline" with a webhook that takes everything, and with one that refuses
+// and for which 1,000 events wait.
 func BenchmarkSwitchWithWebhooks(b *testing.B) {
 	h := rig.NewSingle(b)
 	secret := filepath.Join(h.Nginx.Dir, "webhook.secret")
