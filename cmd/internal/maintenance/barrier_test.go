@@ -149,6 +149,45 @@ func stepsOf(r *Receipt) []Step {
 	return out
 }
 
+// TestOldWorkersBehindTheBarrier: a closing leaves clients of old workers in peace, since the kernel keeps them from the
+// application. A worker from when the site was online would serve them by those rules once it is let in administrators.
+func TestOldWorkersBehindTheBarrier(t *testing.T) {
+	toApp := one
+	toApp.Upstream = true
+	for name, c := range map[string]struct {
+		held      workers.Connection
+		drains    int // looks after which it is gone by itself, 0 for never
+		cut, left int
+		safe      bool
+		found     status.Mode
+		noCut     bool
+	}{
+		"a client leaves by itself":        {held: one, drains: 4, safe: true, found: status.Admin},
+		"a client is cut":                  {held: one, safe: true, found: status.Admin},
+		"what leads to the application is": {held: toApp, cut: 1, found: status.Admin},
+		"nothing is to be cut":             {held: one, left: 1, noCut: true, found: status.Offline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.withKernel()
+			if r := w.set(t, status.Offline); r.SafeSince == nil || !r.Barrier {
+				t.Fatalf("it isn't closed: %+v", r)
+			}
+			w.left.Connections, w.drainAfter = []workers.Connection{c.held}, c.drains
+			rs, err := w.Set(t.Context(), w.request(status.Admin, func(r *Request) { r.NoCut = c.noCut }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := rs[0]; r.Cut != c.cut || r.Left != c.left || (r.SafeSince != nil) != c.safe {
+				t.Errorf("cut %d, left %d, safe since %v", r.Cut, r.Left, r.SafeSince)
+			}
+			if got := w.effective(); got != c.found {
+				t.Errorf("visitors find %s, want %s", got, c.found)
+			}
+		})
+	}
+}
+
 // TestBehindTheBarrier: which steps it takes, and what the kernel does in each mode.
 func TestBehindTheBarrier(t *testing.T) {
 	w := newWorld(t)
@@ -160,7 +199,7 @@ func TestBehindTheBarrier(t *testing.T) {
 		there, onRecords bool
 	}{
 		{status.Offline, []Step{StepCount, StepRead, StepRefuse}, barrier.Refuse, barrier.Refuse, true, true},
-		{status.Admin, []Step{StepLift}, barrier.Leave, barrier.Refuse, true, true},
+		{status.Admin, []Step{StepCount, StepLift, StepRefuse}, barrier.Leave, barrier.Refuse, true, true},
 		{status.Offline, []Step{StepCount, StepRead, StepRefuse}, barrier.Refuse, barrier.Refuse, true, true},
 		{status.Online, []Step{StepLift}, barrier.Leave, barrier.Leave, false, false},
 		{status.Admin, []Step{StepCount, StepRefuse}, barrier.Leave, barrier.Refuse, true, true},

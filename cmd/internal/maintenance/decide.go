@@ -106,8 +106,8 @@ func (f facts) takesUp(r state.Record, w wish) bool {
 
 // mostOpen is the most open mode that any request may still be following, but for the closed file.
 func (f facts) mostOpen(r state.Record) status.Mode {
-	if f.known && !r.Safe() {
-		return status.Online // what was let in before it closed may still be there
+	if f.known && (!r.Safe() || r.Barrier) {
+		return status.Online // what was let in before it closed may still be there; behind the barrier it was left in peace
 	}
 	open := r.Document.Mode
 	for _, m := range []status.Mode{f.onDisk, f.inNginx} {

@@ -118,8 +118,8 @@ func (r *run) lookOnce(changes []*change, waited time.Duration) (bool, error) {
 func (r *run) countEndedByNginx(c *change, left workers.Remaining) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range c.drain.left.Connections {
-		if c.behindBarrier() && !conn.Upstream {
-			continue // it hadn't got to the application, and doesn't any more
+		if c.isHarmless(conn) {
+			continue
 		}
 		if over || c.serving.ShutdownTimeout > 0 && r.old.WasShuttingDown(conn.Process) {
 			c.drain.ended[conn] = true
@@ -181,7 +181,9 @@ func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 		}
 	}
 	for _, conn := range d.left.Connections {
-		d.ended[conn] = true
+		if !c.isHarmless(conn) {
+			d.ended[conn] = true
+		}
 		err := r.Sockets.Destroy(conn)
 		if errors.Is(err, workers.ErrCantDestroy) {
 			doomed = append(doomed, conn.Process)
@@ -260,6 +262,12 @@ const strangersTimeout = 5 * time.Second
 // behindBarrier reports whether the kernel keeps everybody from the application once it has drained.
 func (c *change) behindBarrier() bool {
 	return c.has(StepRefuse) && c.to.Mode == status.Offline && c.noBarrier == nil
+}
+
+// isHarmless reports whether the end of a connection ends no work of the application's: it is a client's that hasn't
+// got to the application, by the kernel's doing.
+func (c *change) isHarmless(conn workers.Connection) bool {
+	return !conn.Upstream && (c.behindBarrier() || c.wasBarred)
 }
 
 // concerning is what of left concerns the site, after waiting so long. Behind the kernel barrier no worker has to

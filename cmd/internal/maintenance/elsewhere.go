@@ -10,6 +10,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // elsewhere is who the history names where another machine has published something.
@@ -78,7 +79,10 @@ func (h *Host) Extend(ctx context.Context, req Request) ([]*Receipt, error) {
 	// What can't be done of any is found out before something is done of one.
 	for _, s := range there {
 		d, err := h.published(ctx, s)
-		if err == nil {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			err = fmt.Errorf("change what is said about %s: %w: nothing is published of it", s.Name, ErrOnline)
+		case err == nil:
 			_, err = req.said(d, h.now())
 		}
 		if err != nil {

@@ -132,7 +132,7 @@ func TestExtendElsewhereRefuses(t *testing.T) {
 	far := w.laptop(t)
 	until := w.now.Add(time.Hour)
 	req := Request{WordsOnly: true, Sites: far.Config.Sites, ETA: &until}
-	if _, err := far.Extend(t.Context(), req); err == nil || !strings.Contains(err.Error(), "not found") {
+	if _, err := far.Extend(t.Context(), req); !errors.Is(err, ErrOnline) || !strings.Contains(err.Error(), "nothing is published") {
 		t.Errorf("of one that isn't published: %v", err)
 	}
 	w.set(t, status.Online)

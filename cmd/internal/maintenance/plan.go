@@ -40,6 +40,8 @@ type change struct {
 	drain  drain
 	// noBarrier is why the site has no kernel barrier, nil where it has, or can have one.
 	noBarrier error
+	// wasBarred is whether the kernel has kept nginx from the application up to this change.
+	wasBarred bool
 	// lifted is whether the kernel lets nginx through again by this change.
 	lifted bool
 	// open is whether nginx's configuration is known to have holes.
@@ -248,7 +250,7 @@ func (t *table) checks(s config.Site, mode status.Mode, mustAnswer bool) []Step 
 func (h *Host) newChange(s config.Site, r state.Record, seen observed, to status.Document, steps []Step) (*change, error) {
 	c := &change{
 		site: s, known: seen.known, record: r, from: r.Document.Mode, to: to, steps: steps,
-		leavesAlone: r.Hold.LeavesAlone(),
+		leavesAlone: r.Hold.LeavesAlone(), wasBarred: r.Barrier && r.Safe() && r.Document.Mode == status.Offline,
 		receipt: &Receipt{
 			Site: s.Name, Mode: to.Mode, Previous: r.Document.Mode, Outcome: state.Done,
 			ClosedAt: r.ClosedAt, WasCut: r.Cut > 0, Warnings: []string{}, Steps: []StepTime{},

@@ -37,7 +37,7 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 		{"it fails again", "", "offline", "", "exit 1", 1, "", []string{"the site stays offline"}, "offline"},
 		{"it is killed", "online", "admin", "", "kill -9 $$", 137, "", []string{"sh ended with exit code 137: the site stays admin", "hint:"}, "admin"},
 		{"it ends itself by a signal", "online", "offline", "", "kill -TERM $$", 143, "", []string{"the site stays offline"}, "offline"},
-		{"it succeeds where somebody had closed", "", "offline", "", "true", 0, "", []string{"warning: demo was offline already: it is left so", "demo stays offline, as it was found"}, "offline"},
+		{"it succeeds where somebody had closed", "", "offline", "", "true", 0, "", []string{"warning: demo was offline already: it stays so", "demo stays offline, as it was found"}, "offline"},
 		{"it opens nothing further", "offline", "admin", "", "true", 0, "", []string{"demo stays offline, as it was found"}, "offline"},
 		{"it fails there", "offline", "admin", "", "exit 3", 3, "", []string{"sh ended with exit code 3: the site stays offline"}, "offline"},
 		{"administrators had been let in", "admin", "offline", "", "cat " + h.ClosedFile(), 0, "", []string{"warning: demo was admin already", "demo is admin"}, "admin"},

@@ -52,6 +52,7 @@ func TestCommandsOfThePages(t *testing.T) {
 				"bin/stop_conforma":     "exec conforma-status set offline --site \"$1\"",
 				"bin/launch_conforma":   "exec conforma-status set online --site \"$2\"",
 				"bin/docker":            "echo 0/1234",
+				"bin/rsync":             `test "$1" = -a && test $# = 3`, // to another machine
 			} {
 				rig.WriteFile(t, filepath.Join(s.Nginx.Dir, name), "#!/bin/sh\n"+script+"\n")
 				rig.Check(t, os.Chmod(filepath.Join(s.Nginx.Dir, name), 0o755))

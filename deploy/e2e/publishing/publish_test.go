@@ -81,7 +81,7 @@ func TestPublishSendsWhatChanged(t *testing.T) {
 		}
 	}
 	sites := strings.Count(rig.ReadFile(t, p.Config), "[[site]]")
-	publish(1, sites*(3+3+1)) // parts, pages and the status of each
+	publish(1, sites*(4+3+1)) // parts, pages and the status of each
 	p.isAsBuilt(t)
 	publish(1, 0)
 	rig.WriteFile(t, filepath.Join(p.content, "index.pt.md"), "---\ntitle: Outra\n---\n")
