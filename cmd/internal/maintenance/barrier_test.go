@@ -149,8 +149,9 @@ func stepsOf(r *Receipt) []Step {
 	return out
 }
 
-// TestOldWorkersBehindTheBarrier: a closing leaves clients of old workers in peace, since the kernel keeps them from the
-// application. A worker from when the site was online would serve them by those rules once it is let in administrators.
+// TestOldWorkersBehindTheBarrier: a closing leaves clients of old workers in peace, since the kernel keeps them from
+// the application. A worker from when the site was online would serve them by those rules once it is let in
+// administrators.
 func TestOldWorkersBehindTheBarrier(t *testing.T) {
 	toApp := one
 	toApp.Upstream = true

@@ -6,8 +6,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
-// Behind the barrier a closing leaves an old worker in peace, with a visitor who has sent half of a request while the site
-// was open. Once administrators are let in that worker could hand the rest on: it has to be gone, or the visitor.
+// Behind the barrier a closing leaves an old worker in peace, with a visitor who has sent half of a request while the
+// site was open. Once administrators are let in that worker could hand the rest on: it has to be gone, or the
+// visitor.
 func TestVisitorOfOldWorkerIsCutBeforeAdministratorsAreLetIn(t *testing.T) {
 	t.Parallel()
 	rig.NeedBarrier(t)
