@@ -120,7 +120,7 @@ func noFleet() error {
 	return usage(errors.New("read the configuration: there is no [fleet]: this is a single host"), terminal.HintFleet)
 }
 
-// fleetOf looks at the switch of a site and at its hosts.
+// fleetOf looks at the switch of a site and, where private isn't nil, at its hosts.
 func fleetOf(ctx context.Context, h *maintenance.Host, private store.Store, s config.Site) (terminal.Fleet, error) {
 	v := terminal.Fleet{Site: s.Name, Missing: []string{}, Hosts: []terminal.FleetHost{}}
 	data, _, err := h.Store.Get(ctx, maintenance.StatusKey(s))
@@ -136,6 +136,9 @@ func fleetOf(ctx context.Context, h *maintenance.Host, private store.Store, s co
 		}
 		sw := fleet.SwitchOf(d, nil)
 		v.Order, v.Wanted, v.Mode = sw.Order, sw.Wanted, sw.Mode
+	}
+	if private == nil {
+		return v, nil
 	}
 	all, err := (&fleet.Receipts{Store: private, Path: s.Path}).Members(ctx)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // passFlags are the flags of pass.
@@ -35,7 +37,7 @@ func (a *app) passCommand() *cobra.Command {
 				return misused(fmt.Errorf("--ttl %q is not a duration from 1m to 24h", f.ttl), terminal.HintTTL)
 			}
 			if f.revoke {
-				return a.revoke(f.which)
+				return a.revoke(cmd.Context(), f.which)
 			}
 			return a.passes(cmd.Context(), f.which, lasts)
 		},
@@ -48,10 +50,13 @@ func (a *app) passCommand() *cobra.Command {
 }
 
 // revoke ends all passes of the sites.
-func (a *app) revoke(which selection) error {
+func (a *app) revoke(ctx context.Context, which selection) error {
 	h, chosen, err := a.hostOf(which)
 	if err != nil {
 		return err
+	}
+	if h.Config.Fleet != nil {
+		return a.revokeInFleet(ctx, h, chosen)
 	}
 	var done []terminal.Revoked
 	for _, site := range chosen {
@@ -60,6 +65,34 @@ func (a *app) revoke(which selection) error {
 			return fmt.Errorf("revoke the passes of %s: %w", site.Name, err)
 		}
 		done = append(done, terminal.Revoked{Site: site.Name, Revoked: had})
+	}
+	a.terminal.PassesRevoked(done)
+	return nil
+}
+
+// revokeInFleet orders admin mode anew for the sites that are in it: with each order the passes of before are
+// worthless, on all hosts.
+func (a *app) revokeInFleet(ctx context.Context, h *maintenance.Host, chosen []config.Site) error {
+	req := maintenance.Request{Mode: status.Admin, KeepClosed: true, Claims: map[string]string{}, Reason: "pass --revoke"}
+	var done []terminal.Revoked
+	for _, s := range chosen {
+		v, err := fleetOf(ctx, h, nil, s)
+		if err != nil {
+			return fmt.Errorf("revoke the passes of %s: %w", s.Name, err)
+		}
+		had := v.Wanted == status.Admin && v.Order > 0
+		if had {
+			req.Sites, req.Claims[s.Name] = append(req.Sites, s), strconv.FormatUint(v.Order, 10)
+		}
+		done = append(done, terminal.Revoked{Site: s.Name, Revoked: had})
+	}
+	if len(req.Sites) > 0 {
+		json := a.terminal.JSON
+		a.terminal.JSON = false
+		_, err := a.order(ctx, h.Config, req, defaultWait)
+		if a.terminal.JSON = json; err != nil {
+			return err
+		}
 	}
 	a.terminal.PassesRevoked(done)
 	return nil

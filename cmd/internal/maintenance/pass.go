@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,15 +41,19 @@ func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch strin
 	if live.Closed || live.Revision != r.Revision {
 		return "", "", fmt.Errorf("%w: nginx serves %s otherwise than it is on record", ErrNotAdmin, s.Name)
 	}
+	window = cmp.Or(h.window(s.Name), r.Revision)
 	file := h.Dir().EpochFile(s.Name)
 	if epoch, err = gate.ReadEpoch(file); !errors.Is(err, gate.ErrNoEpoch) {
-		return r.Revision, epoch, err
+		return window, epoch, err
+	}
+	if h.Config.Fleet != nil { // its agent makes it, the same on all hosts
+		return "", "", fmt.Errorf("make a pass of the fleet's: %w", err)
 	}
 	if err := state.MakeDirs(filepath.Dir(file)); err != nil {
 		return "", "", err
 	}
 	epoch, err = gate.NewEpoch(file)
-	return r.Revision, epoch, err
+	return window, epoch, err
 }
 
 // RevokePasses makes every pass of the site worthless, and reports whether there can have been any. It takes no lock.

@@ -114,3 +114,36 @@ func TestSoakFleetFaults(t *testing.T) {
 		t.Errorf("after a run app-1 answers %d", got)
 	}
 }
+
+// TestSoakFleetPasses: a pass that was made on one host lets in on another, and the cookie that it gives there lets
+// in on the first, until the passes are revoked.
+func TestSoakFleetPasses(t *testing.T) {
+	m := newMembers(t, 2)
+	m.follow(t)
+	a, b := m.hosts[0], m.hosts[1]
+	a.StartGate(t)
+	b.StartGate(t)
+	a.CLI(t, "set", "admin").Want(t, 0)
+	const target = "/.conforma-status/pass"
+	_, secret, _ := strings.Cut(strings.TrimSpace(a.CLI(t, "pass").Want(t, 0).Stdout), target+"#")
+	secret, _, _ = strings.Cut(secret, "\n")
+	enter := rig.Fetch(target, "http://"+b.Client().Host).With("Content-Type: text/plain;charset=UTF-8")
+	enter.Method, enter.Body = "POST", secret
+	r := b.Client().Do(t, enter)
+	pair, _, _ := strings.Cut(r.Header.Get("Set-Cookie"), ";")
+	if r.Status != 204 || pair == "" {
+		t.Fatalf("app-2 answers a pass of app-1 by %d %v", r.Status, r.Header)
+	}
+	visit := rig.Navigation("/application/1").With("Cookie: " + pair)
+	for i, h := range m.hosts {
+		if got := h.Client().Do(t, visit).Status; got != 200 {
+			t.Errorf("app-%d answers the cookie of app-2 by %d", i+1, got)
+		}
+	}
+	b.CLI(t, "pass", "--revoke").Want(t, 0)
+	for i, h := range m.hosts {
+		if got := h.Client().Do(t, visit).Status; got == 200 {
+			t.Errorf("app-%d still lets the pass in", i+1)
+		}
+	}
+}
