@@ -13,6 +13,9 @@ type Client struct {
 	Process
 	Name string           // of its program, as in proc(5)'s comm
 	To   []netip.AddrPort // where its connections lead to, those that it has accepted too
+	// Own are those of To that lead to an address of this machine's own: they come from the same one (Linux takes the
+	// destination for the source then).
+	Own []netip.AddrPort
 }
 
 // Clients returns the processes in the network namespace of nginx's master process that aren't nginx's, have
@@ -61,6 +64,9 @@ func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
 		}
 		for _, i := range holders[sock.inode] {
 			out[i].To = append(out[i].To, sock.remote)
+			if sock.remote.Addr() == sock.local.Addr() {
+				out[i].Own = append(out[i].Own, sock.remote)
+			}
 		}
 	}
 	return slices.DeleteFunc(out, func(c Client) bool { return len(c.To) == 0 }), nil

@@ -35,7 +35,7 @@ func bySite(clients []workers.Client, f Found, groupOf func(pid int) string) map
 	out := map[string][]workers.Client{}
 	for site, place := range f.Sites {
 		for _, c := range clients {
-			if slices.ContainsFunc(c.To, place.leads) {
+			if place.leads(c) {
 				out[site] = append(out[site], c)
 			}
 		}
@@ -43,9 +43,12 @@ func bySite(clients []workers.Client, f Found, groupOf func(pid int) string) map
 	return out
 }
 
-// leads reports whether a connection to that address is one to the upstreams there.
-func (p Place) leads(to netip.AddrPort) bool {
+// leads reports whether a connection of the client's is one to the upstreams there.
+func (p Place) leads(c workers.Client) bool {
 	return slices.ContainsFunc(p.Ends, func(e End) bool {
-		return to == e.Addr || e.Anywhere && to.Port() == e.Addr.Port() && to.Addr().IsLoopback()
+		return slices.ContainsFunc(c.To, func(to netip.AddrPort) bool {
+			own := to.Addr().IsLoopback() || slices.Contains(c.Own, to)
+			return to == e.Addr || e.Anywhere && to.Port() == e.Addr.Port() && own
+		})
 	})
 }

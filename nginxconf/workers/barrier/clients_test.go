@@ -4,6 +4,7 @@ package barrier
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
@@ -33,9 +34,14 @@ func TestClientsBySite(t *testing.T) {
 		{"127.0.0.3:8001", "", "b"},
 		{"[::1]:8001", "", "b"},
 		{"10.0.0.9:8001", "", ""},
+		{"192.0.2.5:8001", "", "b"}, // this machine's own
+		{"192.0.2.5:8000", "", ""},
 		{"127.0.0.1:5432", "", ""},
 	} {
 		client := workers.Client{Process: workers.Process{PID: 7}, Name: "php-fpm", To: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:40000"), netip.MustParseAddrPort(tt.to)}}
+		if strings.HasPrefix(tt.to, "192.0.2.5:") {
+			client.Own = client.To[1:]
+		}
 		got := bySite([]workers.Client{client}, found, func(int) string { return tt.cgroup })
 		for site := range found.Sites {
 			if is := len(got[site]) == 1; is != (site == tt.want) {
