@@ -125,6 +125,7 @@ func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, mayWrit
 // compare looks at a site and finds out whether what is on record of it is in force. Where its kernel barrier was lost
 // the record says so from here: what got through meanwhile may be at work still.
 func (h *Host) compare(ctx context.Context, kernel *table, s config.Site, r *state.Record) (observed, error) {
+	h.withhold(ctx, s, r)
 	seen, err := h.look(ctx, s)
 	if err == nil {
 		seen.inForce, err = h.isInForce(s, *r, seen)

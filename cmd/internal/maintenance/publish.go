@@ -168,6 +168,7 @@ func (h *Host) publishRecord(ctx context.Context, s config.Site, r *state.Record
 	if asConfigured(&r.Document, s) {
 		r.Document.Seq, r.Document.UpdatedAt = r.Document.Seq+1, h.now()
 	}
+	h.withhold(ctx, s, r)
 	done, err := h.publish(ctx, s, h.Dir().Announced(r.Document, r.Hold), r.Published)
 	if err != nil {
 		return publication{}, err
@@ -178,6 +179,19 @@ func (h *Host) publishRecord(ctx context.Context, s config.Site, r *state.Record
 		return publication{}, err
 	}
 	return done, h.Dir().WriteRecord(s.Name, *r)
+}
+
+// withhold keeps from visitors that a site is in admin mode which stays shut, where they were never told that it was open
+// in between: nothing could be published then.
+func (h *Host) withhold(ctx context.Context, s config.Site, r *state.Record) {
+	if !r.Unpublished || !r.KeptShut() || !r.Hold.Announced() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	if there, err := h.published(ctx, s); err == nil && there.Mode == status.Offline {
+		r.Hold = state.HoldKeptShutUnannounced
+	}
 }
 
 // announce publishes closings before they happen. A store that can't be reached holds up nothing.
