@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,7 +19,7 @@ type Process struct {
 	Start uint64 // clock ticks since boot (proc(5), stat field 22)
 }
 
-// process is a process that runs nginx's program.
+// process is a process of nginx's, a master or a worker.
 type process struct {
 	Process
 	parent       int
@@ -139,16 +140,29 @@ func (s Sockets) all() (procfs.Procs, error) {
 	return procs, nil
 }
 
-// processes lists what runs nginx's program.
-func (s Sockets) processes(comm string) (processes, error) {
+// Named lists the processes of this machine whose program has that name, as in proc(5)'s comm.
+func (s Sockets) Named(program string) (procfs.Procs, error) {
 	procs, err := s.all()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(procs, func(p procfs.Proc) bool {
+		name, err := s.comm(p) // an error: it is gone meanwhile
+		return err != nil || name != program
+	}), nil
+}
+
+// processes lists what runs nginx's program as master or worker.
+func (s Sockets) processes(comm string) (processes, error) {
+	procs, err := s.Named(comm)
 	if err != nil {
 		return nil, err
 	}
 	out := processes{}
 	for _, p := range procs {
-		if name, err := s.comm(p); err != nil || name != comm {
-			continue // gone meanwhile, or somebody else's
+		text := s.title(p)
+		if text != "" && !strings.HasPrefix(text, anyTitle) {
+			continue // such as nginx -t. A worker that exits has no title any more, and its sockets still.
 		}
 		stat, err := p.Stat()
 		if err != nil || stat.State == "Z" || stat.State == "X" {
@@ -161,7 +175,6 @@ func (s Sockets) processes(comm string) (processes, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look at process %d: %w", p.PID, err)
 		}
-		text := s.title(p)
 		out[p.PID] = process{
 			Process: Process{p.PID, stat.Starttime}, parent: stat.PPID,
 			master: strings.HasPrefix(text, masterTitle), shuttingDown: strings.Contains(text, leavingTitle),

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,5 +48,13 @@ func TestWorkersHaveATitle(t *testing.T) {
 	want := []Worker{{Process{101, 101}, 33, 33}, {Process{102, 102}, 33, 33}}
 	if !slices.Equal(got, want) {
 		t.Errorf("workers are %+v, not %+v", got, want)
+	}
+	// What may still hold something from before a reload: one that exits has no title any more, and its sockets still.
+	all, err := s.processes("nginx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(all)), []int{100, 101, 102, 104}; !slices.Equal(got, want) {
+		t.Errorf("processes are %v, not %v", got, want)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
-	"github.com/prometheus/procfs"
 )
 
 // published is a port of this machine that leads elsewhere, as a container's does that is published.
@@ -128,7 +127,7 @@ func rangeStart(r xt.NatRange, given uint16) netip.AddrPort {
 
 // proxies lists what Docker's proxies lead to: processes in the namespace that say it in their command lines.
 func (r Resolver) proxies() ([]published, error) {
-	procs, err := procfs.AllProcs()
+	procs, err := r.Sockets.Named("docker-proxy")
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +137,6 @@ func (r Resolver) proxies() ([]published, error) {
 	}
 	var out []published
 	for _, p := range procs {
-		if comm, err := p.Comm(); err != nil || comm != "docker-proxy" {
-			continue
-		}
 		if network, err := os.Readlink("/proc/" + strconv.Itoa(p.PID) + "/ns/net"); err != nil || network != there {
 			continue
 		}
