@@ -181,8 +181,8 @@ func (h *Host) publishRecord(ctx context.Context, s config.Site, r *state.Record
 	return done, h.Dir().WriteRecord(s.Name, *r)
 }
 
-// withhold keeps from visitors that a site is in admin mode which stays shut, where they were never told that it was open
-// in between: nothing could be published then.
+// withhold keeps from visitors that a site is in admin mode which stays shut, where they were never told that it was
+// open in between: nothing could be published then.
 func (h *Host) withhold(ctx context.Context, s config.Site, r *state.Record) {
 	if !r.Unpublished || !r.KeptShut() || !r.Hold.Announced() {
 		return
