@@ -50,6 +50,9 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv [
 	a.terminal.Apart, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
 	f.request.KeepClosed = true
 	closed, err := a.set(ctx, modeName, f)
+	if errors.Is(err, maintenance.ErrNotBegun) {
+		return failed(fmt.Errorf("run %s: interrupted before it was started", argv[0]), terminal.HintStaysAsItWas)
+	}
 	if err != nil && exitCode(err) != exitUnpublished {
 		return err
 	}

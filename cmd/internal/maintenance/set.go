@@ -36,10 +36,16 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 	return h.move(ctx, req)
 }
 
+// ErrNotBegun is returned (wrapped) by Set where its context ended before anything was changed.
+var ErrNotBegun = errors.New("interrupted before anything was changed")
+
 // move is Set by whoever has the lock.
 func (h *Host) move(ctx context.Context, req Request) ([]*Receipt, error) {
 	kernel := h.tableFor(ctx, req)
 	changes, err := h.planAll(ctx, kernel, req)
+	if ctx.Err() != nil { // what was looked at may not have answered for that reason alone
+		return nil, ErrNotBegun
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -240,6 +240,7 @@ const (
 	HintOtherSocket       = "systemctl daemon-reload && systemctl restart conforma-status-gate.socket"
 	HintRunMode           = "for example: conforma-status run --mode offline --eta 30m -- ./upload_snapshot.sh"
 	HintNoProgram         = "nothing was closed: name a program that is there and may be run"
+	HintStaysAsItWas      = "the site stays as it was: conforma-status get"
 	HintStaysClosed       = "the site stays %s; open it with: conforma-status set online"
 	HintOpenLater         = "see what it said, then open the site with: conforma-status set online"
 	HintOpenedMeanwhile   = "requests reached the application while the command ran: see who opened it with conforma-status history, and run it again"

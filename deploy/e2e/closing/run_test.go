@@ -211,7 +211,7 @@ func TestRunIsInterruptedBeforeItsCommand(t *testing.T) {
 	}
 	defer conn.Close()
 	r.Signal(syscall.SIGINT)
-	rig.Says(t, r.Wait(t).Want(t, 1), "run touch: interrupted before it was started", "hint: the site stays offline")
+	rig.Says(t, r.Wait(t).Want(t, 1), "run touch: interrupted before it was started", "hint: the site stays as it was")
 	if _, err := os.Stat(mark); err == nil {
 		t.Error("the command was started")
 	}

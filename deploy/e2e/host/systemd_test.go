@@ -32,7 +32,7 @@ func TestUnitsAreHardened(t *testing.T) {
 	h := rig.NewHost(t)
 	dir := rig.Dir(t)
 	sources, err := filepath.Glob("../../systemd/conforma-status-*.*")
-	if err != nil || len(sources) != 6 {
+	if err != nil || len(sources) != 7 {
 		t.Fatalf("units %v (%v)", sources, err)
 	}
 	var units []string
