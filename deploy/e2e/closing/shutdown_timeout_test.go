@@ -57,6 +57,8 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 	t.Parallel()
 	const text = "(worker_shutdown_timeout)"
 	const cut = "NOT SAFE: something was cut"
+	// Long enough that a busy machine has halted the worker by then.
+	const halted = "worker_shutdown_timeout 10s;"
 	t.Run("while it is waited for", func(t *testing.T) {
 		t.Parallel()
 		s := withMain(t, "worker_shutdown_timeout 1s;")
@@ -69,7 +71,7 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 	})
 	t.Run("afterwards", func(t *testing.T) {
 		t.Parallel()
-		s := withMain(t, "worker_shutdown_timeout 1s;")
+		s := withMain(t, halted)
 		before := workersOf(t, s.Nginx.PID(t))
 		// The reload is over when we say so.
 		over := filepath.Join(s.Nginx.Dir, "over")
@@ -90,7 +92,7 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 	})
 	t.Run("since an earlier reload", func(t *testing.T) {
 		t.Parallel()
-		s := withMain(t, "worker_shutdown_timeout 1s;")
+		s := withMain(t, halted)
 		before := workersOf(t, s.Nginx.PID(t))
 		args := s.Nginx.Args("-s", "reload")
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
