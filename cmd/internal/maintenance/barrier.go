@@ -38,8 +38,8 @@ var (
 	ErrShared = errors.New("an upstream is shared with a site that is open")
 )
 
-// kernelTimeout bounds each question to the kernel, which takes milliseconds where others leave it alone, and the look-up
-// of the upstreams' names.
+// kernelTimeout bounds each question to the kernel, which takes milliseconds where others leave it alone, and the
+// look-up of the upstreams' names.
 const kernelTimeout = 10 * time.Second
 
 // treatment is what the barrier does with connections to the upstreams of a site.
