@@ -158,7 +158,7 @@ need-web: need-test
 	done
 
 # Lighthouse, applications of other bundlers, a Debian of its own, in which the package lives, a second browser, and what makes the package.
-need-soak: WEB += lighthouse vite webpack workbox
+need-soak: WEB += lighthouse node vite webpack workbox
 need-soak: need-web
 	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr buildah:buildah haproxy:haproxy keepalived:keepalived \
 		/usr/lib/python3/dist-packages/icalendar/__init__.py:python3-icalendar

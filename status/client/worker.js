@@ -11,3 +11,5 @@ const register = async () => {
 };
 
 register().catch(() => {}); // with the next page, then
+
+export {}; // a module, and nothing for others

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -31,6 +32,17 @@ func (f fresh) run(t *testing.T, program string, args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%s %q: %v\n%s", filepath.Base(program), args, err, out)
 	}
+}
+
+// newerNode is a Node.js that Vite runs on, which Debian 12's is too old for.
+func newerNode(t *testing.T) string {
+	t.Helper()
+	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	path, err := filepath.Abs("../web/node/node_modules/node-linux-" + arch + "/bin/node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // viteConfig has Vite look for these packages in the application where the client is a link.
@@ -87,7 +99,7 @@ func buildFresh(t *testing.T, out string) {
 			if err := os.WriteFile(filepath.Join(f.dir, "vite.config.ts"), []byte(config), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			f.run(t, "node_modules/.bin/vite", "build", "--outDir", f.out, "--logLevel", "warn")
+			f.run(t, newerNode(t), "node_modules/.bin/vite", "build", "--outDir", f.out, "--logLevel", "warn")
 		},
 		"webpack": func(t *testing.T, f fresh, way string) {
 			f.run(t, "node", "build.mjs", f.out, way)

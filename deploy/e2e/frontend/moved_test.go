@@ -239,12 +239,16 @@ func situations() []situation {
 			now := s.Published(t, "demo")
 			from := time.Now().Add(10 * time.Minute).UTC()
 			soon := from.Format(time.RFC3339)
-			chrome.Call(p.Tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"})
+			zone := time.Local
+			if p.Tab != nil { // Firefox has that of the machine
+				chrome.Call(p.Tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"})
+				zone = time.FixedZone("India", 5.5*60*60)
+			}
 			s.store.say(false, strings.NewReplacer(`"next":null`, `"next":{"from":"`+soon+`","until":null}`, `"seq":`, `"seq":1`,
 				`"expectedUntil":null`, `"expectedUntil":"`+soon+`"`, `"message":null`, `"message":"Soon."`).Replace(now))
 			p.has(`app.maintenance.eta === "` + soon + `" && app.maintenance.countdown > 500 && app.maintenance.message === "Soon."`)
 			p.has(`document.querySelector("[role=alert]")?.innerText.replace(/\s/g, " ")
-				.startsWith("This site closes for maintenance at ` + from.In(time.FixedZone("India", 5.5*60*60)).Format("3:04 PM") + `.")`)
+				.startsWith("This site closes for maintenance at ` + from.In(zone).Format("3:04 PM") + `.")`)
 		}, stays, nobody, nil},
 
 		// The site is closed, and nobody can say so.

@@ -4,6 +4,7 @@ package frontend
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -176,6 +177,7 @@ func TestSoakServiceWorkerBesideWorkbox(t *testing.T) {
 		</script>`, s.PageURL))
 		cmd := exec.Command("node", append([]string{"build.mjs", dir}, row.args...)...)
 		cmd.Dir = "../web/workbox"
+		cmd.Env = append(os.Environ(), "NODE_OPTIONS=--experimental-global-webcrypto") // the Node.js of Debian 12 has it behind that
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("workbox: %v\n%s", err, out)
 		}
