@@ -3,6 +3,7 @@
 package modes
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +30,10 @@ type shape struct {
 	listen string                        // behind the address
 	edit   [2]string                     // a change to nginx.conf
 	admin  int                           // the exit code of set admin
+	http2  bool                          // visitors come over TLS, and HTTP/2 as well
+	ipv6   bool                          // nginx listens at [::], and visitors come to ::1
+	user   string                        // and password, which is needed while it is open; empty for nobody's
+	apart  bool                          // the neighbour has an nginx of its own
 }
 
 // shapes are those that no other test has.
@@ -43,20 +48,44 @@ var shapes = []shape{
 	{name: "SSI", pass: "ssi on; ssi_types *; proxy_pass http://%s;"},
 	{name: "the operator's auth_request", server: "location = /own { internal; return 204; }", pass: "auth_request /own; proxy_pass http://%s;", admin: 1},
 	{name: "satisfy any", pass: "satisfy any; allow all; deny all; proxy_pass http://%s;", admin: 1},
+	{name: "a password", server: "auth_basic own; auth_basic_user_file users;", pass: "proxy_pass http://%s;", user: "visitor:secret"},
+	{name: "a password, or another machine", server: "satisfy any; allow 192.0.2.1; deny all; auth_basic own; auth_basic_user_file users;", pass: "proxy_pass http://%s;", user: "visitor:secret", admin: 1},
 	{name: "basic auth for all but this machine", server: "allow 127.0.0.1; deny all;", pass: "proxy_pass http://%s;"},
 	{name: "error_page to a named location", server: "error_page 502 503 504 = @other; location @other { return 502; }", pass: "proxy_pass http://%s;", admin: 1},
 	{name: "reuseport", listen: " reuseport", pass: "proxy_pass http://%s;"},
 	{name: "realip", server: "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;", pass: "proxy_pass http://%s;"},
 	{name: "8 workers", edit: [2]string{"worker_processes 2;", "worker_processes 8;"}, pass: "proxy_pass http://%s;"},
+	{name: "IPv6", ipv6: true, pass: "proxy_pass http://%s;"},
+	{name: "a neighbour with an nginx of its own", apart: true, pass: "proxy_pass http://%s;"},
 	{name: "multi_accept", edit: [2]string{"events { ", "events { multi_accept on; "}, pass: "proxy_pass http://%s;"},
 }
 
-// counting is an application that counts what comes.
-type counting struct{ came atomic.Int64 }
+// overHTTP2 are those whose visitors have many requests under way on one connection.
+var overHTTP2 = []shape{
+	{name: "HTTP/2", http2: true, pass: "proxy_pass http://%s;"},
+	{name: "gRPC over TLS", http2: true, pass: "grpc_pass grpcs://%s;"},
+}
+
+// heldPath is where counting works until it is released.
+const heldPath = "/conforma.Applications/Hold"
+
+// counting is an application that counts what comes, and what it has done of that.
+type counting struct {
+	came, done, held atomic.Int64
+	release          chan struct{} // takes one for each request that is held
+}
 
 func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.came.Add(1)
 	_, _ = io.Copy(io.Discard, r.Body)
+	if r.URL.Path == heldPath {
+		c.held.Add(1)
+		<-c.release
+		c.held.Add(-1)
+	}
+	c.done.Add(1) // before its client hears of it
+	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+	w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 	_, _ = io.WriteString(w, "ok")
 }
 
@@ -74,6 +103,7 @@ func says(first string) func(net.Listener, *counting) {
 					return // to see whether somebody is there
 				}
 				c.came.Add(1)
+				c.done.Add(1)
 				_, _ = io.WriteString(conn, first+"Content-Type: text/plain\r\n\r\nok")
 			}()
 		}
@@ -96,25 +126,46 @@ var visitors = map[string]struct {
 
 // TestSoakShapesOfHosts closes and opens sites of every shape, by both ways, with visitors that never stop asking, and
 // a neighbour whose visitors are to notice nothing.
-func TestSoakShapesOfHosts(t *testing.T) {
+func TestSoakShapesOfHosts(t *testing.T) { tryShapes(t, shapes) }
+
+// TestSoakStreams is the same where nginx has many requests of one connection under way when the site closes.
+func TestSoakStreams(t *testing.T) { tryShapes(t, overHTTP2) }
+
+func tryShapes(t *testing.T, shapes []shape) {
 	t.Parallel()
 	for _, row := range shapes {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			s, app, neighbour := row.build(t)
+			s, app, visitor, neighbour := row.build(t)
+			var kept *rig.Conn // to an nginx that no command of ours is to touch
+			if row.apart {
+				kept = neighbour.Dial(t)
+				defer kept.Close()
+			}
 			stop, failures := make(chan struct{}), make(chan string, 1)
 			var asked, refused atomic.Int64
 			pumping := make(chan struct{}, 2)
 			pump := func(c rig.Client, ok func(*http.Response) bool) {
 				defer func() { pumping <- struct{}{} }()
-				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: c.TLS.Clone()}}
+				at := "http://" + c.Addr + "/x"
+				if c.TLS != nil {
+					at = "https://" + c.Addr + "/x"
+				}
 				for {
 					select {
 					case <-stop:
 						return
 					case <-time.After(5 * time.Millisecond):
 					}
-					res, err := client.Post("http://"+c.Addr+"/x", "text/plain", nil)
+					req, err := http.NewRequest("POST", at, nil)
+					if err != nil {
+						panic(err) // our own spelling
+					}
+					if name, password, needed := strings.Cut(row.user, ":"); needed {
+						req.SetBasicAuth(name, password)
+					}
+					res, err := client.Do(req)
 					if err == nil {
 						_, _ = io.Copy(io.Discard, res.Body)
 						res.Body.Close()
@@ -128,7 +179,7 @@ func TestSoakShapesOfHosts(t *testing.T) {
 					}
 				}
 			}
-			go pump(s.Client(), func(res *http.Response) bool {
+			go pump(visitor, func(res *http.Response) bool {
 				if res.StatusCode == 503 {
 					refused.Add(1)
 				}
@@ -150,24 +201,42 @@ func TestSoakShapesOfHosts(t *testing.T) {
 				if mode == "admin" {
 					code = row.admin
 				}
-				s.CLI(t, "set", mode).Want(t, code)
+				if row.http2 && mode != "online" {
+					setMeanwhile(t, s, app, visitor, mode)
+				} else {
+					s.CLI(t, "set", mode).Want(t, code)
+				}
+				if kept != nil {
+					if got := kept.Do(t, rig.Message{}).Status; got != 200 {
+						t.Errorf("%s: the neighbour answers %d", mode, got)
+					}
+				}
 				if code != 0 {
 					continue
 				}
-				came, no := app.came.Load(), refused.Load()
+				came, committed, no := app.came.Load(), app.done.Load(), refused.Load()
 				if mode == "online" {
 					rig.WaitFor(t, "visitors to get in again", func() bool { return app.came.Load() > came })
+					if got := visitor.Get(t, "/page").Status; row.user != "" && got != 401 {
+						t.Errorf("without a password it answers %d", got)
+					}
 					continue
 				}
 				rig.WaitFor(t, "visitors to be refused", func() bool { return refused.Load() > no+20 })
 				for who, v := range visitors {
-					r := s.Client().Do(t, rig.Message{Target: "/page", Header: v.header})
-					if r.Status != v.want || r.Header.Get("X-Conforma-Status") != mode {
-						t.Errorf("%s: %s gets %d", mode, who, r.Status)
+					m := rig.Message{Target: "/page", Header: v.header}
+					got := []rig.Response{visitor.Do(t, m)}
+					if row.http2 {
+						got = append(got, visitor.DoHTTP2(t, m))
+					}
+					for _, r := range got {
+						if r.Status != v.want || r.Header.Get("X-Conforma-Status") != mode {
+							t.Errorf("%s: %s gets %s %d", mode, who, r.Proto, r.Status)
+						}
 					}
 				}
-				if n := app.came.Load() - came; n != 0 {
-					t.Errorf("%s: %d requests reached the application after it returned", mode, n)
+				if n, done := app.came.Load()-came, app.done.Load()-committed; n != 0 || done != 0 {
+					t.Errorf("%s: %d requests reached the application after it returned, which did %d", mode, n, done)
 				}
 				s.CLI(t, "get").Want(t, 0)
 			}
@@ -175,10 +244,11 @@ func TestSoakShapesOfHosts(t *testing.T) {
 	}
 }
 
-// build puts the host up, with a neighbour on another port.
-func (row shape) build(t *testing.T) (*rig.Single, *counting, rig.Client) {
+// build puts the host up, with a neighbour on another port, and returns clients of both.
+func (row shape) build(t *testing.T) (s *rig.Single, app *counting, visitor, neighbour rig.Client) {
 	t.Helper()
-	s, app := rig.NewSingle(t), &counting{}
+	s, app = rig.NewSingle(t), &counting{release: make(chan struct{})}
+	certificate := rig.NewCertificate(t, filepath.Join(s.Nginx.Dir, "cert"), rig.Hostname)
 	network, addr, upstream := "tcp4", rig.Loopback(rig.Port(t)), ""
 	if upstream = addr; row.unix {
 		network, addr = "unix", filepath.Join(s.Nginx.Dir, "app.sock")
@@ -193,7 +263,14 @@ func (row shape) build(t *testing.T) (*rig.Single, *counting, rig.Client) {
 	}
 	serve := row.serves
 	if serve == nil {
-		serve = func(l net.Listener, c *counting) { _ = (&http.Server{Handler: c}).Serve(l) }
+		serve = func(l net.Listener, c *counting) {
+			server := &http.Server{Handler: c}
+			if strings.Contains(row.pass, "grpcs:") {
+				_ = server.ServeTLS(l, certificate.Fullchain, certificate.Privkey)
+			} else {
+				_ = server.Serve(l)
+			}
+		}
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); serve(l, app) }()
@@ -201,20 +278,35 @@ func (row shape) build(t *testing.T) (*rig.Single, *counting, rig.Client) {
 
 	with := func(text string) string { return strings.ReplaceAll(text, "%s", addr) }
 	rig.Edit(t, s.Config, fmt.Sprintf("%q", rig.Loopback(s.App.Port)), fmt.Sprintf("%q", upstream))
-	next := rig.Client{Addr: rig.Loopback(rig.Port(t)), Host: "neighbour.example.org"}
-	rig.WriteFile(t, s.Enabled("neighbour.conf"), fmt.Sprintf("%s\nserver { listen %s; location / { proxy_pass http://%s; } }\n", with(row.http), next.Addr, rig.Loopback(s.App.Port)))
+	rig.WriteFile(t, filepath.Join(s.Nginx.Dir, "users"), strings.ReplaceAll(row.user, ":", ":{PLAIN}")+"\n")
+	visitor, neighbour = s.Client(), rig.Client{Addr: rig.Loopback(rig.Port(t)), Host: "neighbour.example.org"}
+	beside := fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; } }\n", neighbour.Addr, rig.Loopback(s.App.Port))
+	if row.apart {
+		other := rig.NewNginx(t)
+		other.Configure(t, beside)
+		other.Start(t)
+		beside = ""
+	}
+	rig.WriteFile(t, s.Enabled("neighbour.conf"), with(row.http)+"\n"+beside)
 	s.Server = row.server
+	at, listen := "listen "+visitor.Addr, "listen "+visitor.Addr+row.listen
+	if row.ipv6 {
+		visitor.Addr = fmt.Sprintf("[::1]:%d", s.Blocks[0].Port)
+		visitor.Host, listen = visitor.Addr, fmt.Sprintf("listen [::]:%d", s.Blocks[0].Port)
+		rig.Edit(t, s.Config, fmt.Sprintf("listen    = %q", rig.Loopback(s.Blocks[0].Port)), fmt.Sprintf("listen    = %q", visitor.Addr))
+	}
+	if row.http2 {
+		visitor.TLS = &tls.Config{RootCAs: certificate.Roots, ServerName: rig.Hostname}
+		listen = fmt.Sprintf("ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %s; ssl_certificate_key %s; %s ssl http2", certificate.Fullchain, certificate.Privkey, listen)
+	}
 	s.CLI(t, "render").Want(t, 0)
 	s.WriteNginx(t)
 	rig.Edit(t, s.Nginx.Conf, "proxy_pass http://"+rig.Loopback(s.App.Port)+";", with(row.pass))
-	if row.listen != "" {
-		at := "listen " + rig.Loopback(s.Blocks[0].Port)
-		rig.Edit(t, s.Nginx.Conf, at+";", at+row.listen+";")
-	}
+	rig.Edit(t, s.Nginx.Conf, at+";", listen+";")
 	if row.edit[0] != "" {
 		rig.Edit(t, s.Nginx.Conf, row.edit[0], row.edit[1])
 	}
 	s.Nginx.Start(t)
 	s.StartGate(t)
-	return s, app, next
+	return s, app, visitor, neighbour
 }
