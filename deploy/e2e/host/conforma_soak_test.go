@@ -60,7 +60,7 @@ func handbookCommands(t *testing.T, section string) []string {
 	}
 	text, _, _ := strings.Cut(rest, "\n## ")
 	var commands []string
-	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+	for _, block := range regexp.MustCompile("(?ms)^```sh(?: [a-z ]+)?\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
 		for line := range strings.Lines(block[1]) {
 			command, _, _ := strings.Cut(strings.TrimSpace(line), " #")
 			commands = append(commands, strings.ReplaceAll(strings.TrimSpace(command), "sudo ", ""))

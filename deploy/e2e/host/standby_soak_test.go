@@ -127,7 +127,7 @@ func TestSoakAddressMoves(t *testing.T) {
 	sets := map[string]*rig.Network{"host": host, "standby": standby}
 	ran := 0
 	for _, command := range handbookCommands(t, "A second machine answers") {
-		command = strings.NewReplacer("/srv/standby", dir, "/usr/share/conforma-status/", rig.Source("deploy")+"/",
+		command = strings.NewReplacer("--out standby", "--out "+dir, "/srv/standby", dir, "/usr/share/conforma-status/", rig.Source("deploy")+"/",
 			"192.0.2.10", movesAddr, "https://127.0.0.1/", "http://127.0.0.1/").Replace(command)
 		switch words := strings.Fields(command); {
 		case words[0] == "conforma-status":

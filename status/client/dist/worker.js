@@ -1,1 +1,1 @@
-const r=async()=>{const s=navigator.serviceWorker;(await s.getRegistrations()).some(({scope:t})=>new URL(t).pathname==="/")||await s.register("/.conforma-status/sw.js",{scope:"/"})};r().catch(()=>{});
+const r=async()=>{const t=navigator.serviceWorker;(await t.getRegistrations()).some(({scope:s})=>new URL(s).pathname==="/")||await t.register("/.conforma-status/sw.js",{scope:"/"})};r().catch(()=>{});
