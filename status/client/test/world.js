@@ -120,7 +120,7 @@ export class World {
   // its visitor was.
   page({ random = Math.random, from = "https://demo.example.org/applications/7" } = {}) {
     const tab = { gone: undefined, frozen: false, held: [] };
-    const element = () => ({ textContent: "", hidden: false, dataset: { status: "status.json", words: "{}", login: "" }, href: "https://demo.example.org/", replaceChildren() {} });
+    const element = () => ({ textContent: "", hidden: false, dataset: { status: "status.json", words: "{}", login: "" }, href: "https://demo.example.org/", replaceChildren() {}, toggleAttribute() {} });
     const elements = {};
     const around = {
       ...this.#clock(tab),
