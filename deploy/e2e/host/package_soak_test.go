@@ -330,7 +330,7 @@ func TestSoakPackage(t *testing.T) {
 	// Removed while it is open, it leaves files that do nothing as long as nginx includes them, but for what ends a
 	// service worker, and then nothing.
 	m.do(0, "dpkg -r conforma-status", "nginx still includes these files, which do nothing any more: /etc/nginx/conforma-status/sites/demo.conf")
-	m.want("the files", m.do(0, "cat /etc/nginx/conforma-status/http.conf; grep -c 'location =' /etc/nginx/conforma-status/sites/demo.conf"), "1")
+	m.want("the files", m.do(0, "cat /etc/nginx/conforma-status/http.conf; grep -c 'location =' /etc/nginx/conforma-status/sites/demo.conf"), "1\n")
 	m.do(0, "nginx -t && systemctl restart nginx")
 	m.do(0, "curl -s http://127.0.0.1:50000/.conforma-status/sw.js | grep -F 'registration.unregister()'")
 	m.want("a visitor", m.visit(""), "200")
