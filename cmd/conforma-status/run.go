@@ -50,15 +50,17 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv [
 	a.terminal.Apart, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
 	f.request.KeepClosed = true
 	closed, err := a.set(ctx, modeName, f)
+	// There is no command yet to hand a signal on to.
+	interrupted := fmt.Errorf("run %s: interrupted before it was started", argv[0])
 	if errors.Is(err, maintenance.ErrNotBegun) {
-		return failed(fmt.Errorf("run %s: interrupted before it was started", argv[0]), terminal.HintStaysAsItWas)
+		return failed(interrupted, terminal.HintStaysAsItWas)
 	}
 	if err != nil && exitCode(err) != exitUnpublished {
 		return err
 	}
 	mode = modeOf(closed, mode)
-	if ctx.Err() != nil { // there was no command yet to hand the signal on to
-		return failed(fmt.Errorf("run %s: interrupted before it was started", argv[0]), fmt.Sprintf(terminal.HintStaysClosed, mode))
+	if ctx.Err() != nil {
+		return failed(interrupted, fmt.Sprintf(terminal.HintStaysClosed, mode))
 	}
 	a.terminal.FoundClosed(closed)
 	code, err := runCommand(program, argv)

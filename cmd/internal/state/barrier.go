@@ -2,7 +2,6 @@ package state
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,20 +30,11 @@ func (d Dir) barrierFile() string { return filepath.Join(string(d), "barrier.jso
 
 // Barrier returns what is on record, known false for none.
 func (d Dir) Barrier() (b Barrier, known bool, err error) {
-	data, err := os.ReadFile(d.barrierFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return Barrier{}, false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &b)
-	}
-	if err == nil && b.Version != barrierVersion {
-		err = fmt.Errorf("version %d, want %d", b.Version, barrierVersion)
-	}
+	b, known, err = read(d.barrierFile(), barrierVersion, func(b Barrier) int { return b.Version })
 	if err != nil {
-		return Barrier{}, false, fmt.Errorf("read what the kernel barrier was told: %w", err)
+		err = fmt.Errorf("read what the kernel barrier was told: %w", err)
 	}
-	return b, true, nil
+	return b, known, err
 }
 
 // WriteBarrier replaces it.

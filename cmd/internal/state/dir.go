@@ -175,6 +175,26 @@ func (d Dir) write(path string, data []byte) error {
 	return durable.WriteFile(path, data, 0o644)
 }
 
+// read reads a file of JSON that write wrote, which has to be of this version. known is false, and the value the zero
+// one, where there is none and where there is an error.
+func read[T any](path string, version int, versionOf func(T) int) (value T, known bool, err error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return value, false, nil
+	}
+	var v T
+	if err == nil {
+		err = json.Unmarshal(data, &v)
+	}
+	if err == nil && versionOf(v) != version {
+		err = fmt.Errorf("version %d, want %d", versionOf(v), version)
+	}
+	if err != nil {
+		return value, false, err
+	}
+	return v, true, nil
+}
+
 // MakeDirs makes dir and its parents so that nginx's workers can enter them, whatever the umask.
 func MakeDirs(dir string) error {
 	if _, err := os.Stat(dir); err == nil {

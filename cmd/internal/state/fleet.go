@@ -2,9 +2,7 @@ package state
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -35,20 +33,11 @@ func (d Dir) FollowedFile(site string) string { return filepath.Join(string(d), 
 // Followed returns what is kept for a site. A file that can't be understood is an error: it says what may not be
 // opened.
 func (d Dir) Followed(site string) (f Followed, err error) {
-	data, err := os.ReadFile(d.FollowedFile(site))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Followed{}, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &f)
-	}
-	if err == nil && f.Version != followedVersion {
-		err = fmt.Errorf("version %d, want %d", f.Version, followedVersion)
-	}
+	f, _, err = read(d.FollowedFile(site), followedVersion, func(f Followed) int { return f.Version })
 	if err != nil {
-		return Followed{}, fmt.Errorf("read what this host has followed: %s: %w", d.FollowedFile(site), err)
+		err = fmt.Errorf("read what this host has followed: %s: %w", d.FollowedFile(site), err)
 	}
-	return f, nil
+	return f, err
 }
 
 // WriteFollowed replaces what is kept for a site.
