@@ -1,0 +1,94 @@
+package maintenance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
+	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
+	"github.com/msupply-foundation/conforma-status/status"
+)
+
+// readsFirst reports whether nginx's configuration has to say what the barrier of a site is to be made of.
+func readsFirst(s config.Site) bool { return len(s.Upstreams) == 0 || s.SharedUpstream }
+
+// findJoining finds the sites that have had no barrier so far because they share an upstream with one of those that
+// close now.
+func (t *table) findJoining(closing []config.Site) {
+	for _, s := range t.Config.Sites {
+		r, known, err := t.Dir().Record(s.Name)
+		if err != nil || !known || r.Document.Mode != status.Offline || r.Barrier || t.none[s.Name] != nil {
+			continue
+		}
+		shares := func(o config.Site) bool { return o.Name != s.Name && t.shareUpstream(o.Name, s.Name) }
+		asked := func(o config.Site) bool { return o.Name == s.Name }
+		if slices.ContainsFunc(closing, shares) && !slices.ContainsFunc(closing, asked) {
+			t.joins = append(t.joins, s.Name)
+		}
+	}
+}
+
+// shareUpstream reports whether two sites lead to one address.
+func (t *table) shareUpstream(a, b string) bool {
+	return slices.ContainsFunc(t.found.Sites[a].Ends, func(e barrier.End) bool {
+		return slices.ContainsFunc(t.found.Sites[b].Ends, func(o barrier.End) bool {
+			return e.Addr.Port() == o.Addr.Port() && (e.Addr == o.Addr || e.Anywhere && o.Local || o.Anywhere && e.Local)
+		})
+	})
+}
+
+// readFirst finds out, of sites whose configuration doesn't say it, where nginx leads to, and whether somebody else
+// leads there too: those who are closed, or become so with them, don't count.
+func (t *table) readFirst(ctx context.Context, sites []config.Site) {
+	if t.err != nil || !slices.ContainsFunc(sites, readsFirst) {
+		return
+	}
+	conf, err := t.Nginx.Config(ctx)
+	upstreams := map[string][]string{}
+	var closes []string
+	for _, s := range t.Config.Sites {
+		r, _, err := t.Dir().Record(s.Name)
+		asked := slices.ContainsFunc(sites, func(o config.Site) bool { return o.Name == s.Name })
+		if asked || err == nil && r.Shut() {
+			closes = append(closes, s.Name)
+		}
+	}
+	for _, s := range sites {
+		if !readsFirst(s) {
+			continue
+		}
+		if err != nil {
+			t.none[s.Name] = fmt.Errorf("nginx's configuration doesn't say where it leads to: %w", err)
+			continue
+		}
+		serving := conf.Serving(nginxconf.SiteFile(t.Config.Nginx.ConfDir, s.Name), target(s), s.Upstreams)
+		for _, hole := range serving.Holes {
+			if !slices.Contains(closes, hole.Site) {
+				t.none[s.Name] = fmt.Errorf("%w: the server at %s leads to %s", ErrShared, hole.Server, hole.Upstream)
+			}
+		}
+		if len(s.Upstreams) == 0 {
+			upstreams[s.Name] = serving.Upstreams
+		}
+	}
+	if len(upstreams) == 0 {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, kernelTimeout)
+	defer cancel()
+	found, err := t.Kernel.Places(bounded, t.master, upstreams)
+	for name := range upstreams {
+		place := found[name]
+		if place.Err == nil {
+			place.Err = err
+		}
+		if t.found.Sites[name] = place; place.Err != nil {
+			t.none[name] = place.Err
+		} else if !errors.Is(t.none[name], ErrShared) {
+			delete(t.none, name)
+		}
+	}
+}
