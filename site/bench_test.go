@@ -73,7 +73,7 @@ func BenchmarkBuild(b *testing.B) {
 				b.Fatal(err)
 			}
 			built, err := Build(c, Site{Name: name, Path: name, AppURL: demo.AppURL, PageURL: demo.PageURL + name + "/"})
-			if err != nil || len(Compressed(built)) != 12+3 {
+			if err != nil || len(Compressed(built)) != 12+4 { // a page in each language, the schema and three scripts
 				b.Fatalf("%d files, %v", len(built), err)
 			}
 		}
