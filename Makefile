@@ -86,7 +86,7 @@ test: need-web tested
 soak: need-soak tested
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT
 	go test -race -vet=off -count=1 ./...
-	.ci/soak >"$$log" 2>&1 || { cat "$$log"; exit 1; }
+	.ci/soak >"$$log" 2>&1 || { cat "$$log"; .ci/failures "$$log"; exit 1; }
 	grep -E '^(ok|TestSoak[A-Za-z]+:|--- PASS)' "$$log"
 	.ci/fuzz $(FUZZ_TIME) $(FUZZ_TIME_ONE)
 	echo "make soak: passed"
