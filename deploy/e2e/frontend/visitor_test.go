@@ -129,6 +129,13 @@ func (s *appSite) visit(t testing.TB, browser context.Context, v visit) *visitor
 	return s.visitBy(t, chromium(browser), v)
 }
 
+func newVisitor(p visitor) *visitor {
+	if b, ok := p.tab.(chromeTab); ok {
+		p.Tab = b.Tab
+	}
+	return &p
+}
+
 func (s *appSite) visitBy(t testing.TB, open func(testing.TB, string) tab, v visit) *visitor {
 	t.Helper()
 	if v.path == "" {
@@ -138,10 +145,7 @@ func (s *appSite) visitBy(t testing.TB, open func(testing.TB, string) tab, v vis
 	if v.admin {
 		token = rig.AdminToken(s.Blocks[0].Secret)
 	}
-	p := &visitor{tab: open(t, s.setting(v, token)), T: t, s: s, path: v.path, token: token}
-	if b, ok := p.tab.(chromeTab); ok {
-		p.Tab = b.Tab
-	}
+	p := newVisitor(visitor{tab: open(t, s.setting(v, token)), T: t, s: s, path: v.path, token: token})
 	p.sit(v)
 	return p
 }
@@ -149,7 +153,7 @@ func (s *appSite) visitBy(t testing.TB, open func(testing.TB, string) tab, v vis
 // beside opens a second tab of the same visitor.
 func (p *visitor) beside(t testing.TB) *visitor {
 	t.Helper()
-	q := &visitor{tab: p.tab.beside(t), T: t, s: p.s, path: p.path, token: p.token}
+	q := newVisitor(visitor{tab: p.tab.beside(t), T: t, s: p.s, path: p.path, token: p.token})
 	q.sit(visit{})
 	return q
 }
