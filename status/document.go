@@ -75,24 +75,14 @@ type Window struct {
 // Parse reads a status document. Keys that it doesn't know are ignored, as the contract with readers
 // asks. It returns an error wrapping ErrVersion for a document of another version, and an error that
 // says what is wrong for one that isn't valid.
-func Parse(data []byte) (Document, error) {
-	var head struct {
-		Version *int `json:"version"`
+func Parse(data []byte) (d Document, err error) {
+	if err = checkVersion(data, Version, ErrVersion); err == nil {
+		err = json.Unmarshal(data, &d)
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return Document{}, fmt.Errorf("parse status document: %w", err)
+	if err == nil {
+		err = d.Validate()
 	}
-	if head.Version == nil {
-		return Document{}, errors.New("parse status document: no version")
-	}
-	if *head.Version != Version {
-		return Document{}, fmt.Errorf("parse status document: %w: %d", ErrVersion, *head.Version)
-	}
-	var d Document
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Document{}, fmt.Errorf("parse status document: %w", err)
-	}
-	if err := d.Validate(); err != nil {
+	if err != nil {
 		return Document{}, fmt.Errorf("parse status document: %w", err)
 	}
 	return d, nil
@@ -110,11 +100,7 @@ func (d Document) Marshal() []byte {
 	if len(d.Messages) == 0 {
 		d.Messages = nil
 	}
-	out, err := json.Marshal(d)
-	if err != nil { // a struct of strings, numbers and times outside year 0..9999 only
-		panic("status: marshal document: " + err.Error())
-	}
-	return append(out, '\n')
+	return line(d)
 }
 
 // Same reports whether both documents tell visitors the same thing: whether they differ in nothing but

@@ -2,7 +2,6 @@ package status
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -77,28 +76,14 @@ func ReceiptHost(prefix, key string) (string, bool) {
 
 // ParseReceipt reads a receipt, strictly: a host that says something that this program doesn't know isn't safe. The
 // error wraps ErrReceiptVersion for one of another version.
-func ParseReceipt(data []byte) (Receipt, error) {
-	var head struct {
-		Version *int `json:"version"`
+func ParseReceipt(data []byte) (r Receipt, err error) {
+	if err = checkVersion(data, ReceiptVersion, ErrReceiptVersion); err == nil {
+		err = readStrictly(data, &r)
 	}
-	switch err := json.Unmarshal(data, &head); {
-	case err != nil:
-		return Receipt{}, fmt.Errorf("parse the receipt: %w", err)
-	case head.Version == nil:
-		return Receipt{}, errors.New("parse the receipt: no version")
-	case *head.Version != ReceiptVersion:
-		return Receipt{}, fmt.Errorf("parse the receipt: %w: %d", ErrReceiptVersion, *head.Version)
+	if err == nil {
+		err = r.validate()
 	}
-	var r Receipt
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&r); err != nil {
-		return Receipt{}, fmt.Errorf("parse the receipt: %w", err)
-	}
-	if dec.More() {
-		return Receipt{}, errors.New("parse the receipt: something follows it")
-	}
-	if err := r.validate(); err != nil {
+	if err != nil {
 		return Receipt{}, fmt.Errorf("parse the receipt: %w", err)
 	}
 	return r, nil
@@ -146,11 +131,7 @@ func (r Receipt) validate() error {
 // Marshal returns the receipt as it is stored: one line of JSON.
 func (r Receipt) Marshal() []byte {
 	r.Version, r.UpdatedAt, r.SafeSince = ReceiptVersion, stamp(r.UpdatedAt), stampPtr(r.SafeSince)
-	out, err := json.Marshal(r)
-	if err != nil { // strings, numbers and times outside year 0..9999 only
-		panic("status: marshal receipt: " + err.Error())
-	}
-	return append(out, '\n')
+	return line(r)
 }
 
 // Says reports whether both receipts say the same, whenever they were written.

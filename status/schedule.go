@@ -1,12 +1,9 @@
 package status
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -90,44 +87,33 @@ func EmptySchedule() Schedule {
 // ParseSchedule reads a schedule. What it doesn't know it refuses: whoever changes a schedule writes all of it anew,
 // and would lose that. The error wraps ErrScheduleVersion or ErrSchedule.
 func ParseSchedule(data []byte) (Schedule, error) {
-	var head struct {
-		Version *int             `json:"version"`
-		Windows *json.RawMessage `json:"windows"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return Schedule{}, fmt.Errorf("parse the schedule: %w: %w", ErrSchedule, err)
-	}
+	s, err := parseSchedule(data)
 	switch {
-	case head.Version == nil:
-		return Schedule{}, fmt.Errorf("parse the schedule: %w: no version", ErrSchedule)
-	case *head.Version != ScheduleVersion:
-		return Schedule{}, fmt.Errorf("parse the schedule: %w: %d", ErrScheduleVersion, *head.Version)
-	case head.Windows == nil:
-		return Schedule{}, fmt.Errorf("parse the schedule: %w: no windows", ErrSchedule)
-	}
-	var s Schedule
-	in := json.NewDecoder(bytes.NewReader(data))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&s); err != nil {
-		return Schedule{}, fmt.Errorf("parse the schedule: %w: %w", ErrSchedule, err)
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return Schedule{}, fmt.Errorf("parse the schedule: %w: something stands behind it", ErrSchedule)
-	}
-	if err := s.Validate(); err != nil {
+	case errors.Is(err, ErrScheduleVersion):
+		return Schedule{}, fmt.Errorf("parse the schedule: %w", err)
+	case err != nil:
 		return Schedule{}, fmt.Errorf("parse the schedule: %w: %w", ErrSchedule, err)
 	}
 	return s.tidy(), nil
 }
 
+func parseSchedule(data []byte) (s Schedule, err error) {
+	if err := checkVersion(data, ScheduleVersion, ErrScheduleVersion); err != nil {
+		return s, err
+	}
+	if err := readStrictly(data, &s); err != nil {
+		return s, err
+	}
+	if s.Windows == nil {
+		return s, errors.New("no windows")
+	}
+	return s, s.Validate()
+}
+
 // Marshal returns the schedule as it is published: one line of JSON ending in a newline. Two schedules that say the
 // same have the same bytes.
 func (s Schedule) Marshal() []byte {
-	out, err := json.Marshal(s.tidy())
-	if err != nil { // structs of strings, numbers and times outside year 0..9999 only
-		panic("status: marshal schedule: " + err.Error())
-	}
-	return append(out, '\n')
+	return line(s.tidy())
 }
 
 // tidy has the windows in their order, with times as they are written.
