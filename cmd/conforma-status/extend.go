@@ -9,6 +9,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 )
 
 func (a *app) extendCommand() *cobra.Command {
@@ -21,10 +22,8 @@ func (a *app) extendCommand() *cobra.Command {
 			if err != nil {
 				return usage(fmt.Errorf("read the time: %w", err), terminal.HintExtendWhen)
 			}
-			if cmd.Flags().Changed("message") {
-				if req.Message, req.Messages, err = parseMessages(messages); err != nil {
-					return usage(fmt.Errorf("read --message: %w", err), terminal.HintMessage)
-				}
+			if req.Message, req.Messages, err = readMessages(messages); err != nil {
+				return err
 			}
 			c, chosen, err := a.loadSites(which)
 			if err != nil {
@@ -55,23 +54,27 @@ func (a *app) extendCommand() *cobra.Command {
 }
 
 // extension reads WHEN of extend: "+10m" counts from the ETA that is announced, anything else from now.
-func (a *app) extension(when string, now time.Time) (maintenance.Request, error) {
+func (a *app) extension(said string, now time.Time) (maintenance.Request, error) {
 	req := maintenance.Request{WordsOnly: true}
-	if longer, found := strings.CutPrefix(strings.TrimSpace(when), "+"); found {
-		d, err := parseDuration(longer)
-		if err != nil || strings.HasPrefix(longer, "+") || d <= 0 || d > maxAhead {
-			return req, fmt.Errorf("%w: %q", errWhen, when)
-		}
-		req.Longer = d
-		return req, nil
-	}
-	eta, err := parseWhen(when, now)
-	if err != nil {
+	longer, found := strings.CutPrefix(strings.TrimSpace(said), "+")
+	if !found {
+		eta, err := a.readTime(said, now)
+		req.ETA = &eta
 		return req, err
 	}
-	if laterDay(when, eta, now) {
-		a.terminal.LaterDay(when, eta, now)
+	d, err := when.Duration(longer)
+	if err != nil || strings.HasPrefix(longer, "+") || d <= 0 || d > when.MaxAhead {
+		return req, fmt.Errorf("%w: %q", when.ErrRead, said)
 	}
-	req.ETA = &eta
+	req.Longer = d
 	return req, nil
+}
+
+// readTime reads a point in time, and says which day is meant where a time of day has passed today.
+func (a *app) readTime(said string, now time.Time) (time.Time, error) {
+	at, err := when.Parse(said, now)
+	if err == nil && when.IsLaterDay(said, at, now) {
+		a.terminal.LaterDay(said, at, now)
+	}
+	return at, err
 }

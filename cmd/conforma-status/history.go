@@ -32,7 +32,7 @@ func (a *app) historyCommand() *cobra.Command {
 			// Sites that the configuration doesn't know any more have a past too.
 			known := which.names
 			if len(known) == 0 {
-				known = siteNames(h.Config)
+				known = siteNames(h.Config.Sites)
 				for _, e := range events {
 					if !slices.Contains(known, e.Site) {
 						known = append(known, e.Site)

@@ -13,6 +13,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 )
@@ -32,7 +33,7 @@ func (a *app) passCommand() *cobra.Command {
 			if f.revoke && cmd.Flags().Changed("ttl") {
 				return misused(errors.New("--revoke and --ttl exclude each other"), terminal.HintRevokeTTL)
 			}
-			lasts, err := parseDuration(f.ttl)
+			lasts, err := when.Duration(f.ttl)
 			if err != nil || lasts < time.Minute || lasts > gate.MaxPass {
 				return misused(fmt.Errorf("--ttl %q is not a duration from 1m to 24h", f.ttl), terminal.HintTTL)
 			}

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 )
 
 func (a *app) reconcileCommand() *cobra.Command {
@@ -27,7 +28,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 			return a.report(receipts)
 		},
 	}
-	cmd.Flags().Var(&wait{&drain}, "drain", terminal.HelpDrain)
+	cmd.Flags().Var(&when.Wait{D: &drain}, "drain", terminal.HelpDrain)
 	a.jsonFlag(cmd)
 	return cmd
 }

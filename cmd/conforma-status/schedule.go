@@ -13,6 +13,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -90,13 +91,11 @@ func (a *app) schedule(cmd *cobra.Command, mode status.Mode, f scheduleFlags) er
 	if w.From, err = a.readFrom(f, now); err != nil {
 		return err
 	}
-	if w.Until, err = a.readUntil(f, w.From, now); err != nil {
+	if w.Until, err = readUntil(f, w.From, now); err != nil {
 		return err
 	}
-	if f.given("message") {
-		if w.Message, w.Messages, err = parseMessages(f.messages); err != nil {
-			return usage(fmt.Errorf("read --message: %w", err), terminal.HintMessage)
-		}
+	if w.Message, w.Messages, err = readMessages(f.messages); err != nil {
+		return err
 	}
 	h, chosen, err := a.hostOf(f.which)
 	if err != nil {
@@ -107,7 +106,7 @@ func (a *app) schedule(cmd *cobra.Command, mode status.Mode, f scheduleFlags) er
 	}
 	a.untranslated(h.Config, maintenance.Request{Sites: chosen, Message: w.Message, Messages: w.Messages})
 	a.unkept(h, chosen, f)
-	a.terminal.WindowAhead(siteNamesOf(chosen), w)
+	a.terminal.WindowAhead(siteNames(chosen), w)
 	return a.announce(cmd.Context(), h, maintenance.Announcement{
 		Sites: chosen, ID: w.ID, Reason: f.reason,
 		Change: func(s status.Schedule, now time.Time) (status.Schedule, error) { return s.Add(w, now) },
@@ -142,50 +141,32 @@ func (a *app) unkept(h *maintenance.Host, sites []config.Site, f scheduleFlags) 
 
 // readFrom reads --from.
 func (a *app) readFrom(f scheduleFlags, now time.Time) (time.Time, error) {
-	from, err := parseWhen(f.from, now)
+	from, err := a.readTime(f.from, now)
 	if err != nil {
 		return from, usage(fmt.Errorf("read --from: %w", err), terminal.HintWhen)
-	}
-	if laterDay(f.from, from, now) {
-		a.terminal.LaterDay(f.from, from, now)
 	}
 	return from, nil
 }
 
 // readUntil reads --until or --for, of which there has to be one.
-func (a *app) readUntil(f scheduleFlags, from, now time.Time) (time.Time, error) {
+func readUntil(f scheduleFlags, from, now time.Time) (time.Time, error) {
 	switch {
 	case f.given("until") && f.given("for"):
 		return from, misused(errors.New("--until and --for exclude each other"), terminal.HintUntil)
 	case f.given("for"):
-		d, err := parseDuration(f.long)
-		if err != nil || d < time.Second || d > maxAhead {
-			return from, usage(fmt.Errorf("read --for: %w: %q", errWhen, f.long), terminal.HintFor)
+		d, err := when.Duration(f.long)
+		if err != nil || d < time.Second || d > when.MaxAhead {
+			return from, usage(fmt.Errorf("read --for: %w: %q", when.ErrRead, f.long), terminal.HintFor)
 		}
 		return from.Add(d).Truncate(time.Second), nil
 	case !f.given("until"):
 		return from, misused(errors.New("schedule needs --until or --for"), terminal.HintUntil)
 	}
-	until, err := parseUntil(f.until, from, now)
+	until, err := when.Until(f.until, from, now)
 	if err != nil {
 		return until, usage(fmt.Errorf("read --until: %w", err), terminal.HintWhen)
 	}
 	return until, nil
-}
-
-// errEndsBefore is the error of a window that ends before it begins.
-var errEndsBefore = errors.New("the window ends before it begins")
-
-// parseUntil reads a point in time as parseWhen does, but for a time of day: that is the next one after from.
-func parseUntil(s string, from, now time.Time) (time.Time, error) {
-	if hour, minute, ok := timeOfDay(strings.TrimSpace(s)); ok {
-		return nextTimeOfDay(hour, minute, from.In(now.Location())).UTC(), nil
-	}
-	until, err := parseWhen(s, now)
-	if errors.Is(err, errPast) || err == nil && !until.After(from) {
-		return until, fmt.Errorf("%w: %q", errEndsBefore, s)
-	}
-	return until, err
 }
 
 func (a *app) scheduleListCommand() *cobra.Command {
@@ -230,7 +211,7 @@ func (a *app) moveWindow(cmd *cobra.Command, id string, f scheduleFlags) error {
 	if !f.given("from") && !f.given("until") && !f.given("for") && !f.given("message") {
 		return misused(errors.New("schedule move needs to know what is new"), terminal.HintMove)
 	}
-	h, chosen, err := a.hostOf(withWindow(f.which))
+	h, chosen, err := a.hostOf(f.which.orAll()) // those that have the window are meant
 	if err != nil {
 		return err
 	}
@@ -246,15 +227,13 @@ func (a *app) moveWindow(cmd *cobra.Command, id string, f scheduleFlags) error {
 		is.Until = is.From.Add(was.Until.Sub(was.From))
 	}
 	if f.given("until") || f.given("for") {
-		if is.Until, err = a.readUntil(f, is.From, now); err != nil {
+		if is.Until, err = readUntil(f, is.From, now); err != nil {
 			return err
 		}
 	}
 	to := status.Moved{From: &is.From, Until: &is.Until, Words: f.given("message")}
-	if to.Words {
-		if to.Message, to.Messages, err = parseMessages(f.messages); err != nil {
-			return usage(fmt.Errorf("read --message: %w", err), terminal.HintMessage)
-		}
+	if to.Message, to.Messages, err = readMessages(f.messages); err != nil {
+		return err
 	}
 	a.unkept(h, chosen, f)
 	a.terminal.WindowAhead(nil, is)
@@ -264,15 +243,12 @@ func (a *app) moveWindow(cmd *cobra.Command, id string, f scheduleFlags) error {
 	})
 }
 
-// withWindow selects all sites where none is named: those that have the window are meant.
-func withWindow(which selection) selection { return which.orAll() }
-
 func (a *app) scheduleCancelCommand() *cobra.Command {
 	var which selection
 	cmd := &cobra.Command{
 		Use: "cancel ID", Short: terminal.HelpScheduleCancel, Long: terminal.HelpScheduleCancelLong, Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h, chosen, err := a.hostOf(withWindow(which))
+			h, chosen, err := a.hostOf(which.orAll()) // likewise
 			if err != nil {
 				return err
 			}
@@ -311,11 +287,4 @@ func notAnnounced(err error) error {
 		}
 	}
 	return err
-}
-
-func siteNamesOf(sites []config.Site) (names []string) {
-	for _, s := range sites {
-		names = append(names, s.Name)
-	}
-	return names
 }

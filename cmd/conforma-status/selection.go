@@ -71,11 +71,11 @@ func (a *app) knownSites() []string {
 	if err != nil {
 		return nil
 	}
-	return siteNames(c)
+	return siteNames(c.Sites)
 }
 
-func siteNames(c *config.Config) (names []string) {
-	for _, s := range c.Sites {
+func siteNames(sites []config.Site) (names []string) {
+	for _, s := range sites {
 		names = append(names, s.Name)
 	}
 	return names
@@ -86,5 +86,5 @@ func knownSites(c *config.Config) string {
 	if len(c.Sites) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(terminal.HintSites, strings.Join(siteNames(c), ", "))
+	return fmt.Sprintf(terminal.HintSites, strings.Join(siteNames(c.Sites), ", "))
 }

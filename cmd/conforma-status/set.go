@@ -17,6 +17,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
@@ -42,7 +43,7 @@ func (f *setFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.eta, "eta", "", terminal.HelpETA)
 	cmd.Flags().StringArrayVar(&f.messages, "message", nil, terminal.HelpMessage)
 	cmd.Flags().StringVar(&f.request.Reason, "reason", "", terminal.HelpReason)
-	cmd.Flags().Var(&wait{&f.request.Drain}, "drain", terminal.HelpDrain)
+	cmd.Flags().Var(&when.Wait{D: &f.request.Drain}, "drain", terminal.HelpDrain)
 	cmd.Flags().BoolVar(&f.request.Force, "force", false, terminal.HelpForce)
 }
 
@@ -58,7 +59,7 @@ func (a *app) setCommand() *cobra.Command {
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&f.request.NoCut, "no-cut", false, terminal.HelpNoCut)
-	cmd.Flags().Var(&wait{&f.wait}, "wait", terminal.HelpWait)
+	cmd.Flags().Var(&when.Wait{D: &f.wait}, "wait", terminal.HelpWait)
 	cmd.Flags().BoolVar(&f.request.DryRun, "dry-run", false, terminal.HelpDryRun)
 	a.jsonFlag(cmd)
 	return cmd
@@ -80,7 +81,7 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintena
 	}
 	req := f.request
 	req.Mode = mode
-	if err := f.readWords(&req, a.terminal, time.Now()); err != nil {
+	if err := a.readWords(f, &req, time.Now()); err != nil {
 		return nil, err
 	}
 	var stops []config.Scope
@@ -144,26 +145,27 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 }
 
 // readWords reads the flags that end up in the status document.
-func (f setFlags) readWords(req *maintenance.Request, t *terminal.Terminal, now time.Time) (err error) {
+func (a *app) readWords(f setFlags, req *maintenance.Request, now time.Time) (err error) {
 	if req.Mode == status.Online && (f.given("eta") || f.given("message")) {
 		return misused(errors.New("a site that is online has neither an ETA nor a message"), terminal.HintOnlineSaysNothing)
 	}
 	if f.given("eta") {
-		eta, err := parseWhen(f.eta, now)
+		eta, err := a.readTime(f.eta, now)
 		if err != nil {
 			return usage(fmt.Errorf("read --eta: %w", err), terminal.HintWhen)
 		}
-		if laterDay(f.eta, eta, now) {
-			t.LaterDay(f.eta, eta, now)
-		}
 		req.ETA = &eta
 	}
-	if f.given("message") {
-		if req.Message, req.Messages, err = parseMessages(f.messages); err != nil {
-			return usage(fmt.Errorf("read --message: %w", err), terminal.HintMessage)
-		}
+	req.Message, req.Messages, err = readMessages(f.messages)
+	return err
+}
+
+// readMessages is parseMessages for the flag.
+func readMessages(values []string) (all *string, of map[string]string, err error) {
+	if all, of, err = parseMessages(values); err != nil {
+		err = usage(fmt.Errorf("read --message: %w", err), terminal.HintMessage)
 	}
-	return nil
+	return all, of, err
 }
 
 // parseMessages reads the values of --message: the text for everybody, nil where there is none, and those for readers

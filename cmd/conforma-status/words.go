@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -118,8 +119,8 @@ func (a *app) oneMode(cmd *cobra.Command, args []string) error {
 		mode = string(meant)
 	}
 	call := fmt.Sprintf("%s set %s", cmd.Root().Name(), mode)
-	switch _, notDuration := parseDuration(args[1]); {
-	case notDuration == nil, isTimeOfDay(args[1]):
+	switch _, notDuration := when.Duration(args[1]); {
+	case notDuration == nil, when.IsTimeOfDay(args[1]):
 		call += " --eta " + args[1]
 	case slices.Contains(a.knownSites(), args[1]):
 		call += " --site " + args[1]
@@ -127,11 +128,6 @@ func (a *app) oneMode(cmd *cobra.Command, args []string) error {
 		return misused(err, fmt.Sprintf(terminal.HintUsage, cmd.UseLine()))
 	}
 	return misused(err, fmt.Sprintf(terminal.HintMeantCommand, call))
-}
-
-func isTimeOfDay(word string) bool {
-	_, _, ok := timeOfDay(word)
-	return ok
 }
 
 // nearest is the name that a word is a slip of the keyboard for, or the beginning of; "" where it is like none.

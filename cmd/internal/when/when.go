@@ -1,4 +1,5 @@
-package main
+// Package when reads the times and durations that people type. It reads no clock: now is an argument.
+package when
 
 import (
 	"errors"
@@ -11,32 +12,36 @@ import (
 )
 
 var (
-	errWhen = errors.New("can't read the time")
-	errPast = errors.New("the time is in the past")
+	// ErrRead is returned (wrapped) for what is no time, or one that can't be meant.
+	ErrRead = errors.New("can't read the time")
+	// ErrPast is returned (wrapped) for a time that has passed.
+	ErrPast = errors.New("the time is in the past")
+	// ErrEndsBefore is returned (wrapped) for the end of a window that ends before it begins.
+	ErrEndsBefore = errors.New("the window ends before it begins")
 )
 
-// maxAhead is how far ahead an ETA may lie; beyond it is a slip of the keyboard.
-const maxAhead = 366 * 24 * time.Hour
+// MaxAhead is how far ahead an ETA may lie; beyond it is a slip of the keyboard.
+const MaxAhead = 366 * 24 * time.Hour
 
-// parseWhen reads a point in time after now: a duration ("30m", "30min", "1h30m", "1d"), a time of day ("18:30",
+// Parse reads a point in time after now: a duration ("30m", "30min", "1h30m", "1d"), a time of day ("18:30",
 // "6:30pm", the next one in now's time zone), a date and time in that zone ("2026-12-01 18:30") or RFC 3339. The error
-// wraps errWhen or errPast.
-func parseWhen(s string, now time.Time) (time.Time, error) {
-	t, err := readWhen(strings.TrimSpace(s), now)
+// wraps ErrRead or ErrPast.
+func Parse(s string, now time.Time) (time.Time, error) {
+	t, err := read(strings.TrimSpace(s), now)
 	if err != nil {
 		return time.Time{}, err
 	}
 	t = t.UTC().Truncate(time.Second) // before it is compared: what is left of "1ms" is now
 	if !t.After(now) {
-		return time.Time{}, fmt.Errorf("%w: %q", errPast, s)
+		return time.Time{}, fmt.Errorf("%w: %q", ErrPast, s)
 	}
-	if t.Sub(now) > maxAhead {
-		return time.Time{}, fmt.Errorf("%w: %q is more than a year ahead", errWhen, s)
+	if t.Sub(now) > MaxAhead {
+		return time.Time{}, fmt.Errorf("%w: %q is more than a year ahead", ErrRead, s)
 	}
 	return t, nil
 }
 
-func readWhen(s string, now time.Time) (time.Time, error) {
+func read(s string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
@@ -48,12 +53,12 @@ func readWhen(s string, now time.Time) (time.Time, error) {
 			return onDate(day, strings.TrimSpace(clock), s, now.Location())
 		}
 	}
-	d, err := parseDuration(s)
+	d, err := Duration(s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: %q", errWhen, s)
+		return time.Time{}, fmt.Errorf("%w: %q", ErrRead, s)
 	}
 	if d <= 0 {
-		return time.Time{}, fmt.Errorf("%w: %q", errPast, s)
+		return time.Time{}, fmt.Errorf("%w: %q", ErrPast, s)
 	}
 	return now.Add(d), nil
 }
@@ -61,10 +66,23 @@ func readWhen(s string, now time.Time) (time.Time, error) {
 // minutes are written like this too.
 var minutes = regexp.MustCompile(`([0-9])mins?($|[0-9])`)
 
-// parseDuration reads a duration with days and weeks.
-func parseDuration(s string) (time.Duration, error) {
+// Until reads a point in time as Parse does, but for a time of day: that is the next one after from. The error may wrap
+// ErrEndsBefore, too.
+func Until(s string, from, now time.Time) (time.Time, error) {
+	if hour, minute, ok := timeOfDay(s); ok {
+		return nextTimeOfDay(hour, minute, from.In(now.Location())).UTC(), nil
+	}
+	until, err := Parse(s, now)
+	if errors.Is(err, ErrPast) || err == nil && !until.After(from) {
+		return until, fmt.Errorf("%w: %q", ErrEndsBefore, s)
+	}
+	return until, err
+}
+
+// Duration reads a duration with days and weeks, which may be negative.
+func Duration(s string) (time.Duration, error) {
 	if s == "" {
-		return 0, errWhen
+		return 0, ErrRead
 	}
 	return str2duration.ParseDuration(minutes.ReplaceAllString(s, "${1}m$2"))
 }
@@ -72,7 +90,7 @@ func parseDuration(s string) (time.Duration, error) {
 // timeOfDay reads "18:30", "6:30pm" and "6pm".
 func timeOfDay(s string) (hour, minute int, ok bool) {
 	for _, layout := range []string{"15:04", "3:04pm", "3:04 pm", "3pm", "3 pm"} {
-		if t, err := time.Parse(layout, strings.ToLower(s)); err == nil {
+		if t, err := time.Parse(layout, strings.ToLower(strings.TrimSpace(s))); err == nil {
 			return t.Hour(), t.Minute(), true
 		}
 	}
@@ -89,7 +107,7 @@ func onDate(day time.Time, clock, said string, zone *time.Location) (time.Time, 
 	}
 	hour, minute, ok := timeOfDay(clock)
 	if !ok {
-		return time.Time{}, fmt.Errorf("%w: %q", errWhen, said)
+		return time.Time{}, fmt.Errorf("%w: %q", ErrRead, said)
 	}
 	wall := time.Date(day.Year(), day.Month(), day.Day(), hour, minute, 0, 0, time.UTC)
 	var shown []time.Time
@@ -101,12 +119,12 @@ func onDate(day time.Time, clock, said string, zone *time.Location) (time.Time, 
 	}
 	switch len(shown) {
 	case 0:
-		return time.Time{}, fmt.Errorf("%w: clocks here never show %q: they are put forward then", errWhen, said)
+		return time.Time{}, fmt.Errorf("%w: clocks here never show %q: they are put forward then", ErrRead, said)
 	case 1:
 		return shown[0], nil
 	}
 	return time.Time{}, fmt.Errorf("%w: clocks here show %q twice: say which with its offset, %s or %s",
-		errWhen, said, shown[0].Format(time.RFC3339), shown[1].Format(time.RFC3339))
+		ErrRead, said, shown[0].Format(time.RFC3339), shown[1].Format(time.RFC3339))
 }
 
 // offsets are how far zone may be from UTC at about the time of a clock, the greatest first: what it was a day before
@@ -121,10 +139,16 @@ func offsets(wall time.Time, zone *time.Location) []time.Duration {
 	return out
 }
 
-// laterDay reports whether s is a time of day that has passed today, so that t is on another day.
-func laterDay(s string, t, now time.Time) bool {
-	_, _, ok := timeOfDay(strings.TrimSpace(s))
-	return ok && t.In(now.Location()).Format(time.DateOnly) != now.Format(time.DateOnly)
+// IsTimeOfDay reports whether s is a time of day.
+func IsTimeOfDay(s string) bool {
+	_, _, ok := timeOfDay(s)
+	return ok
+}
+
+// IsLaterDay reports whether s is a time of day that has passed today, so that t, which Parse made of it, is on another
+// day.
+func IsLaterDay(s string, t, now time.Time) bool {
+	return IsTimeOfDay(s) && t.In(now.Location()).Format(time.DateOnly) != now.Format(time.DateOnly)
 }
 
 // nextTimeOfDay is when clocks in now's time zone next show hour and minute. It goes from minute to minute because on
@@ -137,31 +161,32 @@ func nextTimeOfDay(hour, minute int, now time.Time) time.Time {
 	return t
 }
 
-// wait is a flag that holds a duration of zero or more, with days.
-type wait struct{ d *time.Duration }
+// Wait is a flag of the command line (pflag.Value) that holds a duration of zero or more, with days, up to MaxWait.
+type Wait struct{ D *time.Duration }
 
-func (w wait) String() string {
-	if w.d == nil {
+// MaxWait is the longest that a command waits for what was let in earlier, or for other hosts.
+const MaxWait = 24 * time.Hour
+
+func (w Wait) String() string {
+	if w.D == nil { // pflag asks the zero value for its default
 		return ""
 	}
-	return w.d.String()
+	return w.D.String()
 }
 
-func (w wait) Type() string { return "duration" }
+// Type is part of pflag.Value.
+func (w Wait) Type() string { return "duration" }
 
-// Set is part of pflag.Value.
-func (w wait) Set(s string) error {
+// Set is part of pflag.Value. The error wraps ErrRead.
+func (w Wait) Set(s string) error {
 	if s == "0" {
-		*w.d = 0
+		*w.D = 0
 		return nil
 	}
-	d, err := parseDuration(s)
-	if err != nil || d < 0 || d > maxDrain {
-		return fmt.Errorf("%w: want a duration from 0 to %v, such as 30s", errWhen, maxDrain)
+	d, err := Duration(s)
+	if err != nil || d < 0 || d > MaxWait {
+		return fmt.Errorf("%w: want a duration from 0 to %v, such as 30s", ErrRead, MaxWait)
 	}
-	*w.d = d
+	*w.D = d
 	return nil
 }
-
-// maxDrain is the longest wait for what was let in earlier.
-const maxDrain = 24 * time.Hour

@@ -1,4 +1,4 @@
-package main
+package when
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ func zone(t testing.TB, name string) *time.Location {
 	return l
 }
 
-func TestParseWhen(t *testing.T) {
+func TestParse(t *testing.T) {
 	const noon = "2026-11-22T12:00:00Z"
 	for _, c := range []struct{ now, zone, when, want string }{
 		// durations
@@ -112,24 +112,24 @@ func TestParseWhen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := parseWhen(c.when, now.In(zone(t, c.zone)))
+		got, err := Parse(c.when, now.In(zone(t, c.zone)))
 		if err != nil || got.Format(time.RFC3339Nano) != c.want || got.Location() != time.UTC {
 			t.Errorf("%q at %s in %s is %s, %v; want %s", c.when, c.now, c.zone, got.Format(time.RFC3339Nano), err, c.want)
 		}
 	}
 }
 
-func TestParseWhenRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 250, time.UTC)
 	for _, c := range []struct {
 		is   error
 		when []string
 	}{
-		{errPast, []string{
+		{ErrPast, []string{
 			"-30m", "-30min", "-1d", "2026-11-22 12:00", "2026-11-21 18:30", "-0s", "0", "0m", "0d", "1ms", "900ms", "249ns", "2026-11-22T12:00:00Z", "2026-11-22T11:59:59Z", "2025-11-22T12:30:00Z",
 			"2026-11-22T12:30:00+01:00", "2026-11-22T12:00:00.5Z", "0000-01-01T00:00:00Z",
 		}},
-		{errWhen, []string{
+		{ErrRead, []string{
 			"", " ", "soon", "tomorrow", "30", "30 m", "30 minutes", "half an hour", "m", "1h30", "1y", "1mo", "1M", "30M", "1h-30m", "+ 30m", "--30m", "1e3s", "0x1h",
 			"1,5h", "Infs", "NaN", ".", ".h", "24:00", "12:60", "18.30", "18:3", "18:30:00", "18pm", "6:60pm", "18:30Z", "T18:30", "-18:30", "１８:３０",
 			"2026-11-23", "2026-11-23 ", "2026-11-23 soon", "2026-11-23 30m", "2026-11-23 +10m", "2026-02-30 18:30", "2026-11-23 24:00", "26-11-23 18:30", "min", "1min2",
@@ -139,7 +139,7 @@ func TestParseWhenRefuses(t *testing.T) {
 		}},
 	} {
 		for _, when := range c.when {
-			got, err := parseWhen(when, now)
+			got, err := Parse(when, now)
 			if !errors.Is(err, c.is) || !got.IsZero() {
 				t.Errorf("%q is %v, %v; want %v", when, got, err, c.is)
 			}
@@ -152,7 +152,7 @@ func TestParseWhenRefuses(t *testing.T) {
 
 // Clocks that are put forward don't show some times, and those that are put back show some twice: which is meant is
 // never guessed.
-func TestParseWhenOfClocksThatChange(t *testing.T) {
+func TestParseOfClocksThatChange(t *testing.T) {
 	now := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct{ zone, when, says string }{
 		{"America/New_York", "2026-03-08 02:00", "never show"},
@@ -165,8 +165,8 @@ func TestParseWhenOfClocksThatChange(t *testing.T) {
 		{"Australia/Lord_Howe", "2026-04-05 01:45", "2026-04-05T01:45:00+11:00 or 2026-04-05T01:45:00+10:30"},
 		{"Pacific/Auckland", "2026-04-05 02:30", "2026-04-05T02:30:00+13:00 or 2026-04-05T02:30:00+12:00"},
 	} {
-		got, err := parseWhen(c.when, now.In(zone(t, c.zone)))
-		if !errors.Is(err, errWhen) || !strings.Contains(err.Error(), c.says) || !got.IsZero() {
+		got, err := Parse(c.when, now.In(zone(t, c.zone)))
+		if !errors.Is(err, ErrRead) || !strings.Contains(err.Error(), c.says) || !got.IsZero() {
 			t.Errorf("%s in %s is %v, %v; want %q", c.when, c.zone, got, err, c.says)
 		}
 	}
@@ -182,11 +182,11 @@ func TestLaterDay(t *testing.T) {
 		{"2026-11-30T08:00:00Z", false}, {"soon", false},
 	} {
 		now := time.Date(2026, 11, 29, 9, 6, 0, 0, zone(t, "Pacific/Auckland"))
-		at, err := parseWhen(c.when, now)
+		at, err := Parse(c.when, now)
 		if err != nil && c.when != "soon" {
 			t.Errorf("%s: %v", c.when, err)
 		}
-		if got := laterDay(c.when, at, now); got != c.want && err == nil {
+		if got := IsLaterDay(c.when, at, now); got != c.want && err == nil {
 			t.Errorf("%s at 09:06 is another day: %v, want %v", c.when, got, c.want)
 		}
 	}
@@ -205,17 +205,17 @@ func FuzzWhen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string, seconds, nanoseconds int64, where uint8) {
 		// Between 2000 and 2100: time zones are about today's clocks.
 		now := time.Unix(946_684_800+int64(uint64(seconds)%3_155_760_000), int64(uint64(nanoseconds)%1e9)).In(zones[int(where)%len(zones)])
-		got, err := parseWhen(s, now)
+		got, err := Parse(s, now)
 		if err != nil {
-			if !errors.Is(err, errWhen) && !errors.Is(err, errPast) {
-				t.Fatalf("%q at %v: %v is neither errWhen nor errPast", s, now, err)
+			if !errors.Is(err, ErrRead) && !errors.Is(err, ErrPast) {
+				t.Fatalf("%q at %v: %v is neither ErrRead nor ErrPast", s, now, err)
 			}
 			return
 		}
-		if !got.After(now) || got.Sub(now) > maxAhead || got.Nanosecond() != 0 || got.Location() != time.UTC {
+		if !got.After(now) || got.Sub(now) > MaxAhead || got.Nanosecond() != 0 || got.Location() != time.UTC {
 			t.Fatalf("%q at %v is %v", s, now, got)
 		}
-		if again, err := parseWhen(got.Format(time.RFC3339), now); err != nil || !again.Equal(got) {
+		if again, err := Parse(got.Format(time.RFC3339), now); err != nil || !again.Equal(got) {
 			t.Fatalf("%q at %v is %v, which is read as %v, %v", s, now, got, again, err)
 		}
 		if clock, err := time.Parse("15:04", strings.TrimSpace(s)); err == nil {
@@ -232,21 +232,21 @@ func TestWaitFlag(t *testing.T) {
 		"0": 0, "0s": 0, "30s": 30 * time.Second, "5m": 5 * time.Minute, "1d": 24 * time.Hour, "24h": 24 * time.Hour, "1.5s": 1500 * time.Millisecond,
 	} {
 		got := time.Hour
-		if err := (wait{&got}).Set(s); err != nil || got != want {
+		if err := (Wait{&got}).Set(s); err != nil || got != want {
 			t.Errorf("%q is %v, %v; want %v", s, got, err, want)
 		}
 	}
 	for _, s := range []string{"", " ", "30", "-1s", "-0.5s", "25h", "1d1s", "1w", "18:30", "forever", "99999999w", "1s 2s"} {
 		got := time.Hour
-		if err := (wait{&got}).Set(s); !errors.Is(err, errWhen) || got != time.Hour {
-			t.Errorf("%q is %v, %v; want errWhen, and the value left alone", s, got, err)
+		if err := (Wait{&got}).Set(s); !errors.Is(err, ErrRead) || got != time.Hour {
+			t.Errorf("%q is %v, %v; want ErrRead, and the value left alone", s, got, err)
 		}
 	}
 	d := 90 * time.Second
-	if got := (wait{&d}).String(); got != "1m30s" {
+	if got := (Wait{&d}).String(); got != "1m30s" {
 		t.Errorf("shown as %q", got)
 	}
-	if got := (wait{}).String(); got != "" { // pflag asks the zero value for its default
+	if got := (Wait{}).String(); got != "" { // pflag asks the zero value for its default
 		t.Errorf("nothing is shown as %q", got)
 	}
 }
