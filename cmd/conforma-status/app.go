@@ -118,7 +118,7 @@ func (a *app) wordsFlags(root *cobra.Command) {
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch {
 		case quiet && verbose:
-			return misused(errors.New("--quiet and --verbose exclude each other"), terminal.HintQuietAndVerbose)
+			return misused(errors.New("--quiet and --verbose cannot be used together"), terminal.HintQuietAndVerbose)
 		case quiet:
 			a.terminal.Words = terminal.Quiet
 		case verbose:

@@ -170,7 +170,7 @@ func (f *follower) apply(ctx context.Context, mode status.Mode, those []*follows
 	}
 	if mode.Closed() {
 		if err := publishing.Keep(f.host, sites); err != nil {
-			f.log.Warn("the page that nginx shows is that of before, or none", "error", err)
+			f.log.Warn("nginx shows the page as it was before, or none", "error", err)
 		}
 	}
 	locals := f.host.Follow(ctx, mode, orders, defaultDrain)

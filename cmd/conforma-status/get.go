@@ -25,7 +25,7 @@ func (a *app) getCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			which.names = append(which.names, args...)
 			if watch && a.terminal.JSON {
-				return misused(errors.New("--watch and --json exclude each other"), terminal.HintWatchJSON)
+				return misused(errors.New("--watch and --json cannot be used together"), terminal.HintWatchJSON)
 			}
 			h, chosen, err := a.hostOf(which.orAll())
 			if err != nil {

@@ -26,7 +26,7 @@ func (a *app) initCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case write && undo:
-				return misused(errors.New("--write and --undo exclude each other"), fmt.Sprintf(terminal.HintUsage, "init [--write | --undo]"))
+				return misused(errors.New("--write and --undo cannot be used together"), fmt.Sprintf(terminal.HintUsage, "init [--write | --undo]"))
 			case undo:
 				return a.initUndo(cmd.Context())
 			}

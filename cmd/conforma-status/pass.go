@@ -31,7 +31,7 @@ func (a *app) passCommand() *cobra.Command {
 		Use: "pass", Short: terminal.HelpPass, Long: terminal.HelpPassLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.revoke && cmd.Flags().Changed("ttl") {
-				return misused(errors.New("--revoke and --ttl exclude each other"), terminal.HintRevokeTTL)
+				return misused(errors.New("--revoke and --ttl cannot be used together"), terminal.HintRevokeTTL)
 			}
 			lasts, err := when.Duration(f.ttl)
 			if err != nil || lasts < time.Minute || lasts > gate.MaxPass {

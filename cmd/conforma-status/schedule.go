@@ -134,7 +134,7 @@ func (a *app) adminWindow(ctx context.Context, h *maintenance.Host, sites []conf
 func (a *app) unkept(h *maintenance.Host, sites []config.Site, f scheduleFlags) {
 	for _, s := range sites {
 		if f.reason != "" && !h.Serves(s) {
-			a.terminal.Warn(fmt.Sprintf("the reason is not kept: %s lives on another machine, and visitors are not to read it", s.Name))
+			a.terminal.Warn(fmt.Sprintf("the reason is not kept: %s lives on another machine, and visitors must not read it", s.Name))
 		}
 	}
 }
@@ -152,7 +152,7 @@ func (a *app) readFrom(f scheduleFlags, now time.Time) (time.Time, error) {
 func readUntil(f scheduleFlags, from, now time.Time) (time.Time, error) {
 	switch {
 	case f.given("until") && f.given("for"):
-		return from, misused(errors.New("--until and --for exclude each other"), terminal.HintUntil)
+		return from, misused(errors.New("--until and --for cannot be used together"), terminal.HintUntil)
 	case f.given("for"):
 		d, err := when.Duration(f.long)
 		if err != nil || d < time.Second || d > when.MaxAhead {

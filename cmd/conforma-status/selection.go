@@ -32,7 +32,7 @@ func (s selection) orAll() selection { return selection{s.names, s.all || len(s.
 func (s selection) of(c *config.Config) ([]config.Site, error) {
 	switch {
 	case s.all && len(s.names) > 0:
-		return nil, misused(errors.New("--site and --all exclude each other"), terminal.HintSiteAndAll)
+		return nil, misused(errors.New("--site and --all cannot be used together"), terminal.HintSiteAndAll)
 	case s.all, len(s.names) == 0 && len(c.Sites) == 1:
 		return c.Sites, nil
 	case len(s.names) == 0:

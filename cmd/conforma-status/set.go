@@ -113,7 +113,7 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintena
 func (f setFlags) notOrdered(t *terminal.Terminal) {
 	for _, name := range []string{"drain", "no-cut", "force"} {
 		if f.given(name) {
-			t.Warn(fmt.Sprintf("--%s holds only where this host is closed alone, with the store away: an order doesn't carry it to the hosts", name))
+			t.Warn(fmt.Sprintf("--%s counts only where this host is closed alone because the store is away: an order doesn't carry it to the hosts", name))
 		}
 	}
 }
@@ -139,7 +139,7 @@ func (a *app) untranslated(c *config.Config, req maintenance.Request) {
 			}
 		}
 		if len(lacking) > 0 {
-			a.terminal.Warn(fmt.Sprintf("%s: the message has no text for readers of %s: they get it in another language, until there is a --message TEXT for everybody", s.Name, strings.Join(lacking, ", ")))
+			a.terminal.Warn(fmt.Sprintf("%s: the message has no text for readers of %s: they get it in another language; add a --message TEXT for everybody", s.Name, strings.Join(lacking, ", ")))
 		}
 	}
 }
@@ -284,7 +284,7 @@ func hasPassKey(c *config.Config, s config.Site) bool {
 // missGate warns where no gate answers.
 func (a *app) missGate(ctx context.Context, socket string) {
 	if err := (gate.Client{Socket: socket}).Answers(ctx); err != nil {
-		a.terminal.Warn(fmt.Sprintf("no gate answers at %s: administrators are refused until it runs (conforma-status gate); the login page works", socket))
+		a.terminal.Warn(fmt.Sprintf("no gate answers at %s: until it runs nobody gets in by a token or a pass (systemctl start conforma-status-gate); the login page works", socket))
 	}
 }
 

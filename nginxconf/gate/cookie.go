@@ -30,7 +30,7 @@ const (
 	reasonCookieWindow = "nginx didn't say which window of admin mode it is"
 	reasonCookieMAC    = "the admission cookie is not from this gate, this site or this window of admin mode"
 	reasonCookieOld    = "the admission cookie has expired"
-	reasonCookieFuture = "the admission cookie holds for longer than one can"
+	reasonCookieFuture = "the admission cookie is good for longer than the gate allows"
 )
 
 // windowName is what names a window of admin mode: the revision of the rules.

@@ -30,7 +30,7 @@ const (
 	reasonPassForm    = "the pass is malformed"
 	reasonPassMAC     = "the pass is not from this host, this site or this window of admin mode, or was revoked"
 	reasonPassOld     = "the pass has expired"
-	reasonPassFuture  = "the pass holds for longer than one can"
+	reasonPassFuture  = "the pass is good for longer than the gate allows"
 	reasonPassNone    = "no pass was made, or all were revoked"
 	reasonPassForeign = "a page of another origin sent the pass"
 )

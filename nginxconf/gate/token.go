@@ -31,7 +31,7 @@ const (
 	reasonNotObject = "not a JSON object"
 	reasonDuplicate = "a key that is there twice"
 	reasonTooDeep   = "nested too deeply"
-	reasonAlgorithm = "alg is not the one agreed on"
+	reasonAlgorithm = "its alg is not the algorithm of [site.jwt]"
 	reasonType      = "typ is not JWT"
 	reasonDangerous = "header: a field that changes how the token is to be read: "
 )

@@ -40,18 +40,18 @@ func refuse(reason string) error { return &refusal{reason: reason} }
 
 // The reasons for which claims are refused; those for a token's form are in token.go.
 const (
-	reasonPolicy     = "the policy is not sound"
-	reasonNoSecret   = "there is no secret to check it with"
+	reasonPolicy     = "this site takes no tokens: it has no [site.jwt], or one without a known algorithm and an admin_claim"
+	reasonNoSecret   = "there is no secret to check it by"
 	reasonSignature  = "the signature doesn't match"
 	reasonExpired    = "expired"
-	reasonNotYet     = "not valid yet"
-	reasonFuture     = "issued in the future"
-	reasonTooOld     = "issued too long ago"
-	reasonNoIssuedAt = "no iat, which a maximum age needs"
+	reasonNotYet     = "not valid yet (nbf)"
+	reasonFuture     = "issued in the future (iat): are the clocks right?"
+	reasonTooOld     = "issued longer ago than max_age"
+	reasonNoIssuedAt = "it has no iat, which max_age needs"
 	reasonDate       = "exp, nbf or iat is not a date"
 	reasonAudType    = "aud is neither a string nor a list of strings"
-	reasonAudience   = "for another audience"
-	reasonIssuer     = "from another issuer"
+	reasonAudience   = "its aud is not the audience of [site.jwt]"
+	reasonIssuer     = "its iss is not the issuer of [site.jwt]"
 	reasonNotAdmin   = "the admin claim is not the boolean true"
 )
 

@@ -25,11 +25,13 @@ type Remaining struct {
 	ListeningWorkers []Process    // old workers that could still be given a new client
 	// Newer are connections to the site's upstreams of workers from after the reload.
 	Newer []Connection
-	// Lost are old workers with a socket that is in no table of the kernel's any more: its client has reset it, or it was
-	// destroyed. nginx may still hold the request (https://nginx.org/r/proxy_cache_lock, and others), and hand it on.
+	// Lost are old workers with a socket that is in no table of the kernel's any more: its client has reset it, or it
+	// was destroyed. nginx may still hold the request (https://nginx.org/r/proxy_cache_lock, and others), and hand it
+	// on.
 	Lost []Process
-	// GivenUp are connections to the site's upstreams that nginx has closed, and the application hasn't yet (FIN_WAIT2 of
-	// RFC 9293 on this side, CLOSE_WAIT on the other): it may be at work on what nobody waits for. Their Process is empty.
+	// GivenUp are connections to the site's upstreams that nginx has closed, and the application hasn't yet
+	// (FIN_WAIT2 of RFC 9293 on this side, CLOSE_WAIT on the other): it may be at work on what nobody waits for.
+	// Their Process is empty.
 	GivenUp           []Connection
 	UnreadableWorkers []Process // old workers whose sockets can't be looked at: what they hold is not known
 	// OtherMasters are workers of another master that listens for the site too, as after the first half of a binary
@@ -56,6 +58,25 @@ func (l Remaining) ToApp() int {
 		}
 	}
 	return n
+}
+
+// Words say what is left as people count it, "" for nothing. A request is one, though nginx holds two connections for
+// it: the client's and the application's.
+func (l Remaining) Words() string {
+	n, what := l.ToApp(), "request"
+	if n == 0 {
+		n, what = len(l.Connections), "connection"
+	}
+	if n == 0 {
+		n, what = l.Workers(), "old worker"
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Workers counts the old workers that are left.

@@ -35,7 +35,7 @@ func (e *examination) webSockets(s config.Site, conf *operator.Config) {
 	case len(s.Settled) > 0:
 		e.ok(checkSettled, "the site has a command that vouches for the application")
 	case has || conf != nil && conf.HasUpgrade(file):
-		e.warn(checkSettled, "the site has WebSockets and no settled: one that is open has to be cut at a closing, which then ends in exit code 4, not safe to snapshot",
+		e.warn(checkSettled, "the site has WebSockets and no settled command: a closing has to cut those that are open, and then ends in exit code 4, not safe to snapshot",
 			"name a command that exits 0 once the application is idle: conforma-status init prints one for Conforma, /usr/share/conforma-status/settled-postgres.sh says how it is called")
 	default:
 		e.ok(checkSettled, "there is none, and no WebSocket that would need one")
@@ -69,7 +69,7 @@ func (e *examination) cachedPages(ctx context.Context, s config.Site) {
 			break
 		}
 		e.warn(checkCachedPages, "browsers may show the site's page without asking nginx: "+why+". Who opens it while it is closed sees it fail, not the maintenance page",
-			`have it sent with "Cache-Control: no-cache": OPERATIONS.md, "Pages that browsers keep", has the lines for nginx`)
+			`send it with "Cache-Control: no-cache": OPERATIONS.md, "Pages that browsers keep", has the lines for nginx`)
 	}
 }
 

@@ -39,7 +39,7 @@ func (e *examination) barrier(s config.Site, conf *operator.Config, b maintenanc
 		detours = maintenance.Detours(s, conf.Serving(file, target, s.Upstreams))
 	}
 	for _, text := range detours {
-		e.warn(checkBarrier, text, "add that server to the site's upstreams if it is the same application; else see that it may have these requests")
+		e.warn(checkBarrier, text, "add that server to the site's upstreams if it is the same application; else check that it may get these requests")
 	}
 	for _, text := range refuses {
 		e.warn(checkBarrier, text, "run it as another user, or see that it can do without the application while the site is closed")

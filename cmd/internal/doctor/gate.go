@@ -40,7 +40,7 @@ func (e *examination) tokens(ctx context.Context, s config.Site) {
 		}
 	}
 	if dir := e.closedToWorkers(filepath.Dir(e.Host.Config.Gate.Socket)); dir != "" {
-		e.fault(checkGate, fmt.Sprintf("nginx's workers may not enter %s, where its socket is: nobody would be let in", dir), "chmod o+x "+dir)
+		e.fault(checkGate, fmt.Sprintf("nginx's workers may not enter %s, where its socket is: nobody would get in by a token or a pass", dir), "chmod o+x "+dir)
 		return
 	}
 	e.ok(checkGate, "lets an administrator's token in, and no other")
@@ -50,7 +50,7 @@ func (e *examination) tokens(ctx context.Context, s config.Site) {
 func lettingIn(s config.Site) string {
 	switch len(s.Allow) {
 	case 0:
-		return "there is none: the site has online and offline, and admin mode once somebody is named who is let in ([site.admin], [site.jwt], secret init)"
+		return "there is none: admin mode needs somebody who is let in ([site.admin], [site.jwt], secret init)"
 	case 1:
 		return "there is none: in admin mode one address is let in, and whoever has a pass"
 	}
@@ -64,14 +64,14 @@ func (e *examination) passes(ctx context.Context, s config.Site) {
 	case err != nil:
 		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), hintGate)
 	case code != http.StatusUnauthorized:
-		e.fault(checkGate, fmt.Sprintf("it answers what is no token with %d, not %d", code, http.StatusUnauthorized),
+		e.fault(checkGate, fmt.Sprintf("it answers %d, not %d, to what is no token", code, http.StatusUnauthorized),
 			"start the gate anew: it runs with another configuration")
 	default:
 		e.ok(checkGate, "answers, for passes")
 	}
 }
 
-const hintGate = "start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode"
+const hintGate = "start it: systemctl start conforma-status-gate (or conforma-status gate); until then only the addresses in [site.admin] allow get in while in admin mode"
 
 // gateAttempts is how often a gate is asked that takes no notice. systemd has the socket from the beginning, and starts
 // the gate again 3 s after it could not start: for want of the secret, say, that has just been written.
@@ -113,7 +113,7 @@ func (e *examination) judged(ctx context.Context, s config.Site, secret gate.Sec
 		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), hintGate)
 		return false
 	case code != want:
-		e.fault(checkGate, fmt.Sprintf("it answers %s token with %d, not %d", whose, code, want),
+		e.fault(checkGate, fmt.Sprintf("it answers %d, not %d, to %s token", code, want, whose),
 			"start the gate anew: it runs with another configuration")
 		return false
 	}

@@ -113,7 +113,7 @@ func (e *examination) processes(listens []string) {
 	case others > 0:
 		e.warn(checkNginxProcesses, fmt.Sprintf("a second nginx listens for the site too (its worker is process %d): "+
 			"an upgrade of its program that was not finished", left.OtherMasters[0].PID),
-			"finish it (kill -QUIT the old master) before the next window: what it has let in is not called gone")
+			"finish it (kill -QUIT the old master) before the next window: until then no closing is called safe")
 	default:
 		e.ok(checkNginxProcesses, fmt.Sprintf("all that listen for the site (%d) are workers of nginx.pid_file, and can be looked at",
 			len(left.ListeningWorkers)))

@@ -67,8 +67,8 @@ func overwrite(ctx context.Context, in store.Store, file site.File, data []byte,
 		cond store.Condition
 		what string
 	}{
-		{store.IfAbsent(), "that was to be there for the first time"},
-		{store.IfMatch(wrongETag(etag)), "that was another than expected"},
+		{store.IfAbsent(), "although it was told to write only a new one"},
+		{store.IfMatch(wrongETag(etag)), "although it was told to write only over another version"},
 	} {
 		_, err := in.Put(ctx, file.Key, data, meta, c.cond)
 		if !errors.Is(err, store.ErrPrecondition) {

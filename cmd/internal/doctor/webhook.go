@@ -26,7 +26,7 @@ func (e *examination) webhooks() {
 		switch {
 		case err != nil:
 			if !e.denied(checkWebhooks, err) {
-				e.fault(checkWebhooks, fmt.Sprintf("%s: %v", where, err), "see what is the matter with "+string(queue))
+				e.fault(checkWebhooks, fmt.Sprintf("%s: %v", where, err), "see what is wrong with "+string(queue))
 			}
 		case given != nil:
 			e.fault(checkWebhooks, fmt.Sprintf("%s did not take %d of its events for a day, and they were given up, the last at %s: %s",

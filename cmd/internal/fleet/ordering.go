@@ -12,7 +12,7 @@ import (
 
 // ErrNotTheOrder is returned (wrapped) by Ordering.Round where the switch has another order than the one that was to be
 // there.
-var ErrNotTheOrder = errors.New("somebody else has ordered meanwhile")
+var ErrNotTheOrder = errors.New("somebody else has given an order meanwhile")
 
 // Ordering orders a mode for one site and waits for its members.
 type Ordering struct {

@@ -167,7 +167,7 @@ func (h *Host) act(a *agenda, id string, change func(status.Schedule) (status.Sc
 }
 
 // errLost is returned by claim where a window isn't this host's to begin, or not any more.
-var errLost = errors.New("it isn't to begin any more")
+var errLost = errors.New("somebody has moved or cancelled it meanwhile")
 
 // claim puts a window from scheduled to in progress, so that it begins once; due is asked of it as it is by then.
 // Where the store can't be reached it is this host's by what was read last. The error wraps errLost where it isn't

@@ -236,6 +236,9 @@ func (r *run) recordChange(c *change) error {
 	if c.receipt.Outcome == state.Shut {
 		rec.SafeSince = nil
 	}
+	if rec.NotSafe = c.receipt.NotSafe(); rec.SafeSince != nil || c.to.Mode == status.Online {
+		rec.NotSafe = state.NotSafeUnknown
+	}
 	c.receipt.ClosedAt, c.receipt.SafeSince, c.receipt.Revision = rec.ClosedAt, rec.SafeSince, rec.Revision
 	if c.receipt.Barrier = rec.Barrier; !rec.Barrier && c.to.Mode.Closed() && c.has(StepShut) {
 		c.receipt.withoutBarrier(c.noBarrier)

@@ -125,6 +125,18 @@ func TestReceiptCounts(t *testing.T) {
 			if unsettled := name == "drained, and not vouched for"; r.Unsettled != unsettled || r.WasCut != (c.cut > 0 && !c.safe) {
 				t.Errorf("not settled: %v, something was cut: %v", r.Unsettled, r.WasCut)
 			}
+			want := state.NotSafeUnknown
+			switch {
+			case c.left > 0:
+				want = state.NotSafeLeft
+			case r.Unsettled:
+				want = state.NotSafeUnsettled
+			case !c.safe:
+				want = state.NotSafeCut
+			}
+			if v, err := w.View(t.Context(), w.site); err != nil || v.Wanted.NotSafe != want || !c.safe && r.NotSafe() != want {
+				t.Errorf("get says why it is not safe: %q (%v), set: %q, want %q", v.Wanted.NotSafe, err, r.NotSafe(), want)
+			}
 			if warnings := strings.Join(r.Warnings, "\n"); !strings.Contains(warnings, c.warns) {
 				t.Errorf("warnings: %q, want %q", warnings, c.warns)
 			}

@@ -203,7 +203,7 @@ func (r *run) countDrained() {
 		if timeout := c.serving.ShutdownTimeout; timeout > 0 {
 			c.record.Cut += len(d.left.Connections) // it is when we are gone
 			if c.record.Cut > 0 && (r.shutdownIsOver(c) || len(d.left.Connections) > 0) {
-				c.receipt.warn(fmt.Sprintf("nginx itself ends what its old workers still have after %v (worker_shutdown_timeout): only with a longer one is it waited for", timeout))
+				c.receipt.warn(fmt.Sprintf("nginx itself ends what its old workers still have after %v (worker_shutdown_timeout): make that longer, so that requests can finish", timeout))
 			}
 		}
 		c.record.SafeSince = nil
@@ -243,15 +243,15 @@ func (d *drain) count(receipt *Receipt) {
 			receipt.Drained++
 		}
 	}
-	receipt.Left = len(left) + d.left.Workers()
+	receipt.Left, receipt.Remains = len(left)+d.left.Workers(), d.left.Words()
 	if len(d.left.OtherMasters) > 0 {
-		receipt.warn(fmt.Sprintf("another nginx, that of worker %d, listens for %s too: finish the binary upgrade, or end it", d.left.OtherMasters[0].PID, receipt.Site))
+		receipt.warn(fmt.Sprintf("another nginx, that of worker %d, listens for %s too: finish its upgrade, or stop it", d.left.OtherMasters[0].PID, receipt.Site))
 	}
 	switch {
 	case d.left.ReadErr != nil && !d.left.Drained():
-		receipt.warn(fmt.Sprintf("what nginx's workers hold can't be seen, nor whether anything is left of %s: %v (root sees it, unless CAP_SYS_PTRACE is kept from it)", receipt.Site, d.left.ReadErr))
+		receipt.warn(fmt.Sprintf("what nginx's workers hold can't be seen, so it is not known whether a request to %s is left: %v (root can see it, but not without CAP_SYS_PTRACE)", receipt.Site, d.left.ReadErr))
 	case d.left.NoNewWorkerSeen:
-		receipt.warn(fmt.Sprintf("no new worker is seen to listen for %s: whether anything is left can't be told from here", receipt.Site))
+		receipt.warn(fmt.Sprintf("no new worker is seen to listen for %s: it is not known whether an earlier request is left", receipt.Site))
 	}
 }
 

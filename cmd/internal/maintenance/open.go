@@ -62,7 +62,7 @@ func (r *run) openAll(ctx context.Context, changes []*change) error {
 // awaitOpen waits until nginx no longer sees the site's closed file.
 func (r *run) awaitOpen(ctx context.Context, c *change, deadline time.Time) error {
 	isOpen := func(a control.Answer) bool { return !a.Closed && a.Revision == c.rules.revision }
-	why := errors.New("it still is, says nginx")
+	why := errors.New("nginx says that it still is")
 	open, err := r.until(ctx, deadline, func() (bool, error) {
 		a, err := r.probeAll(ctx, c, isOpen)
 		if err != nil {
@@ -104,7 +104,7 @@ func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) er
 		return fmt.Errorf("see whether %s answers: nginx still says that it is %s", c.site.Name, seen.Maintenance)
 	case isDown(seen.Status):
 		c.receipt.Unanswered = true
-		c.receipt.warn(fmt.Sprintf("the application behind %s answers %d: nginx is open, but it is not up", c.site.Name, seen.Status))
+		c.receipt.warn(fmt.Sprintf("nginx is open, but the application behind %s answers %d", c.site.Name, seen.Status))
 	}
 	return nil
 }

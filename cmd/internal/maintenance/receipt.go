@@ -43,6 +43,10 @@ type Receipt struct {
 
 	// Claim stands for this change, see Request.Claims.
 	Claim string `json:"-"`
+	// Remains says what is left, as people count it, "" where nothing is: one request has two connections in Left.
+	Remains string `json:"-"`
+	// wasNotSafe is the reason on record; it holds until the site is drained again.
+	wasNotSafe state.NotSafe
 	// Unanswered is set when the site is open and its application doesn't answer.
 	Unanswered bool `json:"-"`
 	// WasCut is set when something was cut, by this change or an earlier one, that nobody has vouched for since.
@@ -68,6 +72,21 @@ type Tried struct {
 type StepTime struct {
 	Step         Step    `json:"step"`
 	Milliseconds float64 `json:"ms"`
+}
+
+// NotSafe is why it isn't safe to take a snapshot of the site, where it is closed and SafeSince is nil.
+func (r *Receipt) NotSafe() state.NotSafe {
+	switch {
+	case r.Outcome == state.Shut:
+		return state.NotSafeUnfinished
+	case r.Remains != "":
+		return state.NotSafeLeft
+	case r.Unsettled:
+		return state.NotSafeUnsettled
+	case r.WasCut:
+		return state.NotSafeCut
+	}
+	return r.wasNotSafe
 }
 
 // warn says something, once.

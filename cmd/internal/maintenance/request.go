@@ -72,11 +72,11 @@ func (req *Request) later(was status.Document, now time.Time) error {
 	case req.Longer == 0:
 		return nil
 	case was.ExpectedUntil == nil:
-		return fmt.Errorf("put off the ETA of %s: %w", was.Site, ErrNoETA)
+		return fmt.Errorf("extend the ETA of %s: %w", was.Site, ErrNoETA)
 	}
 	eta := was.ExpectedUntil.Add(req.Longer)
 	if !eta.After(now) {
-		return fmt.Errorf("put off the ETA of %s: %w", was.Site, ErrETAPassed)
+		return fmt.Errorf("extend the ETA of %s: %w", was.Site, ErrETAPassed)
 	}
 	req.ETA = &eta
 	return nil

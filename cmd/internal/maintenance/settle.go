@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 )
 
 // settledRetry is how long after an answer a site's own command is asked again: whether it is idle still, or by now.
@@ -102,7 +103,7 @@ func (r *run) grace(ctx context.Context, changes []*change) error {
 func (r *run) judge() {
 	for _, c := range r.draining() {
 		drained := c.drain.done != nil
-		c.receipt.WasCut = c.record.Cut > 0
+		c.receipt.WasCut, c.receipt.wasNotSafe = c.record.Cut > 0, state.NotSafeUnknown
 		c.receipt.Unsettled = drained && len(c.site.Settled) > 0 && !c.drain.vouched
 		if c.unread != nil {
 			c.receipt.warn(fmt.Sprintf("nginx's configuration can't be looked through for other ways to the application: %v", c.unread))

@@ -65,6 +65,8 @@ type Wanted struct {
 	Revision  string            `json:"revision,omitempty"`
 	ClosedAt  *time.Time        `json:"closedAt"`
 	SafeSince *time.Time        `json:"safeSince"` // null while the site is open, or something may still be under way
+	// NotSafe is why SafeSince is null while the site is closed.
+	NotSafe state.NotSafe `json:"-"`
 }
 
 // OnDisk is what the rendered rules say that nginx would read.
@@ -132,6 +134,7 @@ func (c *comparison) wanted() Wanted {
 	w := Wanted{
 		Mode: d.Mode, OnRecord: c.seen.known, ExpectedUntil: d.ExpectedUntil, Message: d.Message, Messages: d.Messages,
 		Seq: d.Seq, Revision: c.record.Revision, ClosedAt: c.record.ClosedAt, SafeSince: c.record.SafeSince,
+		NotSafe: c.record.NotSafe,
 	}
 	if c.seen.known {
 		w.Since = &d.Since

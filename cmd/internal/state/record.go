@@ -32,6 +32,8 @@ type Record struct {
 	Claim string `json:"claim"`
 	// SafeSince is since when no request from before the closing is under way, nil while that isn't proven.
 	SafeSince *time.Time `json:"safeSince"`
+	// NotSafe is why SafeSince is nil, as far as that is known.
+	NotSafe NotSafe `json:"notSafe,omitempty"`
 	// Cut counts the connections that were cut since the site was open and that nobody has vouched for.
 	Cut int `json:"cut"`
 	// Hold says what is done about requests from before the closing.
@@ -44,6 +46,17 @@ type Record struct {
 	// Unpublished is set while Document is not in the store yet.
 	Unpublished bool `json:"unpublished"`
 }
+
+// NotSafe is a reason why it isn't safe to take a snapshot of a closed site.
+type NotSafe string
+
+const (
+	NotSafeUnknown    NotSafe = ""           // nobody could see whether an earlier request is still at work
+	NotSafeUnfinished NotSafe = "unfinished" // nginx doesn't use the new rules: the closed file alone keeps the site shut
+	NotSafeLeft       NotSafe = "left"       // an earlier request didn't end in time, and wasn't cut
+	NotSafeCut        NotSafe = "cut"        // one was cut, and nobody vouches for the application
+	NotSafeUnsettled  NotSafe = "unsettled"  // the site's settled command doesn't vouch for the application
+)
 
 // Hold says what is done about requests that were let in before a site closed and that didn't end in time.
 type Hold string

@@ -144,7 +144,7 @@ func (t *Terminal) fleetVerdict(w io.Writer, f Fleet) string {
 	case f.Done:
 		return t.paint(w, green, fmt.Sprintf("%s on %d of %d hosts", f.Wanted, n, n))
 	case f.Later:
-		return t.paint(w, red, "NOT SAFE:") + " somebody else has ordered meanwhile"
+		return t.paint(w, red, "NOT SAFE:") + " somebody else has given an order meanwhile"
 	case n == 0:
 		return t.paint(w, red, "NOT SAFE:") + " no host follows this site; see systemctl status conforma-status-follow on each"
 	case f.Wanted == status.Online:

@@ -102,7 +102,7 @@ func wantedWords(v maintenance.View) string {
 		if v.Wanted.SafeSince != nil {
 			text += ", safe to take a snapshot since " + clock(*v.Wanted.SafeSince)
 		} else {
-			text += ", NOT SAFE to take a snapshot"
+			text += ", NOT SAFE to take a snapshot: " + notSafeWords[v.Wanted.NotSafe]
 		}
 	}
 	return text

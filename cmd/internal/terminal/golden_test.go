@@ -78,7 +78,7 @@ func views() []maintenance.View {
 func findings() []doctor.Finding {
 	gate := func(name string) doctor.Finding {
 		return doctor.Finding{Check: "gate", Site: name, Level: doctor.Fault, Text: "no gate answers at /run/conforma-status/gate.sock: connect: no such file or directory",
-			Hint: "start it: systemctl start conforma-status-gate (or conforma-status gate); nobody is let in while in admin mode"}
+			Hint: "start it: systemctl start conforma-status-gate (or conforma-status gate); until then only the addresses in [site.admin] allow get in while in admin mode"}
 	}
 	return []doctor.Finding{
 		{Check: "configuration", Level: doctor.OK, Text: "has no faults"},
@@ -126,7 +126,7 @@ func TestGolden(t *testing.T) {
 		"set-offline-not-safe-quiet": func(t *Terminal) {
 			t.Words = Quiet
 			r := receipt("demo", status.Offline)
-			r.SafeSince, r.Left = nil, 1
+			r.SafeSince, r.Left, r.Remains = nil, 2, "1 request"
 			t.Receipts([]*maintenance.Receipt{r})
 		},
 		"set-offline-shut": func(t *Terminal) {
@@ -138,7 +138,7 @@ func TestGolden(t *testing.T) {
 		},
 		"set-offline-several": func(t *Terminal) {
 			one, other := receipt("demo", status.Offline), receipt("north", status.Offline)
-			other.SafeSince, other.Left = nil, 2
+			other.SafeSince, other.Left, other.Remains = nil, 2, "2 connections"
 			closes(t, "")
 			t.Receipts([]*maintenance.Receipt{one, other})
 		},
@@ -154,7 +154,12 @@ func TestGolden(t *testing.T) {
 			r.Steps = []maintenance.StepTime{{Step: maintenance.StepAnnounce}, {Step: maintenance.StepShut}, {Step: maintenance.StepInstall}}
 			t.Receipts([]*maintenance.Receipt{r})
 		},
-		"get":       func(t *Terminal) { t.Views(views()) },
+		"get": func(t *Terminal) { t.Views(views()) },
+		"get-not-safe": func(t *Terminal) {
+			vs := views()[:1]
+			vs[0].Wanted.SafeSince, vs[0].Wanted.NotSafe = nil, state.NotSafeCut
+			t.Views(vs)
+		},
 		"get-quiet": func(t *Terminal) { t.Words = Quiet; t.Views(views()) },
 		"doctor":    func(t *Terminal) { t.Findings([]config.Site{{Name: "demo"}, {Name: "north"}}, findings()) },
 		"doctor-verbose": func(t *Terminal) {

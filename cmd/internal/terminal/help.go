@@ -28,19 +28,19 @@ but the status is not published yet; 4 shut, but not safe to snapshot; 5 drift o
 	HelpETA          = "when the site is expected back: 30m, 1h30m, 1d, 18:30, 6:30pm, \"2026-12-01 18:30\" or RFC 3339"
 	HelpMessage      = "plain text for visitors, at most 2000 characters; pt=TEXT is for readers of Portuguese; may be repeated"
 	HelpReason       = "why, for the record; visitors don't see it"
-	HelpDrain        = "how long to wait for what was let in earlier, before it is cut"
-	HelpNoCut        = "cut nothing: what is left after --drain stays, and the exit code is 4"
-	HelpForce        = "go on where nginx's configuration is known to have holes"
+	HelpDrain        = "how long to wait for earlier requests to end, before they are cut"
+	HelpNoCut        = "cut nothing: requests that are left after --drain go on, and the exit code is 4"
+	HelpForce        = "go on although nginx's configuration has ways around the rules"
 	HelpDryRun       = "say what would be done, and do nothing"
 
 	HelpWait       = "in a fleet: how long to wait for all hosts"
-	HelpFollow     = "carry out what is ordered to this host's fleet, until it is told to stop"
-	HelpFollowLong = `Look at the switch of each site every few seconds (poll in [fleet]), bring this host to what is ordered there, and write how
-far it has got into the fleet's store. It is a service: conforma-status-follow. A host that begins stays shut until it has
+	HelpFollow     = "carry out the orders of this host's fleet, as a service"
+	HelpFollowLong = `Look at the switch of each site every few seconds (poll in [fleet]), do on this host what is ordered there, and write into
+the fleet's store how far it has got. It is a service: conforma-status-follow. A host that starts stays shut until it has
 read the order.`
 	HelpFleet           = "the hosts that follow one switch"
 	HelpFleetList       = "every host of each site, and how far it has got"
-	HelpFleetListLong   = "Show every host of each site, and how far it has got with the order. Exits 5 where one isn't where it was ordered to."
+	HelpFleetListLong   = "Show every host of each site, and how far it has got with the order. Exits 5 where a host has not done what was ordered."
 	HelpFleetForget     = "take a host that is gone out of the fleet"
 	HelpFleetForgetLong = `Take a host that is gone out of the fleet: nothing waits for it any more. It has to be off, for nobody would know whether it
 lets people in. If it comes back it joins as a new one.`
@@ -69,14 +69,14 @@ begins, late by at most 15 minutes. Nothing opens the site by itself: that is fo
 
 It works on every machine that may write to the store. There a window has to begin two minutes ahead at least.`
 	HelpFrom             = "when the window begins: 2h, 22:00, 10pm, \"2026-12-05 22:00\" or RFC 3339"
-	HelpUntil            = "when it is to end, likewise; a time of day is the next one after --from"
-	HelpFor              = "how long it is to take instead: 30m, 1h30m"
+	HelpUntil            = "when it ends, written likewise; a time of day is the next one after --from"
+	HelpFor              = "how long it takes, instead of --until: 30m, 1h30m"
 	HelpScheduleList     = "show the windows, and those of the last 30 days"
 	HelpScheduleMove     = "give a window other times, or other words"
 	HelpScheduleMoveLong = `Give a window that has not begun, or that was missed, other times or other words. What is not given stays; with --from alone
 it takes as long as before. Without --site it is moved for each site that has it.`
-	HelpScheduleCancel     = "take a window back"
-	HelpScheduleCancelLong = `Take back a window that has not begun. One that was missed is acknowledged by it. Without --site it is cancelled for each
+	HelpScheduleCancel     = "cancel a window"
+	HelpScheduleCancelLong = `Cancel a window that has not begun. For one that was missed, this ends the reminder. Without --site it is cancelled for each
 site that has it.`
 	HelpGet     = "compare what is wanted, on disk, live in nginx, and published"
 	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
@@ -107,13 +107,13 @@ what is wrong with the content is shown with file and line. Nothing is published
 	HelpBuildLong   = "Render the maintenance page of every site into a directory, as it would be published."
 	HelpBuildOut    = "the directory to write to"
 	HelpPublish     = "build and upload what changed, and the current status"
-	HelpPublishLong = `Build the maintenance site, upload what changed, pages last, and then the current status of each site. Then see whether
-the world gets what was sent, and send again what the store has with other headers.`
+	HelpPublishLong = `Build the maintenance site, upload what changed, pages last, and then the current status of each site. Then check from outside that
+visitors get what was sent, and send again what the store has with other headers.`
 	HelpPrune         = "delete pages that are no longer built"
 	HelpPublishDryRun = "say what would be uploaded, and upload nothing"
 	HelpGate          = "answer nginx's questions about tokens in admin mode"
 	HelpGateLong      = `Answer nginx's auth_request on a unix socket: 204 for the token of an administrator, 401 for anything else. One gate
-serves every site of the host. While it is down nobody is let in.`
+serves every site of the host. While it is down nobody gets in by a token or a pass; the addresses in [site.admin] allow do.`
 	HelpDemo     = "the whole thing on this machine, on loopback, as an ordinary user"
 	HelpDemoLong = `Start a small application, nginx in front of it, a maintenance server and a gate, all on loopback and as an ordinary
 user, and take the site through online, offline, admin and back. Nothing is left behind.`
@@ -125,7 +125,7 @@ world sees them, clocks, certificates and disks: one line each, ok, warning or f
 faults. It changes nothing, leaves nothing behind and takes half a minute at most. What an ordinary user may not see is a
 warning that says so.`
 
-	HelpHistory     = "who changed what, when and why, and what was announced against what it came to"
+	HelpHistory     = "who changed what, when and why, and how long it took against what was announced"
 	HelpHistoryLong = `Show every change of each site, the oldest first: when, who, why (--reason), what came of it; and for each time that
 a site was closed, for how long, and the ETA that was announced against when it opened.`
 
@@ -142,17 +142,17 @@ back what --write did: the lines, the rules, and the configuration unless it was
 
 	HelpPass     = "a short-lived link that lets its holder in while in admin mode"
 	HelpPassLong = `Print a link that lets its holder into a site that is in admin mode, for somebody who has no administrator's account. It is good
-for --ttl, in this window of admin mode only, and as often as it is opened: whoever has it is let in. What stands behind the #
-of the link is its secret, which no server sees in an address and no log holds. The gate logs each admission with the pass's name.
+for --ttl, in this window of admin mode only, and as often as it is opened: whoever has it is let in. The part of the
+link behind the # is the secret: browsers send it to no server, so no log has it. The gate logs each admission with the pass's name.
 
---revoke ends all of a site's passes, and what they let in, at once.`
+--revoke ends all of a site's passes at once, and shuts out whoever they let in.`
 	HelpTTL    = "how long the pass is good: from 1m to 24h"
-	HelpRevoke = "end all of the site's passes, and whom they let in"
+	HelpRevoke = "end all of the site's passes, and shut out whoever they let in"
 
 	HelpSecret         = "the secret that a site's application and the gate share, or the key of its passes"
 	HelpSecretInit     = "write a strong JWT_SECRET to the site's env file, or a key for its passes, once"
-	HelpSecretInitLong = `Write a JWT_SECRET of 32 random bytes to the site's env file (0600), for the application and the gate both, where there is
-none. A secret that is there is never replaced: everyone who is logged in would be signed out.
+	HelpSecretInitLong = `Write a JWT_SECRET of 32 random bytes to the site's env file (0600), if it has none. The application and the gate both use it.
+A secret that is there is never replaced: everyone who is logged in would be signed out.
 
 A site without a [site.jwt] gets a key of its own for its passes (0600, in the state directory).`
 
@@ -167,7 +167,7 @@ Exits 1 where one was not taken, 2 where a secret can't be used.`
 	HelpStoreInitLong = `Set up the store of the configuration, and say each thing that is done. A bucket is made where there is none; anyone may
 then get what is below the store's prefix and list nothing, and pages of any origin may read it. What others have put
 into the bucket's policy and CORS rules stays. A directory is made where there is none. It is safe to run again.`
-	HelpStorePrivate = "let nobody in: a CDN reads the bucket by a right of its own"
+	HelpStorePrivate = "keep the bucket private, for a CDN that has a right of its own to read it"
 
 	HelpLift     = "remove the kernel barriers of this machine"
 	HelpLiftLong = `Remove the kernel barriers of every configuration in this network namespace. The package calls it when it is removed: sites that are

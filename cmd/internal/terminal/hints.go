@@ -137,7 +137,7 @@ type advice struct {
 // more than what came of it.
 func known() []advice {
 	return []advice{
-		{state.ErrRecord, "set the site's mode after moving the damaged file away; what nginx does is not changed by that"},
+		{state.ErrRecord, "move the damaged file away, then set the site's mode again; until then nginx goes on as it is"},
 		{state.ErrJournal, "look at the file, move it away, and set the mode again; a site that is shut stays shut until then"},
 		{publishing.ErrContent, "content names a directory of Markdown files; without it the built-in content is used"},
 		{publishing.ErrSamePlace, "give one of the two sites another path"},
@@ -177,7 +177,7 @@ func known() []advice {
 		{gate.ErrInUse, "one gate serves every site of a host: stop the other one first (systemctl stop conforma-status-gate.socket, where systemd runs it)"},
 		{setup.ErrClosed, "open it first: conforma-status set online, then conforma-status init --undo"},
 		{setup.ErrNothingWritten, "include lines that were added by hand are taken out by hand; then: nginx -t && nginx -s reload"},
-		{setup.ErrNotMounted, "mount its directory in the container at the same path and start that anew, or add the lines that conforma-status init prints by hand"},
+		{setup.ErrNotMounted, "mount its directory in the container at the same path and start the container anew, or add by hand the lines that conforma-status init prints"},
 		{setup.ErrUnitPath, "give the file another name: no control characters, no blank at either end, no backslash as the last"},
 		{webhook.ErrExposed, "let nobody but root read it: chmod 600 FILE"},
 		{webhook.ErrSecret, "make one, and give it to the receiver: " + webhook.MakeSecret},
@@ -204,7 +204,7 @@ const (
 	hintBroken        = "mend what nginx names above, then repeat this command"
 	hintNotTakenUp    = "nginx's error log says why it keeps its old configuration; mend it, then repeat this command"
 	hintNotShut       = "REQUESTS STILL REACH THE APPLICATION: stop nginx or block the port if it must be closed now"
-	hintMaybeOpen     = "whether requests still reach the application could not be seen: stop nginx or block the port if it must be closed now"
+	hintMaybeOpen     = "it could not be seen whether requests still reach the application: stop nginx or block the port if it must be closed now"
 	hintHostAnnounces = "the site's host makes up for it within a minute"
 	hintMadeUpFor     = "the next conforma-status publish or set makes up for it"
 )

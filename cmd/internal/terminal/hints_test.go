@@ -40,7 +40,7 @@ func TestHints(t *testing.T) {
 		"of a command":                             {doing(Advise(errors.New("why"), "do this", "", "or that")), []string{"do this", "or that"}},
 		"a command knows more than the kind":       {Advise(doing(state.ErrBusy), "do this"), []string{"do this"}},
 		"nothing from a command":                   {Advise(doing(state.ErrBusy), ""), []string{"wait for it"}},
-		"a kind":                                   {doing(state.ErrRecord), []string{"set the site's mode after moving"}},
+		"a kind":                                   {doing(state.ErrRecord), []string{"move the damaged file away"}},
 		"a file, which says more than what it was": {doing(errors.Join(control.ErrRefused, syscall.ENOSPC)), []string{"make room"}},
 		"in the name of a site":                    {doing(control.ErrNotOurs), []string{`put "include CONF_DIR/sites/NAME.conf;"`}},
 		"nginx, which is not running":              {doing(workers.ErrNotRunning), []string{"start nginx: it comes up shut"}},
@@ -92,7 +92,7 @@ func TestReceiptHints(t *testing.T) {
 	}{
 		"unknown":                 {errors.New("why"), []string{"nginx's error log says why"}},
 		"unknown, and it is open": {fmt.Errorf("why: %w", maintenance.ErrNotShut), []string{"nginx's error log says why", "REQUESTS STILL REACH"}},
-		"nobody knows":            {fmt.Errorf("why: %w", maintenance.ErrMaybeOpen), []string{"nginx's error log says why", "whether requests still reach the application could not be seen"}},
+		"nobody knows":            {fmt.Errorf("why: %w", maintenance.ErrMaybeOpen), []string{"nginx's error log says why", "it could not be seen whether requests"}},
 		"known, and it is open":   {errors.Join(control.ErrNotOurs, maintenance.ErrNotShut), []string{`put "include CONF_DIR/sites/demo.conf;"`, "REQUESTS STILL REACH"}},
 	} {
 		got := receiptHints(&maintenance.Receipt{Site: "demo", Err: c.err})

@@ -17,8 +17,8 @@ func (t *Terminal) Initial(d setup.Draft, file string) {
 }
 
 // nextSteps are those of the handbook's Install.
-const nextSteps = `next, after a look at what is marked CHANGE and GUESSED in it:
-  conforma-status render         the rules of the configuration as it is then
+const nextSteps = `next, when you have looked at what is marked CHANGE and GUESSED in it:
+  conforma-status render         write the rules of the configuration
   nginx -t && nginx -s reload
   conforma-status secret init    where a site has a [site.jwt], or is to have passes
   conforma-status store init     the bucket, or the directory

@@ -39,7 +39,7 @@ func (t *Terminal) PassesRevoked(done []Revoked) {
 	}
 	for _, r := range done {
 		if r.Revoked {
-			fmt.Fprintf(t.Out, "%s: every pass is revoked, and whom it let in is out\n", r.Site)
+			fmt.Fprintf(t.Out, "%s: every pass is revoked, and whoever they let in is shut out\n", r.Site)
 		} else {
 			fmt.Fprintf(t.Out, "%s: there was no pass to revoke\n", r.Site)
 		}

@@ -13,24 +13,24 @@ import (
 
 var stepWords = map[maintenance.Step]string{
 	maintenance.StepAnnounce: "tell visitors",
-	maintenance.StepShut:     "let nobody in any more",
-	maintenance.StepCount:    "count connections",
-	maintenance.StepRead:     "look for other ways in",
+	maintenance.StepShut:     "shut the site",
+	maintenance.StepCount:    "count connections to the application",
+	maintenance.StepRead:     "look for ways around the rules",
 	maintenance.StepInstall:  "put the new rules in place",
-	maintenance.StepTest:     "have nginx check them",
+	maintenance.StepTest:     "test nginx's configuration",
 	maintenance.StepLift:     "open the kernel barrier",
-	maintenance.StepReload:   "have nginx take them up",
-	maintenance.StepProbe:    "see that it did",
-	maintenance.StepDrain:    "wait for what was let in",
+	maintenance.StepReload:   "reload nginx",
+	maintenance.StepProbe:    "check that nginx uses the new rules",
+	maintenance.StepDrain:    "wait for earlier requests to end",
 	maintenance.StepRefuse:   "close the kernel barrier",
-	maintenance.StepCut:      "cut what is left",
-	maintenance.StepSettle:   "ask whether it is idle",
-	maintenance.StepGrace:    "give it time to finish",
+	maintenance.StepCut:      "cut the requests that are left",
+	maintenance.StepSettle:   "ask whether the application is idle",
+	maintenance.StepGrace:    "give the application time to end",
 	maintenance.StepSmoke:    "try the application",
 	maintenance.StepOpen:     "let people in again",
-	maintenance.StepSee:      "see that the site answers",
+	maintenance.StepSee:      "check that the site answers",
 	maintenance.StepPublish:  "tell visitors",
-	maintenance.StepRecord:   "write it down",
+	maintenance.StepRecord:   "write the record",
 	maintenance.StepRollback: "put the previous rules back",
 }
 
@@ -52,9 +52,9 @@ func (t *Terminal) End(step maintenance.Step, took time.Duration, err error) {
 	t.live.end()
 	switch {
 	case err != nil:
-		fmt.Fprintf(t.Err, "  %-28s %8s  %s\n", stepWords[step], lasted(took), t.paint(t.Err, red, "FAILED"))
+		fmt.Fprintf(t.Err, "  %-36s %8s  %s\n", stepWords[step], lasted(took), t.paint(t.Err, red, "FAILED"))
 	case t.Words == Verbose:
-		fmt.Fprintf(t.Err, "  %-28s %8s  ok\n", stepWords[step], lasted(took))
+		fmt.Fprintf(t.Err, "  %-36s %8s  ok\n", stepWords[step], lasted(took))
 	default:
 		t.went.steps++
 		t.went.took += took
@@ -82,12 +82,9 @@ func (t *Terminal) Draining(site string, left workers.Remaining, after, atMost t
 	if t.Words == Quiet {
 		return
 	}
-	what := count(len(left.Connections), "connection")
-	if n := left.ToApp(); n > 0 {
-		what = count(n, "request")
-	}
-	if n := left.Workers(); n > 0 && len(left.Connections) == 0 {
-		what = count(n, "old worker")
+	what := left.Words()
+	if what == "" {
+		what = "nothing seen yet"
 	}
 	t.live.show(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
 }

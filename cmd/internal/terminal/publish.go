@@ -77,7 +77,7 @@ func (t *Terminal) Published(ps []publishing.Publication, dryRun, prune bool) {
 		}
 		fmt.Fprintf(w, "  %s %-10s %s (%s, seq %d)\n", mark, "status", p.Status.Key, p.Status.Mode, p.Status.Seq)
 		for _, d := range p.Differs {
-			t.Warn(fmt.Sprintf("the world sees it otherwise: %s %s", d.URL, d.Problem))
+			t.Warn(fmt.Sprintf("seen from outside, it differs: %s %s", d.URL, d.Problem))
 		}
 		if len(p.Differs) == 0 {
 			fmt.Fprintln(w, "  seen from outside, it is what was sent")

@@ -135,7 +135,7 @@ func receiptLine(r *maintenance.Receipt) string {
 		}
 		return b.String()
 	case state.Shut:
-		fmt.Fprintf(&b, "%s is shut by its closed file; the rules of %s are not in force", r.Site, r.Mode)
+		fmt.Fprintf(&b, "%s is shut by its closed file; nginx does not use the rules of %s yet", r.Site, r.Mode)
 	case state.Failed:
 		fmt.Fprintf(&b, "%s was not changed to %s", r.Site, r.Mode)
 		return b.String()
@@ -174,19 +174,21 @@ func announcementWords(r *maintenance.Receipt) string {
 	return text
 }
 
-// unsafeWords say of a closed site why it isn't safe to take a snapshot.
+// notSafeWords say why it isn't safe to take a snapshot of a closed site.
+var notSafeWords = map[state.NotSafe]string{
+	state.NotSafeUnknown:    "it is not known whether an earlier request is still running",
+	state.NotSafeUnfinished: "the change is not finished",
+	state.NotSafeLeft:       "an earlier request was still left",
+	state.NotSafeCut:        "something was cut that the application may still be working on",
+	state.NotSafeUnsettled:  "the settled command does not vouch for the application",
+}
+
+// unsafeWords say of a change why it isn't safe to take a snapshot now.
 func unsafeWords(r *maintenance.Receipt) string {
-	switch {
-	case r.Outcome == state.Shut:
-		return "the change is not finished"
-	case r.Left > 0:
-		return fmt.Sprintf("%d still left", r.Left)
-	case r.Unsettled:
-		return "the settled command does not vouch for the application"
-	case r.WasCut:
-		return "something was cut that the application may still be working on"
+	if why := r.NotSafe(); why != state.NotSafeLeft || r.Remains == "" {
+		return notSafeWords[why]
 	}
-	return "it is not known whether an earlier request is still at work"
+	return r.Remains + " still left"
 }
 
 // receiptHints says what to do after a change that could not be completed.

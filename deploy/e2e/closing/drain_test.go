@@ -241,7 +241,7 @@ func TestDrainingIsShown(t *testing.T) {
 		if strings.ContainsAny(r.Stderr, "\r\x1b") {
 			t.Errorf("control characters without a terminal: %q", r.Stderr)
 		}
-		if !strings.Contains(r.Stdout, "NOT SAFE: 2 still left") {
+		if !strings.Contains(r.Stdout, "NOT SAFE: 1 request still left") {
 			t.Errorf("stdout: %s", r.Stdout)
 		}
 	})
@@ -251,7 +251,7 @@ func TestDrainingIsShown(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 		counts(t, text, `\r\x1b\[K\x1b\[\?7l  `, `\x1b\[\?7h`)
-		if over := " s of 1 s\x1b[?7h\r\x1b[K  wait for what was let in"; !strings.Contains(text, over) {
+		if over := " s of 1 s\x1b[?7h\r\x1b[K  wait for earlier requests to end"; !strings.Contains(text, over) {
 			t.Errorf("no %q in %q", over, text)
 		}
 	})

@@ -119,7 +119,7 @@ func TestReloadOfSomebodyElseThatIsUnderWay(t *testing.T) {
 	kill(t, master, syscall.SIGHUP)
 	theirs := next()
 	set := h.Start(t, rig.Call{Args: []string{"set", "admin", "--drain", h.drain, "--json", "--verbose"}})
-	set.Says(t, "have nginx take them up")
+	set.Says(t, "reload nginx")
 	close(theirs)
 	newcomers("the workers of somebody else's reload")
 	close(next())

@@ -84,7 +84,7 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 		if err := os.WriteFile(over, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		rig.Says(t, set.Wait(t).Want(t, 4), "2 still left", text)
+		rig.Says(t, set.Wait(t).Want(t, 4), "1 request still left", text)
 		kill(t, worker, syscall.SIGCONT)
 		rig.WaitFor(t, "nginx to end its old worker", func() bool { return gone(worker) })
 		s.Configure(t, rig.Settings{})

@@ -153,7 +153,7 @@ var othersWords = map[string]bool{
 // notSaid are never printed, or only before and inside what is.
 var notSaid = map[string]bool{
 	"said": true, "…: page …, application …": true, "  … …  ok\n": true, "  … in …; --verbose names them\n": true, "hint: …\n": true, "warning: …\n": true, "conforma-status: …\n": true, "… (bucket …)": true, "…: … (process …) since …": true,
-	"….damaged-…": true, ",mode=…": true, "… at …": true, "it did not come back": true, "it isn't to begin any more": true, "nothing to do": true, "the content can't be read": true, "two sites have the same place": true, "there are faults in the content": true, "not everything is uploaded": true, "… (commit …, …, …/…)": true,
+	"….damaged-…": true, ",mode=…": true, "… at …": true, "it did not come back": true, "somebody has moved or cancelled it meanwhile": true, "nothing to do": true, "the content can't be read": true, "two sites have the same place": true, "there are faults in the content": true, "not everything is uploaded": true, "… (commit …, …, …/…)": true,
 }
 
 var verb = regexp.MustCompile(`%(\[\d+\])?[-+# 0]*[\d.]*[a-zA-Z]`)

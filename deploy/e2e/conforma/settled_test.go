@@ -339,7 +339,7 @@ func TestSettledRefuses(t *testing.T) {
 	r := s.CLI(t, "set", "offline", "--drain", "0s").Want(t, 4)
 	rig.Says(t, r, "the settled command of demo does not vouch", "NOT SAFE: the settled command does not vouch for the application\n")
 	again := s.CLI(t, "extend", "1h").Want(t, 4)
-	rig.Says(t, again, "NOT SAFE: it is not known whether an earlier request is still at work\n")
+	rig.Says(t, again, "NOT SAFE: the settled command does not vouch for the application\n")
 	if said := r.Stdout + r.Stderr + again.Stdout + again.Stderr; strings.Contains(said, "was cut") {
 		t.Errorf("nothing was cut, and it says\n%s", said)
 	}

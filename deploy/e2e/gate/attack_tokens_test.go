@@ -104,7 +104,7 @@ func forgeries(secret string, others []string, publicKey string) []forged {
 	}
 	signed("expired", headHS256, claims(map[string]any{"exp": now.Add(-time.Minute).Unix()}))
 	signed("expired long ago", headHS256, claims(map[string]any{"exp": 1}))
-	signed("not valid yet", headHS256, claims(map[string]any{"nbf": now.Add(time.Minute).Unix()}))
+	signed("not valid yet (nbf)", headHS256, claims(map[string]any{"nbf": now.Add(time.Minute).Unix()}))
 	signed("from the future", headHS256, claims(map[string]any{"iat": now.Add(time.Minute).Unix()}))
 	signed("of yesterday", headHS256, claims(map[string]any{"iat": now.Add(-24 * time.Hour).Unix()}))
 	signed("without iat", headHS256, claims(map[string]any{"iat": nil}))

@@ -47,7 +47,7 @@ func TestAdminModeTokens(t *testing.T) {
 		{"isAdmin in words", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"isAdmin": "true"}))}, false},
 		{"isAdmin is 1", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"isAdmin": 1}))}, false},
 		{"ISADMIN", []string{"Bearer " + rig.Token(secret, now, map[string]any{"isAdmin": nil, "ISADMIN": true})}, false},
-		{"for another audience", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"aud": "metabase"}))}, false},
+		{"its aud is not the audience of [site.jwt]", []string{"Bearer " + rig.Token(secret, now, claims(map[string]any{"aud": "metabase"}))}, false},
 		{"of the site next door", []string{"Bearer " + rig.AdminToken(h.Block(t, "north").Secret)}, false},
 		{"with the default secret", []string{"Bearer " + rig.AdminToken("devsecret")}, false},
 		{"with an empty secret", []string{"Bearer " + rig.AdminToken("")}, false},

@@ -178,7 +178,7 @@ func TestInitAfterEditing(t *testing.T) {
 		rig.WriteFile(t, path, text)
 	}
 	says(h.init(nil, "--undo").Want(t, 1), "there is nothing that init --write has put in place", "hint: ")
-	says(h.init(nil, "--undo", "--write").Want(t, 2), "exclude each other")
+	says(h.init(nil, "--undo", "--write").Want(t, 2), "cannot be used together")
 
 	// Unedited, everything is as it was.
 	h.init(nil, "--write").Want(t, 0)

@@ -77,8 +77,8 @@ func TestStoreInit(t *testing.T) {
 	}
 	// All is as it was sent, but that this server, as S3 itself, doesn't answer a folder by its index.
 	r = h.CLI(t, "publish", "--site", "demo").Want(t, 0)
-	if strings.Count(r.Stderr, "the world sees it otherwise") != strings.Count(r.Stderr, "answered by 404, though index.html is there") || !strings.Contains(r.Stderr, "/demo/ is answered by 404, though index.html is there") {
-		t.Errorf("the world sees it otherwise:\n%s%s", r.Stdout, r.Stderr)
+	if strings.Count(r.Stderr, "seen from outside, it differs") != strings.Count(r.Stderr, "answered by 404, though index.html is there") || !strings.Contains(r.Stderr, "/demo/ is answered by 404, though index.html is there") {
+		t.Errorf("seen from outside, it differs:\n%s%s", r.Stdout, r.Stderr)
 	}
 	bucket := aws.String("maintenance")
 	if _, err := h.c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("private/x"), Body: strings.NewReader("x")}); err != nil {
@@ -134,7 +134,7 @@ func TestStoreInitOfOthers(t *testing.T) {
 	t.Parallel()
 	h := newInitHost(t, "s3://closed")
 	h.CLI(t, "store", "init", "--private").Want(t, 0)
-	if r := h.CLI(t, "publish").Want(t, 0); !strings.Contains(r.Stderr, "the world sees it otherwise") {
+	if r := h.CLI(t, "publish").Want(t, 0); !strings.Contains(r.Stderr, "seen from outside, it differs") {
 		t.Errorf("publish doesn't say that nobody sees it: %s", r.Stderr)
 	}
 	if got := h.anyone(t, "/closed/demo/status.json"); got.StatusCode != 403 {

@@ -141,7 +141,7 @@ func TestWebServers(t *testing.T) {
 			r := h.Call(t, rig.Call{Env: []string{"SSL_CERT_FILE=" + h.cert.Fullchain}, Args: []string{"publish", "--json"}}).Want(t, 0)
 			var doc struct{ Sites []struct{ Differs []any } }
 			if err := json.Unmarshal([]byte(r.Stdout), &doc); err != nil || len(doc.Sites) != 1 || len(doc.Sites[0].Differs) > 0 {
-				t.Errorf("the world sees it otherwise: %v\n%s", err, r.Stdout)
+				t.Errorf("seen from outside, it differs: %v\n%s", err, r.Stdout)
 			}
 			h.files(t)
 			h.nothingElse(t)
