@@ -15,6 +15,7 @@ import (
 // TestSoakFleetFaults: the stores away, a host that boots, one that can't open, a machine that was copied, one that is
 // gone.
 func TestSoakFleetFaults(t *testing.T) {
+	t.Parallel()
 	m := newMembers(t, 2)
 	m.follow(t)
 	a, b := m.hosts[0], m.hosts[1]
@@ -85,6 +86,20 @@ func TestSoakFleetFaults(t *testing.T) {
 	rig.Check(t, os.Remove(broken))
 	a.CLI(t, "set", "online").Want(t, 0)
 
+	// One can't take up the rules of a closing: all let nobody in, it is named, and nothing is called safe.
+	rig.WriteFile(t, broken, "nonsense;\n")
+	if closed := a.CLI(t, "set", "offline", "--wait", "20s").Want(t, 4); !strings.Contains(closed.Stdout, "NOT SAFE: app-2\n") {
+		t.Errorf("with an nginx that is broken:\n%s", closed.Stdout)
+	}
+	if m.status(t, 0) != 503 || m.status(t, 1) != 503 {
+		t.Errorf("app-1 answers %d, app-2 %d", m.status(t, 0), m.status(t, 1))
+	}
+	rig.Check(t, os.Remove(broken))
+	m.agents[1].Kill(t) // one that begins tries at once
+	m.agents[1] = b.StartFollow(t)
+	a.CLI(t, "set", "offline").Want(t, 0)
+	a.CLI(t, "set", "online").Want(t, 0)
+
 	// A machine that was copied from another's disk: it is shut, and doesn't disturb the other.
 	copied := m.newHost(t, "app-2")
 	rig.Check(t, os.RemoveAll(copied.State))
@@ -118,6 +133,7 @@ func TestSoakFleetFaults(t *testing.T) {
 // TestSoakFleetPasses: a pass that was made on one host lets in on another, and the cookie that it gives there lets
 // in on the first, until the passes are revoked.
 func TestSoakFleetPasses(t *testing.T) {
+	t.Parallel()
 	m := newMembers(t, 2)
 	m.follow(t)
 	a, b := m.hosts[0], m.hosts[1]

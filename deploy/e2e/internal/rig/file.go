@@ -7,7 +7,7 @@ import (
 )
 
 // ReadFile returns what is in a file.
-func ReadFile(t *testing.T, path string) string {
+func ReadFile(t testing.TB, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -33,7 +33,7 @@ func Edit(t testing.TB, path, old, new string) {
 }
 
 // Check fails the test where there is an error.
-func Check(t *testing.T, err error) {
+func Check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
