@@ -239,8 +239,7 @@ func (a *app) configurationFile() string {
 // at once.
 func (a *app) loadSites(which selection, stops ...config.Scope) (*config.Config, []config.Site, error) {
 	c, err := a.load(stops...)
-	var faults fault.List
-	if c != nil && errors.As(err, &faults) {
+	if faults, is := errors.AsType[fault.List](err); c != nil && is {
 		if unknown := unknownSites(c, which.names); len(unknown) > 0 {
 			err = usage(fmt.Errorf("read the configuration: %w", append(faults, unknown...)), knownSites(c))
 		}
@@ -259,7 +258,7 @@ func unreadable(err error) error {
 
 // host wires up this machine.
 func (a *app) host(c *config.Config) (*maintenance.Host, error) {
-	st, err := store.Open(c.Store, store.S3Options{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle})
+	st, err := store.Open(c.Store, c.S3)
 	if err != nil {
 		return nil, usage(fmt.Errorf("open the store: %w", err))
 	}

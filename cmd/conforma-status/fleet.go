@@ -54,7 +54,7 @@ func crewOf(c *config.Config) (*crew, error) {
 
 // receiptStore opens the private store.
 func receiptStore(c *config.Config) (store.Store, error) {
-	private, err := store.Open(c.Fleet.Store, store.S3Options{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle})
+	private, err := store.Open(c.Fleet.Store, c.S3)
 	if err != nil {
 		return nil, usage(fmt.Errorf("open the fleet's store: %w", err))
 	}

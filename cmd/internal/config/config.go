@@ -16,6 +16,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/client"
 	"github.com/msupply-foundation/conforma-status/status/fault"
+	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // DefaultFile is where the configuration is looked for when neither --config nor
@@ -34,7 +35,7 @@ type Config struct {
 	MetricsFile string   // for the node exporter's textfile collector, absolute; "" for none
 	OnChange    []string // a command that is started at each change, or empty
 	Barrier     Barrier
-	S3          S3
+	S3          store.S3Options // every field may be empty
 	Nginx       Nginx
 	Gate        Gate
 	Webhooks    []Webhook
@@ -50,13 +51,6 @@ const (
 	BarrierRequired Barrier = "required" // nothing is closed without it
 	BarrierOff      Barrier = "off"
 )
-
-// S3 says how to reach the bucket; every field may be empty.
-type S3 struct {
-	Region    string
-	Endpoint  string
-	PathStyle bool
-}
 
 // Nginx says how to change, test and reload the nginx of this host.
 type Nginx struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/fault"
+	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // full sets every key there is.
@@ -102,7 +103,7 @@ func TestGoodFiles(t *testing.T) {
 		"full": {full, Config{
 			File: "full", Store: "s3://conforma-maintenance", PageURL: "https://maintenance.example.org",
 			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content", ContentLine: 5, Barrier: BarrierRequired,
-			S3: S3{Region: "ap-southeast-2", Endpoint: "http://127.0.0.1:7070", PathStyle: true},
+			S3: store.S3Options{Region: "ap-southeast-2", Endpoint: "http://127.0.0.1:7070", PathStyle: true},
 			Nginx: Nginx{
 				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",
 				Test: []string{"nginx", "-t"}, Reload: []string{"nginx", "-s", "reload"},

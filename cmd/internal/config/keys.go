@@ -202,7 +202,7 @@ func (k Key) usually() string {
 // folded is text in lines of at most width characters.
 func folded(text string, width int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if line != "" && len(line)+1+len(word) > width {
 			lines = append(lines, line)
 			line = ""

@@ -25,8 +25,7 @@ func Parse(file string, data []byte) (*Config, fault.List) {
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
 		line := 1
-		var de *toml.DecodeError
-		if errors.As(err, &de) {
+		if de, is := errors.AsType[*toml.DecodeError](err); is {
 			line, _ = de.Position()
 		}
 		problem := "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")
@@ -84,8 +83,8 @@ func barrierOf(t *table) Barrier {
 	return b
 }
 
-func s3Of(t *table) S3 {
-	s3 := S3{Region: t.usual("region"), PathStyle: t.flag("path_style"), Endpoint: t.usual("endpoint")}
+func s3Of(t *table) store.S3Options {
+	s3 := store.S3Options{Region: t.usual("region"), PathStyle: t.flag("path_style"), Endpoint: t.usual("endpoint")}
 	if s3.Endpoint != "" {
 		t.checkURL("endpoint", s3.Endpoint)
 	}

@@ -35,8 +35,7 @@ func (e *examination) fleet(ctx context.Context) {
 		}
 		return
 	}
-	s3 := e.Host.Config.S3
-	private, err := store.Open(f.Store, store.S3Options{Region: s3.Region, Endpoint: s3.Endpoint, PathStyle: s3.PathStyle})
+	private, err := store.Open(f.Store, e.Host.Config.S3)
 	if err != nil {
 		e.fault(checkFleet, err.Error(), "correct store under [fleet]")
 		return

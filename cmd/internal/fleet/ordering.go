@@ -57,9 +57,6 @@ func (g *Ordering) Document() status.Document {
 	return *g.doc
 }
 
-// Missing are the members that aren't where they were ordered to.
-func (g *Ordering) Missing() []string { return g.Members.Missing(g.o.Order, g.o.Wanted) }
-
 // Round goes on as far as it can without waiting: Do is Wait, Done or Later. After an error another round may follow.
 func (g *Ordering) Round(ctx context.Context) (Do, error) {
 	g.o.Own = g.Own

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -14,12 +15,7 @@ import (
 )
 
 // CalendarKey is where a site's calendar lies in the store.
-func CalendarKey(s config.Site) string {
-	if s.Path == "" {
-		return calendar.FileName
-	}
-	return s.Path + "/" + calendar.FileName
-}
+func CalendarKey(s config.Site) string { return path.Join(s.Path, calendar.FileName) }
 
 // CalendarMeta is how a calendar is served.
 var CalendarMeta = store.Meta{ContentType: calendar.MediaType, CacheControl: "no-cache"}

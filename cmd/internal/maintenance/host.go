@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"path"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -149,12 +150,7 @@ func target(s config.Site) operator.Target {
 }
 
 // StatusKey is where a site's status document lies in the store.
-func StatusKey(s config.Site) string {
-	if s.Path == "" {
-		return status.FileName
-	}
-	return s.Path + "/" + status.FileName
-}
+func StatusKey(s config.Site) string { return path.Join(s.Path, status.FileName) }
 
 // StatusMeta is how the status document is served: revalidated at each poll.
 var StatusMeta = store.Meta{ContentType: "application/json; charset=utf-8", CacheControl: "no-cache"}

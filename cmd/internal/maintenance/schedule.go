@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -12,12 +13,7 @@ import (
 )
 
 // ScheduleKey is where a site's schedule lies in the store.
-func ScheduleKey(s config.Site) string {
-	if s.Path == "" {
-		return status.ScheduleFileName
-	}
-	return s.Path + "/" + status.ScheduleFileName
-}
+func ScheduleKey(s config.Site) string { return path.Join(s.Path, status.ScheduleFileName) }
 
 // Schedule returns a site's schedule in the store, an empty one where there is none. The error may wrap
 // status.ErrSchedule or status.ErrScheduleVersion, or be one of the store's.
