@@ -94,8 +94,7 @@ func fetch(ctx context.Context, client *http.Client, address string, most int) (
 	}
 	r.Header.Set("Origin", "https://origin.invalid") // as a page of the application does
 	resp, err := client.Do(r)
-	var inner *url.Error
-	if errors.As(err, &inner) {
+	if inner, is := errors.AsType[*url.Error](err); is {
 		err = inner.Err // it begins with the URL again
 	}
 	if err != nil {

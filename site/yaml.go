@@ -41,8 +41,7 @@ func (f *yamlFile) parse(text, what string) (root ast.Node, ok bool) {
 	tree, err := parser.ParseBytes([]byte(text), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		line, problem := max(1, f.above), err.Error()
-		var at yaml.Error
-		if errors.As(err, &at) {
+		if at, is := errors.AsType[yaml.Error](err); is {
 			problem = at.GetMessage()
 			if t := at.GetToken(); t != nil && t.Position != nil {
 				line = t.Position.Line + f.above

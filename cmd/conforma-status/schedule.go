@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,10 +123,8 @@ func (a *app) adminWindow(ctx context.Context, h *maintenance.Host, sites []conf
 	if mode != status.Admin {
 		return nil
 	}
-	for _, s := range sites {
-		if h.Serves(s) {
-			return a.readyForAdmin(ctx, h.Config, sites)
-		}
+	if slices.ContainsFunc(sites, h.Serves) {
+		return a.readyForAdmin(ctx, h.Config, sites)
 	}
 	return nil
 }

@@ -123,8 +123,7 @@ func (q question) put(ctx context.Context, client http.Client, origin string) (*
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
+		if ue, is := errors.AsType[*url.Error](err); is {
 			err = ue.Err
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -53,9 +54,7 @@ func (c Client) get(ctx context.Context, path string, header http.Header) (code 
 	if err != nil {
 		return 0, nil, err
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
@@ -63,7 +62,7 @@ func (c Client) get(ctx context.Context, path string, header http.Header) (code 
 		DisableKeepAlives: true,
 	}}
 	resp, err := client.Do(req)
-	if inURL := (*url.Error)(nil); errors.As(err, &inURL) {
+	if inURL, is := errors.AsType[*url.Error](err); is {
 		err = inURL.Err // the address is made up
 	}
 	if err != nil {

@@ -39,7 +39,7 @@ func FuzzVerify(f *testing.F) {
 		if reason == "" && !genuine(token, testSecret) {
 			t.Errorf("admitted: %q", token)
 		}
-		for _, segment := range strings.Split(token, ".") {
+		for segment := range strings.SplitSeq(token, ".") {
 			if len(segment) > 16 && strings.Contains(reason, segment) {
 				t.Errorf("the reason quotes the token: %q", reason)
 			}

@@ -180,8 +180,7 @@ func (h *handler) secrets(r *http.Request, site SiteSource) (secrets []Secret, o
 
 // cookieReason is what a *refusal says, without the word token before it.
 func cookieReason(err error) string {
-	var why *refusal
-	if errors.As(err, &why) {
+	if why, is := errors.AsType[*refusal](err); is {
 		return why.reason
 	}
 	return err.Error()

@@ -161,7 +161,7 @@ func checkNoLeak(t *testing.T, text string, tokens ...string) {
 	t.Helper()
 	parts := []string{testSecret[:8], otherSecret[:8], encode(testSecret)[:12], "pLkQ8WmXyRt5"}
 	for _, token := range tokens {
-		for _, part := range strings.Split(token, ".") {
+		for part := range strings.SplitSeq(token, ".") {
 			if len(part) > 16 {
 				parts = append(parts, part[:16], part[len(part)-12:])
 			}

@@ -184,8 +184,7 @@ func withoutComment(value []byte) []byte {
 func CopyOf(original string, read func(path string) ([]Secret, error)) func(path string) ([]Secret, error) {
 	return func(path string) ([]Secret, error) {
 		secrets, err := read(path)
-		var e *secretError
-		if errors.As(err, &e) {
+		if e, is := errors.AsType[*secretError](err); is {
 			err = &secretError{path: original, envFile: e.envFile, err: e.err}
 		}
 		return secrets, err

@@ -307,8 +307,7 @@ func newRetryer() aws.Retryer {
 			return backoff << attempt, nil
 		})
 		o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
-			var api smithy.APIError
-			if errors.As(err, &api) && api.ErrorCode() == "ConditionalRequestConflict" {
+			if api, is := errors.AsType[smithy.APIError](err); is && api.ErrorCode() == "ConditionalRequestConflict" {
 				return aws.TrueTernary
 			}
 			return aws.UnknownTernary

@@ -82,8 +82,8 @@ const hintReach = "see that this machine reaches the store, and endpoint under [
 // explainAnswer is explain for an answer with an error status.
 func (s *s3Store) explainAnswer(f *opError, err error, resp *http.Response) {
 	code := "no code"
-	var api smithy.APIError
-	if errors.As(err, &api) && errorCode.MatchString(api.ErrorCode()) {
+	api, is := errors.AsType[smithy.APIError](err)
+	if is && errorCode.MatchString(api.ErrorCode()) {
 		code = api.ErrorCode()
 	}
 	status := resp.StatusCode
@@ -142,8 +142,7 @@ func regionIn(resp *http.Response, api smithy.APIError) string {
 
 // host names the server that err is about.
 func (s *s3Store) host(err error) string {
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
+	if urlErr, is := errors.AsType[*url.Error](err); is {
 		if u, err := url.Parse(urlErr.URL); err == nil && u.Host != "" {
 			return u.Host
 		}

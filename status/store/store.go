@@ -116,8 +116,7 @@ func unquote(etag string) string { return strings.Trim(etag, `"`) }
 
 // Hint returns what an operator can do about err in plain words, "" when there is nothing to say.
 func Hint(err error) string {
-	var f *opError
-	if errors.As(err, &f) {
+	if f, is := errors.AsType[*opError](err); is {
 		return f.hint
 	}
 	return ""

@@ -76,7 +76,7 @@ func (e *examination) cachedPages(ctx context.Context, s config.Site) {
 // keptWithoutAsking says why a browser may use an answer again without asking, "" where it may not: it has a lifetime
 // (RFC 9111, 4.2.1), or a date to guess one from (4.2.2).
 func keptWithoutAsking(h http.Header, now time.Time) string {
-	for _, directive := range strings.Split(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {
+	for directive := range strings.SplitSeq(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		switch name {
 		case "no-cache", "no-store":

@@ -204,8 +204,7 @@ func (e *examination) certificate(ctx context.Context, dial func(ctx context.Con
 		err = session.HandshakeContext(ctx)
 	}
 	if err != nil {
-		var record tls.RecordHeaderError
-		if errors.As(err, &record) {
+		if _, is := errors.AsType[tls.RecordHeaderError](err); is {
 			e.ok(checkCertificate, addr+" speaks no TLS: another server does so for it")
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -233,9 +234,7 @@ func (t *table) try(ctx context.Context, sites []config.Site) {
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()
 	was := map[string]treatment{}
-	for name, w := range t.wants {
-		was[name] = w
-	}
+	maps.Copy(was, t.wants)
 	for _, s := range sites {
 		if t.none[s.Name] == nil {
 			t.wants[s.Name] = refused

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -145,10 +146,8 @@ func (h *Host) withWindow(ctx context.Context, sites []config.Site, id string) (
 
 // lockOfHosts is the lock where one of the sites lives on this machine: nothing looks after its windows meanwhile.
 func (h *Host) lockOfHosts(ctx context.Context, sites []config.Site) (unlock func(), err error) {
-	for _, s := range sites {
-		if h.isHostOf(s) {
-			return h.lock(ctx)
-		}
+	if slices.ContainsFunc(sites, h.isHostOf) {
+		return h.lock(ctx)
 	}
 	return func() {}, nil
 }

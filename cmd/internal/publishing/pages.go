@@ -58,8 +58,7 @@ func Contents(c *config.Config) (map[string]*site.Content, error) {
 			continue
 		}
 		loaded, err := site.LoadContent(from, s.Name)
-		var faults fault.List
-		if errors.As(err, &faults) {
+		if faults, is := errors.AsType[fault.List](err); is {
 			wrong = append(wrong, faults...)
 			continue
 		}

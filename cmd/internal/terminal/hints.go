@@ -74,7 +74,7 @@ func Advise(err error, hints ...string) error {
 // nil where there is nothing to say. site is the name of the site that it is about.
 func hintsAbout(err error, site string) []string {
 	var hints []string
-	if a := (*advised)(nil); errors.As(err, &a) {
+	if a, is := errors.AsType[*advised](err); is {
 		hints = slices.Clone(a.hints)
 	}
 	hints = append(hints, hintsOfFaults(err)...)
@@ -121,7 +121,7 @@ func hintsOfKind(err error) []string {
 		}
 		return []string{a.hint}
 	}
-	if faults := (fault.List)(nil); errors.As(err, &faults) && !errors.Is(err, publishing.ErrFaults) {
+	if _, is := errors.AsType[fault.List](err); is && !errors.Is(err, publishing.ErrFaults) {
 		return []string{hintFaults}
 	}
 	return nil

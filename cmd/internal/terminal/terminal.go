@@ -82,7 +82,7 @@ func (t *Terminal) lines(w io.Writer, text string) {
 func wrapped(text string, width int, indent string) string {
 	var b strings.Builder
 	line := indent
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if width > 0 && line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
 			b.WriteString(line + "\n")
 			line = indent

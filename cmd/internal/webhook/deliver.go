@@ -97,13 +97,13 @@ func (s Sender) send(ctx context.Context, h config.Webhook, id string, body []by
 
 // unanswered is an error of an HTTP client without the URL in it.
 func unanswered(err error) error {
-	if onURL := (*url.Error)(nil); errors.As(err, &onURL) {
+	if onURL, is := errors.AsType[*url.Error](err); is {
 		if onURL.Timeout() {
 			return fmt.Errorf("it did not answer within %v", Timeout)
 		}
 		err = onURL.Err
 	}
-	if op := (*net.OpError)(nil); errors.As(err, &op) {
+	if op, is := errors.AsType[*net.OpError](err); is {
 		return op
 	}
 	return err

@@ -45,7 +45,7 @@ const (
 // never quotes it; it wraps ErrSecret or ErrExposed, or is what kept it from being read.
 func ReadSecret(path string) ([]byte, error) {
 	data, mode, err := gate.ReadRegular(path)
-	if onPath := (*fs.PathError)(nil); errors.As(err, &onPath) { // the path is named once
+	if onPath, is := errors.AsType[*fs.PathError](err); is { // the path is named once
 		err = onPath.Err
 	}
 	if err != nil {

@@ -123,10 +123,8 @@ func (e End) overlaps(o End) bool {
 func (s Site) Shared(o Site) (End, bool) {
 	for _, of := range [][2][]End{{s.Ends, o.Ends}, {s.Around, o.Around}} {
 		for _, a := range of[0] {
-			for _, b := range of[1] {
-				if a.overlaps(b) {
-					return a, true
-				}
+			if slices.ContainsFunc(of[1], a.overlaps) {
+				return a, true
 			}
 		}
 	}

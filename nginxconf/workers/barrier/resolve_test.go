@@ -102,7 +102,7 @@ func TestAnywhere(t *testing.T) {
 		{"10.0.0.1:8000", "192.168.0.1:8000 127.0.0.1:8000", false}, // others'
 	} {
 		var listeners []workers.Listener
-		for _, l := range strings.Fields(c.listening) {
+		for l := range strings.FieldsSeq(c.listening) {
 			listeners = append(listeners, workers.Listener{Addr: netip.MustParseAddrPort(l)})
 		}
 		if got := anywhere(netip.MustParseAddrPort(c.at), listeners); got != c.want {
