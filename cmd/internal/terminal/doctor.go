@@ -49,24 +49,17 @@ func (t *Terminal) Findings(sites []config.Site, all []doctor.Finding) {
 	if t.Words != Quiet || len(shown) > 0 {
 		fmt.Fprintf(w, "%s: %s, %s\n", count(len(all), "check"), count(levels[doctor.Fault], "fault"), count(levels[doctor.Warning], "warning"))
 	}
-	if t.JSON {
-		health := []siteHealth{}
-		for _, s := range sites {
-			own := []doctor.Finding{}
-			for _, f := range all {
-				if f.Site == s.Name {
-					own = append(own, f)
-				}
-			}
-			health = append(health, siteHealth{s.Name, doctor.Worst(own)})
-		}
-		t.document(struct {
-			Version int              `json:"version"`
-			Level   doctor.Level     `json:"level"`
-			Sites   []siteHealth     `json:"sites"`
-			Checks  []doctor.Finding `json:"checks"`
-		}{1, doctor.Worst(all), health, all})
+	health := []siteHealth{}
+	for _, s := range sites {
+		own := slices.DeleteFunc(slices.Clone(all), func(f doctor.Finding) bool { return f.Site != s.Name })
+		health = append(health, siteHealth{s.Name, doctor.Worst(own)})
 	}
+	t.document(struct {
+		Version int              `json:"version"`
+		Level   doctor.Level     `json:"level"`
+		Sites   []siteHealth     `json:"sites"`
+		Checks  []doctor.Finding `json:"checks"`
+	}{1, doctor.Worst(all), health, all})
 }
 
 // table is what is shown of the findings: without those that are in order, unless all are wanted; and once what is

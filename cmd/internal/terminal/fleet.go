@@ -130,9 +130,7 @@ func (t *Terminal) Ordered(fs []Fleet) {
 		t.rows(w, f)
 		fmt.Fprintln(w, t.fleetVerdict(w, f))
 	}
-	if t.JSON {
-		t.document(siteDocument[Fleet]{1, withErrors(fs)})
-	}
+	documentOf(t, withErrors(fs))
 }
 
 // fleetVerdict says whether all hosts are there, and who isn't.
@@ -166,9 +164,7 @@ func withErrors(fs []Fleet) []Fleet {
 
 // Fleets prints the hosts of each site.
 func (t *Terminal) Fleets(fs []Fleet) {
-	if t.JSON {
-		t.document(siteDocument[Fleet]{1, withErrors(fs)})
-	}
+	documentOf(t, withErrors(fs))
 	w := t.people()
 	for _, f := range fs {
 		if t.Words == Quiet && f.Err == nil && len(f.Missing) == 0 {
@@ -195,13 +191,11 @@ type fleetView struct {
 
 // FleetViews prints what get found on a host of a fleet: that of each site, and a row for each host.
 func (t *Terminal) FleetViews(vs []maintenance.View, fs []Fleet) {
-	if t.JSON {
-		both := []fleetView{}
-		for i, f := range withErrors(fs) {
-			both = append(both, fleetView{vs[i], f})
-		}
-		t.document(siteDocument[fleetView]{1, both})
+	both := []fleetView{}
+	for i, f := range withErrors(fs) {
+		both = append(both, fleetView{vs[i], f})
 	}
+	documentOf(t, both)
 	json, apart := t.JSON, t.Apart
 	t.JSON, t.Apart = false, json || apart // the document is printed
 	defer func() { t.JSON, t.Apart = json, apart }()
@@ -216,21 +210,17 @@ func (t *Terminal) FleetViews(vs []maintenance.View, fs []Fleet) {
 
 // Forgotten says that a host was forgotten.
 func (t *Terminal) Forgotten(host string, sites []string) {
-	if t.JSON {
-		t.document(struct {
-			Version   int      `json:"version"`
-			Forgotten string   `json:"forgotten"`
-			Sites     []string `json:"sites"`
-		}{1, host, sites})
-	}
+	t.document(struct {
+		Version   int      `json:"version"`
+		Forgotten string   `json:"forgotten"`
+		Sites     []string `json:"sites"`
+	}{1, host, sites})
 	fmt.Fprintf(t.people(), "%s is no member of %s any more\n", host, strings.Join(sites, ", "))
 }
 
 // Said says what visitors are told now.
 func (t *Terminal) Said(ds []status.Document) {
-	if t.JSON {
-		t.document(siteDocument[status.Document]{1, ds})
-	}
+	documentOf(t, ds)
 	for _, d := range ds {
 		text := fmt.Sprintf("%s is %s", d.Site, d.Mode)
 		if d.Mode.Closed() {

@@ -12,9 +12,7 @@ import (
 
 // Views prints what get found.
 func (t *Terminal) Views(vs []maintenance.View) {
-	if t.JSON {
-		t.document(siteDocument[maintenance.View]{1, vs})
-	}
+	documentOf(t, vs)
 	w := t.people()
 	for _, v := range vs {
 		if t.Words == Quiet && len(v.Drift) == 0 {
@@ -53,9 +51,7 @@ func triedWords(t maintenance.Tried) string {
 
 // PublishedViews prints what get found on a machine that is no host.
 func (t *Terminal) PublishedViews(vs []maintenance.PublishedView) {
-	if t.JSON {
-		t.document(siteDocument[maintenance.PublishedView]{1, vs})
-	}
+	documentOf(t, vs)
 	w := t.people()
 	for _, v := range vs {
 		if t.Words == Quiet && len(v.Drift) == 0 {

@@ -40,7 +40,7 @@ func (t *Terminal) History(sites []string, events []state.Event, last int) {
 		all = append(all, siteHistory{Site: name, Windows: windows, Events: own})
 	}
 	if t.JSON {
-		t.document(siteDocument[siteHistory]{1, all})
+		documentOf(t, all)
 		return
 	}
 	for _, s := range all {

@@ -16,7 +16,7 @@ type Pass struct {
 // PassesMade prints the links of new passes.
 func (t *Terminal) PassesMade(made []Pass) {
 	if t.JSON {
-		t.document(siteDocument[Pass]{1, made})
+		documentOf(t, made)
 		return
 	}
 	for _, p := range made {
@@ -34,7 +34,7 @@ type Revoked struct {
 // PassesRevoked says that the passes of sites are revoked.
 func (t *Terminal) PassesRevoked(done []Revoked) {
 	if t.JSON {
-		t.document(siteDocument[Revoked]{1, done})
+		documentOf(t, done)
 		return
 	}
 	for _, r := range done {

@@ -53,9 +53,7 @@ func (t *Terminal) Mended(keys []string) {
 
 // Published prints what publish did.
 func (t *Terminal) Published(ps []publishing.Publication, dryRun, prune bool) {
-	if t.JSON {
-		t.document(siteDocument[publishing.Publication]{1, ps})
-	}
+	documentOf(t, ps)
 	w := t.unlessQuiet()
 	for _, p := range ps {
 		counts := map[site.Action]int{}

@@ -45,9 +45,7 @@ func (t *Terminal) Announced(all []maintenance.Announced) {
 			t.lines(w, fmt.Sprintf("%s: window %s is %s", one.Site, window.ID, window.State))
 		}
 	}
-	if t.JSON {
-		t.document(siteDocument[maintenance.Announced]{1, all})
-	}
+	documentOf(t, all)
 }
 
 // siteSchedule is what schedule list prints of one site.
@@ -63,7 +61,7 @@ func (t *Terminal) Schedules(all []maintenance.Announced) {
 		for _, one := range all {
 			out = append(out, siteSchedule{one.Site, append([]status.ScheduledWindow{}, one.Windows...)})
 		}
-		t.document(siteDocument[siteSchedule]{1, out})
+		documentOf(t, out)
 		return
 	}
 	for _, one := range all {

@@ -42,9 +42,7 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 		}
 		t.verdict(w, rs)
 	}
-	if t.JSON {
-		t.document(siteDocument[*maintenance.Receipt]{1, append([]*maintenance.Receipt{}, rs...)})
-	}
+	documentOf(t, append([]*maintenance.Receipt{}, rs...))
 }
 
 // barrier says why a closed site has no kernel barrier, and of one that opens what the barrier has refused.

@@ -144,14 +144,12 @@ func (t *Terminal) Warn(text string) { fmt.Fprintf(t.Err, "warning: %s\n", text)
 func (t *Terminal) Fail(err error) {
 	hints := hintsAbout(err, "NAME")
 	t.problem(err.Error(), hints)
-	if t.JSON {
-		t.document(struct {
-			Version int      `json:"version"`
-			Sites   []string `json:"sites"`
-			Error   string   `json:"error"`
-			Hints   []string `json:"hints"`
-		}{1, []string{}, err.Error(), append([]string{}, hints...)})
-	}
+	t.document(struct {
+		Version int      `json:"version"`
+		Sites   []string `json:"sites"`
+		Error   string   `json:"error"`
+		Hints   []string `json:"hints"`
+	}{1, []string{}, err.Error(), append([]string{}, hints...)})
 }
 
 func (t *Terminal) problem(text string, hints []string) {
@@ -166,8 +164,11 @@ func (t *Terminal) hint(hints ...string) {
 	}
 }
 
-// document prints the one JSON document of a command.
+// document prints the one JSON document of a command, where one is wanted.
 func (t *Terminal) document(v any) {
+	if !t.JSON {
+		return
+	}
 	e := json.NewEncoder(t.Out)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
@@ -180,10 +181,12 @@ func (t *Terminal) document(v any) {
 // has gone.
 func (t *Terminal) Unwritten() error { return t.unwritten }
 
-// siteDocument is the document of a command that is about sites.
-type siteDocument[T any] struct {
-	Version int `json:"version"`
-	Sites   []T `json:"sites"`
+// documentOf prints the document of a command that is about sites, where one is wanted.
+func documentOf[T any](t *Terminal, all []T) {
+	t.document(struct {
+		Version int `json:"version"`
+		Sites   []T `json:"sites"`
+	}{1, all})
 }
 
 // clock is a time as an operator reads it: in the machine's zone, with the date, and in UTC behind it.

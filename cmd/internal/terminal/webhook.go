@@ -41,10 +41,8 @@ func (t *Terminal) WebhooksTried(all []WebhookTried) {
 		}
 		rows = append(rows, row)
 	}
-	if t.JSON {
-		t.document(struct {
-			Version  int            `json:"version"`
-			Webhooks []webhookTried `json:"webhooks"`
-		}{1, rows})
-	}
+	t.document(struct {
+		Version  int            `json:"version"`
+		Webhooks []webhookTried `json:"webhooks"`
+	}{1, rows})
 }
