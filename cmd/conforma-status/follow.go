@@ -302,12 +302,8 @@ func keepPassKey(c *config.Config, k *crew, s config.Site) error {
 
 // keepEpoch writes what the passes of one order have in common: they are good on all hosts, until the next order.
 func keepEpoch(dir state.Dir, k *crew, s config.Site, order uint64) error {
-	path := dir.EpochFile(s.Name)
-	if err := state.MakeDirs(filepath.Dir(path)); err != nil {
-		return err
-	}
 	epoch := base32.StdEncoding.EncodeToString(derived(k.key, "fleet passes 1", s.Name, order))[:26]
-	if err := durable.WriteFile(path, []byte(epoch+"\n"), 0o644); err != nil {
+	if _, err := state.Replace(dir.EpochFile(s.Name), []byte(epoch+"\n")); err != nil {
 		return fmt.Errorf("keep the epoch of the passes of %s: %w", s.Name, err)
 	}
 	return nil

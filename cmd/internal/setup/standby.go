@@ -16,7 +16,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
-	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
@@ -239,16 +238,13 @@ func WriteStandby(dir string, files map[string][]byte) (changed []string, err er
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(dir, name)
-		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, files[name]) {
-			continue
-		}
-		if err := state.MakeDirs(filepath.Dir(path)); err != nil {
+		written, err := state.Replace(path, files[name])
+		if err != nil {
 			return changed, err
 		}
-		if err := durable.WriteFile(path, files[name], 0o644); err != nil {
-			return changed, err
+		if written {
+			changed = append(changed, path)
 		}
-		changed = append(changed, path)
 	}
 	pages, _ := filepath.Glob(filepath.Join(dir, nginxconf.StandbySiteDir("*"), nginxconf.PageFile("*")))
 	for _, path := range pages {

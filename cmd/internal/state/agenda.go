@@ -1,11 +1,11 @@
 package state
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -86,21 +86,10 @@ func (d Dir) Agenda(site string) (a Agenda, known bool, err error) {
 // written twice.
 func (d Dir) WriteAgenda(site string, a Agenda) error {
 	a.Version = agendaVersion
-	for id := range a.Deeds {
-		if _, ok := a.Schedule.Window(id); !ok {
-			delete(a.Deeds, id)
-		}
-	}
-	for id := range a.Notes {
-		if _, ok := a.Schedule.Window(id); !ok {
-			delete(a.Notes, id)
-		}
-	}
-	data := mustJSON(a)
-	if was, err := os.ReadFile(d.AgendaFile(site)); err == nil && bytes.Equal(was, data) {
-		return nil
-	}
-	if err := d.write(d.AgendaFile(site), data); err != nil {
+	gone := func(id string) bool { _, there := a.Schedule.Window(id); return !there }
+	maps.DeleteFunc(a.Deeds, func(id string, _ Deed) bool { return gone(id) })
+	maps.DeleteFunc(a.Notes, func(id string, _ Note) bool { return gone(id) })
+	if _, err := Replace(d.AgendaFile(site), mustJSON(a)); err != nil {
 		return fmt.Errorf("keep a copy of the schedule of %s: %w", site, err)
 	}
 	return nil

@@ -40,7 +40,7 @@ func (d Dir) Barrier() (b Barrier, known bool, err error) {
 // WriteBarrier replaces it.
 func (d Dir) WriteBarrier(b Barrier) error {
 	b.Version = barrierVersion
-	if err := d.write(d.barrierFile(), mustJSON(b)); err != nil {
+	if err := write(d.barrierFile(), mustJSON(b)); err != nil {
 		return fmt.Errorf("write down what the kernel barrier is told: %w", err)
 	}
 	return nil

@@ -85,11 +85,7 @@ func (d Dir) WriteAnswers(doc status.Document) error {
 		nginxconf.StatusFile:      doc.Marshal(),
 		nginxconf.UnavailableFile: nginxconf.Unavailable(doc),
 	} {
-		path := filepath.Join(d.SiteDir(doc.Site), name)
-		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
-			continue
-		}
-		if err := d.write(path, data); err != nil {
+		if _, err := Replace(filepath.Join(d.SiteDir(doc.Site), name), data); err != nil {
 			return err
 		}
 	}
@@ -104,11 +100,7 @@ func (d Dir) WriteAnswers(doc status.Document) error {
 func (d Dir) KeepPages(site string, pages map[string][]byte) error {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(pages)), func(name string) bool { return name == nginxconf.MainPage })
 	for _, name := range append(names, nginxconf.MainPage) {
-		path := filepath.Join(d.SiteDir(site), nginxconf.PageFile(name))
-		if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, pages[name]) {
-			continue
-		}
-		if err := d.write(path, pages[name]); err != nil {
+		if _, err := Replace(filepath.Join(d.SiteDir(site), nginxconf.PageFile(name)), pages[name]); err != nil {
 			return fmt.Errorf("keep a copy of the page of %s: %w", site, err)
 		}
 	}
@@ -138,7 +130,7 @@ func (d Dir) WriteModules(names []string) error {
 	if slices.Equal(names, d.Modules()) {
 		return nil
 	}
-	return d.write(d.modulesFile(), []byte(strings.Join(names, "\n")+"\n"))
+	return write(d.modulesFile(), []byte(strings.Join(names, "\n")+"\n"))
 }
 
 // remindedFile holds the ETA that on_change was last told has passed.
@@ -152,7 +144,7 @@ func (d Dir) Reminded(site string, eta time.Time) bool {
 
 // Remind puts on record that somebody was reminded of this ETA of the site.
 func (d Dir) Remind(site string, eta time.Time) error {
-	return d.write(d.remindedFile(site), []byte(eta.UTC().Format(time.RFC3339)))
+	return write(d.remindedFile(site), []byte(eta.UTC().Format(time.RFC3339)))
 }
 
 // ForgetReminder takes back the last Remind of the site.
@@ -167,12 +159,20 @@ func (d Dir) SetAside(path string, why error, now time.Time) (string, error) {
 	return aside, nil
 }
 
-// write writes a file below the state directory, making the directories above it.
-func (d Dir) write(path string, data []byte) error {
+// write replaces a file that nginx may read, and makes the directories above it.
+func write(path string, data []byte) error {
 	if err := MakeDirs(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return durable.WriteFile(path, data, 0o644)
+}
+
+// Replace is write for a file that mostly stays as it is: what it has already isn't written again, and changed is false.
+func Replace(path string, data []byte) (changed bool, err error) {
+	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
+		return false, nil
+	}
+	return true, write(path, data)
 }
 
 // read reads a file of JSON that write wrote, which has to be of this version. known is false, and the value the zero

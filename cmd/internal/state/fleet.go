@@ -43,7 +43,7 @@ func (d Dir) Followed(site string) (f Followed, err error) {
 // WriteFollowed replaces what is kept for a site.
 func (d Dir) WriteFollowed(site string, f Followed) error {
 	f.Version = followedVersion
-	if err := d.write(d.FollowedFile(site), mustJSON(f)); err != nil {
+	if err := write(d.FollowedFile(site), mustJSON(f)); err != nil {
 		return fmt.Errorf("write down what this host follows: %w", err)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (d Dir) Instance() (i Instance) {
 
 // WriteInstance replaces it.
 func (d Dir) WriteInstance(i Instance) error {
-	if err := d.write(d.instanceFile(), mustJSON(i)); err != nil {
+	if err := write(d.instanceFile(), mustJSON(i)); err != nil {
 		return fmt.Errorf("write down which machine this is: %w", err)
 	}
 	return nil

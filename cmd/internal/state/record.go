@@ -139,7 +139,7 @@ func (d Dir) Record(site string) (r Record, known bool, err error) {
 
 // WriteRecord replaces the record of a site.
 func (d Dir) WriteRecord(site string, r Record) error {
-	if err := d.write(d.RecordFile(site), r.marshal()); err != nil {
+	if err := write(d.RecordFile(site), r.marshal()); err != nil {
 		return fmt.Errorf("write the record of %s: %w", site, err)
 	}
 	return nil
