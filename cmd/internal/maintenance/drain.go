@@ -208,8 +208,7 @@ func (r *run) countDrained() {
 		}
 		c.record.SafeSince = nil
 		if d.isEmpty() {
-			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
-			d.done = &now
+			d.done = new(r.moment())
 		} else if d.err != nil {
 			c.receipt.warn(fmt.Sprintf("it is not known what is left of %s: %v", c.site.Name, d.err))
 		}

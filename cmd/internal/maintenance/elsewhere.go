@@ -40,7 +40,7 @@ func (h *Host) takeOver(s config.Site, r *state.Record, there status.Document) {
 		return
 	}
 	e := state.Event{
-		At: h.Clock.Now().UTC().Truncate(time.Millisecond), Site: s.Name, From: was.Mode, To: was.Mode, Operator: elsewhere,
+		At: h.moment(), Site: s.Name, From: was.Mode, To: was.Mode, Operator: elsewhere,
 		Outcome: state.Done, Seq: there.Seq, ExpectedUntil: there.ExpectedUntil,
 	}
 	_, _ = h.Dir().AppendHistory([]state.Event{e}, h.Config.AuditLog) // the past is for people: it holds up nothing

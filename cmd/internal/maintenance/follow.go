@@ -273,7 +273,7 @@ func (h *Host) OrderHistory(req Request, receipts []*Receipt) error {
 	var events []state.Event
 	for _, r := range receipts {
 		events = append(events, state.Event{
-			At: h.Clock.Now().UTC().Truncate(time.Millisecond), Site: r.Site, From: r.Previous, To: r.Mode,
+			At: h.moment(), Site: r.Site, From: r.Previous, To: r.Mode,
 			Operator: h.Operator, Reason: req.Reason, Outcome: r.Outcome, Seq: r.Seq, ExpectedUntil: r.ExpectedUntil,
 		})
 	}

@@ -92,6 +92,9 @@ func (h *Host) Dir() state.Dir { return state.Dir(h.Config.StateDir) }
 // now is the time to the second, as documents have it.
 func (h *Host) now() time.Time { return h.Clock.Now().UTC().Truncate(time.Second) }
 
+// moment is the time to the millisecond, as the history and receipts have it.
+func (h *Host) moment() time.Time { return h.Clock.Now().UTC().Truncate(time.Millisecond) }
+
 // lock makes this the only change on this host until unlock is called.
 func (h *Host) lock(ctx context.Context) (unlock func(), err error) {
 	me := state.Holder{PID: os.Getpid(), Operator: h.Operator, Command: h.Command}

@@ -61,7 +61,7 @@ func (h *Host) remind(name string, r state.Record) error {
 	if !r.Document.Mode.Closed() || until == nil || !h.Clock.Now().After(*until) {
 		return nil
 	}
-	at := h.Clock.Now().UTC().Truncate(time.Millisecond)
+	at := h.moment()
 	return errors.Join(
 		h.once(name, *until, len(h.Config.OnChange) > 0, func() error {
 			return h.notify(string(webhook.Overdue), webhook.Overdue, state.Event{
@@ -133,7 +133,7 @@ func (r *run) writeHistory() error {
 	var events []state.Event
 	for _, c := range r.changes {
 		events = append(events, state.Event{
-			At: r.Clock.Now().UTC().Truncate(time.Millisecond), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
+			At: r.moment(), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
 			Operator: r.intent.Operator, Reason: r.intent.Reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
 			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut,
 		})

@@ -43,8 +43,7 @@ func (r *run) settle(ctx context.Context, changes []*change) error {
 		}
 		c.drain.vouched = true
 		c.record.Cut = 0
-		now := r.Clock.Now().UTC().Truncate(time.Millisecond)
-		c.drain.done = &now
+		c.drain.done = new(r.moment())
 	}
 	return errors.Join(errs...)
 }
@@ -92,8 +91,7 @@ func (r *run) grace(ctx context.Context, changes []*change) error {
 	})
 	for _, c := range changes {
 		if c.drain.done = nil; err == nil {
-			now := r.Clock.Now().UTC().Truncate(time.Millisecond)
-			c.drain.done = &now
+			c.drain.done = new(r.moment())
 		}
 	}
 	return err

@@ -55,8 +55,7 @@ func (r *run) awaitShut(ctx context.Context, c *change, deadline time.Time) erro
 
 // noteShut notes that nginx was seen to be shut just now.
 func (r *run) noteShut(c *change) {
-	now := r.Clock.Now().UTC().Truncate(time.Millisecond)
-	c.shutAt = &now
+	c.shutAt = new(r.moment())
 }
 
 // notClosed is what a closing failed of: whether requests still get through is tried with one.

@@ -2,7 +2,6 @@ package maintenance
 
 import (
 	"errors"
-	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
@@ -63,7 +62,7 @@ func (h *Host) tellWindow(what webhook.Type, a *agenda, w status.ScheduledWindow
 // windowEvent is what on_change is told of a window: from the mode that its site is in to that which it is to be in.
 func (h *Host) windowEvent(a *agenda, w status.ScheduledWindow, problem string) state.Event {
 	e := state.Event{
-		At: h.Clock.Now().UTC().Truncate(time.Millisecond), Site: a.site.Name, From: status.Online, To: w.Mode,
+		At: h.moment(), Site: a.site.Name, From: status.Online, To: w.Mode,
 		Operator: h.Operator, Outcome: state.Planned, Error: problem, ExpectedUntil: &w.Until,
 	}
 	if r, known, err := h.Dir().Record(a.site.Name); err == nil && known {

@@ -293,8 +293,7 @@ func (h *Host) closeFor(ctx context.Context, group []beginning, drain time.Durat
 	for i, b := range group {
 		deed := b.Deeds[b.window.ID]
 		if failure == nil && receipts[i].Outcome != state.Failed {
-			since := receipts[i].Since
-			deed.Since = &since
+			deed.Since = new(receipts[i].Since)
 		}
 		switch {
 		case failure != nil:
