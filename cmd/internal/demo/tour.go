@@ -22,29 +22,12 @@ const (
 	tourSettles = patience
 )
 
-// What the tour looks at.
+// What the tour looks at in several modes.
 const (
-	checkEntered         = "a navigation reaches the application"
-	checkRedirected      = "a navigation is redirected to the maintenance page"
-	checkPage            = "the maintenance page is served"
-	checkQuery           = "a query is answered"
-	checkQueryRefused    = "a query gets a 503 that a script can read"
-	checkSave            = "a save is accepted"
-	checkSaveRefused     = "a save gets a 503, and nothing is written"
-	checkKept            = "the application has everything that was saved, and nothing else"
-	checkNothingReached  = "nothing of all this reached the application"
-	checkLoginShut       = "the login page is shut, too"
-	checkLoginOpen       = "the login page is open"
-	checkAssetsOpen      = "so are the files that it needs"
-	checkGuestRefused    = "a query without a token gets a 503"
-	checkUserSignsIn     = "a user can log in"
-	checkUserRefused     = "a query with the user's token gets a 503"
-	checkUserSaveRefused = "a save with it gets a 503, and nothing is written"
-	checkAdminSignsIn    = "an administrator can log in"
-	checkAdminQuery      = "a query with the administrator's token is answered"
-	checkAdminSave       = "a save with it is accepted"
-	checkStatus          = "status.json says so, in the store and from nginx"
-	checkGet             = "conforma-status get finds no drift"
+	checkRedirected = "a navigation is redirected to the maintenance page"
+	checkPage       = "the maintenance page is served"
+	checkStatus     = "status.json says so, in the store and from nginx"
+	checkGet        = "conforma-status get finds no drift"
 )
 
 // stage is one step of the tour: a mode, and what must be true in it.
@@ -117,10 +100,10 @@ func (t *tour) look(ctx context.Context, c check) error {
 
 func (t *tour) onlineChecks() []check {
 	return []check{
-		{checkEntered, func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/", "text/html") }, true},
-		{checkQuery, func(ctx context.Context) error { return t.answers(ctx, t.guest) }, true},
-		{checkSave, func(ctx context.Context) error { return t.keeps(ctx, t.guest) }, true},
-		{checkKept, func(context.Context) error { return t.counted() }, false},
+		{"a navigation reaches the application", func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/", "text/html") }, true},
+		{"a query is answered", func(ctx context.Context) error { return t.answers(ctx, t.guest) }, true},
+		{"a save is accepted", func(ctx context.Context) error { return t.keeps(ctx, t.guest) }, true},
+		{"the application has everything that was saved, and nothing else", func(context.Context) error { return t.counted() }, false},
 		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL, "text/html") }, false},
 		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Online) }, false},
 		{checkGet, t.agrees, true},
@@ -134,14 +117,11 @@ func (t *tour) offlineChecks() []check {
 			reached = t.app.arrived()
 			return t.redirected(ctx, t.appURL+"/")
 		}, false},
-		{checkLoginShut, func(ctx context.Context) error { return t.redirected(ctx, t.appURL+"/login") }, false},
+		{"the login page is shut, too", func(ctx context.Context) error { return t.redirected(ctx, t.appURL+"/login") }, false},
 		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL, "text/html") }, false},
-		{checkQueryRefused, func(ctx context.Context) error {
-			a, err := t.guest.query(ctx)
-			return t.refused(a, err, status.Offline)
-		}, false},
-		{checkSaveRefused, func(ctx context.Context) error { return t.saveRefused(ctx, t.guest, status.Offline) }, false},
-		{checkNothingReached, func(context.Context) error {
+		{"a query gets a 503 that a script can read", func(ctx context.Context) error { return t.queryRefused(ctx, t.guest, status.Offline) }, false},
+		{"a save gets a 503, and nothing is written", func(ctx context.Context) error { return t.saveRefused(ctx, t.guest, status.Offline) }, false},
+		{"nothing of all this reached the application", func(context.Context) error {
 			return sameNumber("requests at the application", t.app.arrived(), reached)
 		}, false},
 		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Offline) }, false},
@@ -151,25 +131,19 @@ func (t *tour) offlineChecks() []check {
 
 func (t *tour) adminChecks() []check {
 	return []check{
-		{checkLoginOpen, func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/login", "text/html") }, true},
-		{checkAssetsOpen, func(ctx context.Context) error {
+		{"the login page is open", func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/login", "text/html") }, true},
+		{"so are the files that it needs", func(ctx context.Context) error {
 			a, err := fetch(ctx, t.appURL+"/assets/app.js")
 			return firstOf(err, func() error { return a.isOpen("text/javascript") })
 		}, true},
 		{checkRedirected, func(ctx context.Context) error { return t.redirected(ctx, t.appURL+"/") }, false},
-		{checkGuestRefused, func(ctx context.Context) error {
-			a, err := t.guest.query(ctx)
-			return t.refused(a, err, status.Admin)
-		}, false},
-		{checkUserSignsIn, func(ctx context.Context) error { return t.user.signIn(ctx, "user") }, true},
-		{checkUserRefused, func(ctx context.Context) error {
-			a, err := t.user.query(ctx)
-			return t.refused(a, err, status.Admin)
-		}, false},
-		{checkUserSaveRefused, func(ctx context.Context) error { return t.saveRefused(ctx, t.user, status.Admin) }, false},
-		{checkAdminSignsIn, func(ctx context.Context) error { return t.admin.signIn(ctx, "admin") }, true},
-		{checkAdminQuery, func(ctx context.Context) error { return t.answers(ctx, t.admin) }, true},
-		{checkAdminSave, func(ctx context.Context) error { return t.keeps(ctx, t.admin) }, true},
+		{"a query without a token gets a 503", func(ctx context.Context) error { return t.queryRefused(ctx, t.guest, status.Admin) }, false},
+		{"a user can log in", func(ctx context.Context) error { return t.user.signIn(ctx, "user") }, true},
+		{"a query with the user's token gets a 503", func(ctx context.Context) error { return t.queryRefused(ctx, t.user, status.Admin) }, false},
+		{"a save with it gets a 503, and nothing is written", func(ctx context.Context) error { return t.saveRefused(ctx, t.user, status.Admin) }, false},
+		{"an administrator can log in", func(ctx context.Context) error { return t.admin.signIn(ctx, "admin") }, true},
+		{"a query with the administrator's token is answered", func(ctx context.Context) error { return t.answers(ctx, t.admin) }, true},
+		{"a save with it is accepted", func(ctx context.Context) error { return t.keeps(ctx, t.admin) }, true},
 		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Admin) }, false},
 		{checkGet, t.agrees, true},
 	}
@@ -212,6 +186,11 @@ func (t *tour) keeps(ctx context.Context, v *visitor) error {
 
 // counted expects the application to have all that was saved and nothing else.
 func (t *tour) counted() error { return sameNumber("saved", len(t.app.all()), t.saved) }
+
+func (t *tour) queryRefused(ctx context.Context, v *visitor, mode status.Mode) error {
+	a, err := v.query(ctx)
+	return t.refused(a, err, mode)
+}
 
 func (t *tour) saveRefused(ctx context.Context, v *visitor, mode status.Mode) error {
 	a, err := v.save(ctx, tourApplication)

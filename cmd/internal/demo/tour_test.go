@@ -29,10 +29,10 @@ func TestTourSeesWhatDiffers(t *testing.T) {
 		differs []string
 	}{
 		{"offline", tour.offlineChecks(), []string{
-			checkRedirected, checkLoginShut, checkQueryRefused, checkSaveRefused, checkNothingReached, checkStatus,
+			checkRedirected, "the login page is shut, too", "a query gets a 503 that a script can read", "a save gets a 503, and nothing is written", "nothing of all this reached the application", checkStatus,
 		}},
 		{"admin", tour.adminChecks(), []string{
-			checkRedirected, checkGuestRefused, checkUserRefused, checkUserSaveRefused, checkAdminSave, checkStatus,
+			checkRedirected, "a query without a token gets a 503", "a query with the user's token gets a 503", "a save with it gets a 503, and nothing is written", "a save with it is accepted", checkStatus,
 		}},
 	} {
 		var differs []string
