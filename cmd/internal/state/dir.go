@@ -167,7 +167,7 @@ func write(path string, data []byte) error {
 	return durable.WriteFile(path, data, 0o644)
 }
 
-// Replace is write for a file that mostly stays as it is: what it has already isn't written again, and changed is false.
+// Replace is write for a file that mostly stays as it is: where it holds data already, nothing is written.
 func Replace(path string, data []byte) (changed bool, err error) {
 	if was, err := os.ReadFile(path); err == nil && bytes.Equal(was, data) {
 		return false, nil
