@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -34,25 +35,106 @@ func (r foxReader) is(expression, want string) { r.Is(expression, want) }
 // status, with the worker and without: who has it is led to the page where the status says that the site is closed,
 // and nobody else is led anywhere.
 func TestSoakServiceWorker(t *testing.T) {
+	t.Parallel()
 	s := newWorkerSite(t)
-	s.Server = "location /dead/ { proxy_pass http://127.0.0.1:1; }"
+	certificate := rig.NewCertificate(t, filepath.Join(s.Nginx.Dir, "cert"), siteName)
+	port := rig.Port(t)
+	s.Server = fmt.Sprintf("access_log log/access.log; location /dead/ { proxy_pass http://127.0.0.1:1; } listen %s ssl; ssl_certificate %s; ssl_certificate_key %s;",
+		rig.Loopback(port), certificate.Fullchain, certificate.Privkey)
 	s.WriteNginx(t)
 	s.turn(t, true)
+	named := fmt.Sprintf("https://%s:%d", siteName, port)
 	setting := s.setting(visit{every: never}, "")
 	t.Run("Chromium", func(t *testing.T) {
 		browser := chrome.Browser(t)
 		known := chromeReader{chrome.OpenTab(t, browser, setting)} // which is a private window, too
 		stranger := chromeReader{chrome.OpenTab(t, browser, setting)}
 		s.everything(t, known, stranger)
+		t.Run("its name is gone", func(t *testing.T) {
+			dir := rig.Dir(t)
+			browser, end := chrome.Kept(t, certificate, dir)
+			s.nameGoes(t, named, chromeReader{chrome.NewTab(t, browser, setting)}, func() (reader, func() error) {
+				end()
+				browser, _ := chrome.Kept(t, certificate, dir, chrome.NoNames)
+				stranger := chrome.OpenTab(t, browser, setting)
+				return chromeReader{chrome.NewTab(t, browser, setting)}, func() error { return stranger.TryOpen(named + "/plain") }
+			}, "ERR_NAME_NOT_RESOLVED")
+		})
 	})
 	t.Run("Firefox", func(t *testing.T) {
-		fox := firefox.Start(t, "")
+		// Of names it knows one, as this machine. By default it takes a worker away that has let three failures stand.
+		fox := firefox.Start(t, `user_pref("network.proxy.no_proxies_on", "127.0.0.1, `+siteName+`");
+			user_pref("network.dns.localDomains", "`+siteName+`");
+			user_pref("`+foxFaults+`", 0);
+		`)
 		fox.Tab(t, setting)
-		s.everything(t, foxReader{t, fox}, nil)
+		s.everything(t, foxReader{t, fox}, foxReader{t, fox.Stranger(t, setting)})
+		t.Run("its name is gone", func(t *testing.T) {
+			stranger := fox.Stranger(t, setting)
+			s.nameGoes(t, named, foxReader{t, fox}, func() (reader, func() error) {
+				fox.Inside(`Services.prefs.clearUserPref("network.dns.localDomains")`)
+				fox.Inside(`Services.dns.clearCache(true)`)
+				return foxReader{t, fox}, func() error { return stranger.TryOpen(named + "/plain") }
+			}, "NS_ERROR_UNKNOWN_HOST")
+		})
+		t.Run("in a private window", func(t *testing.T) {
+			private := foxReader{t, fox.Private(t, setting)}
+			private.open(s.URL + "/plain")
+			private.is(workers, ownWorker)
+			s.set(t, "offline")
+			s.Nginx.Stop(t)
+			private.open(s.URL + "/application/7")
+			private.is(shown, s.rescued("/application/7"))
+			s.Nginx.Start(s.tb)
+			s.set(t, "online")
+			private.Close()
+		})
+		t.Run("three failures stand", func(t *testing.T) {
+			known := foxReader{t, fox.Stranger(t, setting)}
+			fox.Inside(`Services.prefs.clearUserPref("` + foxFaults + `")`)
+			known.open(s.URL + "/plain")
+			known.is(workers, ownWorker)
+			s.Nginx.Stop(t)
+			for range 3 {
+				known.open(s.URL + "/application/7")
+				known.is(shown, "error")
+			}
+			s.Nginx.Start(s.tb)
+			known.open(s.URL + "/application/7") // has no client
+			known.is(workers, "")
+			known.open(s.URL + "/plain")
+			known.is(workers, ownWorker)
+		})
 	})
 }
 
-// everything goes through what can happen. stranger has no worker; nil for none.
+// siteName leads to the site by https, as long as a browser knows it.
+const siteName = "demo.test"
+
+// foxFaults is after how many failed pages Firefox takes the worker away that has let them fail; 0 for never.
+const foxFaults = "dom.serviceWorkers.mitigations.navigation_fault_threshold"
+
+// nameGoes has a visitor of the site at url come back when its name leads nowhere any more. gone sees to that, and
+// returns the visitor as of then, and what has a stranger open the site.
+func (s workerSite) nameGoes(t *testing.T, url string, known reader, gone func() (known reader, stranger func() error), says string) {
+	closed := strings.Replace(s.Published(t, "demo"), `"mode":"online"`, `"mode":"offline"`, 1)
+	known.open(url + "/plain")
+	known.is(workers, ownWorker)
+	s.Nginx.Stop(t) // or a connection to it goes on
+	defer s.Nginx.Start(s.tb)
+	known, stranger := gone()
+	if err := stranger(); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("a stranger gets %v", err)
+	}
+	known.open(url + "/application/7")
+	known.is(shown, "error")
+	s.store.say(false, closed)
+	defer s.store.say(false, "")
+	known.open(url + "/application/7")
+	known.is(shown, rescuedFrom(url+"/application/7"))
+}
+
+// everything goes through what can happen. stranger has no worker.
 func (s workerSite) everything(t *testing.T, known, stranger reader) {
 	open := s.Published(t, "demo")
 	closed := strings.Replace(open, `"mode":"online"`, `"mode":"offline"`, 1)
@@ -72,8 +154,7 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 			return func() { start(); heard() }
 		}
 	}
-	t.Run("its host hangs", func(t *testing.T) {
-		s.set(t, "offline")
+	hangs := func() (goesOn func()) {
 		signal := func(what syscall.Signal) {
 			for _, id := range append(rig.WorkerIDs(t, s.Single), strconv.Itoa(s.Nginx.PID(t))) {
 				pid, err := strconv.Atoi(id)
@@ -82,11 +163,8 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 			}
 		}
 		signal(syscall.SIGSTOP)
-		defer func() { s.set(t, "online") }()
-		defer signal(syscall.SIGCONT)
-		known.open(s.URL + deep)
-		known.is(shown, s.rescued(deep))
-	})
+		return sync.OnceFunc(func() { signal(syscall.SIGCONT) })
+	}
 	for _, row := range []struct {
 		name            string
 		happens         func() (undo func())
@@ -124,14 +202,41 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 			undo := row.happens()
 			defer undo()
 			for r, want := range map[reader]string{known: row.known, stranger: row.stranger} {
-				if r != nil {
-					r.open(s.URL + row.path)
-					r.is(shown, want)
-					r.open("about:blank")
-				}
+				r.open(s.URL + row.path)
+				r.is(shown, want)
+				r.open("about:blank")
 			}
 		})
 	}
+	goes := func(r reader) {
+		t.Helper()
+		r.is(fmt.Sprintf(`(location.href = %q, "goes")`, s.URL+deep), "goes")
+	}
+	t.Run("its host hangs", func(t *testing.T) {
+		stranger.open(s.URL + "/application/1")
+		s.set(t, "offline")
+		defer s.set(t, "online")
+		goesOn := hangs()
+		defer goesOn()
+		goes(stranger)
+		known.open(s.URL + deep)
+		known.is(shown, s.rescued(deep))
+		goesOn() // for which the other browser has waited
+		stranger.is(shown, "page#at=/application/7?tab=2&x=%C3%A9")
+		stranger.open("about:blank")
+	})
+	t.Run("the host of an open site hangs", func(t *testing.T) {
+		known.open(s.URL + "/plain")
+		known.is(`String(window.watch?.status?.mode)`, "online") // and it doesn't ask again
+		s.store.say(false, open)
+		defer s.store.say(false, "")
+		goesOn := hangs()
+		defer goesOn()
+		goes(known)
+		s.store.heard(t)
+		goesOn()
+		known.is(shown, "demo")
+	})
 	t.Run("a form, and a frame", func(t *testing.T) {
 		known.open(s.URL + "/plain")
 		known.is(`String(window.watch?.status?.mode)`, "online") // and it doesn't ask again
@@ -147,6 +252,19 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 		known.is(`(() => { const f = document.createElement("form"); f.method = "POST"; f.action = "/application/7"; document.body.append(f); f.submit(); return "sent"; })()`, "sent")
 		known.is(shown, "error")
 	})
+	t.Run("one request", func(t *testing.T) {
+		got := func() int {
+			return strings.Count(rig.ReadFile(t, filepath.Join(s.Nginx.Dir, "log", "access.log")), "GET /application/once ")
+		}
+		was := got()
+		known.open(s.URL + "/application/once")
+		known.is(shown, "demo")
+		s.Nginx.Stop(t) // it has written by then what it answered
+		defer s.Nginx.Start(s.tb)
+		if n := got() - was; n != 1 {
+			t.Errorf("nginx got %d requests for one page", n)
+		}
+	})
 	t.Run("turned off", func(t *testing.T) {
 		s.turn(t, false)
 		defer s.turn(t, true)
@@ -157,6 +275,7 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 
 // TestSoakServiceWorkerBesideWorkbox has the application register a worker that Workbox has generated.
 func TestSoakServiceWorkerBesideWorkbox(t *testing.T) {
+	t.Parallel()
 	s := newWorkerSite(t)
 	setting := s.setting(visit{every: never}, "")
 	const deep = "/application/7?tab=2"

@@ -78,8 +78,10 @@ const (
 )
 
 // rescued is what is shown to whom the worker leads from there to the page.
-func (s workerSite) rescued(path string) string {
-	return "page#from=" + strings.ReplaceAll(url.QueryEscape(s.URL+path), "+", "%20")
+func (s workerSite) rescued(path string) string { return rescuedFrom(s.URL + path) }
+
+func rescuedFrom(address string) string {
+	return "page#from=" + strings.ReplaceAll(url.QueryEscape(address), "+", "%20")
 }
 
 // TestServiceWorker: who has been on the site finds the page while the host is off, by the way that keeps where they

@@ -35,14 +35,54 @@ var ways = []struct{ asked, back string }{
 }
 
 // TestEveryWayBack asks for each of them behind an outer nginx whose buffers are as small as they come, and has a
-// browser follow: the page leads exactly back, in each of its languages and after a reload, or to the site's first
-// page, and never elsewhere.
+// browser and curl follow: the page leads exactly back, in each of its languages and after a reload, or to the site's
+// first page, and never elsewhere.
 func TestEveryWayBack(t *testing.T) {
 	t.Parallel()
 	s := newWay(t)
 	tab := chrome.OpenTab(t, chrome.Browser(t), "")
+	s.everyWay(t, tab.Open, func(expression string) (string, error) { return chrome.TryEval[string](tab, expression) })
+	t.Run("curl", func(t *testing.T) {
+		args := []string{"-sLg", "--path-as-is", "-H", "Accept: text/html", "-w", "%{http_code} %{num_redirects} %{url_effective}\n"}
+		for _, way := range ways {
+			args = append(args, "-o", "/dev/null", "--url", s.URL+way.asked)
+		}
+		out, err := exec.Command("curl", args...).Output()
+		lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+		if err != nil || len(lines) != len(ways) {
+			t.Fatalf("curl says %s (%v)", out, err)
+		}
+		for i, line := range lines {
+			page, _, _ := strings.Cut(line, "#") // it sends none
+			if want := "200 1 " + s.PageURL + "/demo/"; page != want {
+				t.Errorf("%s: curl says %s, want %s", ways[i].asked, line, want)
+			}
+		}
+	})
+}
+
+// everyWay has a browser's tab follow each of them.
+func (s *way) everyWay(t *testing.T, open func(url string), eval func(expression string) (string, error)) {
 	for i, way := range ways {
 		t.Run(fmt.Sprintf("%.40s", way.asked), func(t *testing.T) {
+			get := func(expression string) string {
+				t.Helper()
+				got, err := eval(expression)
+				rig.Check(t, err)
+				return got
+			}
+			leadsBack := func() {
+				t.Helper()
+				back := way.back
+				if back == "" {
+					back = way.asked
+				}
+				if at := get(`location.href`); !strings.HasPrefix(at, s.PageURL+"/demo/") {
+					t.Errorf("the browser is at %s", at)
+				} else if got, want := get(`document.querySelector(".go a").href`), get(fmt.Sprintf(`new URL(%q + %q).href`, s.URL, back)); got != want {
+					t.Errorf("at %s the page leads to %s, want %s", at, got, want)
+				}
+			}
 			target, _, _ := strings.Cut(way.asked, "#")
 			answer := s.outer.Do(t, rig.Navigation(target))
 			want := s.PageURL + "/demo/"
@@ -52,27 +92,21 @@ func TestEveryWayBack(t *testing.T) {
 			if got := answer.Header.Get("Location"); answer.Status != 302 || got != want {
 				t.Errorf("nginx answers %d and leads to %s, want %s", answer.Status, got, want)
 			}
-			tab.Open(s.URL + way.asked)
-			s.leadsBack(t, tab, way.asked, way.back)
+			open(s.URL + way.asked)
+			leadsBack()
 			if i%9 != 1 {
 				return
 			}
-			chrome.Eval[bool](tab, `(document.querySelector("nav a[hreflang=ar]").click(), true)`)
-			rig.WaitFor(t, "the page in Arabic", func() bool {
-				rtl, err := chrome.TryEval[bool](tab, `document.readyState === "complete" && document.documentElement.dir === "rtl"`)
-				return err == nil && rtl
-			})
-			s.leadsBack(t, tab, way.asked, way.back)
-			tab.Open(chrome.Eval[string](tab, `(localStorage.clear(), location.href)`)) // the same address: a reload
-			s.leadsBack(t, tab, way.asked, way.back)
+			for _, leaves := range []string{`document.querySelector("nav a[hreflang=ar]").click()`, `location.reload()`} {
+				get(`(localStorage.clear(), window.old = true, ` + leaves + `, "leaves")`)
+				rig.WaitFor(t, "the page in Arabic", func() bool {
+					shown, err := eval(`window.old ? "the old one" : document.readyState + " " + document.documentElement.dir`)
+					return err == nil && shown == "complete rtl"
+				})
+				leadsBack()
+			}
 		})
 	}
-	t.Run("curl", func(t *testing.T) {
-		out, err := exec.Command("curl", "-sL", "-o", "/dev/null", "-w", "%{http_code} %{num_redirects} %{url_effective}", "-H", "Accept: text/html", s.URL+"/application/7?x=1").Output()
-		if want := "200 1 " + s.PageURL + "/demo/"; err != nil || strings.TrimSuffix(string(out), "#at=/application/7?x=1") != want {
-			t.Errorf("curl says %s (%v), want %s", out, err, want)
-		}
-	})
 }
 
 // way is a closed site whose page is there in English and Arabic, behind an nginx of its own and behind a second one.
@@ -96,21 +130,4 @@ func newWay(t *testing.T) *way {
 	s.CLI(t, "publish").Want(t, 0)
 	s.CLI(t, "set", "offline").Want(t, 0)
 	return s
-}
-
-// leadsBack checks where the page that tab shows leads to.
-func (s *way) leadsBack(t *testing.T, tab *chrome.Tab, asked, back string) {
-	t.Helper()
-	if back == "" {
-		back = asked
-	}
-	at := chrome.Eval[string](tab, `location.href`)
-	if !strings.HasPrefix(at, s.PageURL+"/demo/") {
-		t.Errorf("the browser is at %s", at)
-		return
-	}
-	got := chrome.Eval[string](tab, `document.querySelector(".go a").href`)
-	if want := chrome.Eval[string](tab, fmt.Sprintf(`new URL(%q + %q).href`, s.URL, back)); got != want {
-		t.Errorf("at %s the page leads to %s, want %s", at, got, want)
-	}
 }

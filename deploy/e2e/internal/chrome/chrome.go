@@ -59,17 +59,42 @@ func start(more ...chromedp.ExecAllocatorOption) (browser context.Context, end f
 // with a certificate that is merely put up with it doesn't cache.
 func Trusting(t *testing.T, c rig.Certificate) context.Context {
 	t.Helper()
-	first, _ := pem.Decode([]byte(rig.ReadFile(t, c.Fullchain)))
-	cert, err := x509.ParseCertificate(first.Bytes)
-	rig.Check(t, err)
-	key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
-	browser, end, err := start(chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:])))
+	browser, end, err := start(trust(t, c))
 	t.Cleanup(end)
 	if err != nil {
 		t.Fatalf("start chromium: %v", err)
 	}
 	return browser
 }
+
+func trust(t *testing.T, c rig.Certificate) chromedp.ExecAllocatorOption {
+	t.Helper()
+	first, _ := pem.Decode([]byte(rig.ReadFile(t, c.Fullchain)))
+	cert, err := x509.ParseCertificate(first.Bytes)
+	rig.Check(t, err)
+	key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:]))
+}
+
+// Kept is Trusting for one that knows what an earlier one has left in dir. NoNames has it find no name at all. Its end
+// leaves everything to the next one.
+func Kept(t *testing.T, c rig.Certificate, dir string, more ...chromedp.ExecAllocatorOption) (browser context.Context, end func()) {
+	t.Helper()
+	browser, kill, err := start(append(more, trust(t, c), chromedp.UserDataDir(dir))...)
+	t.Cleanup(kill)
+	if err != nil {
+		t.Fatalf("start chromium: %v", err)
+	}
+	return browser, func() {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(browser, rig.Patience)
+		defer cancel()
+		rig.Check(t, chromedp.Cancel(ctx))
+	}
+}
+
+// NoNames has a Chromium find no name.
+var NoNames = chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 
 // Tab is one tab, with cookies and a cache of its own, that keeps what it asked for and what went wrong.
 type Tab struct {

@@ -69,7 +69,7 @@ func Start(t testing.TB, prefs string) *Fox {
 	t.Helper()
 	profile := t.TempDir()
 	rig.WriteFile(t, filepath.Join(profile, "user.js"), foxPrefs+prefs)
-	cmd := exec.Command("firefox-esr", "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0")
+	cmd := exec.Command("firefox-esr", "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0", "--remote-allow-system-access")
 	cmd.Env = append(os.Environ(), "HOME="+profile)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it is several processes
 	if err := cmd.Start(); err != nil {
@@ -119,12 +119,73 @@ func (f *Fox) Beside(t testing.TB, script string) *Fox {
 	return second
 }
 
+// Stranger opens a tab of another user.
+func (f *Fox) Stranger(t testing.TB, script string) *Fox {
+	t.Helper()
+	other := &Fox{session: f.session}
+	other.Tab(t, script)
+	return other
+}
+
+// Private opens a private window with one tab.
+func (f *Fox) Private(t testing.TB, script string) *Fox {
+	t.Helper()
+	p := &Fox{session: f.session, t: t, Script: script}
+	before := p.contexts(nil)
+	p.Inside(`String(OpenBrowserWindow({ private: true }))`)
+	rig.WaitFor(t, "a private window", func() bool {
+		for _, c := range p.contexts(nil) {
+			if !slices.Contains(before, c) {
+				p.Context = c
+			}
+		}
+		return p.Context != ""
+	})
+	p.Is(`document.readyState + " " + document.URL`, "complete about:privatebrowsing") // or that comes in between
+	p.prepare()
+	return p
+}
+
+// Inside returns what the expression, or its promise, comes to in Firefox's own window, as text.
+func (f *Fox) Inside(expression string) string {
+	f.t.Helper()
+	own := f.contexts(map[string]any{"moz:scope": "chrome"})
+	if len(own) == 0 {
+		f.t.Fatal("firefox has no window")
+	}
+	got, err := f.evaluate(own[0], expression)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return got
+}
+
+// contexts are the tabs that there are, or what else is asked for.
+func (f *Fox) contexts(which map[string]any) (ids []string) {
+	f.t.Helper()
+	var tree struct{ Contexts []struct{ Context string } }
+	if which == nil {
+		which = map[string]any{}
+	}
+	f.result(&tree, "browsingContext.getTree", which)
+	for _, c := range tree.Contexts {
+		ids = append(ids, c.Context)
+	}
+	return ids
+}
+
 func (f *Fox) open() {
 	f.t.Helper()
-	type object = map[string]any
 	var made struct{ Context string }
-	f.result(&made, "browsingContext.create", object{"type": "tab", "userContext": f.user})
+	f.result(&made, "browsingContext.create", map[string]any{"type": "tab", "userContext": f.user})
 	f.Context = made.Context
+	f.prepare()
+}
+
+// prepare has the tab run the script before those of each page.
+func (f *Fox) prepare() {
+	f.t.Helper()
+	type object = map[string]any
 	f.Call("script.addPreloadScript", object{
 		"functionDeclaration": "(report) => { window.report = report; " + f.Script + " }",
 		"arguments":           []object{{"type": "channel", "value": object{"channel": "report"}}},
@@ -215,9 +276,11 @@ func (f *Fox) TryOpen(url string) error {
 
 // TryEval returns what the expression, or its promise, comes to, as text. An error may be one of a page that is just
 // being left.
-func (f *Fox) TryEval(expression string) (string, error) {
+func (f *Fox) TryEval(expression string) (string, error) { return f.evaluate(f.Context, expression) }
+
+func (f *session) evaluate(context, expression string) (string, error) {
 	data, err := f.try("script.evaluate", map[string]any{
-		"expression": "Promise.resolve(" + expression + ").then(String)", "awaitPromise": true, "target": map[string]any{"context": f.Context},
+		"expression": "Promise.resolve(" + expression + ").then(String)", "awaitPromise": true, "target": map[string]any{"context": context},
 	})
 	if err != nil {
 		return "", err
