@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +21,14 @@ type Connection struct {
 // Remaining is what there still is of the time before a reload.
 type Remaining struct {
 	Connections      []Connection // of clients of the site, and to its upstreams
-	ListeningWorkers []Process    // old workers that could still be given a new client
+	ListeningWorkers []Process    // old workers that could still be given a new client, or have some that can't be told
+	// Gathering are those of ListeningWorkers that hold the body of a request in a file. nginx hands it on once it is
+	// whole (https://nginx.org/r/client_body_temp_path).
+	Gathering []Process
+	// Bare are those of ListeningWorkers that hold no socket and no file that their master doesn't hold: what may be
+	// left of them are clients over QUIC, who share the socket at which all workers listen. A client that has gone
+	// unheard keeps its worker until it counts as idle (RFC 9000, 10.1).
+	Bare []Process
 	// Newer are connections to the site's upstreams of workers from after the reload.
 	Newer []Connection
 	// Lost are old workers with a socket that is in no table of the kernel's any more: its client has reset it, or it
@@ -123,6 +129,12 @@ func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
 				return Remaining{}, fmt.Errorf("look at nginx's sockets: %w", err)
 			case held.listening || scope.WorkersMustEnd:
 				left.ListeningWorkers = append(left.ListeningWorkers, w.Process)
+				switch {
+				case s.gathers(w.Process):
+					left.Gathering = append(left.Gathering, w.Process)
+				case !held.listening && s.isBare(w.Process, before.master):
+					left.Bare = append(left.Bare, w.Process)
+				}
 			case lost:
 				left.Lost = append(left.Lost, w.Process)
 			}
@@ -177,25 +189,14 @@ func (s Sockets) loses(h holding, sockets *scoped, master int) (bool, error) {
 
 // inodes are the sockets that a process holds.
 func (s Sockets) inodes(p Process) ([]uint64, error) {
-	dir := filepath.Join(s.procDir(), strconv.Itoa(p.PID), "fd")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
+	links, err := s.links(p.PID)
 	var out []uint64
-	for _, e := range entries {
-		to, err := os.Readlink(filepath.Join(dir, e.Name()))
-		if errors.Is(err, os.ErrNotExist) {
-			continue // closed meanwhile
-		}
-		if err != nil {
-			return nil, err
-		}
-		if number, ok := strings.CutPrefix(to, "socket:["); ok {
+	for _, to := range links {
+		if number, ok := strings.CutPrefix(to, socketLink); ok {
 			if n, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64); err == nil {
 				out = append(out, n)
 			}
 		}
 	}
-	return out, nil
+	return out, err
 }

@@ -107,6 +107,14 @@ func TestReceiptCounts(t *testing.T) {
 		"it can't be cut at all":     {func(w *world) { held(w); w.cutStays = true }, false, 0, 0, 2, false, "", 37 * time.Second},
 		"an old worker still listens": {func(w *world) { w.left.ListeningWorkers = []workers.Process{one.Process} }, false, 0, 0, 0, true, "old worker 11 was ended",
 			32 * time.Second},
+		"an old worker has nobody that can be seen": {func(w *world) {
+			w.left.ListeningWorkers, w.left.Bare = []workers.Process{one.Process}, []workers.Process{one.Process}
+		},
+			false, 0, 0, 0, true, "at most some over QUIC", 6 * time.Second},
+		"an old worker has nobody that can be seen, and isn't to be ended": {func(w *world) {
+			w.left.ListeningWorkers, w.left.Bare = []workers.Process{one.Process}, []workers.Process{one.Process}
+		},
+			true, 0, 0, 1, false, "", 32 * time.Second},
 		"an old worker can't be looked at": {func(w *world) { w.left.UnreadableWorkers = []workers.Process{one.Process} }, false, 0, 0, 1, false, "", 37 * time.Second},
 		"cut, and vouched for":             {func(w *world) { held(w); w.Config.Sites[0].Settled = []string{"true"} }, false, 0, 2, 0, true, "", 32 * time.Second},
 		"drained, and not vouched for": {func(w *world) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,8 @@ type drain struct {
 	done *time.Time
 	// busy is when something was last seen to lead to the application, or may have without being seen; zero for never.
 	busy time.Time
+	// bare is since when old workers are seen to be workers.Remaining.Bare.
+	bare map[workers.Process]time.Time
 	// refused is whether the kernel refuses new connections to the application, which is proven; finished how many
 	// clients had drained by then.
 	refused  bool
@@ -61,6 +64,7 @@ func (d *drain) endWorker(p workers.Process) {
 func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 	for _, c := range changes {
 		c.drain.all, c.drain.ended = map[workers.Connection]bool{}, map[workers.Connection]bool{}
+		c.drain.bare = map[workers.Process]time.Time{}
 		if r.shutdownIsOver(c) {
 			c.record.Cut++ // what was left was ended unseen
 		}
@@ -72,6 +76,9 @@ func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 			return done, err
 		}
 		for _, c := range changes {
+			if err := r.endBare(c); err != nil {
+				return false, err
+			}
 			if !c.drain.left.Drained() {
 				r.Progress.Draining(c.site.Name, c.drain.left, r.Clock.Now().Sub(began), r.intent.Drain)
 			}
@@ -80,6 +87,30 @@ func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 	})
 	noteUnseen(changes, err)
 	return err
+}
+
+// endBare ends old workers that are bare for a while. One of them may serve who stays by its old rules, so it has to
+// go where the kernel doesn't keep it from the application.
+func (r *run) endBare(c *change) error {
+	now, is := r.Clock.Now(), c.drain.left.Bare
+	maps.DeleteFunc(c.drain.bare, func(p workers.Process, _ time.Time) bool { return !slices.Contains(is, p) })
+	if c.leavesAlone || c.behindBarrier() {
+		return nil
+	}
+	for _, p := range is {
+		since, known := c.drain.bare[p]
+		switch {
+		case !known:
+			c.drain.bare[p] = now
+		case now.Sub(since) >= strangersTimeout:
+			if err := r.Sockets.End(p, false); err != nil {
+				return err
+			}
+			delete(c.drain.bare, p)
+			c.receipt.warn(fmt.Sprintf("old worker %d was ended: for %v it had no client that can be seen, at most some over QUIC", p.PID, strangersTimeout))
+		}
+	}
+	return nil
 }
 
 // noteUnseen notes of each site that isn't drained why no more could be seen of it, nil where it could.
@@ -255,7 +286,7 @@ func (d *drain) count(receipt *Receipt) {
 }
 
 // strangersTimeout bounds the wait for what can't be told from another site's, where the kernel keeps it from the
-// application afterwards.
+// application afterwards, and for workers of which nothing can be seen.
 const strangersTimeout = 5 * time.Second
 
 // behindBarrier reports whether the kernel keeps everybody from the application once it has drained.
@@ -270,15 +301,23 @@ func (c *change) isHarmless(conn workers.Connection) bool {
 }
 
 // concerning is what of left concerns the site, after waiting so long. Behind the kernel barrier no worker has to
-// end: what leads to the application counts, and clients that may still be sending are waited for.
+// end: what leads to the application counts, and clients that may still be sending are waited for. Where clients come
+// by sockets that can't be told from others, such as those of QUIC, the worker stands for them for a while, and for
+// as long as it takes while it holds a request.
 func (c *change) concerning(left workers.Remaining, waited time.Duration) workers.Remaining {
 	left.GivenUp = slices.DeleteFunc(left.GivenUp, func(conn workers.Connection) bool { return c.drain.ended[conn] })
 	if !c.behindBarrier() {
 		left.Newer = nil
 		return left
 	}
-	left.ListeningWorkers, left.OtherMasters = nil, nil
+	left.OtherMasters = nil
 	refused := c.drain.refused
+	switch {
+	case refused || !c.serving.WorkersMustEnd:
+		left.ListeningWorkers = nil
+	case waited >= strangersTimeout:
+		left.ListeningWorkers = left.Gathering
+	}
 	if refused || waited >= strangersTimeout {
 		left.Lost = nil
 	}

@@ -260,6 +260,7 @@ func (s fakeSockets) End(p workers.Process, _ bool) error {
 	if !s.w.cutStays {
 		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o workers.Connection) bool { return o.Process == p })
 		s.w.left.ListeningWorkers = slices.DeleteFunc(s.w.left.ListeningWorkers, func(o workers.Process) bool { return o == p })
+		s.w.left.Bare = slices.DeleteFunc(s.w.left.Bare, func(o workers.Process) bool { return o == p })
 	}
 	return nil
 }

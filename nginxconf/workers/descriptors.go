@@ -1,0 +1,66 @@
+package workers
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// socketLink is how the link of a socket's descriptor begins (proc(5), /proc/PID/fd).
+const socketLink = "socket:["
+
+// links are what the descriptors of a process lead to, as proc(5) says it.
+func (s Sockets) links(pid int) ([]string, error) {
+	dir := filepath.Join(s.procDir(), strconv.Itoa(pid), "fd")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		to, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // closed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, to)
+	}
+	return out, nil
+}
+
+// temporary is a temporary file of nginx's: ten digits, below directories that are named for its first ones
+// (ngx_create_temp_file, ngx_create_hashed_filename). Its first group is the directory that they are in.
+var temporary = regexp.MustCompile(`([^/]*)(?:/[0-9]{1,3}){0,3}/[0-9]{10}(?: \(deleted\))?$`)
+
+// answers is how the directories are named where nginx keeps answers of applications, by default and in every package
+// known (proxy_temp_path and its like). A name that isn't known is taken for that of requests: that errs towards
+// waiting.
+var answers = regexp.MustCompile(`proxy|fastcgi|uwsgi|scgi`)
+
+// gathers reports whether a process holds the body of a request in a file. One that can't be looked at doesn't.
+func (s Sockets) gathers(p Process) bool {
+	links, err := s.links(p.PID)
+	return err == nil && slices.ContainsFunc(links, func(to string) bool {
+		m := temporary.FindStringSubmatch(to)
+		return m != nil && !answers.MatchString(m[1])
+	})
+}
+
+// isBare reports whether a process holds no socket and no file that its master doesn't hold. One that can't be looked
+// at isn't bare.
+func (s Sockets) isBare(p Process, master int) bool {
+	links, err := s.links(p.PID)
+	if err != nil {
+		return false
+	}
+	shared, err := s.links(master)
+	return err == nil && !slices.ContainsFunc(links, func(to string) bool {
+		return (strings.HasPrefix(to, socketLink) || strings.HasPrefix(to, "/")) && !slices.Contains(shared, to)
+	})
+}
