@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
@@ -28,7 +29,6 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		if _, err := h.finishInterrupted(ctx, req.supersedes); err != nil {
 			return nil, err
 		}
-		h.learnModules(ctx)
 		if req.Mode.Closed() || req.WordsOnly {
 			h.takeOverWords(ctx, req.Sites)
 		}
@@ -41,7 +41,12 @@ var ErrNotBegun = errors.New("interrupted before anything was changed")
 
 // move is Set by whoever has the lock.
 func (h *Host) move(ctx context.Context, req Request) ([]*Receipt, error) {
+	var learning sync.WaitGroup // beside the kernel: the site is open still
+	if !req.DryRun && !req.WordsOnly {
+		learning.Go(func() { h.learnModules(ctx) })
+	}
 	kernel := h.tableFor(ctx, req)
+	learning.Wait()
 	changes, err := h.planAll(ctx, kernel, req)
 	if ctx.Err() != nil { // what was looked at may not have answered for that reason alone
 		return nil, ErrNotBegun

@@ -5,6 +5,7 @@ package barrier
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -27,17 +28,22 @@ func (b Barrier) around(ctx context.Context, nginx workers.Network, places map[s
 	if err != nil {
 		return fmt.Errorf("find the way to nginx: %w", err)
 	}
-	for site, place := range places {
-		var addrs []netip.AddrPort
-		for _, e := range place.Ends {
+	sites := slices.Sorted(maps.Keys(places))
+	addrs := make([][]netip.AddrPort, len(sites))
+	for i, site := range sites {
+		for _, e := range places[site].Ends {
 			if !e.Local { // else it is in nginx's own container
-				addrs = append(addrs, e.Addr)
+				addrs[i] = append(addrs[i], e.Addr)
 			}
 		}
-		if place.Around, err = here.ends(ctx, addrs, listeners, ports); err != nil {
-			return fmt.Errorf("find the way to the upstreams of %s: %w", site, err)
-		}
-		if len(place.Around) > 0 {
+	}
+	found, err := here.ends(ctx, addrs, listeners, ports)
+	if err != nil {
+		return err
+	}
+	for i, site := range sites {
+		place := places[site]
+		if place.Around = found[i]; len(place.Around) > 0 {
 			place.Ways = ways
 		}
 		places[site] = place

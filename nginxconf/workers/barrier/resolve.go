@@ -35,16 +35,18 @@ func (r Resolver) Resolve(ctx context.Context, upstreams []string) ([]Upstream, 
 	if err != nil {
 		return nil, err
 	}
-	var out []Upstream
-	for _, given := range upstreams {
-		up := Upstream{Given: given}
-		var addrs []netip.AddrPort
-		if addrs, up.Err = r.addresses(ctx, given); up.Err == nil {
-			if up.Ends, err = r.ends(ctx, addrs, listeners, ports); err != nil {
-				return nil, fmt.Errorf("find the way to %s: %w", given, err)
-			}
-		}
-		out = append(out, up)
+	out := make([]Upstream, len(upstreams))
+	addrs := make([][]netip.AddrPort, len(upstreams))
+	for i, given := range upstreams {
+		out[i].Given = given
+		addrs[i], out[i].Err = r.addresses(ctx, given)
+	}
+	found, err := r.ends(ctx, addrs, listeners, ports)
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		out[i].Ends = found[i]
 	}
 	return out, nil
 }
@@ -154,18 +156,24 @@ func number(s string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(addr >> 24), byte(addr >> 16), byte(addr >> 8), byte(addr)}), true
 }
 
-// ends are where addresses are reached.
-func (r Resolver) ends(ctx context.Context, addrs []netip.AddrPort, listeners []workers.Listener, ports []published) ([]End, error) {
-	var out []End
+// ends are where each of those lists of addresses is reached.
+func (r Resolver) ends(ctx context.Context, addrs [][]netip.AddrPort, listeners []workers.Listener, ports []published) ([][]End, error) {
+	out := make([][]End, len(addrs))
 	err := r.Network.Within(ctx, func() {}, func() error {
-		for _, a := range addrs {
-			w, err := wayTo(a.Addr())
-			if err != nil {
+		way := remembered(wayTo)
+		for i := range addrs {
+			for _, a := range addrs[i] {
+				w, err := way(a.Addr())
+				if err != nil {
+					return fmt.Errorf("find the way to %s: %w", a, err)
+				}
+				out[i] = append(out[i], endAt(a, w, listeners))
+			}
+			if err := follow(&out[i], ports, way); err != nil {
 				return err
 			}
-			out = append(out, endAt(a, w, listeners))
 		}
-		return follow(&out, ports, wayTo)
+		return nil
 	})
 	return out, err
 }

@@ -18,8 +18,27 @@ type way struct {
 	iface string // by which it is reached, "" where there is no way
 }
 
+// remembered asks once for each address.
+func remembered(wayTo func(netip.Addr) (way, error)) func(netip.Addr) (way, error) {
+	known := map[netip.Addr]way{}
+	return func(to netip.Addr) (way, error) {
+		w, is := known[to]
+		if is {
+			return w, nil
+		}
+		w, err := wayTo(to)
+		if err == nil {
+			known[to] = w
+		}
+		return w, err
+	}
+}
+
 // wayTo asks the kernel for the way to an address: rtnetlink(7).
 func wayTo(to netip.Addr) (way, error) {
+	if to.IsLoopback() {
+		return way{local: true}, nil
+	}
 	c, err := netlink.Dial(unix.NETLINK_ROUTE, nil)
 	if err != nil {
 		return way{}, err
