@@ -54,12 +54,18 @@ func newBridged(t *testing.T, app netip.AddrPort, upstream string) *bridged {
 	b.CLI(t, "render").Want(t, 0)
 	b.http = fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream)
 	b.start(t)
+	b.byDocker(t)
+	b.EditConfig(t, "grace ", "settled = [\"true\"]\ngrace ")
+	return b
+}
+
+// byDocker has config.toml name the commands that reach nginx in its container.
+func (b *bridged) byDocker(t *testing.T) {
+	t.Helper()
 	for key, arg := range map[string]string{"test": "-t", "reload": "-s reload"} {
 		is := regexp.MustCompile(`(?m)^` + key + ` .*$`).FindString(rig.ReadFile(t, b.Config))
 		b.EditConfig(t, is, fmt.Sprintf(`%s = ["docker", "exec", "web", "nginx", "%s"]`, key, strings.ReplaceAll(arg, " ", `", "`)))
 	}
-	b.EditConfig(t, "grace ", "settled = [\"true\"]\ngrace ")
-	return b
 }
 
 // wire makes the machine and its networks, in which nginx doesn't run yet.
