@@ -4,8 +4,6 @@ package frontend
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,7 +42,7 @@ func TestSoakServiceWorker(t *testing.T) {
 	s.WriteNginx(t)
 	s.turn(t, true)
 	named := fmt.Sprintf("https://%s:%d", siteName, port)
-	setting := s.setting(visit{every: never}, "")
+	setting := s.setting(visit{every: never, script: `if (location.href.startsWith(config.statusUrl.replace("status.json", ""))) ` + hurry}, "")
 	t.Run("Chromium", func(t *testing.T) {
 		browser := chrome.Browser(t)
 		known := chromeReader{chrome.OpenTab(t, browser, setting)} // which is a private window, too
@@ -87,6 +85,7 @@ func TestSoakServiceWorker(t *testing.T) {
 			private.is(shown, s.rescued("/application/7"))
 			s.Nginx.Start(s.tb)
 			s.set(t, "online")
+			private.is(shown, "demo")
 			private.Close()
 		})
 		t.Run("three failures stand", func(t *testing.T) {
@@ -132,6 +131,7 @@ func (s workerSite) nameGoes(t *testing.T, url string, known reader, gone func()
 	defer s.store.say(false, "")
 	known.open(url + "/application/7")
 	known.is(shown, rescuedFrom(url+"/application/7"))
+	known.open("about:blank")
 }
 
 // everything goes through what can happen. stranger has no worker.
@@ -215,7 +215,6 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 	t.Run("its host hangs", func(t *testing.T) {
 		stranger.open(s.URL + "/application/1")
 		s.set(t, "offline")
-		defer s.set(t, "online")
 		goesOn := hangs()
 		defer goesOn()
 		goes(stranger)
@@ -223,7 +222,11 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 		known.is(shown, s.rescued(deep))
 		goesOn() // for which the other browser has waited
 		stranger.is(shown, "page#at=/application/7?tab=2&x=%C3%A9")
-		stranger.open("about:blank")
+		s.set(t, "online")
+		for _, r := range []reader{known, stranger} { // the pages have gone back by themselves
+			r.is(shown, "demo")
+			r.is(`location.pathname + location.search`, "/application/7?tab=2&x=%C3%A9")
+		}
 	})
 	t.Run("the host of an open site hangs", func(t *testing.T) {
 		known.open(s.URL + "/plain")
@@ -271,67 +274,4 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 		known.open(s.URL + "/plain")
 		known.is(workers, "")
 	})
-}
-
-// TestSoakServiceWorkerBesideWorkbox has the application register a worker that Workbox has generated.
-func TestSoakServiceWorkerBesideWorkbox(t *testing.T) {
-	t.Parallel()
-	s := newWorkerSite(t)
-	setting := s.setting(visit{every: never}, "")
-	const deep = "/application/7?tab=2"
-	fox := firefox.Start(t, "")
-	for _, row := range []struct {
-		name string
-		args []string
-	}{
-		{"that answers with the shell", []string{"shell"}},
-		{"that answers with the shell, and imports ours", []string{"shell", "imports"}},
-		{"that leaves pages to the network, and imports ours", []string{"network", "imports"}},
-	} {
-		dir := rig.Dir(t)
-		rig.WriteFile(t, filepath.Join(dir, "shell.html"), fmt.Sprintf(`<!doctype html><title>shell</title><link rel="icon" href="data:,"><script type="module">
-			import { watchStatus } from "%[1]s/demo/conforma-status.js";
-			navigator.serviceWorker.register("/sw.js");
-			watchStatus({ statusUrl: "%[1]s/demo/status.json" });
-		</script>`, s.PageURL))
-		cmd := exec.Command("node", append([]string{"build.mjs", dir}, row.args...)...)
-		cmd.Dir = "../web/workbox"
-		cmd.Env = append(os.Environ(), "NODE_OPTIONS=--experimental-global-webcrypto") // the Node.js of Debian 12 has it behind that
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("workbox: %v\n%s", err, out)
-		}
-		s.mu.Lock()
-		s.root = dir
-		s.mu.Unlock()
-		play := func(t *testing.T, r reader) {
-			r.open(s.URL + "/shell.html")
-			r.is(workers, "/ /sw.js activated")
-			r.open(s.URL + deep)
-			if row.args[0] == "shell" {
-				r.is(shown, "shell")
-			} else {
-				r.is(shown, "demo")
-			}
-			r.is(workers, "/ /sw.js activated")
-			s.set(t, "offline")
-			s.Nginx.Stop(t)
-			r.open(s.URL + deep)
-			r.is(shown, s.rescued(deep))
-			s.Nginx.Start(s.tb)
-			s.set(t, "online")
-			s.Nginx.Stop(t)
-			r.open(s.URL + deep)
-			if row.args[0] == "shell" {
-				r.is(shown, "shell")
-			} else {
-				r.is(shown, "error")
-			}
-			s.Nginx.Start(s.tb)
-		}
-		t.Run("Chromium: one "+row.name, func(t *testing.T) { play(t, chromeReader{chrome.OpenTab(t, chrome.Browser(t), setting)}) })
-		t.Run("Firefox: one "+row.name, func(t *testing.T) {
-			fox.Tab(t, setting)
-			play(t, foxReader{t, fox})
-		})
-	}
 }
