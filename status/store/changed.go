@@ -12,11 +12,18 @@ import (
 // ErrUnchanged is returned (wrapped) by GetIfChanged where the file is still of the version that the caller has.
 var ErrUnchanged = errors.New("not changed")
 
+// Conditional is a Store that answers a question for what has changed without sending what has not.
+type Conditional interface {
+	Store
+	// GetIfChanged is the function of that name; etag isn't "".
+	GetIfChanged(ctx context.Context, key, etag string) (data []byte, now string, err error)
+}
+
 // GetIfChanged is Get for whoever has the version with that ETag already, "" for none: the error wraps ErrUnchanged
 // where it is still there. A bucket answers that without sending the file (304, RFC 9110, section 15.4.5).
 func GetIfChanged(ctx context.Context, s Store, key, etag string) (data []byte, now string, err error) {
-	if bucket, is := s.(*s3Store); is && etag != "" {
-		return bucket.getIfChanged(ctx, key, etag)
+	if bucket, is := s.(Conditional); is && etag != "" {
+		return bucket.GetIfChanged(ctx, key, etag)
 	}
 	data, now, err = s.Get(ctx, key)
 	if err == nil && etag != "" && now == unquote(etag) {
@@ -25,7 +32,8 @@ func GetIfChanged(ctx context.Context, s Store, key, etag string) (data []byte, 
 	return data, now, err
 }
 
-func (s *s3Store) getIfChanged(ctx context.Context, key, etag string) (data []byte, now string, err error) {
+// GetIfChanged is part of Conditional.
+func (s *s3Store) GetIfChanged(ctx context.Context, key, etag string) (data []byte, now string, err error) {
 	if err := s.checkKey(key); err != nil {
 		return nil, "", err
 	}

@@ -48,8 +48,13 @@ type Step struct {
 	Order   uint64         // for Order
 }
 
-// retryAfter is how long a member that couldn't get to where it was ordered waits until it tries again.
+// retryAfter is how long a member that couldn't get to where it was ordered waits until it tries again, and one that
+// wasn't the last to open until it looks again whether all are.
 const retryAfter = 30 * time.Second
+
+// announceAfter is how many rounds after it has opened a member looks whether all have. By then whoever ordered has
+// announced it, where nothing went wrong: of a hundred hosts each would read the receipts of all others.
+const announceAfter = 3
 
 // Member is what one host knows of one site. It decides; whoever asks it carries out and tells it what came of that.
 type Member struct {
@@ -61,12 +66,15 @@ type Member struct {
 	// Joined is set once its receipt was stored since it began.
 	Joined bool
 
-	looked  bool
-	sw      *Switch
-	members *Members
-	tried   *Step // what was applied last, nil once it may be tried again
-	triedAt time.Time
-	without rule // for tests
+	now      time.Time // when the round began
+	rested   int       // rounds since its receipt has said something new
+	listedAt time.Time
+	looked   bool
+	sw       *Switch
+	members  *Members
+	tried    *Step // what was applied last, nil once it may be tried again
+	triedAt  time.Time
+	without  rule // for tests
 }
 
 // rule is one of the protocol's rules that a test can take out.
@@ -87,7 +95,8 @@ const (
 
 // Begin begins a round: what was read in the last one may be old.
 func (m *Member) Begin(now time.Time) {
-	m.looked, m.sw, m.members = false, nil, nil
+	m.now, m.looked, m.sw, m.members = now, false, nil, nil
+	m.rested++
 	if !now.Before(m.triedAt.Add(retryAfter)) {
 		m.tried = nil
 	}
@@ -175,6 +184,8 @@ func (m *Member) announce() Step {
 		return Step{Do: Announce, Mode: sw.Wanted}
 	case m.Kept.Waits || !m.isAt(sw.Wanted):
 		return Step{Do: Rest}
+	case m.members == nil && m.rested != announceAfter && m.now.Before(m.listedAt.Add(retryAfter)):
+		return Step{Do: Rest}
 	case m.members == nil:
 		return Step{Do: List}
 	case m.members.all(sw.Order, sw.Wanted, m.without):
@@ -205,7 +216,7 @@ func (m *Member) receipt() status.Receipt {
 }
 
 // Stored says that a receipt is in the store.
-func (m *Member) Stored(r status.Receipt) { m.Told, m.Joined, m.members = r, true, nil }
+func (m *Member) Stored(r status.Receipt) { m.Told, m.Joined, m.members, m.rested = r, true, nil, 0 }
 
 // Gone says that the receipt isn't in the store any more: the host was forgotten. It joins anew.
 func (m *Member) Gone() { m.Joined, m.Kept.Waits = false, true }
@@ -214,7 +225,7 @@ func (m *Member) Gone() { m.Joined, m.Kept.Waits = false, true }
 func (m *Member) Saw(sw *Switch) { m.sw, m.looked, m.members = sw, true, nil }
 
 // Listed says what the members say. Where they can't be read, the round is to end.
-func (m *Member) Listed(all Members) { m.members = &all }
+func (m *Member) Listed(all Members) { m.members, m.listedAt = &all, m.now }
 
 // Applied says what there is of the site after that step, and returns what is to be on disk from now on. A host that
 // couldn't get there goes on waiting, where it did.
