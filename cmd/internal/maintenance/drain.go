@@ -134,7 +134,7 @@ func (r *run) lookOnce(changes []*change, waited time.Duration) (bool, error) {
 			return false, err
 		}
 		left = c.concerning(left, waited)
-		if left.ToApp() > 0 {
+		if left.ToApp() > 0 || c.drain.left.ToApp() > 0 { // what has gone since the last look has gone by now
 			c.drain.busy = r.Clock.Now()
 		}
 		r.countEndedByNginx(c, left)

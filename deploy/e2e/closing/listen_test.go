@@ -102,25 +102,3 @@ func TestARangeOfPortsIsDrained(t *testing.T) {
 		t.Errorf("the site answers %d", r.Status)
 	}
 }
-
-// TestVisitorsWithCertificates has a site that talks to nobody without a certificate: it can't be asked there which
-// rules it follows, and that is said. It can at another address.
-func TestVisitorsWithCertificates(t *testing.T) {
-	t.Parallel()
-	s := &testSite{name: "demo"}
-	h := newTestHost(t, s)
-	s.extra = "        ssl_verify_client on;\n        ssl_client_certificate " + h.Nginx.Dir + "/tls/fullchain.pem;\n"
-	h.start(t)
-	rig.Says(t, h.CLI(t, "set", "offline").Want(t, 1), "talks to nobody without a certificate (ssl_verify_client)", "listen 127.0.0.1:PORT;")
-	rig.Says(t, h.CLI(t, "get").Want(t, 5), "it wants a certificate of its visitors (ssl_verify_client)")
-	inside := rig.Port(t)
-	s.extra += fmt.Sprintf("        listen 127.0.0.1:%d;\n", inside)
-	h.Nginx.Configure(t, h.nginxConf(true))
-	h.EditConfig(t, fmt.Sprintf("listen = %q", rig.Loopback(s.port)), fmt.Sprintf("listen = %q", rig.Loopback(inside)))
-	h.Nginx.Stop(t)
-	h.Nginx.Start(t)
-	h.CLI(t, "set", "offline").Want(t, 0)
-	if r := (rig.Client{Addr: rig.Loopback(inside), Host: rig.Hostname}).Get(t, "/"); r.Status != 503 {
-		t.Errorf("the site answers %d", r.Status)
-	}
-}

@@ -59,15 +59,17 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 	const cut = "NOT SAFE: something was cut"
 	// Long enough that a busy machine has halted the worker by then.
 	const halted = "worker_shutdown_timeout 10s;"
+	// The application never ends. A drain that outlasts nginx's time-out sees what nginx does, and need not be longer.
+	const outlasts = "12s"
 	t.Run("while it is waited for", func(t *testing.T) {
 		t.Parallel()
 		s := withMain(t, "worker_shutdown_timeout 1s;")
-		r := s.CLI(t, "set", "offline", "--reason", "snapshot").Want(t, 4)
+		r := s.CLI(t, "set", "offline", "--reason", "snapshot", "--drain", "5s").Want(t, 4)
 		rig.Says(t, r, cut, text)
 		if len(s.App.Open()) != 1 {
 			t.Error("the application was to be at work still")
 		}
-		rig.Says(t, s.CLI(t, "set", "offline").Want(t, 4), cut)
+		rig.Says(t, s.CLI(t, "set", "offline", "--drain", "0").Want(t, 4), cut)
 	})
 	t.Run("afterwards", func(t *testing.T) {
 		t.Parallel()
@@ -88,7 +90,7 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 		kill(t, worker, syscall.SIGCONT)
 		rig.WaitFor(t, "nginx to end its old worker", func() bool { return gone(worker) })
 		s.Configure(t, rig.Settings{})
-		rig.Says(t, s.CLI(t, "set", "offline").Want(t, 4), cut)
+		rig.Says(t, s.CLI(t, "set", "offline", "--drain", "0").Want(t, 4), cut)
 	})
 	t.Run("since an earlier reload", func(t *testing.T) {
 		t.Parallel()
@@ -99,7 +101,7 @@ func TestNginxEndsOldWorkersItself(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		worker := stopped(t, s, before)
-		set := s.Start(t, rig.Call{Args: []string{"set", "offline"}})
+		set := s.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", outlasts}})
 		set.Says(t, "draining: 1 request,")
 		kill(t, worker, syscall.SIGCONT)
 		rig.Says(t, set.Wait(t).Want(t, 4), cut)

@@ -66,18 +66,3 @@ func TestNothingIsSeenOfUnixSocketsOnBothSides(t *testing.T) {
 	}
 	rig.Says(t, s.CLI(t, "set", "offline", "--drain", "300ms").Want(t, 4), "NOT SAFE: something was cut")
 }
-
-// TestASiteAtAUnixSocketOnly can't be asked: what is missing is said.
-func TestASiteAtAUnixSocketOnly(t *testing.T) {
-	t.Parallel()
-	s := rig.NewSingle(t)
-	s.CLI(t, "render").Want(t, 0)
-	s.WriteNginx(t)
-	rig.Edit(t, s.Nginx.Conf, "listen "+rig.Loopback(s.Blocks[0].Port)+";", "listen unix:"+filepath.Join(s.Nginx.Dir, "site.sock")+";")
-	s.Nginx.Start(t)
-	r := s.CLI(t, "set", "offline").Want(t, 1)
-	rig.Says(t, r, "listens at no address of TCP, so that nginx can't be asked whether it is closed", "listen 127.0.0.1:PORT;")
-	if strings.Contains(r.Stderr, "no server {} includes") {
-		t.Errorf("says that the rules are not included: %s", r.Stderr)
-	}
-}

@@ -72,7 +72,12 @@ func (h *small) mounted(t *testing.T, file string) (mend func()) {
 
 // TestDiskFaultTable: where nothing can be written down, nothing is done; where only the rules can't be written, a
 // closing is done by the closed file.
-func TestDiskFaultTable(t *testing.T) {
+func TestDiskFaultTable(t *testing.T) { diskFaultTable(t, rig.Only(usualDiskFaults...)) }
+
+// usualDiskFaults are those of make test. The others are in the soak tests.
+var usualDiskFaults = []string{"the state's disk is full", "the rules' disk is full", "opening, the rules' disk is full"}
+
+func diskFaultTable(t *testing.T, rows rig.Rows) {
 	t.Parallel()
 	const full, readOnly = "no space left on device", "read-only file system"
 	for _, f := range []struct {
@@ -104,6 +109,9 @@ func TestDiskFaultTable(t *testing.T) {
 		{"opening, the rules' disk is read-only", func(t *testing.T, h *small) func() { return h.readOnly(t, h.ConfDir) }, "offline", "online", 1,
 			[]string{"put the rules in place", readOnly, "hint: "}, "offline", "offline"},
 	} {
+		if !rows(f.name) {
+			continue
+		}
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			h := newSmall(t)
@@ -140,6 +148,13 @@ func all(t *testing.T, h *small, mode status.Mode) {
 
 // TestPermissionFaultTable: an ordinary user has put everything up, and is then not allowed any more.
 func TestPermissionFaultTable(t *testing.T) {
+	permissionFaultTable(t, rig.Only(usualPermissionFaults...))
+}
+
+// usualPermissionFaults are those of make test. The others are in the soak tests.
+var usualPermissionFaults = []string{"the directory of the rules", "the site's directory, opening"}
+
+func permissionFaultTable(t *testing.T, rows rig.Rows) {
 	t.Parallel()
 	for _, f := range []struct {
 		name  string
@@ -162,6 +177,9 @@ func TestPermissionFaultTable(t *testing.T) {
 		{"the site's directory", func(h *rig.Single) string { return filepath.Dir(h.ClosedFile()) }, "online", "offline", 0,
 			[]string{"permission denied"}, "offline", "offline"},
 	} {
+		if !rows(f.name) {
+			continue
+		}
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			h := rig.NewSingle(t)

@@ -11,7 +11,9 @@ import (
 
 // TestAnOpeningThatIsInterruptedIsUndone: when the command returns, no worker of nginx follows the rules that were
 // given up, although it had told nginx to take them up.
-func TestAnOpeningThatIsInterruptedIsUndone(t *testing.T) {
+func TestAnOpeningThatIsInterruptedIsUndone(t *testing.T) { interruptedOpenings(t, 1) }
+
+func interruptedOpenings(t *testing.T, times int) {
 	t.Parallel()
 	for _, c := range []struct{ from, to status.Mode }{
 		{status.Offline, status.Admin}, {status.Offline, status.Online}, {status.Admin, status.Online},
@@ -21,7 +23,7 @@ func TestAnOpeningThatIsInterruptedIsUndone(t *testing.T) {
 			h := rig.OnlineSingle(t)
 			h.CLI(t, "set", string(c.from)).Want(t, 0)
 			reload := strings.Join(h.Nginx.Args("-s", "reload"), " ")
-			for range 5 {
+			for range times {
 				h.Configure(t, rig.Settings{Reload: []string{"sh", "-c", reload + "; kill -INT $PPID"}}) // its parent is our command
 				r := h.CLI(t, "set", string(c.to)).Want(t, 1)
 				before := h.App.Count()
@@ -42,6 +44,13 @@ func TestAnOpeningThatIsInterruptedIsUndone(t *testing.T) {
 // TestInterruptedWhileNginxWorks: Ctrl-C in the middle of one of nginx's commands is called what it is, whether or not
 // that command gets it too, as in a terminal. What was asked for is undone; only a closing stays shut, by its file.
 func TestInterruptedWhileNginxWorks(t *testing.T) {
+	interruptedCommands(t, rig.Only(usualInterrupts...))
+}
+
+// usualInterrupts are those of make test. The others are in the soak tests.
+var usualInterrupts = []string{"opening, nginx -s reload, both", "closing, nginx -t, ours"}
+
+func interruptedCommands(t *testing.T, rows rig.Rows) {
 	t.Parallel()
 	const ours, both = "kill -INT $PPID; exec sleep 600", "kill -INT $PPID; kill -INT $$" // the parent of the command is ours
 	test := func(command []string) rig.Settings { return rig.Settings{Test: command} }
@@ -58,6 +67,9 @@ func TestInterruptedWhileNginxWorks(t *testing.T) {
 		{"closing, nginx -t", test, status.Online, status.Offline, 4, "test nginx's configuration: "},
 	} {
 		for name, signals := range map[string]string{"ours": ours, "both": both} {
+			if !rows(c.name + ", " + name) {
+				continue
+			}
 			t.Run(c.name+", "+name, func(t *testing.T) {
 				t.Parallel()
 				h := rig.OnlineSingle(t)

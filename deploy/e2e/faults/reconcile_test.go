@@ -13,11 +13,14 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestReconcileMends: what somebody has changed by hand, or could not be done at the time, in each mode.
-func TestReconcileMends(t *testing.T) {
+// TestReconcileMends: what somebody has changed by hand, or could not be done at the time. The soak tests do so in each
+// mode.
+func TestReconcileMends(t *testing.T) { reconcileMends(t, status.Admin) }
+
+func reconcileMends(t *testing.T, modes ...status.Mode) {
 	t.Parallel()
 	write := func(path, text string) error { return os.WriteFile(path, []byte(text), 0o644) }
-	for _, mode := range []status.Mode{status.Online, status.Offline, status.Admin} {
+	for _, mode := range modes {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
 			h := rig.OnlineSingle(t)

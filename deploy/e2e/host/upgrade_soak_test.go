@@ -116,6 +116,9 @@ func TestSoakUpgrade(t *testing.T) {
 	}
 }
 
+// TestSoakUpgradeOfEachState is TestUpgrade in every state.
+func TestSoakUpgradeOfEachState(t *testing.T) { upgrade(t, func(released) bool { return true }) }
+
 // TestSoakUpgradeInAHurry sets a mode before anything else of this release has run.
 func TestSoakUpgradeInAHurry(t *testing.T) {
 	t.Parallel()

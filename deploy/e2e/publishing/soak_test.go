@@ -4,7 +4,12 @@ package publishing
 
 import (
 	"testing"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
+
+// TestSoakStoreFaultTable has the rest of the table.
+func TestSoakStoreFaultTable(t *testing.T) { storeFaultTable(t, rig.Without(usualStoreFaults...)) }
 
 func TestSoakPublishThroughFaults(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ func (h *Host) Env() []string {
 	return []string{
 		"CONFORMA_STATUS_CONFIG=" + h.Config, "PATH=" + os.Getenv("PATH"), "HOME=" + h.Nginx.Dir,
 		"TMPDIR=" + h.Nginx.Dir, "LANG=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true",
-		mallocEnv + "=" + malloc,
+		mallocEnv + "=" + malloc, "GOGC=400", // a command is over before it needs its memory again
 	}
 }
 
