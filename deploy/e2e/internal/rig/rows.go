@@ -2,7 +2,8 @@ package rig
 
 import "slices"
 
-// Rows tells by their names which rows of a table a test tries: some are tried by make test, and the others by make soak.
+// Rows tells by their names which rows of a table a test tries: some are tried by make test, and the others by make
+// soak.
 type Rows func(name string) bool
 
 // Only are the rows of those names.
