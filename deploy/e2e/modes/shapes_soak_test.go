@@ -31,6 +31,10 @@ type shape struct {
 	edit   [2]string                     // a change to nginx.conf
 	admin  int                           // the exit code of set admin
 	http2  bool                          // visitors come over TLS, and HTTP/2 as well
+	h2c    bool                          // they come over HTTP/2 without TLS, and nothing else is spoken
+	first  string                        // what they say before all else
+	accel  string                        // the application has nginx answer with this, by X-Accel-Redirect
+	shares bool                          // the neighbour is at the site's own port, by another name
 	ipv6   bool                          // nginx listens at [::], and visitors come to ::1
 	user   string                        // and password, which is needed while it is open; empty for nobody's
 	apart  bool                          // the neighbour has an nginx of its own
@@ -57,6 +61,9 @@ var shapes = []shape{
 	{name: "8 workers", edit: [2]string{"worker_processes 2;", "worker_processes 8;"}, pass: "proxy_pass http://%s;"},
 	{name: "IPv6", ipv6: true, pass: "proxy_pass http://%s;"},
 	{name: "a neighbour with an nginx of its own", apart: true, pass: "proxy_pass http://%s;"},
+	{name: "X-Accel-Redirect", accel: "/kept", server: "location = /kept { internal; empty_gif; }", pass: "proxy_pass http://%s;"},
+	{name: "the PROXY protocol", listen: " proxy_protocol", first: "PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n", pass: "proxy_pass http://%s;"},
+	{name: "two sites on a port", shares: true, server: "server_name 127.0.0.1;", pass: "proxy_pass http://%s;"},
 	{name: "multi_accept", edit: [2]string{"events { ", "events { multi_accept on; "}, pass: "proxy_pass http://%s;"},
 }
 
@@ -64,6 +71,7 @@ var shapes = []shape{
 var overHTTP2 = []shape{
 	{name: "HTTP/2", http2: true, pass: "proxy_pass http://%s;"},
 	{name: "gRPC over TLS", http2: true, pass: "grpc_pass grpcs://%s;"},
+	{name: "gRPC without TLS", h2c: true, listen: " http2", pass: "grpc_pass grpc://%s;"},
 }
 
 // heldPath is where counting works until it is released.
@@ -73,6 +81,7 @@ const heldPath = "/conforma.Applications/Hold"
 type counting struct {
 	came, done, held atomic.Int64
 	release          chan struct{} // takes one for each request that is held
+	accel            string        // its X-Accel-Redirect, "" for none
 }
 
 func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -86,6 +95,9 @@ func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.done.Add(1) // before its client hears of it
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 	w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+	if c.accel != "" {
+		w.Header().Set("X-Accel-Redirect", c.accel)
+	}
 	_, _ = io.WriteString(w, "ok")
 }
 
@@ -147,7 +159,13 @@ func tryShapes(t *testing.T, shapes []shape) {
 			pumping := make(chan struct{}, 2)
 			pump := func(c rig.Client, ok func(*http.Response) bool) {
 				defer func() { pumping <- struct{}{} }()
-				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: c.TLS.Clone()}}
+				transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: c.TLS.Clone(), Protocols: new(http.Protocols)}
+				transport.Protocols.SetHTTP1(!row.h2c || c == neighbour)
+				transport.Protocols.SetUnencryptedHTTP2(row.h2c && c != neighbour)
+				if c.First != "" {
+					transport.DialContext = c.DialContext
+				}
+				client := &http.Client{Transport: transport}
 				at := "http://" + c.Addr + "/x"
 				if c.TLS != nil {
 					at = "https://" + c.Addr + "/x"
@@ -162,6 +180,7 @@ func tryShapes(t *testing.T, shapes []shape) {
 					if err != nil {
 						panic(err) // our own spelling
 					}
+					req.Host = c.Host
 					if name, password, needed := strings.Cut(row.user, ":"); needed {
 						req.SetBasicAuth(name, password)
 					}
@@ -201,10 +220,14 @@ func tryShapes(t *testing.T, shapes []shape) {
 				if mode == "admin" {
 					code = row.admin
 				}
-				if row.http2 && mode != "online" {
+				if (row.http2 || row.h2c) && mode != "online" {
 					setMeanwhile(t, s, app, visitor, mode)
 				} else {
-					s.CLI(t, "set", mode).Want(t, code)
+					args := []string{"set", mode}
+					if row.shares { // another name on the site's port, which the gate doesn't keep
+						args = append(args, "--force")
+					}
+					s.CLI(t, args...).Want(t, code)
 				}
 				if kept != nil {
 					if got := kept.Do(t, rig.Message{}).Status; got != 200 {
@@ -217,16 +240,21 @@ func tryShapes(t *testing.T, shapes []shape) {
 				came, committed, no := app.came.Load(), app.done.Load(), refused.Load()
 				if mode == "online" {
 					rig.WaitFor(t, "visitors to get in again", func() bool { return app.came.Load() > came })
-					if got := visitor.Get(t, "/page").Status; row.user != "" && got != 401 {
-						t.Errorf("without a password it answers %d", got)
+					if row.user != "" {
+						if got := visitor.Get(t, "/page").Status; got != 401 {
+							t.Errorf("without a password it answers %d", got)
+						}
 					}
 					continue
 				}
 				rig.WaitFor(t, "visitors to be refused", func() bool { return refused.Load() > no+20 })
 				for who, v := range visitors {
 					m := rig.Message{Target: "/page", Header: v.header}
-					got := []rig.Response{visitor.Do(t, m)}
-					if row.http2 {
+					var got []rig.Response
+					if !row.h2c {
+						got = append(got, visitor.Do(t, m))
+					}
+					if row.http2 || row.h2c {
 						got = append(got, visitor.DoHTTP2(t, m))
 					}
 					for _, r := range got {
@@ -247,7 +275,7 @@ func tryShapes(t *testing.T, shapes []shape) {
 // build puts the host up, with a neighbour on another port, and returns clients of both.
 func (row shape) build(t *testing.T) (s *rig.Single, app *counting, visitor, neighbour rig.Client) {
 	t.Helper()
-	s, app = rig.NewSingle(t), &counting{release: make(chan struct{})}
+	s, app = rig.NewSingle(t), &counting{release: make(chan struct{}), accel: row.accel}
 	certificate := rig.NewCertificate(t, filepath.Join(s.Nginx.Dir, "cert"), rig.Hostname)
 	network, addr, upstream := "tcp4", rig.Loopback(rig.Port(t)), ""
 	if upstream = addr; row.unix {
@@ -264,7 +292,10 @@ func (row shape) build(t *testing.T) (s *rig.Single, app *counting, visitor, nei
 	serve := row.serves
 	if serve == nil {
 		serve = func(l net.Listener, c *counting) {
-			server := &http.Server{Handler: c}
+			server := &http.Server{Handler: c, Protocols: new(http.Protocols)}
+			server.Protocols.SetHTTP1(true)
+			server.Protocols.SetHTTP2(true)
+			server.Protocols.SetUnencryptedHTTP2(true)
 			if strings.Contains(row.pass, "grpcs:") {
 				_ = server.ServeTLS(l, certificate.Fullchain, certificate.Privkey)
 			} else {
@@ -280,7 +311,11 @@ func (row shape) build(t *testing.T) (s *rig.Single, app *counting, visitor, nei
 	rig.Edit(t, s.Config, fmt.Sprintf("%q", rig.Loopback(s.App.Port)), fmt.Sprintf("%q", upstream))
 	rig.WriteFile(t, filepath.Join(s.Nginx.Dir, "users"), strings.ReplaceAll(row.user, ":", ":{PLAIN}")+"\n")
 	visitor, neighbour = s.Client(), rig.Client{Addr: rig.Loopback(rig.Port(t)), Host: "neighbour.example.org"}
-	beside := fmt.Sprintf("server { listen %s; location / { proxy_pass http://%s; } }\n", neighbour.Addr, rig.Loopback(s.App.Port))
+	visitor.First = row.first
+	if row.shares {
+		neighbour.Addr = visitor.Addr
+	}
+	beside := fmt.Sprintf("server { listen %s; server_name %s; location / { proxy_pass http://%s; } }\n", neighbour.Addr, neighbour.Host, rig.Loopback(s.App.Port))
 	if row.apart {
 		other := rig.NewNginx(t)
 		other.Configure(t, beside)

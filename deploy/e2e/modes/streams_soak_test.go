@@ -21,14 +21,17 @@ func setMeanwhile(t *testing.T, s *rig.Single, app *counting, visitor rig.Client
 	const streams = 50
 	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
-	transport := &http.Transport{TLSClientConfig: visitor.TLS.Clone(), Protocols: new(http.Protocols)}
-	transport.Protocols.SetHTTP2(true)
-	conn, err := transport.NewClientConn(ctx, "https", visitor.Addr)
+	transport, scheme := &http.Transport{TLSClientConfig: visitor.TLS.Clone(), Protocols: new(http.Protocols)}, "https"
+	if transport.Protocols.SetHTTP2(true); visitor.TLS == nil {
+		transport.Protocols.SetUnencryptedHTTP2(true)
+		scheme = "http"
+	}
+	conn, err := transport.NewClientConn(ctx, scheme, visitor.Addr)
 	rig.Check(t, err)
 	defer conn.Close()
 	answers := make(chan string, streams)
 	call := func() string {
-		req, err := http.NewRequestWithContext(ctx, "POST", "https://"+visitor.Host+heldPath, strings.NewReader("call"))
+		req, err := http.NewRequestWithContext(ctx, "POST", scheme+"://"+visitor.Host+heldPath, strings.NewReader("call"))
 		if err != nil {
 			return err.Error()
 		}

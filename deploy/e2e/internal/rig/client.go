@@ -18,10 +18,11 @@ import (
 
 // Client talks to one server, byte for byte as it is told to.
 type Client struct {
-	Addr string      // host:port that is dialled
-	Host string      // what a request's Host header says unless it has one of its own
-	TLS  *tls.Config // nil for plain HTTP
-	From string      // the address of this machine that it comes from; default: the kernel's choice
+	Addr  string      // host:port that is dialled
+	Host  string      // what a request's Host header says unless it has one of its own
+	TLS   *tls.Config // nil for plain HTTP
+	From  string      // the address of this machine that it comes from; default: the kernel's choice
+	First string      // what it says before all else, as a proxy does
 }
 
 // Message is a request as it is written to the wire. The zero value is "GET / HTTP/1.1".
@@ -105,6 +106,9 @@ func (c Client) dial(proto string) (net.Conn, error) {
 	if err := conn.SetDeadline(time.Now().Add(Patience)); err != nil {
 		return nil, err
 	}
+	if _, err := io.WriteString(conn, c.First); err != nil {
+		return nil, err
+	}
 	if c.TLS == nil {
 		return conn, nil
 	}
@@ -117,6 +121,11 @@ func (c Client) dial(proto string) (net.Conn, error) {
 		return nil, err
 	}
 	return secure, nil
+}
+
+// DialContext is a DialContext of an http.Transport's, without TLS.
+func (c Client) DialContext(context.Context, string, string) (net.Conn, error) {
+	return c.dial("http/1.1")
 }
 
 // Do sends m and reads the answer to its end, leaving the connection open where the server does.
