@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
@@ -139,73 +138,6 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// strict has the commands that cobra brings refuse what they don't know: they show help instead, and exit 0.
-func strict(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		switch c.Name() {
-		case "help":
-			c.Args = func(_ *cobra.Command, args []string) error {
-				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return noCommand(root, strings.Join(args, " "))
-				}
-				return nil
-			}
-		case "completion":
-			c.Args, c.RunE = cobra.ArbitraryArgs, wantsMore
-		}
-	}
-}
-
-// wantsMore is what a command does that only holds others.
-func wantsMore(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return noCommand(c, args[0])
-	}
-	var calls []string
-	for _, sub := range c.Commands() {
-		if sub.IsAvailableCommand() {
-			calls = append(calls, sub.CommandPath())
-		}
-	}
-	return misused(fmt.Errorf("%s alone does nothing", c.Name()), fmt.Sprintf(terminal.HintUsage, strings.Join(calls, ", or ")))
-}
-
-// complete has the shell complete --site of every command by the sites of the configuration, and offer no files where
-// none belongs.
-func (a *app) complete(c *cobra.Command) {
-	if c.Flags().Lookup("site") != nil {
-		_ = c.RegisterFlagCompletionFunc("site", a.completeSite)
-	}
-	if c.ValidArgsFunction == nil && c.Name() != "run" && c.Name() != "units" && !c.HasSubCommands() {
-		c.ValidArgsFunction = cobra.NoFileCompletions
-	}
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if _, done := c.GetFlagCompletionFunc(f.Name); !done && f.Name != "out" && f.Name != "env-files" && f.Name != "config" {
-			_ = c.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
-		}
-	})
-	for _, sub := range c.Commands() {
-		a.complete(sub)
-	}
-}
-
-// completeSite offers the sites of the configuration.
-func (a *app) completeSite(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return a.knownSites(), cobra.ShellCompDirectiveNoFileComp // whoever presses the tab key reads no errors
-}
-
-// args wraps cobra's checks of the number of arguments into usage errors.
-func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return misused(err, fmt.Sprintf(terminal.HintUsage, cmd.UseLine()))
-		}
-		return nil
-	}
-}
-
 // load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings. With
 // an error the configuration is nil, or what could be read of it.
 func (a *app) load(stops ...config.Scope) (*config.Config, error) {
@@ -302,19 +234,6 @@ func (a *app) jsonFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.terminal.JSON, "json", false, terminal.HelpJSON)
 }
 
-// asksForJSON reports whether the command line asks for JSON, also where it can't be understood otherwise.
-func asksForJSON(args []string) bool {
-	for _, arg := range args {
-		if arg == "--" {
-			return false
-		}
-		if arg == "--json" || arg == "--json=true" {
-			return true
-		}
-	}
-	return false
-}
-
 // whoRuns is who is at the keyboard, as far as the environment tells.
 func whoRuns() string {
 	if name := os.Getenv("SUDO_USER"); name != "" {
@@ -354,4 +273,26 @@ func (a *app) metrics(ctx context.Context, c *config.Config, h *maintenance.Host
 	if err := h.WriteMetrics(ofGate); err != nil {
 		a.terminal.Warn(err.Error())
 	}
+}
+
+// canBeHost is whether applications may live behind an nginx of this machine: what nginx's workers hold is seen in
+// Linux's /proc.
+var canBeHost = runtime.GOOS == "linux"
+
+// errNotHost ends a command that a machine which can't be a host doesn't have.
+var errNotHost = errors.New("it runs on the application's host, a Linux machine with nginx")
+
+// onHost has commands, and those below them, do nothing but say so where this machine can't be a host.
+func onHost(commands ...*cobra.Command) []*cobra.Command {
+	for _, c := range commands {
+		onHost(c.Commands()...)
+		run := c.RunE
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if !canBeHost {
+				return usage(fmt.Errorf("%s: %w", c.Name(), errNotHost), terminal.HintElsewhere)
+			}
+			return run(c, args)
+		}
+	}
+	return commands
 }

@@ -62,9 +62,7 @@ func receiptStore(c *config.Config) (store.Store, error) {
 }
 
 func (a *app) fleetCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "fleet", Short: terminal.HelpFleet, Args: cobra.ArbitraryArgs, RunE: wantsMore}
-	cmd.AddCommand(a.fleetListCommand(), a.fleetForgetCommand())
-	return cmd
+	return holding("fleet", terminal.HelpFleet, a.fleetListCommand(), a.fleetForgetCommand())
 }
 
 func (a *app) fleetListCommand() *cobra.Command {

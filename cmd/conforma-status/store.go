@@ -11,9 +11,7 @@ import (
 )
 
 func (a *app) storeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "store", Short: terminal.HelpStore, Args: cobra.ArbitraryArgs, RunE: wantsMore}
-	cmd.AddCommand(a.storeInitCommand())
-	return cmd
+	return holding("store", terminal.HelpStore, a.storeInitCommand())
 }
 
 func (a *app) storeInitCommand() *cobra.Command {

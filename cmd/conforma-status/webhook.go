@@ -18,9 +18,7 @@ import (
 )
 
 func (a *app) webhookCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "webhook", Short: terminal.HelpWebhook, Args: cobra.ArbitraryArgs, RunE: wantsMore}
-	cmd.AddCommand(a.webhookTestCommand(), a.webhookDeliverCommand())
-	return cmd
+	return holding("webhook", terminal.HelpWebhook, a.webhookTestCommand(), a.webhookDeliverCommand())
 }
 
 func (a *app) webhookTestCommand() *cobra.Command {

@@ -146,3 +146,90 @@ func nearest(word string, names []string) string {
 	}
 	return best
 }
+
+// strict has the commands that cobra brings refuse what they don't know: they show help instead, and exit 0.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return noCommand(root, strings.Join(args, " "))
+				}
+				return nil
+			}
+		case "completion":
+			c.Args, c.RunE = cobra.ArbitraryArgs, wantsMore
+		}
+	}
+}
+
+// holding is a command that only holds others.
+func holding(name, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short, Args: cobra.ArbitraryArgs, RunE: wantsMore}
+	c.AddCommand(commands...)
+	return c
+}
+
+// wantsMore is what such a command does.
+func wantsMore(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return noCommand(c, args[0])
+	}
+	var calls []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			calls = append(calls, sub.CommandPath())
+		}
+	}
+	return misused(fmt.Errorf("%s alone does nothing", c.Name()), fmt.Sprintf(terminal.HintUsage, strings.Join(calls, ", or ")))
+}
+
+// complete has the shell complete --site of every command by the sites of the configuration, and offer no files where
+// none belongs.
+func (a *app) complete(c *cobra.Command) {
+	if c.Flags().Lookup("site") != nil {
+		_ = c.RegisterFlagCompletionFunc("site", a.completeSite)
+	}
+	if c.ValidArgsFunction == nil && c.Name() != "run" && c.Name() != "units" && !c.HasSubCommands() {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, done := c.GetFlagCompletionFunc(f.Name); !done && f.Name != "out" && f.Name != "env-files" && f.Name != "config" {
+			_ = c.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
+		}
+	})
+	for _, sub := range c.Commands() {
+		a.complete(sub)
+	}
+}
+
+// completeSite offers the sites of the configuration.
+func (a *app) completeSite(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return a.knownSites(), cobra.ShellCompDirectiveNoFileComp // whoever presses the tab key reads no errors
+}
+
+// arguments wraps cobra's checks of the number of arguments into usage errors.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return misused(err, fmt.Sprintf(terminal.HintUsage, cmd.UseLine()))
+		}
+		return nil
+	}
+}
+
+// asksForJSON reports whether the command line asks for JSON, also where it can't be understood otherwise.
+func asksForJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--" {
+			return false
+		}
+		if arg == "--json" || arg == "--json=true" {
+			return true
+		}
+	}
+	return false
+}
