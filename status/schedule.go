@@ -236,13 +236,13 @@ type Moved struct {
 	Messages map[string]string
 }
 
+// notBegun are the states of a window that may still be moved, or taken back.
+var notBegun = []WindowState{WindowScheduled, WindowMissed}
+
 // Move gives a window other times, another mode or other words. One that was missed is scheduled anew by it. The error
 // may wrap ErrNoWindow, ErrWindowState or ErrOverlap, or say what is wrong with the window.
 func (s Schedule) Move(id string, to Moved, now time.Time) (Schedule, error) {
-	return s.change(id, now, func(w *ScheduledWindow) error {
-		if w.State != WindowScheduled && w.State != WindowMissed {
-			return w.not("move")
-		}
+	return s.change("move", id, now, notBegun, func(w *ScheduledWindow) {
 		w.State = WindowScheduled
 		if to.Mode != nil {
 			w.Mode = *to.Mode
@@ -256,69 +256,40 @@ func (s Schedule) Move(id string, to Moved, now time.Time) (Schedule, error) {
 		if to.Words {
 			w.Message, w.Messages = to.Message, maps.Clone(to.Messages)
 		}
-		return nil
 	})
 }
 
 // Cancel takes back a window that has not begun. The error may wrap ErrNoWindow or ErrWindowState.
 func (s Schedule) Cancel(id string, now time.Time) (Schedule, error) {
-	return s.change(id, now, func(w *ScheduledWindow) error {
-		if w.State != WindowScheduled && w.State != WindowMissed {
-			return w.not("cancel")
-		}
-		w.State = WindowCancelled
-		return nil
-	})
+	return s.change("cancel", id, now, notBegun, func(w *ScheduledWindow) { w.State = WindowCancelled })
 }
 
 // Begin has a window begin that is scheduled: whoever publishes that, over the schedule that was read, is the one who
 // begins it. The error may wrap ErrNoWindow or ErrWindowState.
 func (s Schedule) Begin(id string, now time.Time) (Schedule, error) {
-	return s.change(id, now, func(w *ScheduledWindow) error {
-		if w.State != WindowScheduled {
-			return w.not("begin")
-		}
-		w.State = WindowInProgress
-		return nil
-	})
+	return s.change("begin", id, now, []WindowState{WindowScheduled}, func(w *ScheduledWindow) { w.State = WindowInProgress })
 }
 
 // Extend gives a window that has begun another end. The error may wrap ErrNoWindow or ErrWindowState.
 func (s Schedule) Extend(id string, until, now time.Time) (Schedule, error) {
-	return s.change(id, now, func(w *ScheduledWindow) error {
-		if w.State != WindowInProgress {
-			return w.not("extend")
-		}
-		w.Until = until
-		return nil
-	})
+	return s.change("extend", id, now, []WindowState{WindowInProgress}, func(w *ScheduledWindow) { w.Until = until })
 }
 
 // Complete ends a window that has begun, with its true times: when the site was closed, and when it was open again.
 // The error may wrap ErrNoWindow or ErrWindowState.
 func (s Schedule) Complete(id string, from, until, now time.Time) (Schedule, error) {
-	return s.change(id, now, func(w *ScheduledWindow) error {
-		if w.State != WindowInProgress {
-			return w.not("complete")
-		}
+	return s.change("complete", id, now, []WindowState{WindowInProgress}, func(w *ScheduledWindow) {
 		w.State, w.From, w.Until = WindowCompleted, from, until
 		if w.Until.Before(w.From) {
 			w.Until = w.From
 		}
-		return nil
 	})
 }
 
 // Miss says of a window that it did not begin in time: of one that was to begin, or whose beginning came to nothing.
 // The error may wrap ErrNoWindow or ErrWindowState.
 func (s Schedule) Miss(id string, now time.Time) (Schedule, error) {
-	return s.change(id, now, func(w *ScheduledWindow) error {
-		if w.State.Over() {
-			return w.not("miss")
-		}
-		w.State = WindowMissed
-		return nil
-	})
+	return s.change("miss", id, now, []WindowState{WindowScheduled, WindowInProgress}, func(w *ScheduledWindow) { w.State = WindowMissed })
 }
 
 // Due reports whether a window is to begin now, and whether it is too late for that. Neither holds before its time.
@@ -332,21 +303,17 @@ func (w ScheduledWindow) Due(now time.Time) (begins, missed bool) {
 	return true, false
 }
 
-// not is the error of a change that a window's state doesn't allow.
-func (w ScheduledWindow) not(verb string) error {
-	return fmt.Errorf("%s window %s: %w: it is %s", verb, w.ID, ErrWindowState, w.State)
-}
-
-// change gives one window its next sequence number and has it changed.
-func (s Schedule) change(id string, now time.Time, do func(*ScheduledWindow) error) (Schedule, error) {
+// change gives one window its next sequence number and has it changed, where it is in one of the states; verb says how.
+func (s Schedule) change(verb, id string, now time.Time, from []WindowState, do func(*ScheduledWindow)) (Schedule, error) {
 	i := s.index(id)
 	if i < 0 {
 		return Schedule{}, fmt.Errorf("find window %s: %w", id, ErrNoWindow)
 	}
 	w := s.Windows[i]
-	if err := do(&w); err != nil {
-		return Schedule{}, err
+	if !slices.Contains(from, w.State) {
+		return Schedule{}, fmt.Errorf("%s window %s: %w: it is %s", verb, w.ID, ErrWindowState, w.State)
 	}
+	do(&w)
 	w.Sequence, w.UpdatedAt = w.Sequence+1, now
 	out := s.without(now)
 	if i = out.index(id); i < 0 { // it was to be left out for its age: it is young again
