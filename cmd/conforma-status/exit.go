@@ -36,7 +36,12 @@ func (c *coded) Unwrap() error { return c.err }
 var errSaid = errors.New("said")
 
 // said ends a command whose output has said everything, with an exit code.
-func said(code int) error { return &coded{code, errSaid} }
+func said(code int) error {
+	if code == exitDone {
+		return nil
+	}
+	return &coded{code, errSaid}
+}
 
 // usage is a mistake in the configuration, or in what it names.
 func usage(err error, hints ...string) error {

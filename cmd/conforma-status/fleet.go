@@ -258,10 +258,7 @@ func (a *app) order(ctx context.Context, c *config.Config, req maintenance.Reque
 	if err := h.OrderHistory(req, receipts); err != nil {
 		a.terminal.Warn(err.Error())
 	}
-	if code != exitDone {
-		return receipts, said(code)
-	}
-	return receipts, nil
+	return receipts, said(code)
 }
 
 // away reports whether the store can't be reached, or refuses.
@@ -320,9 +317,9 @@ func (a *app) closeAlone(ctx context.Context, h *maintenance.Host, req maintenan
 	if err != nil {
 		return nil, doing(err)
 	}
-	code := exitCode(a.report(receipts))
+	failed := exitCode(a.report(receipts)) == exitFailed
 	a.terminal.Alone()
-	if code == exitFailed {
+	if failed {
 		return receipts, said(exitFailed)
 	}
 	return receipts, said(exitUnsafe)

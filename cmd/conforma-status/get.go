@@ -32,10 +32,10 @@ func (a *app) getCommand() *cobra.Command {
 				return err
 			}
 			code, err := a.get(cmd.Context(), h, chosen, watch)
-			if err == nil && code != exitDone {
-				return said(code)
+			if err != nil {
+				return err
 			}
-			return err
+			return said(code)
 		},
 	}
 	which.flags(cmd)

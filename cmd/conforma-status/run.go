@@ -123,10 +123,7 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 		}
 		a.terminal.LeftClosed(r.Site, r.Mode)
 	}
-	if code != exitDone {
-		return said(code)
-	}
-	return nil
+	return said(code)
 }
 
 // openThese makes one change of openAfter, and returns its exit code.

@@ -229,10 +229,7 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 // report prints the receipts of a change and returns the error that carries their exit code.
 func (a *app) report(receipts []*maintenance.Receipt) error {
 	a.terminal.Receipts(receipts)
-	if code := receiptCode(receipts); code != exitDone {
-		return said(code)
-	}
-	return nil
+	return said(receiptCode(receipts))
 }
 
 // doing says what was being done where an error of a change doesn't.
