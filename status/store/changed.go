@@ -3,10 +3,8 @@ package store
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // ErrUnchanged is returned (wrapped) by GetIfChanged where the file is still of the version that the caller has.
@@ -34,20 +32,6 @@ func GetIfChanged(ctx context.Context, s Store, key, etag string) (data []byte, 
 
 // GetIfChanged is part of Conditional.
 func (s *s3Store) GetIfChanged(ctx context.Context, key, etag string) (data []byte, now string, err error) {
-	if err := s.checkKey(key); err != nil {
-		return nil, "", err
-	}
-	err = s.call(ctx, s.doing("read", key), func(ctx context.Context, c *s3.Client) error {
-		out, err := c.GetObject(ctx, &s3.GetObjectInput{
-			Bucket: &s.bucket, Key: s.object(key), IfNoneMatch: aws.String(`"` + unquote(etag) + `"`),
-		})
-		if err != nil {
-			return err
-		}
-		defer out.Body.Close()
-		now = unquote(aws.ToString(out.ETag))
-		data, err = io.ReadAll(out.Body)
-		return err
-	})
+	data, now, _, err = s.get(ctx, key, aws.String(`"`+unquote(etag)+`"`))
 	return data, now, err
 }

@@ -27,11 +27,8 @@ type dirStore struct {
 }
 
 func (d *dirStore) Get(ctx context.Context, key string) ([]byte, string, error) {
-	if err := d.checkKey(key); err != nil {
-		return nil, "", err
-	}
 	var data []byte
-	err := d.call(ctx, d.limits, d.doing("read", key), func(_ context.Context, root *os.Root) (err error) {
+	err := d.on(ctx, "read", key, func(_ context.Context, root *os.Root) (err error) {
 		data, err = root.ReadFile(key)
 		if isAbsent(err) {
 			return ErrNotFound
@@ -45,10 +42,7 @@ func (d *dirStore) Get(ctx context.Context, key string) ([]byte, string, error) 
 }
 
 func (d *dirStore) Put(ctx context.Context, key string, data []byte, _ Meta, cond Condition) (string, error) {
-	if err := d.checkKey(key); err != nil {
-		return "", err
-	}
-	err := d.call(ctx, d.limits, d.doing("write", key), func(ctx context.Context, root *os.Root) error {
+	err := d.on(ctx, "write", key, func(ctx context.Context, root *os.Root) error {
 		unlock, err := d.lock(ctx, root)
 		if err != nil {
 			return err
@@ -128,10 +122,7 @@ func object(root *os.Root, name string) (*Object, error) {
 
 // Delete leaves the file's directory, even when it is empty now.
 func (d *dirStore) Delete(ctx context.Context, key string) error {
-	if err := d.checkKey(key); err != nil {
-		return err
-	}
-	return d.call(ctx, d.limits, d.doing("delete", key), func(ctx context.Context, root *os.Root) error {
+	return d.on(ctx, "delete", key, func(ctx context.Context, root *os.Root) error {
 		unlock, err := d.lock(ctx, root)
 		if err != nil {
 			return err
@@ -154,11 +145,12 @@ func (d *dirStore) Delete(ctx context.Context, key string) error {
 
 func (d *dirStore) doing(verb, key string) string { return verb + " " + key + " in " + d.root }
 
-func (d *dirStore) checkKey(key string) error {
+// on is call for one file.
+func (d *dirStore) on(ctx context.Context, verb, key string, do func(context.Context, *os.Root) error) error {
 	if err := checkKey(key); err != nil {
 		return fmt.Errorf("use %s: %w", d.root, err)
 	}
-	return nil
+	return d.call(ctx, d.limits, d.doing(verb, key), do)
 }
 
 // call does something in the directory within the limits. Its errors are opErrors.

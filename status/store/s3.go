@@ -46,17 +46,19 @@ type s3Store struct {
 }
 
 func (s *s3Store) Get(ctx context.Context, key string) ([]byte, string, error) {
-	data, etag, _, err := s.GetDated(ctx, key)
+	data, etag, _, err := s.get(ctx, key, nil)
 	return data, etag, err
 }
 
 // GetDated is part of Dated.
-func (s *s3Store) GetDated(ctx context.Context, key string) (data []byte, etag string, date time.Time, err error) {
-	if err := s.checkKey(key); err != nil {
-		return nil, "", date, err
-	}
-	err = s.call(ctx, s.doing("read", key), func(ctx context.Context, c *s3.Client) error {
-		out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.object(key)})
+func (s *s3Store) GetDated(ctx context.Context, key string) ([]byte, string, time.Time, error) {
+	return s.get(ctx, key, nil)
+}
+
+// get is GetDated for whoever has the version with the ETag unless already, in quotes; nil for none.
+func (s *s3Store) get(ctx context.Context, key string, unless *string) (data []byte, etag string, date time.Time, err error) {
+	err = s.on(ctx, "read", key, func(ctx context.Context, c *s3.Client) error {
+		out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: s.object(key), IfNoneMatch: unless})
 		if err != nil {
 			date = dateOf(err)
 			return err
@@ -140,7 +142,7 @@ func given(header string) *string {
 // answer to the first attempt is lost, the SDK's next attempt meets the version that the first wrote.
 func (s *s3Store) readBack(ctx context.Context, key, id string, refusal error) (string, error) {
 	var out *s3.HeadObjectOutput
-	err := s.call(ctx, s.doing("read back", key), func(ctx context.Context, c *s3.Client) (err error) {
+	err := s.on(ctx, "read back", key, func(ctx context.Context, c *s3.Client) (err error) {
 		out, err = c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: s.object(key)})
 		return err
 	})
@@ -157,11 +159,8 @@ func (s *s3Store) readBack(ctx context.Context, key, id string, refusal error) (
 
 // Describe returns how a file is served: what the Put that wrote it was given. ErrNotFound when there is none.
 func (s *s3Store) Describe(ctx context.Context, key string) (Meta, error) {
-	if err := s.checkKey(key); err != nil {
-		return Meta{}, err
-	}
 	var m Meta
-	err := s.call(ctx, s.doing("look at", key), func(ctx context.Context, c *s3.Client) error {
+	err := s.on(ctx, "look at", key, func(ctx context.Context, c *s3.Client) error {
 		out, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: s.object(key)})
 		if err == nil {
 			m = Meta{aws.ToString(out.ContentType), aws.ToString(out.CacheControl), aws.ToString(out.ContentEncoding)}
@@ -209,10 +208,7 @@ func (s *s3Store) List(ctx context.Context, prefix string) ([]Object, error) {
 }
 
 func (s *s3Store) Delete(ctx context.Context, key string) error {
-	if err := s.checkKey(key); err != nil {
-		return err
-	}
-	err := s.call(ctx, s.doing("delete", key), func(ctx context.Context, c *s3.Client) error {
+	err := s.on(ctx, "delete", key, func(ctx context.Context, c *s3.Client) error {
 		_, err := c.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: s.object(key)})
 		return err
 	})
@@ -236,6 +232,14 @@ func (s *s3Store) checkKey(key string) error {
 		return fmt.Errorf("use %s: %w", s, err)
 	}
 	return nil
+}
+
+// on is call for one file.
+func (s *s3Store) on(ctx context.Context, verb, key string, do func(context.Context, *s3.Client) error) error {
+	if err := s.checkKey(key); err != nil {
+		return err
+	}
+	return s.call(ctx, s.doing(verb, key), do)
 }
 
 // object returns the name of key in the bucket.
