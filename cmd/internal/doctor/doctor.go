@@ -242,6 +242,13 @@ func (e *examination) denied(check Check, err error) bool {
 	return true
 }
 
+// failed is fault for an error, unless it comes from a lack of rights.
+func (e *examination) failed(check Check, err error, hint string) {
+	if !e.denied(check, err) {
+		e.fault(check, err.Error(), hint)
+	}
+}
+
 // HintRootDenied says what to do where root is refused what root may do.
 const HintRootDenied = "root may do that, so a security module (AppArmor, SELinux) or a sandbox refuses it: " +
 	"journalctl -k | grep -e apparmor -e avc says which rule"

@@ -20,10 +20,7 @@ import (
 func (e *examination) state(ctx context.Context, s config.Site) {
 	v, err := e.view(ctx, s)
 	if err != nil {
-		if e.denied(checkDrift, err) {
-			return
-		}
-		e.fault(checkDrift, err.Error(),
+		e.failed(checkDrift, err,
 			"see that the state directory can be read; a damaged record is moved away, and the mode set again")
 		return
 	}

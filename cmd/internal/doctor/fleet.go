@@ -30,9 +30,7 @@ func (e *examination) fleet(ctx context.Context) {
 	f := e.Host.Config.Fleet
 	keys, err := gate.ReadSecretFile(f.KeyFile)
 	if err != nil {
-		if !e.denied(checkFleet, err) {
-			e.fault(checkFleet, err.Error(), cmp.Or(gate.Hint(err), hintOneKey))
-		}
+		e.failed(checkFleet, err, cmp.Or(gate.Hint(err), hintOneKey))
 		return
 	}
 	private, err := store.Open(f.Store, e.Host.Config.S3)

@@ -23,9 +23,7 @@ func (e *examination) tokens(ctx context.Context, s config.Site) {
 		return
 	}
 	if err != nil {
-		if !e.denied(checkSecret, err) {
-			e.fault(checkSecret, err.Error(), cmp.Or(gate.Hint(err), "see that it is a file that can be read"))
-		}
+		e.failed(checkSecret, err, cmp.Or(gate.Hint(err), "see that it is a file that can be read"))
 		e.warn(checkGate, "can't be tried without the secret", "mend the secret first")
 		return
 	}

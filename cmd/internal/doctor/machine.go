@@ -120,9 +120,8 @@ func (e *examination) journal() {
 	switch {
 	case errors.Is(err, state.ErrJournal):
 		e.fault(checkJournal, err.Error(), hintJournal)
-	case err != nil && e.denied(checkJournal, err):
 	case err != nil:
-		e.fault(checkJournal, err.Error(), "see that state_dir is a directory that can be read")
+		e.failed(checkJournal, err, "see that state_dir is a directory that can be read")
 	case began.IsZero():
 		e.ok(checkJournal, "no change is under way")
 	case e.Now().Sub(began) > longAgo:

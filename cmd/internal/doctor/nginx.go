@@ -21,9 +21,8 @@ func (e *examination) nginxItself(ctx context.Context) {
 	case errors.Is(err, control.ErrNoDump):
 		e.warn(checkNginxItself, "its version can't be told: nginx.test has no -t",
 			`write the command that tests nginx with its "-t" as a word of its own`)
-	case err != nil && e.denied(checkNginxItself, err):
 	case err != nil:
-		e.fault(checkNginxItself, err.Error(), "install nginx, or say in [nginx] how it is tested and reloaded")
+		e.failed(checkNginxItself, err, "install nginx, or say in [nginx] how it is tested and reloaded")
 	case !b.AuthRequest:
 		e.fault(checkNginxItself, "nginx "+b.Version+" has no ngx_http_auth_request_module, which admin mode needs",
 			"install an nginx that has it (Debian's and nginx.org's have)")
@@ -107,10 +106,8 @@ func (e *examination) nginxConfiguration(ctx context.Context) *operator.Config {
 	case errors.Is(err, control.ErrNoHTTPConf):
 		e.fault(checkHTTPInclude, err.Error(), hintHTTP)
 		return nil
-	case e.denied(checkNginxConfiguration, err):
-		return nil
 	default:
-		e.fault(checkNginxConfiguration, err.Error(), "mend what nginx names")
+		e.failed(checkNginxConfiguration, err, "mend what nginx names")
 		return nil
 	}
 	dump, err := e.Nginx.Dump(ctx)

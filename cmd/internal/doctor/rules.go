@@ -95,9 +95,8 @@ func (e *examination) processes(listens []string) {
 	}
 	unreadable, others := len(left.UnreadableWorkers), len(left.OtherMasters)
 	switch {
-	case err != nil && e.denied(checkNginxProcesses, err):
 	case err != nil:
-		e.fault(checkNginxProcesses, err.Error(),
+		e.failed(checkNginxProcesses, err,
 			"see that this machine's /proc can be read: without it nobody can prove that no earlier request is left")
 	case unreadable > 0 && e.UID != 0:
 		e.warn(checkNginxProcesses, fmt.Sprintf("user %d may not see what %d of nginx's workers hold", e.UID, unreadable),
@@ -125,9 +124,7 @@ func (e *examination) processes(listens []string) {
 func (e *examination) upstreams(s config.Site) {
 	addrs, err := e.Listening()
 	if err != nil {
-		if !e.denied(checkUpstreamPorts, err) {
-			e.fault(checkUpstreamPorts, err.Error(), "see that this machine's /proc can be read")
-		}
+		e.failed(checkUpstreamPorts, err, "see that this machine's /proc can be read")
 		return
 	}
 	exposed := false
