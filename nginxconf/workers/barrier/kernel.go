@@ -42,7 +42,7 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 	if err := r.Check(); err != nil {
 		return fmt.Errorf("load the kernel barrier: %w", err)
 	}
-	err := t.do(ctx, func(c *link) error {
+	return t.doing(ctx, "load the kernel barrier", func(c *link) error {
 		there, err := read(c, Name(t.StateDir), all)
 		if err != nil {
 			return err
@@ -62,16 +62,12 @@ func (t Table) Load(ctx context.Context, r Rules) error {
 		}
 		return flush(c)
 	})
-	if err != nil {
-		return fmt.Errorf("load the kernel barrier: %w", err)
-	}
-	return nil
 }
 
 // Remove takes the table away. It is no error where there is none. The error wraps ErrNotOurs where it is somebody
 // else's.
 func (t Table) Remove(ctx context.Context) error {
-	err := t.do(ctx, func(c *link) error {
+	return t.doing(ctx, "remove the kernel barrier", func(c *link) error {
 		there, err := read(c, Name(t.StateDir), all)
 		if err != nil || !there.There {
 			return err
@@ -79,17 +75,13 @@ func (t Table) Remove(ctx context.Context) error {
 		c.DelTable(t.table())
 		return flush(c)
 	})
-	if err != nil {
-		return fmt.Errorf("remove the kernel barrier: %w", err)
-	}
-	return nil
 }
 
 // RemoveAll takes away the tables of all configurations in the namespace, and returns the names of those that there
 // were. The errors are those of Table.
 func RemoveAll(ctx context.Context, n workers.Network) ([]string, error) {
 	var removed []string
-	err := Table{Network: n}.do(ctx, func(c *link) error {
+	err := Table{Network: n}.doing(ctx, "remove the kernel barriers", func(c *link) error {
 		tables, err := c.ListTablesOfFamily(nftables.TableFamilyINet)
 		if err != nil {
 			return explained(err)
@@ -111,10 +103,7 @@ func RemoveAll(ctx context.Context, n workers.Network) ([]string, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return removed, fmt.Errorf("remove the kernel barriers: %w", err)
-	}
-	return removed, nil
+	return removed, err
 }
 
 // Read returns what the kernel has. The error wraps ErrNotOurs where there is a table of that name that isn't ours.
@@ -122,12 +111,12 @@ func (t Table) Read(ctx context.Context) (State, error) { return t.readOf(ctx, a
 
 func (t Table) readOf(ctx context.Context, is func(set string) bool) (State, error) {
 	var out State
-	err := t.do(ctx, func(c *link) (err error) {
+	err := t.doing(ctx, "look at the kernel barrier", func(c *link) (err error) {
 		out, err = read(c, Name(t.StateDir), is)
 		return err
 	})
-	if err != nil {
-		return State{}, fmt.Errorf("look at the kernel barrier: %w", err)
+	if err != nil { // where nobody answers, what was asked may still be at work on out
+		return State{}, err
 	}
 	return out, nil
 }
@@ -138,7 +127,7 @@ func (t Table) Probe(ctx context.Context, r Rules) error {
 	if err := r.Check(); err != nil {
 		return fmt.Errorf("try whether the kernel barrier can be had: %w", err)
 	}
-	err := t.do(ctx, func(c *link) error {
+	return t.doing(ctx, "try whether the kernel barrier can be had", func(c *link) error {
 		if _, err := read(c, Name(t.StateDir), all); err != nil {
 			return err
 		}
@@ -149,10 +138,6 @@ func (t Table) Probe(ctx context.Context, r Rules) error {
 		c.DelTable(trial) // all in one transaction: nobody ever sees it
 		return flush(c)
 	})
-	if err != nil {
-		return fmt.Errorf("try whether the kernel barrier can be had: %w", err)
-	}
-	return nil
 }
 
 func (t Table) table() *nftables.Table {
@@ -162,6 +147,14 @@ func (t Table) table() *nftables.Table {
 // busy is held while this process talks with the kernel, also by what nobody waits for any more: nothing overtakes
 // it.
 var busy = make(chan struct{}, 1)
+
+// doing is do with what it is done for in the error.
+func (t Table) doing(ctx context.Context, what string, f func(*link) error) error {
+	if err := t.do(ctx, f); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
 
 // do calls f with a connection to the kernel's packet filter in the namespace.
 func (t Table) do(ctx context.Context, f func(*link) error) error {
