@@ -3,6 +3,7 @@ package nginxconf
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,14 +47,7 @@ var presets = map[string]preset{
 }
 
 // Presets returns the names of the applications whose login page is known, in alphabetical order.
-func Presets() []string {
-	var names []string
-	for name := range presets {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
 
 // LoginPage returns the path where people log in: that of the preset of this name, or the first of paths that is
 // not a prefix; "" when there is neither.

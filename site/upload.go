@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
@@ -146,14 +148,10 @@ func inStages(
 
 // inParallel does something with each of all, several at a time, and returns when the last is done.
 func inParallel[T any](all []T, do func(T)) {
-	var wait sync.WaitGroup
-	places := make(chan struct{}, parallel)
+	var group errgroup.Group
+	group.SetLimit(parallel)
 	for _, one := range all {
-		places <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-places }()
-			do(one)
-		})
+		group.Go(func() error { do(one); return nil })
 	}
-	wait.Wait()
+	_ = group.Wait()
 }

@@ -2,8 +2,9 @@ package gate
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -59,11 +60,6 @@ func (w *codeWriter) WriteHeader(code int) {
 func (w *codeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func exposition(all map[string]*counts) string {
-	var names []string
-	for name := range all {
-		names = append(names, name)
-	}
-	sort.Strings(names)
 	var b strings.Builder
 	for _, m := range []struct {
 		name, help string
@@ -75,7 +71,7 @@ func exposition(all map[string]*counts) string {
 			func(c *counts) uint64 { return c.refused.Load() }},
 	} {
 		fmt.Fprintf(&b, "# HELP %[1]s %[2]s\n# TYPE %[1]s counter\n", m.name, m.help)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
 			fmt.Fprintf(&b, "%s{site=%q} %d\n", m.name, name, m.value(all[name]))
 		}
 	}

@@ -168,20 +168,19 @@ func (t *table) flag(key string) bool {
 }
 
 func (t *table) duration(key string) time.Duration {
-	s := t.usual(key)
-	d, err := str2duration.ParseDuration(s)
-	if err != nil || d <= 0 {
-		t.fault(key, fmt.Sprintf("%q is not a duration above zero", s), `write it like "30m", "8h" or "1d"`)
-	}
-	return d
+	return t.atLeast(1, key, "a duration above zero", `write it like "30m", "8h" or "1d"`)
 }
 
 // pause returns a duration that may be none.
 func (t *table) pause(key string) time.Duration {
+	return t.atLeast(0, key, "a duration", `write it like "5s", or "0s" for none`)
+}
+
+func (t *table) atLeast(least time.Duration, key, what, hint string) time.Duration {
 	s := t.usual(key)
 	d, err := str2duration.ParseDuration(s)
-	if err != nil || d < 0 {
-		t.fault(key, fmt.Sprintf("%q is not a duration", s), `write it like "5s", or "0s" for none`)
+	if err != nil || d < least {
+		t.fault(key, fmt.Sprintf("%q is not %s", s, what), hint)
 	}
 	return d
 }

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
@@ -49,8 +50,8 @@ func (r *Receipts) Members(ctx context.Context) (Members, error) {
 		err       error
 	}
 	var all []*one
-	var wait sync.WaitGroup
-	free := make(chan struct{}, readers)
+	var group errgroup.Group
+	group.SetLimit(readers)
 	for _, o := range objects {
 		host, is := status.ReceiptHost(prefix, o.Key)
 		if !is {
@@ -62,13 +63,12 @@ func (r *Receipts) Members(ctx context.Context) (Members, error) {
 			m.read = was
 			continue
 		}
-		wait.Go(func() {
-			free <- struct{}{}
-			defer func() { <-free }()
+		group.Go(func() error {
 			m.read, m.err = r.get(ctx, m.key, m.host)
+			return nil
 		})
 	}
-	wait.Wait()
+	_ = group.Wait()
 	members := Members{Unread: map[string]error{}}
 	r.read = map[string]read{}
 	for _, m := range all {

@@ -88,14 +88,7 @@ func (c Container) lines(conf *operator.Config) []string {
 	if c.Name == "" {
 		return nil
 	}
-	quoted := func(argv []string) string {
-		var words []string
-		for _, w := range argv {
-			words = append(words, fmt.Sprintf("%q", w))
-		}
-		return "[" + strings.Join(words, ", ") + "]"
-	}
-	out := []string{"test     = " + quoted(c.Nginx("-t")), "reload   = " + quoted(c.Nginx("-s", "reload"))}
+	out := []string{"test     = " + list(c.Nginx("-t")), "reload   = " + list(c.Nginx("-s", "reload"))}
 	defaults, _ := config.Parse("", nil) // it misses what has none
 	for _, dir := range []string{confDir(conf), defaults.StateDir, filepath.Dir(defaults.Gate.Socket)} {
 		if !workers.Sees(c.Master, dir) {

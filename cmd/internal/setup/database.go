@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -42,11 +41,7 @@ func (d database) lines() []string {
 	if d.settled == nil {
 		return nil
 	}
-	var words []string
-	for _, word := range d.settled {
-		words = append(words, fmt.Sprintf("%q", word))
-	}
-	setting := "settled   = [" + strings.Join(words, ", ") + "]"
+	setting := "settled   = " + list(d.settled)
 	if d.answered {
 		return []string{setting + "    # its database answered"}
 	}

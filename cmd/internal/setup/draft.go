@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -76,10 +77,6 @@ func (s Site) table(in Container) []string {
 	case "::":
 		host = "::1"
 	}
-	var ups []string
-	for _, up := range s.Upstreams {
-		ups = append(ups, fmt.Sprintf("%q", up))
-	}
 	from := "GUESSED from " + s.appURL.from
 	if s.appURL.from == "" {
 		from = "CHANGE: nothing here says how visitors type it"
@@ -92,7 +89,7 @@ func (s Site) table(in Container) []string {
 		fmt.Sprintf("name      = %q    # GUESSED", s.name),
 		fmt.Sprintf("app_url   = %q    # %s", s.appURL.url, from),
 		fmt.Sprintf("listen    = %q", net.JoinHostPort(host, port)),
-		fmt.Sprintf("upstreams = [%s]    # GUESSED from where it hands requests on", strings.Join(ups, ", ")),
+		fmt.Sprintf("upstreams = %s    # GUESSED from where it hands requests on", list(s.Upstreams)),
 	}
 	if s.env.path == "" {
 		return append(lines,
@@ -100,6 +97,15 @@ func (s Site) table(in Container) []string {
 	}
 	lines = append(append(lines, `preset    = "conforma"    # GUESSED`), s.database.lines()...)
 	return append(lines, "[site.jwt]", fmt.Sprintf("secret_env_file = %q    # GUESSED by its PORT", s.env.path))
+}
+
+// list is a list of strings as TOML has it.
+func list(words []string) string {
+	var quoted []string
+	for _, w := range words {
+		quoted = append(quoted, strconv.Quote(w))
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // fit leaves out the sites that the configuration would be refused for, and says why.
