@@ -25,7 +25,7 @@ func TestSoakServiceWorkerBesideAnother(t *testing.T) {
 	_, after, _ = strings.Cut(after, "```js\n")
 	calls, _, _ := strings.Cut(after, "```")
 	const deep = "/application/7?tab=2"
-	fox := firefox.Start(t, `user_pref("`+foxFaults+`", 0);`+"\n")
+	fox := firefox.Start(t, "")
 	for _, row := range []struct {
 		name    string
 		workbox []string // what has it generated

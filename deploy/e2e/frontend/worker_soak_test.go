@@ -60,10 +60,9 @@ func TestSoakServiceWorker(t *testing.T) {
 		})
 	})
 	t.Run("Firefox", func(t *testing.T) {
-		// Of names it knows one, as this machine. By default it takes a worker away that has let three failures stand.
+		// Of names it knows one, as this machine.
 		fox := firefox.Start(t, `user_pref("network.proxy.no_proxies_on", "127.0.0.1, `+siteName+`");
 			user_pref("network.dns.localDomains", "`+siteName+`");
-			user_pref("`+foxFaults+`", 0);
 		`)
 		fox.Tab(t, setting)
 		s.everything(t, foxReader{t, fox}, foxReader{t, fox.Stranger(t, setting)})
@@ -88,30 +87,11 @@ func TestSoakServiceWorker(t *testing.T) {
 			private.is(shown, "demo")
 			private.Close()
 		})
-		t.Run("three failures stand", func(t *testing.T) {
-			known := foxReader{t, fox.Stranger(t, setting)}
-			fox.Inside(`Services.prefs.clearUserPref("` + foxFaults + `")`)
-			known.open(s.URL + "/plain")
-			known.is(workers, ownWorker)
-			s.Nginx.Stop(t)
-			for range 3 {
-				known.open(s.URL + "/application/7")
-				known.is(shown, "error")
-			}
-			s.Nginx.Start(s.tb)
-			known.open(s.URL + "/application/7") // has no client
-			known.is(workers, "")
-			known.open(s.URL + "/plain")
-			known.is(workers, ownWorker)
-		})
 	})
 }
 
 // siteName leads to the site by https, as long as a browser knows it.
 const siteName = "demo.test"
-
-// foxFaults is after how many failed pages Firefox takes the worker away that has let them fail; 0 for never.
-const foxFaults = "dom.serviceWorkers.mitigations.navigation_fault_threshold"
 
 // nameGoes has a visitor of the site at url come back when its name leads nowhere any more. gone sees to that, and
 // returns the visitor as of then, and what has a stranger open the site.
@@ -208,6 +188,10 @@ func (s workerSite) everything(t *testing.T, known, stranger reader) {
 			}
 		})
 	}
+	t.Run("however often it failed, the worker stays", func(t *testing.T) {
+		known.open(s.URL + "/application/7") // which doesn't bring it back
+		known.is(workers, ownWorker)
+	})
 	goes := func(r reader) {
 		t.Helper()
 		r.is(fmt.Sprintf(`(location.href = %q, "goes")`, s.URL+deep), "goes")

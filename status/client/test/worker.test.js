@@ -53,6 +53,14 @@ class Worker {
 
   event(name, event) { for (const listener of this.listeners[name] ?? []) listener(event); }
 
+  // meets has the browser ask for the page anew, as it was led to: by itself, and once. So it shows its error.
+  meets(name) {
+    const asked = this.pending.length;
+    assert.equal(this.open().handled, undefined, name);
+    assert.equal(this.pending.length, asked, name);
+    assert.equal(this.open().handled, true, `${name}: the next time it is looked after again`);
+  }
+
   // hangs lets those 4 seconds pass.
   hangs() {
     for (const { ms, due } of this.timers.splice(0)) {
@@ -124,8 +132,9 @@ test("what the status says, where a page fails", async () => {
     const page = worker.open();
     worker.pending[0].fail(new TypeError("Failed to fetch"));
     await settle();
-    assert.equal(page.shown, shown, name);
+    assert.equal(page.shown, shown === "error" ? siteUrl : shown, name);
     assert.equal(worker.asked, 1, name);
+    if (shown === "error") worker.meets(name);
   }
 });
 
@@ -149,7 +158,8 @@ test("a page that hangs", async () => {
       else worker.pending[0].done({ status: then, headers: new Headers() });
       await settle();
     }
-    assert.equal(page.shown, shown, name);
+    assert.equal(page.shown, shown === "error" ? siteUrl : shown, name);
+    if (shown === "error") worker.meets(name);
   }
   const worker = new Worker({ status: (() => { let n = 0; return () => Promise.resolve(Response.json({ ...closed, mode: n++ ? "offline" : "online" })); })() });
   const page = worker.open();
