@@ -10,5 +10,5 @@ import (
 
 func TestSoakModesOnEveryNginx(t *testing.T) {
 	t.Parallel()
-	rig.OnOtherNginx(t, "TestEveryRequestInEveryMode|TestWhoWasLetInGetsTheAnswer|TestThePageItself|TestBesideTheOperatorsDirectives|TestBelowTheOperatorsDirectives|TestWhereHTTP2IsAllThatIsSpoken|TestSoakOverHTTP3|TestSoakResetOverHTTP3|TestSoakStreams|TestStandby")
+	rig.OnOtherNginx(t, "TestEveryRequestInEveryMode|TestWhoWasLetInGetsTheAnswer|TestThePageItself|TestBesideTheOperatorsDirectives|TestBelowTheOperatorsDirectives|TestWhereHTTP2IsAllThatIsSpoken|TestSoakOverHTTP3|TestSoakResetOverHTTP3|TestSoakStreams|TestSoakBesideNewerDirectives|TestStandby")
 }
