@@ -52,7 +52,7 @@ func newBridged(t *testing.T, app netip.AddrPort, upstream string) *bridged {
 	b.EditConfig(t, fmt.Sprintf("upstreams = [%q]", rig.Loopback(b.App.Port)), fmt.Sprintf("upstreams = [%q]", upstream))
 	port := b.Blocks[0].Port
 	b.CLI(t, "render").Want(t, 0)
-	b.http = fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream)
+	b.http = fmt.Sprintf("include %s/http.conf; server { include %s; listen %d; location / { proxy_pass http://%s; } } server { listen %s; return 204; }", b.ConfDir, b.SiteFile(rig.SingleSite), port, upstream, neighbourAddr)
 	b.start(t)
 	b.byDocker(t)
 	b.EditConfig(t, "grace ", "settled = [\"true\"]\ngrace ")

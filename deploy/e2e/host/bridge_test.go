@@ -48,8 +48,59 @@ func (b *bridged) pump(t *testing.T) (ways int, stop func()) {
 	return ways, func() { cancel(); pumps.Wait() }
 }
 
+// neighbourAddr is where nginx's container serves somebody else.
+const neighbourAddr = nginxAddr + ":81"
+
+// visitsNeighbour asks the neighbour again and again until stop is called: it has to answer each time.
+func (b *bridged) visitsNeighbour(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var visits sync.WaitGroup
+	visits.Go(func() {
+		client := b.machine.Client()
+		for ctx.Err() == nil {
+			resp, err := client.Get("http://" + neighbourAddr + "/")
+			if err != nil {
+				t.Errorf("the neighbour: %v", err)
+				return
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusNoContent {
+				t.Errorf("the neighbour answers %d", resp.StatusCode)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+	return func() { cancel(); visits.Wait() }
+}
+
+// visitors are who asks from another machine, and what they get of a closed site.
+var visitors = map[string]struct {
+	header http.Header
+	want   int
+}{
+	"a browser": {http.Header{"Accept": {"text/html,application/xhtml+xml"}, "Sec-Fetch-Mode": {"navigate"}}, http.StatusFound},
+	"fetch":     {http.Header{"Accept": {"*/*"}, "Sec-Fetch-Mode": {"cors"}}, http.StatusServiceUnavailable},
+	"a monitor": {nil, http.StatusServiceUnavailable},
+}
+
+// getWhatTheyAreDue has them ask a closed site.
+func (b *bridged) getWhatTheyAreDue(t *testing.T, mode string) {
+	t.Helper()
+	for who, v := range visitors {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+sitePublished+"/page", nil)
+		rig.Check(t, err)
+		req.Header = v.header.Clone()
+		resp, err := b.outside.Client().Do(req)
+		rig.Check(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != v.want || resp.Header.Get("X-Conforma-Status") != mode {
+			t.Errorf("in %s %s gets %d", mode, who, resp.StatusCode)
+		}
+	}
+}
+
 // switches closes and opens the site while requests come from everywhere, and sees that none reaches the application
-// that mayn't.
+// that mayn't, and that the neighbour notices nothing.
 func (b *bridged) switches(t *testing.T, modes ...string) {
 	t.Helper()
 	b.run(t, "publish").Want(t, 0)
@@ -59,6 +110,7 @@ func (b *bridged) switches(t *testing.T, modes ...string) {
 	}
 	ways, stop := b.pump(t)
 	defer stop()
+	defer b.visitsNeighbour(t)()
 	for _, mode := range modes {
 		b.run(t, "set", mode).Want(t, 0)
 		n := b.App.Count()
@@ -73,6 +125,7 @@ func (b *bridged) switches(t *testing.T, modes ...string) {
 			})
 			continue
 		}
+		b.getWhatTheyAreDue(t, mode)
 		if late := b.App.Since(n); len(late) > 0 {
 			t.Errorf("in %s %d requests reached the application, first %s", mode, len(late), late[0].URI)
 		}
