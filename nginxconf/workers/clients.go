@@ -42,11 +42,12 @@ func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
 		if err != nil || stat.Comm == program || strings.HasPrefix(s.title(p), anyTitle) {
 			continue
 		}
-		inodes, err := s.inodes(Process{PID: p.PID})
-		if err != nil || len(inodes) == 0 {
+		links, err := s.links(p.PID)
+		sockets := inodes(links)
+		if err != nil || len(sockets) == 0 {
 			continue
 		}
-		for _, inode := range inodes {
+		for _, inode := range sockets {
 			holders[inode] = append(holders[inode], len(out))
 		}
 		out = append(out, Client{Process: Process{p.PID, stat.Starttime}, Name: stat.Comm})

@@ -34,6 +34,19 @@ func (s Sockets) links(pid int) ([]string, error) {
 	return out, nil
 }
 
+// inodes are those of the sockets among links.
+func inodes(links []string) []uint64 {
+	var out []uint64
+	for _, to := range links {
+		if number, ok := strings.CutPrefix(to, socketLink); ok {
+			if n, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64); err == nil {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
 // temporary is a temporary file of nginx's: ten digits, below directories that are named for its first ones
 // (ngx_create_temp_file, ngx_create_hashed_filename). Its first group is the directory that they are in.
 var temporary = regexp.MustCompile(`([^/]*)(?:/[0-9]{1,3}){0,3}/[0-9]{10}(?: \(deleted\))?$`)
@@ -44,9 +57,9 @@ var temporary = regexp.MustCompile(`([^/]*)(?:/[0-9]{1,3}){0,3}/[0-9]{10}(?: \(d
 var answers = regexp.MustCompile(`proxy|fastcgi|uwsgi|scgi`)
 
 // gathers reports whether a process holds the body of a request in a file. One that can't be looked at doesn't.
-func (s Sockets) gathers(p Process) bool {
-	links, err := s.links(p.PID)
-	return err == nil && slices.ContainsFunc(links, func(to string) bool {
+func (g *glance) gathers(p Process) bool {
+	d, err := g.descriptors(p.PID)
+	return err == nil && slices.ContainsFunc(d.links, func(to string) bool {
 		m := temporary.FindStringSubmatch(to)
 		return m != nil && !answers.MatchString(m[1])
 	})
@@ -54,13 +67,13 @@ func (s Sockets) gathers(p Process) bool {
 
 // isBare reports whether a process holds no socket and no file that its master doesn't hold. One that can't be looked
 // at isn't bare.
-func (s Sockets) isBare(p Process, master int) bool {
-	links, err := s.links(p.PID)
+func (g *glance) isBare(p Process) bool {
+	own, err := g.descriptors(p.PID)
 	if err != nil {
 		return false
 	}
-	shared, err := s.links(master)
-	return err == nil && !slices.ContainsFunc(links, func(to string) bool {
-		return (strings.HasPrefix(to, socketLink) || strings.HasPrefix(to, "/")) && !slices.Contains(shared, to)
+	shared, err := g.descriptors(g.master)
+	return err == nil && !slices.ContainsFunc(own.links, func(to string) bool {
+		return (strings.HasPrefix(to, socketLink) || strings.HasPrefix(to, "/")) && !slices.Contains(shared.links, to)
 	})
 }

@@ -40,13 +40,14 @@ func TestDescriptors(t *testing.T) {
 					}
 				}
 			}
-			if got := s.gathers(Process{PID: worker}); got != c.gathers {
+			g := &glance{Sockets: s, master: master, found: map[int]descriptors{}}
+			if got := g.gathers(Process{PID: worker}); got != c.gathers {
 				t.Errorf("it has a request in a file: %v", got)
 			}
-			if got := s.isBare(Process{PID: worker}, master); got != c.bare {
+			if got := g.isBare(Process{PID: worker}); got != c.bare {
 				t.Errorf("it has nothing of its own: %v", got)
 			}
-			if gone := (Process{PID: 3}); s.gathers(gone) || s.isBare(gone, master) {
+			if gone := (Process{PID: 3}); g.gathers(gone) || g.isBare(gone) {
 				t.Error("one that is gone has something, or nothing")
 			}
 		})

@@ -43,14 +43,8 @@ func TestKernelAndProcAgree(t *testing.T) {
 			defer server.Close()
 		}
 		scope := Scope{Listens: []string{"*:" + port}, Upstreams: []string{"*:" + port}}
-		asked, err := Sockets{}.sockets(scope, os.Getpid())
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, err := Sockets{proc: "/proc"}.sockets(scope, os.Getpid())
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, asked := glanceAtSelf(t, Sockets{}, scope)
+		_, read := glanceAtSelf(t, Sockets{proc: "/proc"}, scope)
 		if len(asked.site) != len(read.site) || len(asked.site) != 1+2*len(hosts) {
 			t.Errorf("%s: the kernel says %v, /proc %v", address, asked.site, read.site)
 		}

@@ -40,11 +40,12 @@ func (s Sockets) Holders(listeners []Listener, users []uint32) ([]int, error) {
 		if err != nil || !slices.Contains(users, whose[fileSystem]) {
 			continue
 		}
-		inodes, err := s.inodes(Process{PID: p.PID})
+		links, err := s.links(p.PID)
 		if err != nil {
 			continue
 		}
-		if slices.ContainsFunc(listeners, func(l Listener) bool { return slices.Contains(inodes, l.inode) }) {
+		held := inodes(links)
+		if slices.ContainsFunc(listeners, func(l Listener) bool { return slices.Contains(held, l.inode) }) {
 			out = append(out, p.PID)
 		}
 	}

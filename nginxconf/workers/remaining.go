@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -93,18 +91,37 @@ func (l Remaining) Workers() int {
 // Remaining finds what workers from before a reload still hold of a site's, in the network namespace of the master
 // process.
 func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
-	processes, err := s.processes(before.program)
+	all, err := s.RemainingOf(before, []Scope{scope})
 	if err != nil {
 		return Remaining{}, err
 	}
-	sockets, err := s.sockets(scope, before.master)
+	return all[0], nil
+}
+
+// RemainingOf is Remaining for several sites at one look, in their order.
+func (s Sockets) RemainingOf(before Snapshot, scopes []Scope) ([]Remaining, error) {
+	g, err := s.glance(before)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Remaining, len(scopes))
+	for i, scope := range scopes {
+		if out[i], err = g.remaining(before, scope); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (g *glance) remaining(before Snapshot, scope Scope) (Remaining, error) {
+	sockets, err := g.scoped(scope)
 	if err != nil {
 		return Remaining{}, err
 	}
 	left := Remaining{NoNewWorkerSeen: true, GivenUp: sockets.givenUp}
-	since := before.since(processes)
-	for _, w := range processes.workersOf(before.master) {
-		held, err := s.held(w.Process, sockets)
+	since := before.since(g.processes)
+	for _, w := range g.processes.workersOf(before.master) {
+		held, err := g.held(w.Process, sockets)
 		switch {
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			continue // it has exited: that needs no further proof
@@ -116,23 +133,23 @@ func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
 			continue
 		}
 		switch {
-		case processes.ofOtherMaster(w, before.master):
+		case g.processes.ofOtherMaster(w, before.master):
 			left.Connections = append(left.Connections, held.connections...)
 			if held.listening {
 				left.OtherMasters = append(left.OtherMasters, w.Process)
 			}
 		case before.old(w, since):
 			left.Connections = append(left.Connections, held.connections...)
-			lost, err := s.loses(held, sockets, before.master)
+			lost, err := g.loses(held, sockets)
 			switch {
 			case err != nil:
 				return Remaining{}, fmt.Errorf("look at nginx's sockets: %w", err)
 			case held.listening || scope.WorkersMustEnd:
 				left.ListeningWorkers = append(left.ListeningWorkers, w.Process)
 				switch {
-				case s.gathers(w.Process):
+				case g.gathers(w.Process):
 					left.Gathering = append(left.Gathering, w.Process)
-				case !held.listening && s.isBare(w.Process, before.master):
+				case !held.listening && g.isBare(w.Process):
 					left.Bare = append(left.Bare, w.Process)
 				}
 			case lost:
@@ -160,10 +177,10 @@ func (h holding) toApp() []Connection {
 }
 
 // held is what a process holds of those sockets.
-func (s Sockets) held(p Process, sockets *scoped) (holding, error) {
+func (g *glance) held(p Process, sockets *scoped) (holding, error) {
 	var out holding
-	inodes, err := s.inodes(p)
-	for _, inode := range inodes {
+	d, err := g.descriptors(p.PID)
+	for _, inode := range d.inodes {
 		sock, ours := sockets.site[inode]
 		switch {
 		case !ours:
@@ -178,25 +195,11 @@ func (s Sockets) held(p Process, sockets *scoped) (holding, error) {
 }
 
 // loses reports whether a process has a socket that is in no table of the kernel's.
-func (s Sockets) loses(h holding, sockets *scoped, master int) (bool, error) {
+func (g *glance) loses(h holding, sockets *scoped) (bool, error) {
 	for _, inode := range h.rest {
-		if known, err := s.knows(sockets, inode, master); err != nil || !known {
+		if known, err := g.knows(sockets, inode); err != nil || !known {
 			return true, err
 		}
 	}
 	return false, nil
-}
-
-// inodes are the sockets that a process holds.
-func (s Sockets) inodes(p Process) ([]uint64, error) {
-	links, err := s.links(p.PID)
-	var out []uint64
-	for _, to := range links {
-		if number, ok := strings.CutPrefix(to, socketLink); ok {
-			if n, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64); err == nil {
-				out = append(out, n)
-			}
-		}
-	}
-	return out, err
 }

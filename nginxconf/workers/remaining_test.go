@@ -38,15 +38,26 @@ func soon(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// glanceAtSelf looks at this process as if it were nginx.
+func glanceAtSelf(t *testing.T, s Sockets, scope Scope) (*glance, *scoped) {
+	t.Helper()
+	g, err := s.glance(Snapshot{master: os.Getpid(), program: "nginx"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := g.scoped(scope)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, found
+}
+
 // TestGivenUp has nginx's side of a connection closed, and the application's not: it may be at work on it.
 func TestGivenUp(t *testing.T) {
 	client, server, address := pair(t)
 	givenUp := func() int {
 		for _, scope := range []Scope{{Upstreams: []string{address}}, {Anywhere: []uint16{server.LocalAddr().(*net.TCPAddr).AddrPort().Port()}}} {
-			found, err := Sockets{}.sockets(scope, os.Getpid())
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, found := glanceAtSelf(t, Sockets{}, scope)
 			if len(found.givenUp) > 0 {
 				return len(found.givenUp)
 			}
@@ -66,15 +77,12 @@ func TestGivenUp(t *testing.T) {
 func TestLost(t *testing.T) {
 	client, server, address := pair(t)
 	lost := func() bool {
-		found, err := Sockets{}.sockets(Scope{Upstreams: []string{address}}, os.Getpid())
+		g, found := glanceAtSelf(t, Sockets{}, Scope{Upstreams: []string{address}})
+		held, err := g.held(Process{PID: os.Getpid()}, found)
 		if err != nil {
 			t.Fatal(err)
 		}
-		held, err := Sockets{}.held(Process{PID: os.Getpid()}, found)
-		if err != nil {
-			t.Fatal(err)
-		}
-		is, err := Sockets{}.loses(held, found, os.Getpid())
+		is, err := g.loses(held, found)
 		if err != nil {
 			t.Fatal(err)
 		}

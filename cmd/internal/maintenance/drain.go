@@ -124,16 +124,21 @@ func noteUnseen(changes []*change, why error) {
 
 // lookOnce looks once at what is left of each site after waiting so long, and reports whether all are drained.
 func (r *run) lookOnce(changes []*change, waited time.Duration) (bool, error) {
-	done := true
+	changes = slices.DeleteFunc(slices.Clone(changes), func(c *change) bool { return c.drain.isEmpty() })
+	if len(changes) == 0 {
+		return true, nil
+	}
+	var scopes []workers.Scope
 	for _, c := range changes {
-		if c.drain.isEmpty() {
-			continue
-		}
-		left, err := r.left(r.scope(c))
-		if err != nil {
-			return false, err
-		}
-		left = c.concerning(left, waited)
+		scopes = append(scopes, r.scope(c))
+	}
+	all, err := r.Sockets.RemainingOf(r.old.Snapshot, scopes)
+	if err != nil {
+		return false, err
+	}
+	done := true
+	for i, c := range changes {
+		left := c.concerning(all[i], waited)
 		if left.ToApp() > 0 || c.drain.left.ToApp() > 0 { // what has gone since the last look has gone by now
 			c.drain.busy = r.Clock.Now()
 		}

@@ -244,6 +244,18 @@ func (s fakeSockets) Remaining(workers.Snapshot, workers.Scope) (workers.Remaini
 	return s.w.left, nil
 }
 
+func (s fakeSockets) RemainingOf(before workers.Snapshot, scopes []workers.Scope) ([]workers.Remaining, error) {
+	var out []workers.Remaining
+	for _, scope := range scopes {
+		left, err := s.Remaining(before, scope)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, left)
+	}
+	return out, nil
+}
+
 func (s fakeSockets) Destroy(c workers.Connection) error {
 	s.w.moment("destroy")
 	if s.w.cantCut {

@@ -43,6 +43,7 @@ type Sockets interface {
 	Program(pid int) (string, error)
 	Snapshot(master int) (workers.Snapshot, error)
 	Remaining(before workers.Snapshot, scope workers.Scope) (workers.Remaining, error)
+	RemainingOf(before workers.Snapshot, scopes []workers.Scope) ([]workers.Remaining, error)
 	Destroy(c workers.Connection) error
 	End(p workers.Process, hard bool) error
 }
