@@ -74,6 +74,8 @@ type table struct {
 	lost map[string]bool
 	// joins are sites that were closed before, one by one, and get their barrier with the one that closes now.
 	joins []string
+	// remembers is whether what the kernel said since the machine was started is enough; see canHave.
+	remembers bool
 	// err is why the kernel can't be looked at, nil where it can.
 	err error
 }
@@ -243,11 +245,24 @@ func (t *table) try(ctx context.Context, sites []config.Site) {
 	for _, name := range t.joins {
 		t.wants[name] = refused
 	}
-	r := t.rules()
-	if err := t.Kernel.Probe(ctx, t.master, r); err != nil {
+	if err := t.canHave(ctx, t.rules()); err != nil {
 		t.unavailable(err)
 	}
 	t.wants = was
+}
+
+// canHave asks the kernel whether it would follow rules. An ordinary change asks it once while the machine runs: the
+// answer takes as long as all else before a site is shut. Should the kernel go back on it, the change has no barrier.
+func (t *table) canHave(ctx context.Context, r barrier.Rules) error {
+	remembers := t.remembers && !t.Kernel.IsContainer(t.master)
+	if remembers && t.Dir().HasTried(r) {
+		return nil
+	}
+	err := t.Kernel.Probe(ctx, t.master, r)
+	if err == nil && remembers {
+		_ = t.Dir().NoteTried(r) // then it is asked again
+	}
+	return err
 }
 
 // load has the kernel do what is wanted. What it is told is written down first: a machine that starts anew needs it.
@@ -315,6 +330,7 @@ func (h *Host) tableFor(ctx context.Context, req Request) *table {
 		return h.noTable().unavailable(errBarrierOff)
 	}
 	t := h.table(ctx)
+	t.remembers = !req.DryRun && h.Config.Barrier != config.BarrierRequired
 	if req.Mode.Closed() {
 		t.readFirst(ctx, req.Sites)
 		if req.Mode == status.Offline {

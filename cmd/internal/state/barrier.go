@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,4 +53,27 @@ func (d Dir) ForgetBarrier() error {
 		return fmt.Errorf("forget what the kernel barrier was told: %w", err)
 	}
 	return nil
+}
+
+// bootFile names this start of the machine: proc(5).
+const bootFile = "/proc/sys/kernel/random/boot_id"
+
+func (d Dir) triedFile() string { return filepath.Join(string(d), "barrier-tried") }
+
+// HasTried reports whether NoteTried was called with those rules since the machine was started.
+func (d Dir) HasTried(r barrier.Rules) bool {
+	was, err := os.ReadFile(d.triedFile())
+	return err == nil && len(was) > 0 && bytes.Equal(was, trial(r))
+}
+
+// NoteTried notes that the kernel can have a barrier by those rules.
+func (d Dir) NoteTried(r barrier.Rules) error { return write(d.triedFile(), trial(r)) }
+
+// trial is nil where it isn't known when the machine was started.
+func trial(r barrier.Rules) []byte {
+	boot, err := os.ReadFile(bootFile)
+	if err != nil {
+		return nil
+	}
+	return fmt.Appendf(boot, "%x\n", sha256.Sum256(mustJSON(r)))
 }
