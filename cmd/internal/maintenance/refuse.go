@@ -156,10 +156,8 @@ func (r *run) noteJoined() error {
 // comes before the reload: a worker that met a refusal takes the upstream for down
 // (https://nginx.org/r/fail_timeout).
 func (r *run) lift(ctx context.Context, changes []*change) error {
+	r.noteTried(ctx, slices.DeleteFunc(slices.Clone(changes), func(c *change) bool { return !c.record.Barrier }))
 	for _, c := range changes {
-		if c.record.Barrier && r.kernel.err == nil {
-			c.receipt.Tried = r.tried(ctx, c)
-		}
 		was := r.kernel.wants[c.site.Name]
 		r.kernel.wants[c.site.Name] = left
 		if c.to.Mode == status.Admin && was.outside != left.outside {
@@ -178,20 +176,24 @@ func (r *run) lift(ctx context.Context, changes []*change) error {
 	return r.noteLifted(changes)
 }
 
-// tried is how often the kernel has refused a connection to the application, nil where it doesn't say.
-func (r *run) tried(ctx context.Context, c *change) *Tried {
+// noteTried writes into the receipts how often the kernel has refused a connection to the applications, where it says.
+func (r *run) noteTried(ctx context.Context, changes []*change) {
+	if len(changes) == 0 || r.kernel.err != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()
 	seen, err := r.Kernel.Look(ctx, r.kernel.master, r.kernel.rules())
 	if err != nil {
-		return nil
+		return
 	}
-	t := &Tried{Nginx: seen.Nginx[c.site.Name].Refused, Outside: seen.Outside[c.site.Name].Refused}
-	if t.Nginx > 0 {
-		c.receipt.warn(fmt.Sprintf("nginx tried %d times to reach the application of %s while it was closed, and the kernel refused it: "+
-			"there is a way past the site's rules", t.Nginx, c.site.Name))
+	for _, c := range changes {
+		t := &Tried{Nginx: seen.Nginx[c.site.Name].Refused, Outside: seen.Outside[c.site.Name].Refused}
+		if c.receipt.Tried = t; t.Nginx > 0 {
+			c.receipt.warn(fmt.Sprintf("nginx tried %d times to reach the application of %s while it was closed, and the kernel refused it: "+
+				"there is a way past the site's rules", t.Nginx, c.site.Name))
+		}
 	}
-	return t
 }
 
 // refuseAgain has the kernel do what it did before an opening that failed.

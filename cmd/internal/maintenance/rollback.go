@@ -91,7 +91,7 @@ func (r *run) awaitBack(ctx context.Context, c *change, taken bool, deadline tim
 		return r.awaitAnswers(ctx, c, func(a control.Answer) bool { return a.Revision != c.rules.revision }, deadline)
 	}
 	if err == nil {
-		r.awaitNewWorkers(ctx, c)
+		r.awaitNewWorkers(ctx, []*change{c})
 	}
 	return err
 }

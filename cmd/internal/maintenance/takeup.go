@@ -96,14 +96,16 @@ func (r *run) probe(ctx context.Context, changes []*change) error {
 			return r.elsewhere(c, err)
 		}
 	}
+	var opening []*change
 	for _, c := range changes {
 		if c.has(StepShut) && c.shutAt == nil {
 			r.noteShut(c) // by its rules, where it doesn't see the closed file
 		}
 		if !c.has(StepShut) {
-			r.awaitNewWorkers(ctx, c)
+			opening = append(opening, c)
 		}
 	}
+	r.awaitNewWorkers(ctx, opening)
 	return nil
 }
 
@@ -124,15 +126,32 @@ func (r *run) left(scope workers.Scope) (workers.Remaining, error) {
 	return r.Sockets.Remaining(r.old.Snapshot, scope)
 }
 
-// awaitNewWorkers waits until no old worker listens for an opening site's visitors: it would answer by the old rules.
-func (r *run) awaitNewWorkers(ctx context.Context, c *change) {
-	scope := c.scope()
-	scope.WorkersMustEnd = false // an old worker that only serves out its connections is given no new ones
-	gone, err := r.until(ctx, r.Clock.Now().Add(takeUpTimeout), func() (bool, error) {
-		left, err := r.left(scope)
-		return len(left.ListeningWorkers) == 0, err
+// awaitNewWorkers waits until no old worker listens for the visitors of opening sites: it would answer by the old rules.
+func (r *run) awaitNewWorkers(ctx context.Context, changes []*change) {
+	_, _ = r.until(ctx, r.Clock.Now().Add(takeUpTimeout), func() (bool, error) { // who is left in changes tells
+		if len(changes) == 0 {
+			return true, nil
+		}
+		var scopes []workers.Scope
+		for _, c := range changes {
+			scope := c.scope()
+			scope.WorkersMustEnd = false // an old worker that only serves out its connections is given no new ones
+			scopes = append(scopes, scope)
+		}
+		all, err := r.Sockets.RemainingOf(r.old.Snapshot, scopes)
+		if err != nil {
+			return false, err
+		}
+		var waiting []*change
+		for i, left := range all {
+			if len(left.ListeningWorkers) > 0 {
+				waiting = append(waiting, changes[i])
+			}
+		}
+		changes = waiting
+		return len(changes) == 0, nil
 	})
-	if !gone || err != nil {
+	for _, c := range changes {
 		c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by other rules", c.site.Name))
 	}
 }
