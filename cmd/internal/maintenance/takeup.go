@@ -126,7 +126,7 @@ func (r *run) left(scope workers.Scope) (workers.Remaining, error) {
 	return r.Sockets.Remaining(r.old.Snapshot, scope)
 }
 
-// awaitNewWorkers waits until no old worker listens for the visitors of opening sites: it would answer by the old rules.
+// awaitNewWorkers waits until no old worker listens for visitors of opening sites: it would answer by the old rules.
 func (r *run) awaitNewWorkers(ctx context.Context, changes []*change) {
 	_, _ = r.until(ctx, r.Clock.Now().Add(takeUpTimeout), func() (bool, error) { // who is left in changes tells
 		if len(changes) == 0 {
