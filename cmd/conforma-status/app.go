@@ -138,8 +138,8 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// load reads the configuration. Faults of the given scopes stop the command; those of other scopes are warnings. With
-// an error the configuration is nil, or what could be read of it.
+// load reads the configuration. Faults of the given scopes stop the command, all others are warnings. With an error the
+// configuration is nil, or what could be read of it.
 func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 	c, faults, err := config.Load(a.configurationFile())
 	for _, f := range faults {

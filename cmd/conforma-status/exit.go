@@ -76,8 +76,8 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// receiptCode is the exit code for what came of a change of several sites: the worst of them, where "nothing
-// changed" is worse than "shut but not safe", and that worse than "not published".
+// receiptCode is the exit code for a change of several sites: that of the site for which it went worst. "Nothing
+// changed" is worse than "shut but not safe", and that is worse than "not published".
 func receiptCode(receipts []*maintenance.Receipt) int {
 	code := exitDone
 	worse := map[int]int{exitDone: 0, exitUnpublished: 1, exitUnsafe: 2, exitFailed: 3}

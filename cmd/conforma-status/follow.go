@@ -230,8 +230,8 @@ func (d *drains) Draining(site string, left workers.Remaining, after, atMost tim
 	d.Progress.Draining(site, left, after, atMost)
 }
 
-// instanceOf is the word that stands for this machine in its receipts: one that is copied from another's disk, or runs
-// from a copy of its state directory, gets a word of its own.
+// instanceOf is a random word that names this machine in its receipts. A copy of its disk, or of its state directory,
+// gets another word.
 func instanceOf(dir state.Dir) (string, error) {
 	if err := state.MakeDirs(string(dir)); err != nil {
 		return "", err

@@ -64,8 +64,8 @@ func (a *app) gate(ctx context.Context) error {
 	return err
 }
 
-// guarded are the sites that the gate guards, and their names. One without a [site.jwt] has passes, once it has a key
-// for them.
+// guarded are the sites that the gate guards, and their names. A site without a [site.jwt] is one of them too: it may
+// have passes.
 func guarded(c *config.Config) (sources []gate.SiteSource, names []string, err error) {
 	for _, s := range c.Sites {
 		if s.JWT != nil {
@@ -101,8 +101,8 @@ func (a *app) gateListener(c *config.Config) (net.Listener, error) {
 // notify tells systemd, where it started this process and wants to know: sd_notify(3).
 func notify(state string) { _, _ = daemon.SdNotify(false, state) } // that it can't be told is no reason to stop
 
-// watchdog tells systemd, for as long as the gate answers, that it does, where systemd has set it a time within which
-// it wants to hear that (WatchdogSec= in systemd.service(5)).
+// watchdog tells systemd again and again that the gate answers, where the unit sets a limit (WatchdogSec= in
+// systemd.service(5)).
 func watchdog(ctx context.Context, socket string) {
 	within, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || within == 0 {
@@ -154,9 +154,9 @@ func secretFile(c *config.Config, s config.Site) (path string, read func(string)
 	return s.JWT.SecretFile, gate.ReadSecretFile
 }
 
-// secretSource reads the secrets of a site, anew whenever their file changes. Where
-// systemd has handed this process a copy of them (LoadCredential= in systemd.exec(5), by the name of the site), that
-// is read: a gate that is a user of its own can't read the file itself.
+// secretSource reads the secrets of a site, anew whenever their file changes. If systemd has given this process a copy
+// (LoadCredential= in systemd.exec(5), by the site's name), it reads the copy: the gate's own user can't read the file
+// itself.
 func secretSource(c *config.Config, s config.Site) func() ([]gate.Secret, error) {
 	path, read := secretFile(c, s)
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {

@@ -17,8 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
-// With the build tag man the program writes its manual pages, one a command, into the directory that it is called
-// with, and does nothing else: what it takes to write them isn't in the program that is installed.
+// With the build tag man the program only writes its manual pages, one for each command, into the directory that it is
+// called with. The installed program has none of this code.
 func init() {
 	a := &app{terminal: terminal.New(os.Stdout, os.Stderr)}
 	root := a.root()

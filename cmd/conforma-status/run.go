@@ -84,8 +84,8 @@ func modeOf(closed []*maintenance.Receipt, asked status.Mode) status.Mode {
 	return asked
 }
 
-// openAfter brings the sites back to the mode that they were found in, after a command that succeeded: if nobody else
-// has set them meanwhile and, of those that open, the applications answer.
+// openAfter brings the sites back to the mode that they were found in, after a command that succeeded. It does so only
+// if nobody else has set them meanwhile, and the applications that open answer.
 func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.Receipt) error {
 	h, chosen, err := a.hostOf(f.which)
 	if err != nil {
@@ -158,9 +158,9 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// runCommand runs the operator's command with our standard streams and hands on the signals that we get. It returns
-// the command's exit code, 128 and the signal's number for one that was killed, as shells do. An error means that it
-// was not started.
+// runCommand runs the operator's command with our standard streams, and hands our signals on to it. It returns the
+// command's exit code; for a command that was killed, 128 and the signal's number, as shells do. With an error it was
+// not started.
 func runCommand(program string, argv []string) (int, error) {
 	cmd := &exec.Cmd{Path: program, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	signals := make(chan os.Signal, 8)

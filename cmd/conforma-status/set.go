@@ -243,8 +243,8 @@ func doing(err error) error {
 	return err
 }
 
-// readyForAdmin finds out whether administrators could get in at all: it is an error where nobody could be told from
-// anybody, and a warning where the gate merely doesn't answer at the moment.
+// readyForAdmin finds out whether administrators could get in. It returns an error where they could never, and only
+// warns where the gate doesn't answer at the moment.
 func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []config.Site) error {
 	if err := lettingNobodyIn(c, sites); err != nil {
 		return err
@@ -281,12 +281,12 @@ func hasPassKey(c *config.Config, s config.Site) bool {
 // missGate warns where no gate answers.
 func (a *app) missGate(ctx context.Context, socket string) {
 	if err := (gate.Client{Socket: socket}).Answers(ctx); err != nil {
-		a.terminal.Warn(fmt.Sprintf("no gate answers at %s: until it runs nobody gets in by a token or a pass (systemctl start conforma-status-gate); the login page works", socket))
+		a.terminal.Warn(fmt.Sprintf("no gate answers at %s: until it runs nobody gets in by a token or a pass (systemctl start conforma-status-gate, or conforma-status gate); the login page works", socket))
 	}
 }
 
-// lettingNobodyIn is the error that names each of the sites that would let nobody in while in admin mode, neither by
-// token, nor by address, nor by a pass; nil where all have one of these.
+// lettingNobodyIn is the error that names each site which would let nobody in in admin mode: no token, no address and
+// no pass. It is nil if there is no such site.
 func lettingNobodyIn(c *config.Config, sites []config.Site) error {
 	var faults fault.List
 	for _, s := range sites {

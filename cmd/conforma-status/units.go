@@ -14,8 +14,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 )
 
-// liftCommand is what the package calls when it is removed: nobody would lift the kernel barriers afterwards. That the
-// sites have none is on record then, where their configuration can be read.
+// liftCommand is what the package calls when it is removed: afterwards nobody could lift the kernel barriers. It also
+// writes into the records that the sites have none, where it can read their configuration.
 func (a *app) liftCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "lift", Short: terminal.HelpLift, Long: terminal.HelpLiftLong, Args: arguments(cobra.NoArgs), Hidden: true,
@@ -39,8 +39,8 @@ func (a *app) liftCommand() *cobra.Command {
 // liftTimeout bounds how long the kernel is waited for.
 const liftTimeout = 10 * time.Second
 
-// unitsCommand is what systemd calls whenever it reads its units, by deploy/systemd/conforma-status-generator: what
-// the units have to know of the configuration is told to them there, and nowhere else.
+// unitsCommand is what systemd calls whenever it reads its units (deploy/systemd/conforma-status-generator). It tells
+// the units what they have to know of the configuration.
 func (a *app) unitsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "units DIR", Short: terminal.HelpUnits, Long: terminal.HelpUnitsLong, Args: arguments(cobra.ExactArgs(1)), Hidden: true,

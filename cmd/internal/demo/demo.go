@@ -9,8 +9,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
-// Run puts everything up, takes the tour, and takes everything down again, however that ends. Unless it is for once
-// it stays up until ctx is done, which is no error then. The error may wrap ErrNoNginx.
+// Run puts everything up, takes the tour, and takes everything down again, however the tour ends. Unless it runs once
+// only, it stays up until ctx is done, which is no error. The error may wrap ErrNoNginx.
 func Run(ctx context.Context, t *terminal.Terminal, once bool) (err error) {
 	d := &demo{terminal: t}
 	defer func() {

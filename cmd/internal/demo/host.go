@@ -156,8 +156,8 @@ func (d *demo) serve(h http.Handler) (string, error) {
 	return l.Addr().String(), nil
 }
 
-// maintenanceServer serves the files of a store as a bucket or a web server would. Their ETags are of the content: a
-// status that changes twice within a second would still be the same by its date.
+// maintenanceServer serves the files of a store as a bucket or a web server would. Its ETags come from the content: by
+// its date, a status that changes twice within a second would look the same.
 func maintenanceServer(st store.Store) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := strings.TrimPrefix(r.URL.Path, "/")
@@ -294,8 +294,8 @@ func findNginx(path string, beside ...string) (string, error) {
 	return "", ErrNoNginx
 }
 
-// parent is where the demo's directory is made: where temporary files go, unless the path is too long for a unix
-// socket below it (unix(7): 107 bytes) or has characters that a configuration file wouldn't take.
+// parent is where the demo makes its directory: where temporary files go, or another place if that path is too long for
+// a unix socket below it (unix(7): 107 bytes), or has characters that a configuration file doesn't take.
 func parent(temp string) string {
 	if len(temp) > 60 || !filepath.IsAbs(temp) || strings.ContainsFunc(temp, oddInPath) || os.Geteuid() == 0 && !isOpen(temp) {
 		return "/tmp"
@@ -331,8 +331,8 @@ func shellWords(args []string) string {
 	return strings.Join(words, " ")
 }
 
-// holdAddress has the kernel pick a free port of 127.0.0.1 and keeps it from being picked again until release is
-// called, without listening: another socket with SO_REUSEADDR, as nginx sets it, can bind it all the same (socket(7)).
+// holdAddress picks a free port of 127.0.0.1 and keeps it from being picked again until release is called. It doesn't
+// listen: nginx, which sets SO_REUSEADDR, can still bind the port (socket(7)).
 func holdAddress() (addr string, release func() error, err error) {
 	syscall.ForkLock.RLock()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)

@@ -17,8 +17,8 @@ const (
 	tourMessage = "We are upgrading the demo. Everything that was saved is kept."
 	// What is saved at the application.
 	tourApplication = "Renewal of a manufacturing licence"
-	// A worker of nginx from before a reload may go on answering for a moment by its own rules, which on the way to
-	// a more open mode are stricter. What must be refused has no such time.
+	// After a reload, an old worker of nginx may still answer for a moment. Its rules are stricter on the way to a more
+	// open mode: so what has to be let in is tried again, and what has to be refused is not.
 	tourSettles = patience
 )
 

@@ -16,8 +16,8 @@ import (
 // presetSocket is where the front ends of the presets have a WebSocket open for as long as they are.
 var presetSocket = map[string]string{"conforma": "/websocket/server-status"}
 
-// webSockets sees whether the site's front end gets its WebSocket, and whether anybody can tell what became of it at a
-// closing. conf is nil where nginx's configuration can't be read.
+// webSockets checks that nginx hands the front end's WebSocket on, and that somebody can vouch for the application
+// after a WebSocket was cut. conf is nil where nginx's configuration can't be read.
 func (e *examination) webSockets(s config.Site, conf *operator.Config) {
 	path, has := presetSocket[s.Preset]
 	file := nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name)

@@ -71,8 +71,8 @@ func (e *examination) passes(ctx context.Context, s config.Site) {
 
 const hintGate = "start it: systemctl start conforma-status-gate (or conforma-status gate); until then only the addresses in [site.admin] allow get in while in admin mode"
 
-// gateAttempts is how often a gate is asked that takes no notice. systemd has the socket from the beginning, and starts
-// the gate again 3 s after it could not start: for want of the secret, say, that has just been written.
+// gateAttempts is how often a gate is asked that doesn't answer. systemd holds the socket from the beginning, and
+// starts a gate that has failed again after 3 s, for example because its secret was not written yet.
 const gateAttempts = 5
 
 // ask asks the gate about a token of a site, and waits for one that is just starting.

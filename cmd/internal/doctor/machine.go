@@ -92,8 +92,8 @@ func (e *examination) room(key, configured string) {
 	}
 }
 
-// closedToWorkers returns the directory, dir or one above it, that nginx's workers, who are an ordinary user, may not
-// enter; "" where there is none. An ordinary user's own nginx has no others as its workers.
+// closedToWorkers returns the directory, dir or one above it, that nginx's workers may not enter, "" if there is none.
+// They run as an ordinary user. The workers of an ordinary user's own nginx run as that user.
 func (e *examination) closedToWorkers(dir string) string {
 	for dir = existing(dir); e.UID == 0; dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {

@@ -78,8 +78,8 @@ func (e *examination) holes(s config.Site, serving operator.Serving, file string
 	}
 }
 
-// processes sees whether the nginx of nginx.pid_file is the one that serves the site, and whether what its workers
-// hold can be looked at: without that no closing is ever called safe.
+// processes checks that the nginx of nginx.pid_file serves the site, and that we can see what its workers hold. Without
+// that no closing is ever called safe.
 func (e *examination) processes(listens []string) {
 	pid, err := e.Nginx.Master()
 	if err != nil {
@@ -119,8 +119,8 @@ func (e *examination) processes(listens []string) {
 	}
 }
 
-// upstreams finds ports of the application that everybody can reach, past nginx. A port that Docker publishes is
-// listened at even where its proxy is turned off: dockerd keeps it from others (libnetwork's portallocator).
+// upstreams finds ports of the application that everybody can reach past nginx. A port that Docker publishes is
+// listened at even without Docker's proxy: dockerd reserves it (libnetwork's portallocator).
 func (e *examination) upstreams(s config.Site) {
 	addrs, err := e.Listening()
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// store sees whether the store can be reached and written to, and whether it honours the conditions that keep two
-// hosts from overwriting each other. It tries writes that have to be refused, for a condition that doesn't hold:
-// nothing is written, and no more rights are needed than publishing has.
+// store checks that the store can be reached and written to, and that it honours the conditions that keep two hosts
+// from overwriting each other. It tries writes whose condition doesn't hold: a good store refuses them, so nothing is
+// written. Publishing needs the same rights.
 func (e *examination) store(ctx context.Context) {
 	name := e.Host.Config.Store
 	file, data, etag, err := e.published(ctx)

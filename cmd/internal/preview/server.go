@@ -52,8 +52,8 @@ type Preview struct {
 	changed   chan struct{} // closed with each build
 }
 
-// New returns a preview that is served at base, without a slash at its end. The sites' applications are where it can
-// answer for them: nothing of it leaves this machine.
+// New returns a preview that is served at base, without a slash at its end. The sites' applications are at addresses
+// that it answers itself: nothing leaves this machine.
 func New(c *config.Config, base string, now func() time.Time) *Preview {
 	copied := *c
 	copied.Sites = slices.Clone(c.Sites)
@@ -68,8 +68,8 @@ func New(c *config.Config, base string, now func() time.Time) *Preview {
 	}
 }
 
-// Build builds the site anew, and returns what its authors may not know. What was there before stays where that
-// fails: the error is that of publishing.Build.
+// Build builds the site anew, and returns the remarks for its authors. If it fails, what was there before stays; the
+// error is that of publishing.Build.
 func (p *Preview) Build() (fault.List, error) {
 	all, remarks, err := publishing.Build(p.config)
 	p.mu.Lock()

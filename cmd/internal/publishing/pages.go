@@ -1,5 +1,5 @@
 // Package publishing brings the content of every site to the store: it builds the pages, uploads what changed, and
-// sees that the world gets what was sent.
+// checks from outside that visitors get what was sent.
 package publishing
 
 import (
@@ -39,9 +39,8 @@ func (k *kinded) Unwrap() []error { return []error{k.kind, k.err} }
 // wordBuiltIn stands for the path of the built-in content.
 const wordBuiltIn = "the built-in content"
 
-// Contents returns what the pages of a configuration's sites say, by site. A site has what lies in the folder of
-// content, or is built in, with the files over it that lie in a folder there of its own name. The error wraps
-// ErrContent or ErrFaults.
+// Contents returns what the pages of a configuration's sites say, by site: what is in the folder of content, or built
+// in, with the files of the site's own folder there laid over it. The error wraps ErrContent or ErrFaults.
 func Contents(c *config.Config) (map[string]*site.Content, error) {
 	from, where, err := folder(c)
 	if err != nil {
@@ -104,8 +103,8 @@ type Pages struct {
 	InPlace map[string][]byte
 }
 
-// Build builds the maintenance pages of every site. The remarks are what their authors may not know of them. The
-// error is that of Contents, wraps ErrSamePlace, or is of a page that can't be built.
+// Build builds the maintenance pages of every site. The remarks tell their authors what they may not know. The error is
+// that of Contents, wraps ErrSamePlace, or is of a page that can't be built.
 func Build(c *config.Config) (all []Pages, remarks fault.List, err error) {
 	loaded, err := Contents(c)
 	if err != nil {

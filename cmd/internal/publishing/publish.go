@@ -189,8 +189,8 @@ func verify(ctx context.Context, p Pages) []site.Difference {
 	return append([]site.Difference{}, site.Verify(ctx, worldClient(), pageOf(p.Site), p.Files)...)
 }
 
-// mend sends again, once, what the world sees otherwise because the store has it with other headers: the listing,
-// which shows nothing but content, had it unchanged. It reports whether there was such a thing.
+// mend sends once more what visitors get with other headers because the store has it so: a listing shows only content,
+// and so had it as unchanged. It reports whether it sent anything.
 func (p Publisher) mend(ctx context.Context, done *Publication, files []site.File) (bool, error) {
 	headers, ok := p.Host.Store.(site.HeaderStore)
 	if !ok {

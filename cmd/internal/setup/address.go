@@ -22,8 +22,8 @@ func (a address) host() string {
 	return u.Hostname()
 }
 
-// address is where the site's address stands: where nginx leads those who speak plain HTTP to its port, Conforma's
-// WEB_HOST, or name and port of the server. A server that has names is known by one of them.
+// address is the site's address: where nginx redirects plain HTTP on its port to, or Conforma's WEB_HOST, or name and
+// port of the server. A server that has names is known by one of them.
 func (s Site) address() address {
 	var candidates []address
 	for _, f := range s.servers {
@@ -44,8 +44,8 @@ func (s Site) address() address {
 	return address{s.urlAt(host), "listen"}
 }
 
-// withoutUsualPort is a web address that others than this machine may reach, without a path and without its scheme's
-// usual port; "" for any other.
+// withoutUsualPort is a web address that other machines may reach, without a path and without its scheme's usual port;
+// "" for any other address.
 func withoutUsualPort(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {

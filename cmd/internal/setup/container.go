@@ -35,8 +35,8 @@ var (
 	ErrNotMounted = errors.New("the container doesn't have it mounted at the same path")
 )
 
-// FindContainer finds the container whose nginx is the only one that runs here: the zero value where nginx runs on the
-// machine itself, or in no container that can be found. Run runs a command to its end and returns what it printed. The
+// FindContainer finds the only container here that runs an nginx. It returns the zero value if nginx runs on the
+// machine itself, or if there is no such container. Run runs a command to its end and returns what it printed. The
 // error wraps ErrSeveralContainers.
 func FindContainer(ctx context.Context, masters []int, run func(ctx context.Context, argv []string) ([]byte, error)) (Container, error) {
 	self := os.Getpid()

@@ -17,9 +17,9 @@ type database struct {
 	answered bool
 }
 
-// FindDatabases finds where each Conforma keeps its data, and has it asked by run, which runs a command, several at
-// once. PostgreSQL is in the application's container. Compose calls that by project, service and
-// number, and Conforma's launch script calls the project by site and port.
+// FindDatabases finds where each Conforma keeps its data. run runs a command; several may run at once. PostgreSQL is in
+// the application's container. Compose names that by project, service and number, and Conforma's launch script names
+// the project by site and port.
 func FindDatabases(ctx context.Context, sites []Site, run func(ctx context.Context, argv []string) error) {
 	var asked sync.WaitGroup // all at once: a Docker that hangs is waited for once
 	defer asked.Wait()

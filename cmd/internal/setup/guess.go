@@ -66,8 +66,8 @@ type Site struct {
 	unfit                string // why it can't be one as it is, "" where it can
 }
 
-// Guess takes each server {} for a site, and those with an upstream in common for one. Where there are Conforma's env
-// files, only those that belong to one are chosen; otherwise all but what is called Grafana.
+// Guess takes each server {} for a site, and those with a common upstream for one. If there are Conforma's env files,
+// it chooses only the sites that belong to one; otherwise all except those called Grafana.
 func Guess(conf *operator.Config, envs []EnvFile) []Site {
 	var sites []Site
 	for _, f := range conf.Proxies() {

@@ -61,8 +61,8 @@ func rulesIn(f operator.ServerBlock, dir string) string {
 	return f.Files[i]
 }
 
-// configured are the sites of a configuration with the servers that lead to their upstreams and include no rules of
-// one of them. A server that leads to several sites is that one's which listens at its port, and else no one's.
+// configured are the sites of a configuration, each with the servers that lead to its upstreams and include none of its
+// rules. A server that leads to several sites belongs to the one that listens at its port, or else to none.
 func configured(conf *operator.Config, c *config.Config) []wanted {
 	sites := make([]wanted, len(c.Sites))
 	leads := make([]func(operator.ServerBlock) bool, len(c.Sites))
@@ -156,8 +156,9 @@ func (e edited) undo() error {
 	return errors.Join(durable.ReplaceFile(e.path, e.was, e.perm), os.Remove(e.backup))
 }
 
-// add adds the lines to nginx's files, each file at once and whole, in the order of the lines. It keeps each as it was
-// below backups, and returns what puts them back. A file that is a symbolic link stays one; owner and mode stay.
+// add adds the lines to nginx's files, each file at once and whole, in the order of the lines. It keeps a copy of each
+// file below backups, and returns a function that puts them back. A file that is a symbolic link stays one; owner and
+// mode stay.
 func add(lines []Line, backups string) (undo func() error, err error) {
 	var done []edited
 	undo = func() error {
@@ -214,8 +215,8 @@ func sortByFile(lines []Line) (paths []string, byFile map[string][]Line, err err
 	return paths, byFile, nil
 }
 
-// keep copies the file as it was to the directory of backups, beside earlier copies. Not beside the file: what lies
-// there may be included by a pattern.
+// keep copies the file into the directory of backups, beside earlier copies. It doesn't put the copy beside the file:
+// nginx may include what lies there by a pattern.
 func (e edited) keep(backups string) (backup string, err error) {
 	if err := os.MkdirAll(backups, 0o755); err != nil {
 		return "", err

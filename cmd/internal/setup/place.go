@@ -25,8 +25,8 @@ type Draft struct {
 	in      Container
 }
 
-// NewDraft is the draft for the sites that were found, which it takes from conf. A site that the configuration would
-// be refused for is written out as a comment. In is the container that nginx runs in, if any.
+// NewDraft is the draft for the sites that were found; it takes them from conf. A site that would make the
+// configuration invalid is written as a comment. In is the container that nginx runs in, if any.
 func NewDraft(conf *operator.Config, found []Site, in Container) Draft {
 	found = fit(conf, found)
 	var chosen []wanted
@@ -71,9 +71,9 @@ type Placement struct {
 	Warn  func(text string)           // is told what can't be put back
 }
 
-// Put writes the rules, the include lines and, when nginx takes them, the configuration; or it leaves everything as
-// it was. Whenever it is killed, nginx has all that it includes, and the next call does the rest. The error may wrap
-// ErrClosed and ErrNotMounted.
+// Put writes the rules, the include lines and, if nginx accepts them, the configuration; otherwise it leaves everything
+// as it was. Whenever it is killed, nginx has every file that it includes, and the next call does the rest. The error
+// may wrap ErrClosed and ErrNotMounted.
 func (p Placement) Put(ctx context.Context) (err error) {
 	var undo []func() error
 	defer func() {

@@ -22,8 +22,8 @@ import (
 // ErrStandby is returned (wrapped) by Standby where nginx's configuration doesn't say how a site is served.
 var ErrStandby = errors.New("nginx's configuration doesn't say how the sites are served")
 
-// Standby is what a second machine needs to answer for the sites, by what nginx serves here, in files that are to lie
-// in dir there. The errors, all of them at once, wrap ErrStandby.
+// Standby is what a second machine needs to answer for the sites as nginx serves them here. Its files are for the
+// directory dir there. The errors, all of them at once, wrap ErrStandby.
 func Standby(conf *operator.Config, c *config.Config, dir string) (nginxconf.Standby, error) {
 	out := nginxconf.Standby{Dir: dir, User: conf.User}
 	fronts := conf.Fronts()
@@ -167,8 +167,8 @@ func (p *standbyPlan) add(servers []nginxconf.StandbyServer, i int, names []stri
 	return append(servers, server)
 }
 
-// shared are the names that a server which hands nothing on has in common with a site's own servers: all of those
-// where it answers for whatever name comes, nil for none.
+// shared are the names that a server which hands nothing on has in common with a site's own servers: all of theirs if
+// it answers for every name, nil for none.
 func (p *standbyPlan) shared(f operator.Front, own func(int) bool) []string {
 	all := len(f.Names) == 0 || slices.Contains(f.Names, "_") || slices.Contains(f.Names, "")
 	var names []string
@@ -224,9 +224,9 @@ func (p *standbyPlan) others(sites []nginxconf.StandbySite) []nginxconf.StandbyS
 // place.
 var ErrNotStandby = errors.New("it is not a file of conforma-status")
 
-// WriteStandby writes those files of a standby into dir that aren't there as they are to be, and returns their paths.
-// Copies of pages that are not among them are removed. The error wraps ErrNotStandby where one of them would take
-// somebody's place.
+// WriteStandby writes the files of a standby into dir that differ or are missing, and returns their paths. It removes
+// copies of pages that are no longer among them. The error wraps ErrNotStandby if it would overwrite somebody else's
+// file.
 func WriteStandby(dir string, files map[string][]byte) (changed []string, err error) {
 	main := filepath.Join(dir, nginxconf.StandbyFile)
 	was, err := os.ReadFile(main)

@@ -135,9 +135,9 @@ type Undoing struct {
 	Warn func(text string)                               // is told what can't be put back
 }
 
-// Do takes the include lines out of nginx's files, whatever else was edited in them since, has nginx read the rest,
-// removes the rules that nothing includes any more, and puts back the configuration as it was, unless it was edited.
-// It changes nothing where nginx doesn't take it. The error may wrap ErrNothingWritten or ErrClosed.
+// Do takes the include lines out of nginx's files, whatever else was edited in them since, and tests the rest. It
+// removes the rules that nothing includes any more, and puts the configuration back as it was, unless that was edited.
+// If nginx refuses the result, it changes nothing. The error may wrap ErrNothingWritten or ErrClosed.
 func (u Undoing) Do(ctx context.Context) (out Undone, err error) {
 	dir := backups(u.Main)
 	w, there, err := readWritten(dir)
@@ -235,8 +235,8 @@ func (u Undoing) takeOut(lines []writtenLine, out *Undone) (restore []func() err
 	return restore, nil
 }
 
-// remove takes a line out of a text: as insert added it, which gives the earlier text byte for byte, and also where
-// it was moved or indented otherwise since.
+// remove takes a line out of a text. If the line is as insert added it, the result is the earlier text byte for byte.
+// It also finds a line that was moved or indented otherwise since.
 func remove(text, line string) string {
 	text = strings.ReplaceAll(text, inserted(line), "")
 	rows := strings.SplitAfter(text, "\n")

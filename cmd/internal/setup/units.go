@@ -119,8 +119,8 @@ func receiptDir(c *config.Config) string {
 	return dir
 }
 
-// unitPath is the path as systemd's settings that take one path want it: % begins a specifier (systemd.unit(5)), and
-// what would end or continue the line can't be written at all.
+// unitPath is the path as systemd's settings for one path want it: % begins a specifier (systemd.unit(5)). Characters
+// that would end or continue the line can't be written at all.
 func unitPath(path string) (string, error) {
 	control := strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f })
 	if control || strings.HasSuffix(path, `\`) || strings.TrimSpace(path) != path {

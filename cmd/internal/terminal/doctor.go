@@ -62,8 +62,8 @@ func (t *Terminal) Findings(sites []config.Site, all []doctor.Finding) {
 	}{1, doctor.Worst(all), health, all})
 }
 
-// table is what is shown of the findings: without those that are in order, unless all are wanted; and once what is
-// found of several sites in the same words, under the names of all of them.
+// table is what is shown of the findings. Findings that are in order are left out, unless all are wanted. What several
+// sites have in the same words is shown once, under all their names.
 func (t *Terminal) table(all []doctor.Finding) (shown []doctor.Finding) {
 	for i, f := range all {
 		same := func(g doctor.Finding) bool {

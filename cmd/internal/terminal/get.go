@@ -91,7 +91,7 @@ func sinceWords(since time.Time, expectedUntil *time.Time) string {
 func wantedWords(v maintenance.View) string {
 	text := string(v.Wanted.Mode)
 	if !v.Wanted.OnRecord {
-		return text + " (not on record)"
+		return text + " (never set on this machine)"
 	}
 	text += sinceWords(*v.Wanted.Since, v.Wanted.ExpectedUntil)
 	if v.Wanted.Mode == status.Offline {

@@ -70,8 +70,8 @@ func Advise(err error, hints ...string) error {
 	return &advised{err, hints}
 }
 
-// hintsAbout is what to do about an error, a line each: what it brings, or else what is known of errors of its kind;
-// nil where there is nothing to say. site is the name of the site that it is about.
+// hintsAbout is what to do about an error, a line for each thing: the hints that it carries, or else those for errors
+// of its kind; nil if there are none. site is the name of the site that the error is about.
 func hintsAbout(err error, site string) []string {
 	var hints []string
 	if a, is := errors.AsType[*advised](err); is {
@@ -133,8 +133,8 @@ type advice struct {
 	hint string // {SITE} stands for the name of the site
 }
 
-// known is what to do about the errors that there are. The first that fits counts: that a file can't be written says
-// more than what came of it.
+// known is what to do about known errors. The first that fits counts: that a file can't be written says more than what
+// came of it.
 func known() []advice {
 	return []advice{
 		{state.ErrRecord, "move the damaged file away, then set the site's mode again; until then nginx goes on as it is"},

@@ -22,9 +22,8 @@ func rewrites(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// show has a line take the place of the one before it on a terminal; elsewhere one that says something new stands
-// below it. It isn't wrapped (DECAWM, see console_codes(4)): what stood on a narrow terminal's further rows would
-// stay.
+// show replaces the line before it on a terminal; elsewhere it prints a line that says something new below it. The line
+// isn't wrapped (DECAWM, see console_codes(4)): on a narrow terminal its further rows would stay.
 func (l *liveLine) show(line string) {
 	if line == l.last {
 		return
@@ -37,8 +36,8 @@ func (l *liveLine) show(line string) {
 	fmt.Fprintf(l.w, "  %s\n", line)
 }
 
-// Watched has what print prints take the place of what it printed last: on a terminal on a screen that is cleared,
-// elsewhere below it, where it is new.
+// Watched replaces what print printed before: on a terminal it clears the screen, elsewhere it prints below, and only
+// what is new.
 func (t *Terminal) Watched(print func()) {
 	out, shown := t.Out, &strings.Builder{}
 	t.Out = shown
