@@ -310,6 +310,10 @@ func newsByQuery(c situation) bool { return c.visit.every == never }
 // rarely are situations that only the soak tests play: the client's own tests have the like without a browser.
 var rarely = []string{
 	"closes while hidden", asleep, "five queries fail at once", "an upload fails on the closed site",
+	"closes while a query runs, which is cut", "a REST call fails on the closed site", "closes with two tabs open",
+	"closes in the middle of a query and of a call, and both end before it leaves", "the network breaks",
+	"the application answers 404", "the application answers HTML", "an old copy of the status comes from a cache",
+	"the WebSocket is cut", "goes to admin, for a user whose query fails",
 	"the session is looked after on the closed site", "the store is away", "garbage comes for the status",
 	"goes to admin, for an administrator who reads on", "goes to admin, and the application fails an administrator",
 	"goes to admin, on the login page",

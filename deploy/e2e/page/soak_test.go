@@ -19,6 +19,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
+// TestSoakPageShowsTheStatus has the rest of the table.
+func TestSoakPageShowsTheStatus(t *testing.T) { showsTheStatus(t, rig.Without(usualAnswers...)) }
+
 // TestSoakPageIsAccessible is TestPageIsAccessible for every combination of language, state, colour scheme and width.
 func TestSoakPageIsAccessible(t *testing.T) {
 	m := serveMaintenance(t, pageContent(t))
