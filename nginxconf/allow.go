@@ -72,8 +72,8 @@ func shown(p netip.Prefix) string {
 // nobodyAllowed is for an nginx that may be without its geo module, which it needs for nothing else.
 const nobodyAllowed = "map \"\" $conforma_allowed { default \"\"; }\n"
 
-// allowedLines are the lines of nginx's geo, which gives each address what is said of the narrowest network that it is
-// in: so each names the sites of those around it too.
+// allowedLines are the lines of nginx's geo. geo gives an address only the value of the narrowest network that it is
+// in: so each line also names the sites of the networks around it.
 func allowedLines(allowed map[string][]netip.Prefix) string {
 	var networks []netip.Prefix
 	for _, of := range allowed {

@@ -22,9 +22,9 @@ func SiteFile(confDir, site string) string { return filepath.Join(confDir, "site
 // previousSuffix marks the rules that were in place before the last change; nginx doesn't include them.
 const previousSuffix = ".previous"
 
-// Install puts rendered files in place of those that are there, in the order of their paths, and keeps each one's
-// predecessor beside it. It returns a function that puts the predecessors back, for which the disk needs no room.
-// Should Install fail halfway it has put them back itself.
+// Install puts rendered files in the place of those that are there, in the order of their paths, and keeps the previous
+// one of each beside it. It returns a function that puts those back, which needs no room on the disk. If Install fails
+// halfway, it has put them back itself.
 func Install(files map[string][]byte) (rollback func() error, err error) {
 	var done replaced
 	for _, path := range slices.Sorted(maps.Keys(files)) {

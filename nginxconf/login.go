@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// segment is one path segment as login paths know it. It can't begin with a dot, so neither "." nor ".."
-// is one, and it has no percent sign, so nothing is hidden in it either.
+// segment is one path segment of a login path. It can't begin with a dot, so it is neither "." nor "..". It has no
+// percent sign, so nothing is hidden in it.
 const segment = `[A-Za-z0-9_@~-][A-Za-z0-9._@~-]*`
 
 // query is what may follow a path that is open to everyone.
@@ -118,9 +118,9 @@ func openLines(requests []open) string {
 	return b.String()
 }
 
-// navigationLines are the rules that send a browser's navigation to the page at once, if it brought nothing in the
-// variables that could let it in. They let nothing through, and leave to the rules that follow whatever could be
-// open. "" where that is too much for one parameter.
+// navigationLines are the rules that send a browser's navigation to the page at once, if it has no token or cookie that
+// could let it in. They let nothing through, and leave what could be open to the rules that follow. "" where that is
+// too long for one parameter.
 func navigationLines(requests []open, brought string) string {
 	pattern := "^/(?![.]|robots[.]txt$|favicon[.]ico$"
 	for _, r := range requests {

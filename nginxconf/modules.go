@@ -29,8 +29,8 @@ var modules = []module{
 	{"dav", false, "", "dav_methods off;"},
 }
 
-// inherits is the name of a directive, of no module of its own, that may have headers of http {} and server {} added to
-// those of a location; on, they are instead of none. nginx has it from 1.29.3 on.
+// inherits is the name of a directive that every nginx has from 1.29.3 on. Switched on, headers of http {} and server
+// {} are added to those of a location, not replaced by them.
 const inherits = "add_header_inherit"
 
 // KnownModules are the names, in the order of the rules, of those modules that an nginx of this version and these

@@ -74,15 +74,15 @@ type Site struct {
 	// Modules are those of nginx that the rules may name, see KnownModules; may be empty. Rules for one that has less
 	// are refused by nginx; where it has more, what the operator says by it reaches our answers.
 	Modules []string
-	// ShowsPage has a navigation answered with the page itself, as a 503 at the address that was asked for, from the
-	// copies in PageDir (see PageFile); until there is one, and where it is false, by a redirect to PageURL.
+	// ShowsPage has nginx answer a navigation with the page itself, as a 503 at the address that was asked for, from
+	// the copies in PageDir (see PageFile). Until there is a copy, and where it is false, nginx redirects to PageURL.
 	ShowsPage bool
 	// Worker is the script that nginx serves at WorkerPath, a service worker whose scope may be all of the site: one line.
 	Worker string
 	// Stored is where a machine that answers for the host finds the status; nil on the host itself.
 	Stored *Stored
-	// Window names this time in admin mode where several hosts have it in common: an admission cookie of one is good on
-	// all. It has the form of a revision; "" for the revision itself.
+	// Window names this window of admin mode if several hosts share it: an admission cookie of one host is then good on
+	// all. It has the form of a revision; "" stands for the revision itself.
 	Window string
 }
 
@@ -128,8 +128,9 @@ func (s Site) pageParts() []string {
 // They hold words of their own.
 func (s Site) parts(mode status.Mode) []string {
 	line := func(name string) string { return strings.TrimSuffix(rule(name), "\n") }
-	// Who sends all of its body before it reads gets its answer then: not read to its end, it would be lost by a reset.
-	// What online has to say is for the moment before a reload, whose drain would wait for that.
+	// A client that sends all of its body before it reads gets its answer then. If nginx didn't read the body to its
+	// end, a reset would lose the answer. What online has to say is for the moment before a reload, whose drain would
+	// wait for that.
 	patient := rule("patient")
 	if mode == status.Online {
 		patient = ""
@@ -209,7 +210,7 @@ func (s Site) navigation(mode status.Mode, open []open) string {
 	return navigationLines(open, brought)
 }
 
-// EarlyErrors are what nginx may answer before it comes to the rules of a server: an error_page that leads such an
-// answer to a named location leads past them, since only that doesn't begin again with the server's rules
-// (ngx_http_named_location).
+// EarlyErrors are the errors that nginx may answer before it comes to the rules of a server. An error_page that leads
+// one of them to a named location leads past the rules: only a named location doesn't begin with the server's rules
+// again (ngx_http_named_location).
 var EarlyErrors = []string{"400", "405", "408", "411", "413", "414", "421", "494", "495", "496", "500", "501", "505"}

@@ -118,8 +118,8 @@ func tooLarge(size int64) string {
 	return fmt.Sprintf("is %d bytes, more than %d: visitors with a slow connection wait for it", size, budget)
 }
 
-// badLink says of a file that can't be read that it is a symbolic link that leads nowhere, nil where it is none. A
-// folder of content that is opened as an os.Root gives out nothing that lies outside.
+// badLink returns a fault for a file that can't be read because it is a symbolic link out of the content, or to
+// nothing; nil for any other. A folder of content is opened as an os.Root, which gives out nothing from outside.
 func badLink(file string, e fs.DirEntry) *fault.Fault {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return nil

@@ -36,7 +36,7 @@ type Site struct {
 	AppURL string // where the application is, absolute http or https
 	// LoginPath is the path, below AppURL, of the page that admin mode leaves open to everyone, "" when unknown.
 	LoginPath string
-	// EnterPath is the path, at AppURL's host, of the page that lets in who has an administrator's token already, and
+	// EnterPath is the path, at AppURL's host, of the page that lets in an administrator who has a token already, and
 	// sends anyone else to LoginPath; "" for none.
 	EnterPath string
 	PageURL   string // where Path is served, absolute http or https, ends in "/"
@@ -58,8 +58,8 @@ const (
 	schemaType = "application/json; charset=utf-8"
 	scriptType = "text/javascript; charset=utf-8"
 
-	// pageCache has the page asked for again on each visit, mostly answered by 304: a page from before
-	// the last publication may look for a status that has moved.
+	// pageCache has browsers ask for the page again on each visit, mostly answered by 304: an old page may look for a
+	// status that has moved.
 	pageCache   = "no-cache"
 	schemaCache = "public, max-age=3600"
 	scriptCache = "public, max-age=3600"

@@ -24,8 +24,8 @@ type Content struct {
 	remarks  fault.List
 }
 
-// Remarks is what a page of c has otherwise than its author may think: what is not translated, or was left out. It is
-// empty where there is nothing to say, and in the order of files and lines.
+// Remarks tells the author of c what they may not expect: what is not translated, or was left out. It is empty if there
+// is nothing to say, and in the order of files and lines.
 func (c *Content) Remarks() fault.List { return slices.Clone(c.remarks) }
 
 // Languages returns the languages of c's pages as BCP 47 tags, that of the main page first.

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// InPlace renders the pages of a site as they are shown at the application's own addresses, whichever is asked for: by
-// language tag, and by each tag's first subtag where no other page has that. statusPath is where the application's
-// server has the status document. Whoever chooses another language is led to the page at s.PageURL. It is
-// pure, and its errors are Build's.
+// InPlace renders the pages of a site for the application's own addresses, where they are shown whatever is asked for:
+// by language tag, and by each tag's first subtag if no other page has that. statusPath is where the application's
+// server has the status document. Whoever chooses another language goes to the page at s.PageURL. It is pure, and its
+// errors are Build's.
 func InPlace(c *Content, s Site, statusPath string) (map[string][]byte, error) {
 	app, err := s.validate()
 	if err != nil {

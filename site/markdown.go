@@ -68,8 +68,8 @@ func renderMarkdown(source []byte, top int, prefix string, raw bool, files attac
 	return markup(out.String()), t.remarks, t.attached, nil
 }
 
-// sanitize shifts the headings of doc and takes out what would load something or run something: links of
-// other kinds become plain text, images that are neither in the page nor beside it become links to them.
+// sanitize shifts the headings of doc, and takes out what would load or run something: links of other kinds become
+// plain text; images that are neither in the page nor beside it become links.
 func (t *sanitizer) sanitize(doc ast.Node, top int) {
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {
@@ -221,8 +221,8 @@ func inLink(n ast.Node) bool {
 	return false
 }
 
-// safeLink reports whether a link to dest, as written in Markdown, only leads somewhere. A list of what
-// is known to be harmless, since the list of what isn't never ends.
+// safeLink reports whether a link to dest, as written in Markdown, only leads somewhere. It has a list of what is
+// harmless: a list of what is not would never end.
 func safeLink(dest []byte) bool {
 	d := string(util.URLEscape(dest, true)) // as the renderer will write it
 	at := strings.IndexAny(d, ":/?#")

@@ -57,8 +57,8 @@ func Plan(s Site, files []File, existing []store.Object) []Change {
 	return plan
 }
 
-// owns reports whether key has the form of a file that Build makes for s. A folder with a status document
-// or schema of its own is another site's, even where its name could be a language.
+// owns reports whether key has the form of a file that Build makes for s. A folder with a status document or schema of
+// its own belongs to another site, even if its name could be a language.
 func (s Site) owns(key string, existing map[string]string) bool {
 	dir, base := path.Split(key)
 	dir = path.Clean(dir)
@@ -76,8 +76,8 @@ func (s Site) owns(key string, existing map[string]string) bool {
 	return true
 }
 
-// rank is smaller for what has to be there first: parts, new pages, changed ones, each translations before the main
-// page. A new translation is pointed at by pages that are there already, once they are changed; nobody is sent to a
+// rank is smaller for what has to be there first: parts, then new pages, then changed ones, each translations before
+// the main page. Pages that are there already lead to a new translation only once they are changed. Nobody is sent to a
 // page of a site before its main page is there.
 func rank(c Change) int {
 	if path.Base(c.Key) != indexName {

@@ -68,8 +68,8 @@ var builtIn = sync.OnceValue(func() map[string]words {
 	return out
 })
 
-// fallBack returns own with what it lacks, in the same language where that is built in, else in English. It names
-// what is in English though the language is another.
+// fallBack adds to own what it lacks: in the same language if that is built in, else in English. It also returns the
+// names of those that are now in English although the language is another.
 func fallBack(own words, lang string) (all words, english []string) {
 	all = maps.Clone(builtIn()["en"])
 	base, _, _ := strings.Cut(lang, "-")

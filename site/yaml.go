@@ -15,8 +15,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/fault"
 )
 
-// yamlFile is a file of YAML, or the YAML at the top of one. The library parses it. Its decoder is not used: strict or
-// not, it stops at the first fault and takes a number for a text, and people are to hear of all faults in one run.
+// yamlFile is a file of YAML, or the YAML at the top of one. The library parses it, but its decoder is not used: it
+// stops at the first fault and takes a number for a text. People are to see all faults in one run.
 type yamlFile struct {
 	name   string
 	above  int // lines of the file above the YAML

@@ -72,9 +72,8 @@ type Window struct {
 	Until *time.Time `json:"until"`
 }
 
-// Parse reads a status document. Keys that it doesn't know are ignored, as the contract with readers
-// asks. It returns an error wrapping ErrVersion for a document of another version, and an error that
-// says what is wrong for one that isn't valid.
+// Parse reads a status document. It ignores keys that it doesn't know, as the contract with readers asks. The error
+// wraps ErrVersion for a document of another version; otherwise it says what isn't valid.
 func Parse(data []byte) (d Document, err error) {
 	if err = checkVersion(data, Version, ErrVersion); err == nil {
 		err = json.Unmarshal(data, &d)

@@ -9,9 +9,9 @@ import (
 // a library's parser: a JSON Schema can hold nothing but a pattern, and what code and schema take has to be the same.
 var languageTag = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`)
 
-// IsLanguage reports whether tag names a language where a word could stand as well: in a file's name (index.pt-BR.md)
-// or before a message (pt=…). It is a tag as RFC 5646 recommends to write one, the language itself in two or three
-// lower-case letters; so are all languages that have a tag today.
+// IsLanguage reports whether tag names a language, where a word could stand as well: in a file's name (index.pt-BR.md)
+// or before a message (pt=…). It is a tag as RFC 5646 recommends to write it, with the language in two or three
+// lower-case letters, as all languages have today.
 func IsLanguage(tag string) bool {
 	language, _, _ := strings.Cut(tag, "-")
 	return languageTag.MatchString(tag) && len(language) <= 3 && language == strings.ToLower(language)

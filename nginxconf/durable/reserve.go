@@ -13,8 +13,7 @@ type Reserved struct {
 }
 
 // Reserve sets room aside for size bytes of the file at path, whose directory exists. The file itself stays as it is.
-// Whoever reserves room for the same path again takes over what a process that was killed has left. Errors are those
-// of the file system.
+// If a killed process has left room for the same path, it is taken over. Errors are those of the file system.
 func Reserve(path string, size int) (*Reserved, error) {
 	f, err := os.OpenFile(path+".reserved", os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
 	if err != nil {

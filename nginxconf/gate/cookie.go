@@ -19,8 +19,8 @@ const admissionLasts = 30 * time.Minute
 // cookies to all of its ports (RFC 6265, 8.5), and sites often differ by port only.
 func CookieName(site string) string { return "conforma-status-" + site }
 
-// admissionPurpose is what keys are derived for (RFC 5869, 3.2) and what a cookie is for: with it, nothing that is
-// signed with the application's secret is an admissionPurpose cookie, and no admissionPurpose cookie is a token.
+// admissionPurpose is what keys are derived for (RFC 5869, 3.2), and names what a cookie is for. So nothing else that
+// is signed with the application's secret passes as an admission cookie, and no cookie passes as a token.
 const admissionPurpose = "conforma-status admission cookie 1"
 
 // The reasons for which a cookie is refused.
@@ -107,9 +107,9 @@ func checkCookieAny(value string, secrets []Secret, site, window string, now tim
 	return time.Time{}, err
 }
 
-// findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1), and how many
-// there are: 0, 1 or 2 for more. Of several it returns none: a neighbour under the same domain may have set
-// another, and nobody can say which to believe.
+// findCookie returns the value of the one cookie of that name in Cookie headers (RFC 6265, 4.2.1), and how many there
+// are: 0, 1, or 2 for more. If there are several it returns none: a neighbour under the same domain may have set one,
+// and nobody can say which to believe.
 func findCookie(headers []string, name string) (value string, count int) {
 	for _, header := range headers {
 		for pair := range strings.SplitSeq(header, ";") {

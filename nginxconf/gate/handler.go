@@ -51,20 +51,19 @@ type handler struct {
 	offers offers
 }
 
-// NewHandler returns what nginx's auth_request asks: GET /check/SITE answers 204 when the request's one
-// Authorization header is "Bearer TOKEN" (RFC 6750, 2.1) with a token that the site's policy admits, or when it has
-// no such header and its one cookie of CookieName is one that this gate gave; and 401 otherwise, without a
-// body. A header that is there decides: who logs in as somebody else is no longer admitted by the cookie. One that
+// NewHandler returns the handler of nginx's auth_request. GET /check/SITE answers 204 for a request that may pass, and
+// 401 for any other, without a body. A request may pass with one Authorization header, "Bearer TOKEN" (RFC 6750, 2.1),
+// whose token the site's policy admits. Without such a header it may pass with one cookie of CookieName that this gate
+// gave. A header decides over such a cookie: who logs in as somebody else is no longer admitted by it. A cookie that
 // was given for a pass admits whatever header comes with it: its holder may log in as an ordinary user.
 //
 // A 401 with the header X-Conforma-Admission is for a browser that has a good token and no cookie, or one that will
-// soon expire: nginx gives it the Set-Cookie that stands there, and has it ask again. The holder of a token is told
-// so once in 10 s, by what has a body once in a minute.
+// soon expire: nginx gives the browser the Set-Cookie that stands there, and has it ask again. The holder of a token
+// gets such an answer once in 10 s, for requests with a body once in a minute.
 //
-// A refusal of a request that has a token or a cookie leaves one line in log, with the site and the reason and
-// nothing of either. GET /pass/SITE is the page of a pass's link, to which it posts the pass. GET /healthz answers
-// 200 "ok". Whatever else is asked is answered 401 too, because nginx makes a 500 of other codes. now and log must
-// not be nil.
+// A refusal of a request that has a token or a cookie leaves one line in log, with the site and the reason and nothing
+// of either. GET /pass/SITE is the page of a pass's link, to which it posts the pass. GET /healthz answers 200 "ok".
+// Anything else is answered 401 too, because nginx makes a 500 of other codes. now and log must not be nil.
 func NewHandler(sites []SiteSource, now func() time.Time, log *slog.Logger) http.Handler {
 	h := &handler{sites: make(map[string]SiteSource, len(sites)), now: now, log: log}
 	for _, site := range sites {

@@ -15,11 +15,10 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
-// InitSecret writes a new secret of 32 random bytes, in hexadecimal, to the file at path where there is none: as
-// the last line of an env file, of which all else stays, or as all of a file that holds nothing else. The file has
-// mode 0600 afterwards, and its owner. made is false, and nothing is touched, where there is a good secret; where
-// there is a bad one, or the file can't be read, the error is that of ReadEnvFile or ReadSecretFile. Of several
-// callers at the same time one writes.
+// InitSecret writes a new secret of 32 random bytes, in hexadecimal, to the file at path if it has none: as the last
+// line of an env file, whose other lines stay, or as all of a secret file. Afterwards the file has mode 0600, and its
+// owner as before. If there is a good secret, made is false and nothing is touched. If there is a bad one, or the file
+// can't be read, the error is that of ReadEnvFile or ReadSecretFile. Of several callers at the same time one writes.
 func InitSecret(path string, envFile bool) (made bool, err error) {
 	fail := func(err error) (bool, error) { return false, fmt.Errorf("write a secret to %s: %w", path, err) }
 	if real, err := filepath.EvalSymlinks(path); err == nil {

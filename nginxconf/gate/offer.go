@@ -15,8 +15,8 @@ const (
 	// windowHeader names the window of admin mode that nginx is in.
 	windowHeader = "X-Conforma-Window"
 	// requestHeader says what the browser asks for: method, scheme, Content-Length, Upgrade, Transfer-Encoding,
-	// Sec-Fetch-Site, Host and Referer, with | between them. The first two are nginx's own words and hold none;
-	// where another holds one, the worst that comes of it is a cookie offered to somebody who has a token, or not.
+	// Sec-Fetch-Site, Host and Referer, with | between them. The first two are nginx's own words and have no |. If
+	// another has one, the worst case is a cookie offered to somebody who has a token, or not offered.
 	requestHeader = "X-Conforma-Request"
 	// offerHeader comes with a 401 for a request that would be admitted: it is a Set-Cookie that nginx is to
 	// send to the browser, with a redirect to where it was going.
@@ -36,14 +36,14 @@ func readRequest(header http.Header) (request, bool) {
 	return request{f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7]}, true
 }
 
-// maxReplay is the longest body, in bytes, that a browser is asked to send twice: as much as nginx holds in one
-// buffer (client_body_buffer_size), and more than a query has. An upload passes by its token, and leaves the cookie
-// to the next query.
+// maxReplay is the longest body, in bytes, that a browser is asked to send twice: what nginx holds in one buffer
+// (client_body_buffer_size), and more than a query has. An upload passes by its token; the next query brings the
+// cookie.
 const maxReplay = 16 << 10
 
-// canFollow reports whether the one who asks is a script of the site itself in a browser, which takes the cookie of
-// a redirect and follows it with its token, its method and its body (Fetch, 4.4: a 307 changes none, and
-// Authorization goes on to the same origin). A program with a token of its own needs no cookie and may not follow.
+// canFollow reports whether the one who asks is a script of the site itself in a browser. It takes the cookie of a
+// redirect, and follows it with its token, method and body (Fetch, 4.4: a 307 changes none, and Authorization goes on
+// to the same origin). A program with a token of its own needs no cookie, and may not follow.
 func (r request) canFollow() bool {
 	switch r.method {
 	case http.MethodGet, http.MethodHead:

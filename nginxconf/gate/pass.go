@@ -110,9 +110,8 @@ func checkPass(t passTerms, purpose, value string, now time.Time) (Pass, error) 
 // isPassCookie tells the cookie that was given for a pass from the one that was given for a token.
 func isPassCookie(value string) bool { return strings.Count(value, ".") == 2 }
 
-// A site's passes have an epoch in common, a random word in a file. It is no secret: without the key it is of no
-// use. Without the file no pass is good, so that one that is lost, or was put back from an old copy, brings no
-// pass back that was revoked.
+// All passes of a site share an epoch, a random word in a file. It is no secret: without the key it is of no use.
+// Without the file no pass is good. So a file that is lost, or put back from an old copy, brings no revoked pass back.
 
 // ErrNoEpoch is returned (wrapped) where no pass of the site can be good, because there is no epoch.
 var ErrNoEpoch = errors.New("there is no epoch of passes")

@@ -72,9 +72,8 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, name string) {
 	}
 }
 
-// noteOf is a cookie that lasts as long as the one that admits, and says to the application's scripts, which can't
-// read that one, that whoever is there may stay: for the isAdmin of the client in status/client. It admits to
-// nothing.
+// noteOf is a cookie that lasts as long as the one that admits. Scripts of the application can read it, and learn that
+// this visitor may stay: it is for isAdmin of the client in status/client. It opens nothing.
 func noteOf(cookie, site string) string {
 	_, attributes, _ := strings.Cut(cookie, "; ")
 	return "conforma-pass-" + site + "=1; " + strings.Replace(attributes, "HttpOnly; ", "", 1)

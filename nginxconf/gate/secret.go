@@ -7,9 +7,8 @@ import (
 	"log/slog"
 )
 
-// Secret is what tokens are signed with. It prints, and is marshalled and logged, as "[secret]" by itself and as an
-// exported field. fmt calls no method on a field that isn't exported, so a struct that keeps one there must not be
-// printed, nor on what is given to %w and isn't an error, which go vet finds.
+// Secret is what tokens are signed with. Printed, marshalled or logged, it is "[secret]", by itself and as an exported
+// field. fmt calls no method on a field that isn't exported: so don't print a struct that keeps one there.
 type Secret []byte
 
 const hidden = "[secret]"

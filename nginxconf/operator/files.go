@@ -69,9 +69,9 @@ func parseFiles(split []dumped) (*fileSet, error) {
 	return set, nil
 }
 
-// all are the directives of the main file with those that it includes: an include directive stands before what each
-// file brought in, with the file's name as its argument. It is an error for a file to be left: nginx has read it,
-// so somewhere is an include that means something else to nginx than to us.
+// all are the directives of the main file and of those that it includes. An include directive stands before what each
+// file brought in, with the file's name as its argument. If a file is left over, it is an error: nginx has read it, so
+// some include means something else to nginx than to us.
 func (s *fileSet) all() ([]*directive, error) {
 	ds, err := s.whole(s.names[0])
 	if err != nil {

@@ -47,8 +47,8 @@ type Serving struct {
 	NoTCPListener []Place
 	// SamePortWithoutRules are those of SamePort that include the rules of no site at all, and hand requests on.
 	SamePortWithoutRules []Place
-	// Spares are servers of an upstream {} of the site's that the upstreams given don't name, beside one that they
-	// do: what is refused there nginx sends on to them. Empty where no upstreams are given: all are the site's then.
+	// Spares are servers of the site's upstream {} that the given upstreams don't name: nginx sends on to them what the
+	// kernel refuses. It is empty if no upstreams are given: all servers are the site's then.
 	Spares []Spare
 	// ErrorPages are the site's error_page directives that lead a 502, which a refusal is, to another application or
 	// have it answered as something else.

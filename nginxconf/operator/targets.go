@@ -45,10 +45,9 @@ func (s *server) targets(known Target) []Target {
 	return out
 }
 
-// hosts are the names to ask a server under: those without a wildcard. Where all have one
-// (https://nginx.org/en/docs/http/server_names.html) and none matches the host of app_url, which another server may
-// answer then, they are names made for the wildcards. What a pattern matches is not known: such a server is asked
-// under the host of app_url.
+// hosts are the names to ask a server under: those without a wildcard. If all have one
+// (https://nginx.org/en/docs/http/server_names.html), and none matches the host of app_url, they are names that fit the
+// wildcards. What a regular expression matches is not known: such a server is asked under the host of app_url.
 func (s *server) hosts(app string) []string {
 	var plain, made []string
 	matches := false

@@ -81,10 +81,9 @@ func (b Snapshot) WasShuttingDown(p Process) bool { return b.processes[p].shutti
 // ngx_msleep in ngx_master_process_cycle).
 const generation = 10
 
-// since is the tick up to which workers that started are from before the reload that followed b. Somebody else's
-// reload may have been under way then, which starts workers by what nginx had read before, and tells them to leave
-// only when those of the next one have started. So what has answered by the new rules tells where their generation
-// begins.
+// since is the tick that separates the workers from before the reload that followed b from those after it. Somebody
+// else's reload may have been under way then: it starts workers by what nginx had read before, and tells them to leave
+// only when the next ones have started. So the generation begins with the worker that first answered by the new rules.
 func (b Snapshot) since(ps processes) uint64 {
 	first, any := uint64(0), false
 	for pid := range b.answered {

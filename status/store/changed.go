@@ -17,8 +17,8 @@ type Conditional interface {
 	GetIfChanged(ctx context.Context, key, etag string) (data []byte, now string, err error)
 }
 
-// GetIfChanged is Get for whoever has the version with that ETag already, "" for none: the error wraps ErrUnchanged
-// where it is still there. A bucket answers that without sending the file (304, RFC 9110, section 15.4.5).
+// GetIfChanged is Get for a caller that has the version with that ETag already ("" for none). If that version is still
+// there, the error wraps ErrUnchanged. A bucket then sends no file (304, RFC 9110, section 15.4.5).
 func GetIfChanged(ctx context.Context, s Store, key, etag string) (data []byte, now string, err error) {
 	if bucket, is := s.(Conditional); is && etag != "" {
 		return bucket.GetIfChanged(ctx, key, etag)

@@ -79,9 +79,9 @@ func replace(root *os.Root, name string, data []byte) (err error) {
 	return syncDir(root, path.Dir(name))
 }
 
-// advanceTime has the file at tmp, which is to replace the one at name, be of a later second than that one. nginx's
-// and Caddy's ETags are made of a file's second and size, and rsync goes by these too: of two versions of one size
-// within a second, the later would never be seen by those who have the earlier.
+// advanceTime gives the file at tmp a time of a later second than the file at name, which it is to replace. nginx and
+// Caddy make ETags of a file's second and size, and rsync goes by these too. Of two versions of one size within a
+// second, those who have the first would never see the second.
 func advanceTime(root *os.Root, tmp, name string) error {
 	old, err := root.Stat(name)
 	if isAbsent(err) {

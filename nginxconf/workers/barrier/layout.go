@@ -189,11 +189,11 @@ type chain struct {
 	rules    [][]expr.Any
 }
 
-// chains are those of the table, but for what is in the one that exempts. They are the same for all rules.
+// chains are those of the table, except what is in the one that exempts. They are the same for all rules.
 //
 // A connection is looked at where it begins, before any translation of addresses and before conntrack(8) (priority
-// raw), and once more where the addresses are translated and fragments are put together: somebody else's DNAT may
-// lead to an upstream, too.
+// raw). It is looked at once more where addresses are translated and fragments are put together: somebody else's DNAT
+// may lead to an upstream, too.
 func chains() []chain {
 	const toNginx, toNginxLate, toOutside, toOutsideLate, toReset = "nginx", "nginx_late", "outside", "outside_late", "refuse"
 	fromNginx := func(to string) [][]expr.Any {

@@ -32,9 +32,9 @@ type foundChain struct {
 	rules          []string
 }
 
-// Differs compares the table with what Load makes for the rules: it returns how it differs, in words, or "". It does
-// less than they say where a connection that they refuse may have passed, since somebody changed the table or what is
-// wanted has changed.
+// Differs compares the table with what Load makes for the rules. It returns in words how it differs, or "". less is set
+// if a connection that the rules refuse may have passed, because somebody changed the table or what is wanted has
+// changed.
 func (s State) Differs(r Rules) (how string, less bool) {
 	switch {
 	case !s.There:
