@@ -63,8 +63,8 @@ type Nginx struct {
 // Gate is the service that checks tokens in admin mode.
 type Gate struct {
 	Socket string // absolute path of a unix socket
-	// Verdicts is the directory that gate.remember, a removed key, names, absolute; "" for none. An nginx that was
-	// told by an earlier release to keep the gate's answers there may have left tokens in it.
+	// Verdicts is the directory that the removed key gate.remember names, absolute; "" for none. The nginx of an
+	// earlier release kept the gate's answers there, and tokens with them.
 	Verdicts string
 }
 
@@ -184,12 +184,12 @@ func Empty(data []byte) bool {
 // ErrNoFile is returned (wrapped) by Load when there is no configuration at the given place.
 var ErrNoFile = errors.New("there is no configuration")
 
-// Load reads the configuration at path. The faults are those that leave the rest of it usable (scopes Tokens, Pages
-// and Removed): the caller decides whether what it is about to do depends on them.
+// Load reads the configuration at path. The faults that it returns leave the configuration usable (scopes Tokens, Pages
+// and Removed): the caller decides whether they matter for what it is about to do.
 //
-// The error is ErrNoFile, an error of reading the file, or a fault.List with at least one of scope Core and none of
-// scope Removed, which are returned beside it. With faults the configuration is what could be read of it, which is
-// good for nothing but naming further ones; with any other error it is nil.
+// The error is ErrNoFile, an error of reading the file, or a fault.List with at least one fault of scope Core, and none
+// of scope Removed. With a fault.List the configuration is what could be read of it: use it only to name further
+// faults. With any other error it is nil.
 func Load(path string) (*Config, fault.List, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

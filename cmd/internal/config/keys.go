@@ -174,8 +174,8 @@ func (k Key) Usual() string {
 	return k.Default
 }
 
-// Comments are the keys of a table ("" for the top, else its name with a dot at its end) as lines of comment, each
-// after what it is, to take the # away from; those that are named are left out.
+// Comments are the keys of a table as commented lines, each below what it is: take the # away to set one. table is ""
+// for the top, else its name with a dot at its end. The keys in but are left out.
 func Comments(table string, but ...string) string {
 	var b strings.Builder
 	for _, name := range below(table) {

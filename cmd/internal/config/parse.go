@@ -18,8 +18,8 @@ import (
 // maxSocketPath is what fits into sockaddr_un with its closing NUL (unix(7)).
 const maxSocketPath = 107
 
-// Parse reads and validates a configuration; file is used in faults only. It touches nothing outside its
-// arguments. Where there are faults of scope Core the configuration is not usable.
+// Parse reads and validates a configuration. file is only named in faults. Parse touches nothing outside its arguments.
+// With a fault of scope Core the configuration is not usable.
 func Parse(file string, data []byte) (*Config, fault.List) {
 	r := &reader{file: file, names: map[string]Site{}, paths: map[string]Site{}}
 	var tree map[string]any

@@ -55,9 +55,9 @@ func (a *Agent) Start(host, instance string) {
 	a.receipts = Receipts{Store: a.Private, Path: a.Path}
 }
 
-// Round looks at the switch and does what there is to do, up to what has to be done to nginx, which it returns with
-// the document that was read, the zero Document for none: Step.Do is Apply, and Applied is to follow. Else it is
-// Rest. An error ends a round early.
+// Round looks at the switch and does all that doesn't touch nginx. If nginx has to change, Step.Do is Apply: the caller
+// changes it, and then calls Applied. Otherwise it is Rest. It also returns the document that it read, the zero
+// Document if there is none. An error ends a round early.
 func (a *Agent) Round(ctx context.Context) (Step, status.Document, error) {
 	kept, err := a.Site.Kept()
 	if err != nil {

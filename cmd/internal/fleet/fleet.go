@@ -1,5 +1,5 @@
-// Package fleet decides what the hosts of a fleet do that follow one switch: the status document of a site, which
-// carries the order, and a receipt of each host. What a host does next and what an orderer may say are pure; the rest
+// Package fleet decides what the hosts of a fleet do. They follow one switch: the status document of a site, which
+// carries the order. Each host has a receipt. What a host does next, and what an orderer may say, is pure; the rest
 // reads and writes the two stores.
 package fleet
 

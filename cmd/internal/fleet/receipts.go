@@ -111,8 +111,9 @@ type own struct {
 // errGone is returned by put where the receipt was there and isn't any more.
 var errGone = errors.New("the receipt is gone")
 
-// put writes the receipt over the version that this process knows, or its own of before. The error wraps ErrOtherHost
-// where it is another machine's, and is errGone where it was removed since joined.
+// put writes the receipt over the version that this process knows, or over its own of an earlier run. The error wraps
+// ErrOtherHost where the receipt is another machine's. It is errGone where somebody has removed it since this host
+// joined.
 func (o *own) put(ctx context.Context, r status.Receipt, joined bool) error {
 	cond := store.IfMatch(o.etag)
 	if o.etag == "" {

@@ -44,9 +44,9 @@ func (h *Host) keepAgenda(a *agenda) error {
 	return h.Dir().WriteAgenda(a.site.Name, a.Agenda)
 }
 
-// sync brings the agenda and the schedule in the store together: what this host has made of its windows is published,
-// where nobody else has changed them since, and what others have changed is taken over. Where the store can't be
-// reached the agenda stays as it is.
+// sync brings the agenda and the schedule in the store together. It publishes what this host has made of its windows,
+// unless somebody has changed them since, and takes over what others have changed. If the store can't be reached, the
+// agenda stays as it is.
 func (h *Host) sync(ctx context.Context, a *agenda) error {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
@@ -169,9 +169,9 @@ func (h *Host) act(a *agenda, id string, change func(status.Schedule) (status.Sc
 // errLost is returned by claim where a window isn't this host's to begin, or not any more.
 var errLost = errors.New("somebody has moved or cancelled it meanwhile")
 
-// claim puts a window from scheduled to in progress, so that it begins once; due is asked of it as it is by then.
-// Where the store can't be reached it is this host's by what was read last. The error wraps errLost where it isn't
-// this host's to begin.
+// claim puts a window from scheduled to in progress, so that it begins only once. due is asked about the window as it
+// is at that moment. If the store can't be reached, this host begins it by what it read last. The error wraps errLost
+// where the window isn't this host's to begin.
 func (h *Host) claim(ctx context.Context, a *agenda, id string, due func(status.ScheduledWindow) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()

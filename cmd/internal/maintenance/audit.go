@@ -17,8 +17,8 @@ import (
 // ErrHoles is returned (wrapped) when nginx's configuration leads to a site's application past the site's rules.
 var ErrHoles = errors.New("nginx's configuration has holes")
 
-// audit reads how nginx serves the sites, and refuses to close one that has a hole. Forced, it warns.
-// A configuration that nginx itself can't read is not judged: the test will say so.
+// audit reads how nginx serves the sites. It refuses to close a site that has a hole; with force it only warns. It
+// doesn't judge a configuration that nginx itself can't read: the test reports that.
 func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 	if len(changes) == 0 {
 		return nil

@@ -195,8 +195,8 @@ func (t *table) leadsElsewhere(site string) bool {
 	})
 }
 
-// rules are those of the table. Sites that are open are among them, so that what they share is found. Two that share
-// an upstream get the milder treatment, and the one that was to have the stricter has no barrier.
+// rules are those of the table. Open sites are among them, so that shared upstreams are found. If two sites share an
+// upstream, the more lenient rule holds, and the site with the stricter one has no barrier.
 func (t *table) rules() barrier.Rules {
 	r := barrier.Rules{Users: barrier.IDs(t.found.Users), Exempt: t.found.Exempt}
 	for _, s := range t.Config.Sites {
@@ -265,8 +265,8 @@ func (t *table) canHave(ctx context.Context, r barrier.Rules) error {
 	return err
 }
 
-// load has the kernel do what is wanted. What it is told is written down first: a machine that starts anew needs it.
-// Where it refuses nobody, and counts nobody, there is no table.
+// load has the kernel do what is wanted. It first writes down what it tells the kernel: a machine that reboots needs
+// that. If nobody is to be refused or counted, there is no table.
 func (t *table) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kernelTimeout)
 	defer cancel()

@@ -29,8 +29,8 @@ func calendarOf(s config.Site, schedule status.Schedule) []byte {
 	return calendar.Of(schedule, calendar.Site{Name: s.Name, Title: title, PageURL: s.PageURL})
 }
 
-// PublishCalendar brings the calendar of a site up to date with its schedule in the store, and returns it, nil where
-// there is no schedule. put is whether it wasn't there like this. The error may wrap status.ErrSchedule or
+// PublishCalendar brings the calendar of a site up to date with its schedule in the store, and returns it; nil if there
+// is no schedule. put tells whether it had to write it. The error may wrap status.ErrSchedule or
 // status.ErrScheduleVersion, or be one of the store's.
 func (h *Host) PublishCalendar(ctx context.Context, s config.Site) (data []byte, put bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)

@@ -135,8 +135,8 @@ func (c *change) takes(step Step) bool {
 // draining returns the changes that had something to drain, and were not given up before it.
 func (r *run) draining() []*change { return r.taking(StepDrain) }
 
-// step takes one step: it is written down before and after. What can't be written down isn't done, but for a rollback,
-// and for the record: a disk that is full must not keep the site from what held before.
+// step takes one step, and writes it down before and after. If it can't be written down, the step isn't taken. Rollback
+// and record are taken all the same: a full disk must not keep the site from what held before.
 func (r *run) step(step Step, changes []*change, take func() error) error {
 	if len(changes) == 0 {
 		return nil
@@ -251,8 +251,8 @@ func (r *run) recordChange(c *change) error {
 	return r.journal.WriteRecord(c.site.Name, *rec)
 }
 
-// hold is what is done about requests from before the closing, now that the steps are taken. On the way from offline
-// to admin a site is announced once it is open; on the way from online visitors know already.
+// hold is what is done about requests from before the closing, now that the steps are taken. A site on its way from
+// offline to admin is announced once it is open. On the way from online, visitors know already.
 func (r *run) hold(c *change) state.Hold {
 	was := c.record.Hold
 	if c.receipt.Err != nil {

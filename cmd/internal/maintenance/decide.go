@@ -50,11 +50,11 @@ const (
 	wordsOnly
 )
 
-// decide lists the steps from what is found and on record to what is asked for; none where there is nothing to do.
+// decide lists the steps from what is found and on record to what is asked for; none if there is nothing to do.
 // StepRecord ends each change and is not in the list.
 //
-// A site is shut before anything more open than what is asked for could go on serving. Visitors are never told that
-// it is more open than they find it.
+// A site is shut before anything more open than what is asked for could go on serving. Visitors are never told that a
+// site is more open than they find it.
 func decide(f facts, r state.Record, w wish) []Step {
 	takesUp := f.takesUp(r, w)
 	if !takesUp && !w.news {

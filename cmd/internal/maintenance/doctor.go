@@ -8,7 +8,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// Interrupted returns when the change in the journal began, zero for none. It may still be under way.
+// Interrupted returns when the change in the journal began, zero if there is none. The change may still be under way.
 // The error wraps state.ErrJournal when the journal can't be understood.
 func (h *Host) Interrupted() (began time.Time, err error) {
 	in, err := h.Dir().Interrupted()

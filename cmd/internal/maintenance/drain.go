@@ -149,8 +149,8 @@ func (r *run) lookOnce(changes []*change, waited time.Duration) (bool, error) {
 	return done, nil
 }
 
-// countEndedByNginx counts as cut what nginx itself may have ended, if it is gone at this look: old workers end what
-// they have after worker_shutdown_timeout (https://nginx.org/en/docs/ngx_core_module.html).
+// countEndedByNginx counts as cut what is gone at this look because nginx itself may have ended it: its old workers end
+// everything after worker_shutdown_timeout (https://nginx.org/en/docs/ngx_core_module.html).
 func (r *run) countEndedByNginx(c *change, left workers.Remaining) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range c.drain.left.Connections {

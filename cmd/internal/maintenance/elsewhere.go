@@ -64,8 +64,8 @@ func (h *Host) takeOverWords(ctx context.Context, sites []config.Site) {
 	}
 }
 
-// Extend gives sites that are closed another ETA or other words, without touching nginx. Of a site that lives on
-// another machine it changes what is published, which has to say that it is closed: that machine takes it over. The
+// Extend gives closed sites another ETA or other words, without touching nginx. For a site that lives on another
+// machine it changes only what is published, which has to say that the site is closed; that machine takes it over. The
 // errors are those of Set with WordsOnly.
 func (h *Host) Extend(ctx context.Context, req Request) ([]*Receipt, error) {
 	var here, there []config.Site

@@ -238,8 +238,8 @@ func (h *Host) window(site string) string {
 // fleetWindow has the form of a revision, see nginxconf.Site.
 func fleetWindow(order uint64) string { return fmt.Sprintf("%d-00000000", order) }
 
-// OrderWords is the document of an order with what the request has it say, over the one that is in the switch now, the
-// zero Document for none, and the mode that it is to want. The mode in the document stays.
+// OrderWords is the document of an order: that in the switch now (the zero Document for none), with what the request
+// has it say, and the mode that the order wants. The mode in the document stays.
 func (h *Host) OrderWords(was status.Document, s config.Site, req Request) (status.Document, status.Mode, error) {
 	if was.Site == "" {
 		was = firstDocument(s, h.now())

@@ -141,8 +141,8 @@ func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	}
 }
 
-// learnModules notes what nginx has for the rules to name. One that can't be asked, such as that of a container that
-// is stopped, has what it had. Where the state directory can't be written, that is told by what has to be.
+// learnModules notes which modules nginx has for the rules to use. If nginx can't be asked, for example in a container
+// that is stopped, what was noted before holds. If the state directory can't be written, another step reports that.
 func (h *Host) learnModules(ctx context.Context) {
 	if modules, err := h.Nginx.Modules(ctx); err == nil {
 		_ = h.Dir().WriteModules(modules)

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrBarrierLost is returned (wrapped) by Reconcile where the kernel barrier is required, sites are closed behind it,
-// and the kernel doesn't say, or do, what is wanted of it any more. They stay shut by nginx.
+// and the kernel no longer does what is wanted, or can't be asked. nginx keeps the sites shut.
 var ErrBarrierLost = errors.New("the kernel barrier is required, and closed sites are no longer known to have it")
 
 // keepBarrier keeps the barrier, see keepAll.
@@ -23,8 +23,8 @@ func (h *Host) keepBarrier(ctx context.Context) error {
 	return err
 }
 
-// keepAll brings the kernel barrier of closed sites up to date: workers get other users, names other addresses. A
-// site that was closed before there was a barrier to be had gets its own.
+// keepAll brings the kernel barrier of closed sites up to date: workers may have other users now, and names other
+// addresses. A site that was closed when there could be no barrier gets one.
 func (h *Host) keepAll(ctx context.Context) error {
 	t := h.table(ctx)
 	records := map[string]state.Record{}

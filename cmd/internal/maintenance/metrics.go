@@ -9,8 +9,9 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// WriteMetrics writes what is on record, and the gate's own metrics after it, to the metrics_file, if any.
-// It is in Prometheus' text format, and replaced by rename as the node exporter's textfile collector asks for.
+// WriteMetrics writes what is on record, and then the gate's own metrics, to the metrics_file, if there is one. The
+// format is Prometheus' text format. The file is replaced by rename, as the node exporter's textfile collector wants
+// it.
 func (h *Host) WriteMetrics(gate []byte) error {
 	if h.Config.MetricsFile == "" {
 		return nil

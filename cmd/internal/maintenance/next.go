@@ -54,9 +54,9 @@ func (h *Host) announceNext(ctx context.Context, a *agenda) error {
 	return errors.Join(h.Dir().WriteRecord(a.site.Name, r), h.Dir().WriteAnswers(h.Dir().Announced(r.Document, r.Hold)))
 }
 
-// publishNext has a status.json of which this machine has no record announce the next window, and changes nothing else
-// of it. It returns the document in the store. The schedule is read after the document that is replaced: of several
-// machines whoever is the last has read it last.
+// publishNext puts the next window into a status.json of which this machine has no record, and changes nothing else in
+// it. It returns the document in the store. It reads the schedule after the document that it replaces: of several
+// machines, the last to write has also read last.
 func (h *Host) publishNext(ctx context.Context, s config.Site) (status.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
@@ -71,8 +71,8 @@ func (h *Host) publishNext(ctx context.Context, s config.Site) (status.Document,
 	return d, err
 }
 
-// changePublished has change say something else in a site's status.json, of which this machine has no record. Where
-// nothing is published a first one is. It reports whether anything was changed.
+// changePublished has change alter what a site's status.json says, where this machine has no record of the site. If
+// nothing is published, it makes a first document. It reports whether anything was changed.
 func (h *Host) changePublished(ctx context.Context, s config.Site, change func(*status.Document) error) (status.Document, bool, error) {
 	for range publishAttempts {
 		data, etag, err := h.Store.Get(ctx, StatusKey(s))

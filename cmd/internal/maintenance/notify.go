@@ -18,9 +18,9 @@ import (
 // happens is told by the name of its type.
 const eventChange = "change"
 
-// notify starts the operator's on_change command for an event and doesn't wait for it. It may outlive us.
-// The command finds the event in its environment, and as a line of JSON on standard input. what is "" for a change
-// that has no type, since nobody outside this host is told of it.
+// notify starts the operator's on_change command for an event, and doesn't wait for it: it may outlive us. The command
+// finds the event in its environment, and as a line of JSON on its standard input. what is "" for a change that has no
+// type, which nobody outside this host is told of.
 func (h *Host) notify(kind string, what webhook.Type, e state.Event) error {
 	argv := h.Config.OnChange
 	if len(argv) == 0 {

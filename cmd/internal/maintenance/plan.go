@@ -104,8 +104,8 @@ func (h *Host) isInForce(s config.Site, r state.Record, seen observed) (bool, er
 		seen.shut == r.Shut() && seen.live.Closed == r.Shut(), nil
 }
 
-// recall returns what is on record of a site, and what is found. A damaged record is set aside where mayWrite is set:
-// what holds is seen, and the operator says what is wanted now.
+// recall returns what is on record of a site, and what is found. With mayWrite it sets a damaged record aside: what
+// holds is seen on this machine, and the operator says what is wanted now.
 func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, mayWrite bool) (state.Record, observed, error) {
 	r, known, err := h.Dir().Record(s.Name)
 	if errors.Is(err, state.ErrRecord) && mayWrite {
@@ -122,8 +122,8 @@ func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, mayWrit
 	return r, seen, err
 }
 
-// compare looks at a site and finds out whether what is on record of it is in force. Where its kernel barrier was lost
-// the record says so from here: what got through meanwhile may be at work still.
+// compare looks at a site and finds out whether its record is in force. If its kernel barrier was lost, the record says
+// so from now on: what got through meanwhile may still be at work.
 func (h *Host) compare(ctx context.Context, kernel *table, s config.Site, r *state.Record) (observed, error) {
 	h.withhold(ctx, s, r)
 	seen, err := h.look(ctx, s)

@@ -23,8 +23,9 @@ type publication struct {
 	foreign *status.Document
 }
 
-// publish puts a document into the store, with a sequence number above the one there, unless it is there already. One
-// that somebody else put there since own (our last sequence number, 0 for none) is replaced, and returned as foreign.
+// publish puts a document into the store, unless it is there already, with a sequence number above the one there. A
+// document that somebody else has put there since own (our last sequence number, 0 for none) is replaced, and returned
+// as foreign.
 func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, own uint64) (publication, error) {
 	key := StatusKey(s)
 	var foreign *status.Document
@@ -115,8 +116,8 @@ func (h *Host) Serves(s config.Site) bool {
 	return err == nil
 }
 
-// publishFirst publishes a site without a record where nothing is published, and returns the document in the store. Of
-// one that is there it brings the addresses up to date, and nothing else.
+// publishFirst publishes a site without a record if nothing is published yet, and returns the document in the store. If
+// there is one, it only brings its addresses up to date.
 func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document, bool, error) {
 	data, etag, err := h.Store.Get(ctx, StatusKey(s)) // mostly it is there: nothing has to be sent to find that out
 	if err == nil {

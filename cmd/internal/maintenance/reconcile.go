@@ -61,8 +61,8 @@ func (h *Host) reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 	return finished, errors.Join(forgotten, unbegun, damaged, h.keepBarrier(ctx))
 }
 
-// planRepairs works out what each site on record needs, but for those that were closed just now. damaged names sites
-// that are left out: the operator has to say which mode they are to be in.
+// planRepairs works out what each site on record needs, except those that were closed just now. It leaves out the sites
+// in damaged: for these the operator has to say the mode.
 func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt) (changes []*change, damaged, err error) {
 	var closed []config.Site
 	for _, s := range h.Config.Sites {

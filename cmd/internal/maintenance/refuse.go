@@ -152,8 +152,8 @@ func (r *run) noteJoined() error {
 	return nil
 }
 
-// lift has the kernel let nginx through again to applications of sites that open, and says how often it didn't. It
-// comes before the reload: a worker that met a refusal takes the upstream for down
+// lift has the kernel let nginx through again to applications of sites that open, and reports how often it had refused.
+// It comes before the reload: a worker that meets a refusal takes the upstream for down
 // (https://nginx.org/r/fail_timeout).
 func (r *run) lift(ctx context.Context, changes []*change) error {
 	r.noteTried(ctx, slices.DeleteFunc(slices.Clone(changes), func(c *change) bool { return !c.record.Barrier }))
@@ -213,8 +213,8 @@ func (r *run) refuseAgain(ctx context.Context, c *change) {
 	}
 }
 
-// ForgetBarrier writes down that no site has a kernel barrier any more. What gets through from now on may be at work: a
-// closed site isn't known to be safe until it has drained again.
+// ForgetBarrier writes down that no site has a kernel barrier any more. From now on something may get through and be at
+// work: a closed site isn't known to be safe until it has drained again.
 func (h *Host) ForgetBarrier(ctx context.Context) error {
 	unlock, err := h.lockIfAny(ctx)
 	if err != nil {

@@ -53,8 +53,8 @@ func (h *Host) rulesOnRecord(s config.Site, r state.Record) ([]byte, error) {
 // ErrInterrupted is returned (wrapped) where an interrupted change has to be finished first.
 var ErrInterrupted = errors.New("a change was interrupted")
 
-// Render writes the rules of the modes on record below dir, and returns the paths of the files that it changed.
-// The error wraps ErrInterrupted where the record doesn't say which rules are to be in use: nothing is written then.
+// Render writes the rules of the modes on record below dir, and returns the paths of the files that it changed. Where
+// the record doesn't say which rules are to be in use, it writes nothing, and the error wraps ErrInterrupted.
 func (h *Host) Render(ctx context.Context, dir string) ([]string, error) {
 	if dir != h.Config.Nginx.ConfDir {
 		return h.render(dir)

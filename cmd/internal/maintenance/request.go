@@ -28,8 +28,8 @@ type Request struct {
 	// Drain is how long to wait for what was let in earlier; after it what is left is cut, unless NoCut is set.
 	Drain time.Duration
 	NoCut bool
-	// Claims are the claims of an earlier change's receipts, by site. Where somebody else has set a site since, the error
-	// wraps ErrClaimed. A site without one is changed whoever set it.
+	// Claims are the claims of an earlier change's receipts, by site. If somebody else has set a site since, the error
+	// wraps ErrClaimed. A site without a claim is changed whoever set it last.
 	Claims map[string]string
 	// MustAnswer has an opening fail where the application doesn't answer.
 	MustAnswer bool

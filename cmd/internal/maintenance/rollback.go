@@ -71,9 +71,8 @@ func (r *run) takeUpAgain(ctx context.Context, changes []*change) error {
 // backTimeout bounds the wait for newer workers where none has answered by the rules that are given up.
 const backTimeout = time.Second
 
-// awaitBack waits until nginx no longer answers by the rules that are given up. It may still be starting workers that
-// do, by the reload that came first: so it waits for newer ones. taken is set where some have answered by those
-// rules.
+// awaitBack waits until nginx no longer answers by the rules that are given up. After the first reload it may still be
+// starting workers that do, so awaitBack waits for newer ones. taken is set if some have answered by those rules.
 func (r *run) awaitBack(ctx context.Context, c *change, taken bool, deadline time.Time) error {
 	newer := func(a control.Answer) bool {
 		taken = taken || a.Revision == c.rules.revision

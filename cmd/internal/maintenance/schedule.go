@@ -69,8 +69,9 @@ func (h *Host) clockAgrees(date time.Time) error {
 	return fmt.Errorf("compare the clock with the store's: %w: it is off by %v", ErrClock, off)
 }
 
-// changeSchedule replaces a site's schedule with what change makes of it, and returns the new one. Where somebody else
-// gets in between it is read, and change asked, again. The error of change comes back as it is, and nothing is written.
+// changeSchedule replaces a site's schedule with what change makes of it, and returns the new one. If somebody else
+// gets in between, it reads the schedule and calls change again. An error of change comes back as it is, and nothing is
+// written.
 func (h *Host) changeSchedule(ctx context.Context, s config.Site, change func(status.Schedule) (status.Schedule, error)) (status.Schedule, error) {
 	for range publishAttempts {
 		was, err := h.readSchedule(ctx, s)

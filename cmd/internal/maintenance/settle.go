@@ -71,8 +71,8 @@ func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) e
 	}
 }
 
-// grace waits, where no command of the site's says that the application is idle, until it has had its time for what
-// nobody waits for any more: a request whose client has left looks from outside like one that was answered.
+// grace gives the application time to end what nobody waits for any more, where no command says that it is idle. From
+// outside, a request whose client has left looks like one that was answered.
 func (r *run) grace(ctx context.Context, changes []*change) error {
 	began := r.Clock.Now()
 	end := began

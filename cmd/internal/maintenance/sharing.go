@@ -40,8 +40,8 @@ func (t *table) shareUpstream(a, b string) bool {
 	})
 }
 
-// readFirst finds out, of sites whose configuration doesn't say it, where nginx leads to, and whether somebody else
-// leads there too: those who are closed, or become so with them, don't count.
+// readFirst finds out where nginx leads to, for sites whose configuration doesn't say it, and whether an open site
+// leads there too. Sites that are closed, or close in the same change, don't count.
 func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 	if t.err != nil || !slices.ContainsFunc(sites, readsFirst) {
 		return

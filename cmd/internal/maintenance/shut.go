@@ -58,7 +58,7 @@ func (r *run) noteShut(c *change) {
 	c.shutAt = new(r.moment())
 }
 
-// notClosed is what a closing failed of: whether requests still get through is tried with one.
+// notClosed adds to the failure of a closing whether requests still get through: it tries one.
 func (r *run) notClosed(ctx context.Context, c *change, failure error) error {
 	page, err := r.FetchPage(context.WithoutCancel(ctx), target(c.site), "/", "")
 	// A 502 or 504 says that nginx had no answer of the application's.

@@ -92,8 +92,8 @@ func (h *Host) waitForOrders() error {
 	return errors.Join(errs...)
 }
 
-// putBarrierBack has the kernel do what it was last told, before nginx starts. In a container that waits for nginx,
-// since there is no network namespace before: what is around it doesn't.
+// putBarrierBack has the kernel do what it was last told, before nginx starts. The part inside a container has to wait
+// for nginx: there is no network namespace before. The part around the container doesn't wait.
 func (h *Host) putBarrierBack(ctx context.Context) error {
 	told, known, err := h.Dir().Barrier()
 	if err != nil || !known || h.Kernel == nil || h.Config.Barrier == config.BarrierOff {

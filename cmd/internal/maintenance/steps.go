@@ -3,8 +3,8 @@ package maintenance
 // Step is one step of a change, by the name it has in the journal and in the receipt.
 type Step string
 
-// The steps of a change. actions has the order in which they are taken; decide lists those that a change takes, in the
-// same order, which a test sees to. Cut and rollback come where they are needed, and record always is the last.
+// The steps of a change. actions has the order in which they are taken. decide lists those that a change takes, in the
+// same order; a test checks that. Cut and rollback come where they are needed, and record is always the last.
 const (
 	StepAnnounce Step = "announce" // publish a closing, before it happens
 	StepShut     Step = "shut"     // create the closed file and see that nginx obeys it

@@ -25,7 +25,8 @@ type oldWorkers struct {
 // tick is how finely the kernel tells the starts of processes apart; see workers.Sockets.Snapshot.
 const tick = 11 * time.Millisecond
 
-// noteWorkers notes the workers there are. Those of the reload that is about to come must start a tick later at least.
+// noteWorkers notes the workers there are. Those of the reload that is about to come must start at least one tick
+// later.
 func (r *run) noteWorkers() {
 	old := &r.old
 	if old.master, old.err = r.Nginx.Master(); old.err != nil {
@@ -112,7 +113,8 @@ func (r *run) probe(ctx context.Context, changes []*change) error {
 // ErrElsewhere is returned (wrapped) when another nginx serves the site than the one that was told of its new rules.
 var ErrElsewhere = errors.New("another nginx serves it")
 
-// elsewhere adds to a failure whether that is because the pid file is that of another nginx than the site's.
+// elsewhere adds the likely cause to a failure: the pid file is that of another nginx than the one that serves the
+// site.
 func (r *run) elsewhere(c *change, failure error) error {
 	left, err := r.left(c.scope())
 	if err != nil || len(left.OtherMasters) == 0 || len(left.ListeningWorkers) > 0 || !left.NoNewWorkerSeen {

@@ -15,8 +15,8 @@ var verdict = regexp.MustCompile(`^[0-9a-f]{32}([.][0-9]{10})?$`)
 // memoryFile is the file in which the first release noted what nginx had read.
 const memoryFile = "nginx.json"
 
-// forgetVerdicts deletes what nginx has left in the directory of the first release's gate.remember: tokens are in it.
-// The directory stays: nginx may use it until its next reload.
+// forgetVerdicts deletes what nginx has left in the directory of the first release's gate.remember, because tokens are
+// in it. The directory stays: nginx may use it until its next reload.
 func (h *Host) forgetVerdicts() error {
 	if err := os.Remove(filepath.Join(h.Config.StateDir, memoryFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete what an earlier release has left: %w", err)

@@ -94,7 +94,7 @@ type InKernel struct {
 	Error string `json:"error,omitempty"` // why it can't be looked at
 }
 
-// comparison is a site while what is wanted of it is compared with what four witnesses say.
+// comparison compares what is wanted of a site with what four witnesses say.
 type comparison struct {
 	*Host
 	site   config.Site
@@ -198,8 +198,8 @@ func (c *comparison) withDisk() {
 	}
 }
 
-// whyOther says what may have come in between where a file is another than it should be. Before the first change that
-// is nothing but the configuration.
+// whyOther says why a file may differ from what it should be. Before the first change of a site, only the configuration
+// can have changed.
 func (c *comparison) whyOther() string {
 	if !c.seen.known {
 		return " yet"
@@ -280,8 +280,8 @@ func (c *comparison) withStore(ctx context.Context) *status.Document {
 	return there
 }
 
-// ErrOldAddress is the error of a drift where other addresses are published than those of the configuration, or another
-// service_worker.
+// ErrOldAddress is the error of a drift where the published addresses, or service_worker, differ from those of the
+// configuration.
 var ErrOldAddress = errors.New("published are other addresses, or another service_worker, than those of the configuration")
 
 // fromStore reads what is published, and notes what can't be read or is missing.

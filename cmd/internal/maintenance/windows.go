@@ -13,8 +13,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// lookAfterWindows begins the windows whose time has come, says of others that they were missed, completes those whose
-// site is open again, and has status.json announce the next one. The receipts are of the sites that it closed.
+// lookAfterWindows begins the windows whose time has come, notes those that were missed, completes those whose site is
+// open again, and puts the next one into status.json. The receipts are of the sites that it closed.
 func (h *Host) lookAfterWindows(ctx context.Context, drain time.Duration) (receipts []*Receipt, err error) {
 	var all []*agenda
 	var errs []error
@@ -86,7 +86,7 @@ func (h *Host) beginsIn() (time.Duration, bool) {
 	return 0, false
 }
 
-// follow brings the windows that have begun to what has become of their site since: open again, or with another ETA.
+// follow brings the windows that have begun up to date with their site: it may be open again, or have another ETA.
 func (h *Host) follow(ctx context.Context, a *agenda) error {
 	inProgress := a.Schedule.In(status.WindowInProgress)
 	if len(inProgress) == 0 {
@@ -156,8 +156,8 @@ type beginning struct {
 	window status.ScheduledWindow
 }
 
-// beginDue begins the windows whose time has come, and says of those that are too late that they were missed. Sites
-// that one command has scheduled together are closed together: they may share an upstream.
+// beginDue begins the windows whose time has come, and notes those that are too late as missed. Sites that one command
+// has scheduled together are closed together: they may share an upstream.
 func (h *Host) beginDue(ctx context.Context, all []*agenda, drain time.Duration) (receipts []*Receipt, err error) {
 	var errs []error
 	var due []beginning
@@ -203,7 +203,7 @@ func (h *Host) beginDue(ctx context.Context, all []*agenda, drain time.Duration)
 	return receipts, errors.Join(errs...)
 }
 
-// isClosedInto reports whether somebody has closed the site already, for longer than until the window begins: it has
+// isClosedInto reports whether somebody has closed the site already, and beyond the window's start: the window has
 // begun early.
 func (h *Host) isClosedInto(s config.Site, w status.ScheduledWindow) bool {
 	r, known, err := h.Dir().Record(s.Name)
@@ -226,8 +226,8 @@ func (h *Host) begin(ctx context.Context, a *agenda, w status.ScheduledWindow) (
 	return err == nil, err
 }
 
-// alike are the beginnings in groups that one change can close: with the same mode, end and words. A site that is
-// closed already is one of its own, for it keeps what it says.
+// alike puts the beginnings into groups that one change can close: with the same mode, end and words. A site that is
+// closed already is a group of its own, because it keeps what it says.
 func (h *Host) alike(together []beginning) [][]beginning {
 	var groups [][]beginning
 next:

@@ -72,8 +72,8 @@ func (d Dir) Open(site string) error {
 	return nil
 }
 
-// WriteAnswers writes what nginx serves of a document: itself, the body of the 503, and whether visitors are told that
-// the site is open. Nothing is written twice.
+// WriteAnswers writes the files that nginx serves from a document: the document, the body of the 503, and whether
+// visitors are told that the site is open. It leaves files alone that are right already.
 func (d Dir) WriteAnswers(doc status.Document) error {
 	toldOpen := filepath.Join(d.SiteDir(doc.Site), nginxconf.ToldOpenFile)
 	if doc.Mode.Closed() { // first: written in part, the answers may not make a closed site unhealthy
@@ -95,8 +95,8 @@ func (d Dir) WriteAnswers(doc status.Document) error {
 	return os.WriteFile(toldOpen, nil, 0o644)
 }
 
-// KeepPages replaces the copies of a site's page that nginx shows, by their names (see nginxconf.PageFile). What of
-// them has changed is written, the main one last, and what is no longer among them removed.
+// KeepPages replaces the copies of a site's page that nginx shows, by their names (see nginxconf.PageFile). It writes
+// those that changed, the main one last, and removes those that are no longer among them.
 func (d Dir) KeepPages(site string, pages map[string][]byte) error {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(pages)), func(name string) bool { return name == nginxconf.MainPage })
 	for _, name := range append(names, nginxconf.MainPage) {
@@ -175,8 +175,8 @@ func Replace(path string, data []byte) (changed bool, err error) {
 	return true, write(path, data)
 }
 
-// read reads a file of JSON that write wrote, which has to be of this version. known is false, and the value the zero
-// one, where there is none and where there is an error.
+// read reads a JSON file that write wrote; it has to be of this version. If there is none, or on an error, known is
+// false and the value is the zero one.
 func read[T any](path string, version int, versionOf func(T) int) (value T, known bool, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

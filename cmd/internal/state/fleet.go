@@ -49,8 +49,8 @@ func (d Dir) WriteFollowed(site string, f Followed) error {
 	return nil
 }
 
-// Unhealthy has nginx say at its HealthPath that the site is not healthy for as long as its closed file is there: it
-// is shut by itself, whatever visitors are told. The next WriteAnswers undoes it.
+// Unhealthy has nginx say at its HealthPath that the site is not healthy while its closed file is there: the host has
+// shut itself, whatever visitors are told. The next WriteAnswers undoes it.
 func (d Dir) Unhealthy(site string) error {
 	if err := MakeDirs(d.SiteDir(site)); err != nil {
 		return err

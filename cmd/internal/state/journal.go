@@ -93,8 +93,8 @@ const (
 // JournalFile is the journal of the change that is under way, or was interrupted.
 func (d Dir) JournalFile() string { return filepath.Join(string(d), "journal") }
 
-// Begin writes the journal's first line. The file takes its name once that is on disk: a torn first line is never seen.
-// Room for what is written last, the records, is set aside: by then the disk may be full.
+// Begin writes the journal's first line. The file takes its name once that line is on disk: so nobody sees half a line.
+// It also sets room aside for the records, which are written last: by then the disk may be full.
 func (d Dir) Begin(in Intent) (*Journal, error) {
 	j := &Journal{dir: d, rooms: map[string]*durable.Reserved{}}
 	if err := j.begin(in); err != nil {
@@ -196,8 +196,8 @@ func endJournal(path string) error {
 	return nil
 }
 
-// Interrupted returns the change in the journal, nil for none. Without the lock it may still be under way. The error
-// wraps ErrJournal when the journal can't be understood.
+// Interrupted returns the change in the journal, nil if there is none. A caller without the lock may see one that is
+// still under way. The error wraps ErrJournal when the journal can't be understood.
 func (d Dir) Interrupted() (*Interrupted, error) {
 	data, err := os.ReadFile(d.JournalFile())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -36,8 +36,9 @@ type Holder struct {
 	Since    time.Time `json:"since"`
 }
 
-// Lock makes me the only holder until unlock is called or the process ends in any way: the kernel drops it (flock(2)).
-// It waits for LockTimeout, then the error wraps ErrBusy. waiting hears once for whom. me.Since is filled in.
+// Lock makes me the only holder until unlock is called, or the process ends in any way: the kernel drops the lock then
+// (flock(2)). It waits for LockTimeout; after that the error wraps ErrBusy. waiting is called once with the holder that
+// it waits for. me.Since is filled in.
 func (d Dir) Lock(ctx context.Context, clock Clock, me Holder, waiting func(Holder)) (unlock func(), err error) {
 	if err := MakeDirs(string(d)); err != nil {
 		return nil, fmt.Errorf("lock the state directory: %w", err)

@@ -109,8 +109,8 @@ func unanswered(err error) error {
 	return err
 }
 
-// Deliver sends what waits for the webhooks and is due, to all of them at once, each in the order in which it happened.
-// What isn't taken is tried again: within seconds by this call, later by another one. After a day it is given up.
+// Deliver sends the events that wait and are due, to all webhooks at once, each in the order in which it happened. An
+// event that isn't taken is tried again: within seconds by this call, later by another. After a day it is given up.
 func (s Sender) Deliver(ctx context.Context, q Queue, hooks []config.Webhook) error {
 	q.forget(hooks)
 	var all errgroup.Group

@@ -62,8 +62,8 @@ func Of(t Type, at time.Time, d status.Document, previous status.Mode) Event {
 	}}
 }
 
-// ID names the event. An interrupted change that is finished later makes one of the same name: receivers tell by it
-// that they have it already.
+// ID names the event. If an interrupted change is finished later, its event has the same ID: so receivers know that
+// they have it already.
 func (e Event) ID() string {
 	e.At = time.Time{}
 	sum := sha256.Sum256(e.body())

@@ -17,8 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
-// Queue is where events wait until they are delivered: a directory, in it one for each webhook, named after its URL so
-// that no URL lies there, and in that a file for each event.
+// Queue is where events wait until they are delivered: a directory with one directory for each webhook, and in that a
+// file for each event. Names are made from the URL, so that no URL lies there.
 type Queue string
 
 // QueueIn is the queue of a state directory.
