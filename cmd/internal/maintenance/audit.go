@@ -91,13 +91,23 @@ func (c *change) readServing(conf *operator.Config, file string) {
 	}
 }
 
-// holes says in words how the site could be reached past its rules.
-func (c *change) holes(file string) []string {
+// unasked says in words why nginx can't be asked about servers of the site.
+func (c *change) unasked() []string {
 	var out []string
 	for _, p := range c.serving.NoTCPListener {
 		out = append(out, fmt.Sprintf("the server at %s listens at no address of TCP, so that nginx can't be asked whether it is closed: "+
 			"give it one that only this machine has (listen 127.0.0.1:PORT;), and name it in the site's listen", p))
 	}
+	for _, p := range c.serving.NeedClientCert {
+		out = append(out, fmt.Sprintf("the server at %s talks to nobody without a certificate (ssl_verify_client), so that nginx can't be asked whether it is closed: "+
+			"give it an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen", p))
+	}
+	return out
+}
+
+// holes says in words how the site could be reached past its rules, and where nobody can see whether it could.
+func (c *change) holes(file string) []string {
+	out := c.unasked()
 	if len(c.serving.Listens)+len(c.serving.NoTCPListener) == 0 {
 		out = append(out, fmt.Sprintf("no server {} includes %s", file))
 	}
@@ -116,10 +126,6 @@ func (c *change) holes(file string) []string {
 	}
 	for _, p := range c.serving.Bypasses {
 		out = append(out, fmt.Sprintf("%s hands requests on beside the rules of %s", p, file))
-	}
-	for _, p := range c.serving.NeedClientCert {
-		out = append(out, fmt.Sprintf("the server at %s talks to nobody without a certificate (ssl_verify_client), so that nginx can't be asked whether it is closed: "+
-			"give it an address that only this machine has, without TLS (listen 127.0.0.1:PORT;), and name it in the site's listen", p))
 	}
 	if c.to.Mode == status.Admin && len(c.site.Allow) > 0 {
 		for _, p := range c.serving.Credulous {

@@ -94,6 +94,11 @@ func (r *run) probe(ctx context.Context, changes []*change) error {
 	deadline := r.Clock.Now().Add(takeUpTimeout)
 	for _, c := range changes {
 		if err := r.awaitRevision(ctx, c, deadline); err != nil {
+			if !c.has(StepShut) { // a closing has said so before
+				for _, why := range c.unasked() {
+					c.receipt.warn(why)
+				}
+			}
 			return r.elsewhere(c, err)
 		}
 	}

@@ -13,7 +13,8 @@ import (
 
 // What nginx doesn't answer is asked for twice ten seconds.
 
-// TestSoakSiteAtAUnixSocketOnly can't be asked: what is missing is said.
+// TestSoakSiteAtAUnixSocketOnly can't be asked: what is missing is said, of a closing and of an opening. With it the
+// site, which is shut, opens again.
 func TestSoakSiteAtAUnixSocketOnly(t *testing.T) {
 	t.Parallel()
 	s := rig.NewSingle(t)
@@ -21,10 +22,20 @@ func TestSoakSiteAtAUnixSocketOnly(t *testing.T) {
 	s.WriteNginx(t)
 	rig.Edit(t, s.Nginx.Conf, "listen "+rig.Loopback(s.Blocks[0].Port)+";", "listen unix:"+filepath.Join(s.Nginx.Dir, "site.sock")+";")
 	s.Nginx.Start(t)
-	r := s.CLI(t, "set", "offline").Want(t, 1)
-	rig.Says(t, r, "listens at no address of TCP, so that nginx can't be asked whether it is closed", "listen 127.0.0.1:PORT;")
-	if strings.Contains(r.Stderr, "no server {} includes") {
-		t.Errorf("says that the rules are not included: %s", r.Stderr)
+	for _, mode := range []string{"offline", "online"} {
+		r := s.CLI(t, "set", mode).Want(t, 1)
+		rig.Says(t, r, "listens at no address of TCP, so that nginx can't be asked whether it is closed", "listen 127.0.0.1:PORT;")
+		if strings.Contains(r.Stderr, "no server {} includes") {
+			t.Errorf("says that the rules are not included: %s", r.Stderr)
+		}
+		if !rig.ClosedFileIsThere(s) {
+			t.Errorf("after set %s it isn't shut", mode)
+		}
+	}
+	rig.Edit(t, s.Nginx.Conf, "listen unix:", "listen "+rig.Loopback(s.Blocks[0].Port)+"; listen unix:")
+	s.CLI(t, "set", "online").Want(t, 0)
+	if r := s.Client().Get(t, "/"); r.Status != 200 || rig.ClosedFileIsThere(s) {
+		t.Errorf("open again, the site answers %d", r.Status)
 	}
 }
 
