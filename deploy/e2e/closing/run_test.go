@@ -303,12 +303,12 @@ func TestApplicationThatIsDown(t *testing.T) {
 	}
 	h.CLI(t, "set", "offline").Want(t, 0)
 	finds(503)
-	rig.Says(t, h.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502", "demo is online")
+	rig.Says(t, h.CLI(t, "set", "online").Want(t, 0), "but the application behind demo answers 502", "demo is online")
 	finds(502)
 	for range 2 {
 		h.CLI(t, "set", "online").Want(t, 0)
 		rig.Says(t, h.CLI(t, "run", "--mode", "offline", "--", "true").Want(t, 1), "try demo before it opens", "the application does not answer as it must: / answers 502", "hint: see why the application does not answer")
 		finds(503)
 	}
-	rig.Says(t, h.CLI(t, "set", "online").Want(t, 0), "warning: the application behind demo answers 502")
+	rig.Says(t, h.CLI(t, "set", "online").Want(t, 0), "but the application behind demo answers 502")
 }
