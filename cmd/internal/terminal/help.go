@@ -42,12 +42,12 @@ read the order.`
 	HelpFleetList       = "every host of each site, and how far it has got"
 	HelpFleetListLong   = "Show every host of each site, and how far it has got with the order. Exits 5 where a host has not done what was ordered."
 	HelpFleetForget     = "take a host that is gone out of the fleet"
-	HelpFleetForgetLong = `Take a host that is gone out of the fleet: nothing waits for it any more. It has to be off, for nobody would know whether it
-lets people in. If it comes back it joins as a new one.`
+	HelpFleetForgetLong = `Take a host that is gone out of the fleet: nothing waits for it any more. It has to be off: otherwise nobody would know whether
+it lets people in. If it comes back it joins as a new one.`
 	HelpConfirmOff = "the host is off"
 
 	HelpSet     = "switch a site to online, offline or admin"
-	HelpSetLong = `Switch a site to a mode, see that nginx took it up, and tell visitors.
+	HelpSetLong = `Switch a site to a mode, check that nginx uses the new rules, and tell visitors.
 
   online   normal functioning
   offline  every navigation goes to the maintenance page, everything else gets a 503
@@ -60,14 +60,14 @@ site stays closed.`
 "2026-12-01 18:30"); +10m counts from the ETA that is announced.`
 	HelpSchedule     = "announce a maintenance window ahead, which then begins by itself"
 	HelpScheduleLong = `Announce a maintenance window ahead. Visitors are told of it from now on, and the site's host closes the site when it
-begins, late by at most 15 minutes. Nothing opens the site by itself: that is for set online.
+begins, late by at most 15 minutes. Nothing opens the site by itself: set online does.
 
   conforma-status schedule offline --from "2026-12-05 22:00" --for 1h --message "We are upgrading."
   conforma-status schedule list
   conforma-status schedule move ID --from "2026-12-05 23:00"
   conforma-status schedule cancel ID
 
-It works on every machine that may write to the store. There a window has to begin two minutes ahead at least.`
+It works on every machine that may write to the store. From another machine than the site's host, say it two minutes ahead at least.`
 	HelpFrom             = "when the window begins: 2h, 22:00, 10pm, \"2026-12-05 22:00\" or RFC 3339"
 	HelpUntil            = "when it ends, written likewise; a time of day is the next one after --from"
 	HelpFor              = "how long it takes, instead of --until: 30m, 1h30m"
@@ -79,19 +79,19 @@ it takes as long as before. Without --site it is moved for each site that has it
 	HelpScheduleCancelLong = `Cancel a window that has not begun. For one that was missed, this ends the reminder. Without --site it is cancelled for each
 site that has it.`
 	HelpGet     = "compare what is wanted, on disk, live in nginx, and published"
-	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, and published. Exits 5 where they differ."
+	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, in the kernel and published, and whether a snapshot is safe. Exits 5 where they differ."
 	HelpRun     = "close a site, run a command, and open it again if the command succeeded"
 	HelpRunLong = `Close a site, run a command once no earlier request is left, and open the site again if the command exited 0 and the
 application answers. Otherwise the site stays closed. The exit code is the command's once it has started.
 
-A site that is closed already is left so, with its ETA and its message: whoever closed it opens it.`
+A site that is closed already stays closed, with its ETA and its message: whoever closed it opens it.`
 	HelpRunMode       = "offline or admin"
 	HelpReconcile     = "finish or undo an interrupted change, and mend what differs from the record"
 	HelpReconcileLong = `Finish a change that was interrupted, or undo it when it can't be finished, then bring every site back to what is on record:
 its rules, its closed file, and what is published. It is safe to run every minute.`
 	HelpRender     = "write the nginx files for the modes on record, and nothing else"
-	HelpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else:
-before the include lines are first added, and to look at.
+	HelpRenderLong = `Write http.conf and sites/NAME.conf for the modes on record (online for a new site), and nothing else.
+Use it before you add the include lines, or to look at the rules.
 
 With --standby: the whole configuration of the nginx of a second machine, into the directory that --out names. It answers for all sites
 as in offline while this host is off. How the sites are served is read from the nginx that runs here.`
@@ -120,14 +120,14 @@ user, and take the site through online, offline, admin and back. Nothing is left
 	HelpDemoOnce = "take the tour, check each step over HTTP, and end: exit 0, or 1 with what differed"
 
 	HelpDoctor     = "what is wrong with this host, store or front end, and how to mend it"
-	HelpDoctorLong = `Look at the configuration, nginx, the site's rules, what leads past them, the secret, the gate, the store, the pages as the
-world sees them, clocks, certificates and disks: one line each, ok, warning or fault, with what to do. Exits 5 where there are
-faults. It changes nothing, leaves nothing behind and takes half a minute at most. What an ordinary user may not see is a
-warning that says so.`
+	HelpDoctorLong = `Look at the configuration, nginx, the site's rules, what leads past them, the secret, the gate, the store, the pages as
+visitors get them, clocks, certificates and disks: one line each, ok, warning or fault, with what to do. Exits 5 where there are
+faults. It changes nothing, leaves nothing behind and takes half a minute at most. What an ordinary user may not see
+becomes a warning.`
 
 	HelpHistory     = "who changed what, when and why, and how long it took against what was announced"
-	HelpHistoryLong = `Show every change of each site, the oldest first: when, who, why (--reason), what came of it; and for each time that
-a site was closed, for how long, and the ETA that was announced against when it opened.`
+	HelpHistoryLong = `Show every change of each site, the oldest first: when, who, why (--reason), what came of it. Each time that
+a site was closed has a line: for how long, and how late or early it opened against the announced ETA.`
 
 	HelpInit     = "a configuration and the include lines, from the nginx that runs here"
 	HelpInitLong = `Read what nginx serves here (nginx -T) and Conforma's env files, and print a commented configuration and the include lines
