@@ -15,6 +15,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
@@ -241,7 +242,9 @@ func (a *app) order(ctx context.Context, c *config.Config, req maintenance.Reque
 		return nil, err
 	}
 	if req.WordsOnly {
-		return nil, a.sayOnly(ctx, all)
+		err := a.sayOnly(ctx, all)
+		a.tellOrders(ctx, h, all, nil)
+		return nil, err
 	}
 	if err := putOrders(ctx, all); err != nil {
 		if errors.Is(err, fleet.ErrNotTheOrder) {
@@ -254,11 +257,86 @@ func (a *app) order(ctx context.Context, c *config.Config, req maintenance.Reque
 	}
 	results := a.await(ctx, all, wait)
 	a.terminal.Ordered(results)
+	a.tellOrders(ctx, h, all, results)
 	receipts, code := orderReceipts(all, results)
 	if err := h.OrderHistory(req, receipts); err != nil {
 		a.terminal.Warn(err.Error())
 	}
 	return receipts, said(code)
+}
+
+// tellOrders has the webhooks told what came of orders: whoever has put it into the switch does, for all hosts. results
+// may be nil where nothing was to come of them but words.
+func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, all []*fleet.Ordering, results []terminal.Fleet) {
+	if len(h.Config.Webhooks) == 0 {
+		return
+	}
+	for i, g := range all {
+		safe := results != nil && results[i].Done
+		if results == nil {
+			order, wanted := g.Said.Now.Order, g.Said.Now.Wanted
+			members, err := g.Receipts.Members(ctx)
+			safe = err == nil && order > 0 && members.All(order, wanted)
+		}
+		e, concerns := h.Tells(g.Said, safe)
+		if !concerns {
+			continue
+		}
+		if h.Dir().Exists() {
+			if err := h.Tell(e); err != nil {
+				a.terminal.Warn(err.Error())
+			}
+			continue
+		}
+		for _, hook := range h.Config.Webhooks { // nothing of it can be kept here
+			if err := sender().Send(context.WithoutCancel(ctx), hook, e); err != nil {
+				a.terminal.Warn(fmt.Sprintf("the webhook %s isn't told: %v", webhook.Where(hook.URL), err))
+			}
+		}
+	}
+	if h.Dir().Exists() {
+		a.deliver(h.Config)
+	}
+}
+
+// fellows are the hosts of this host's fleet.
+type fellows struct {
+	*crew
+	host *maintenance.Host
+}
+
+// meet has h ask and tell the other hosts of its fleet, where there is one. One that it can't reach keeps it from
+// nothing.
+func (a *app) meet(h *maintenance.Host) {
+	if h.Config.Fleet == nil {
+		return
+	}
+	k, err := crewOf(h.Config)
+	if err != nil {
+		a.terminal.Warn(err.Error())
+		return
+	}
+	h.Fellows = fellows{k, h}
+}
+
+// Name is part of maintenance.Fellows.
+func (f fellows) Name() string { return f.crew.host }
+
+// Members is part of maintenance.Fellows.
+func (f fellows) Members(ctx context.Context, s config.Site) (fleet.Members, error) {
+	return (&fleet.Receipts{Store: f.private, Path: s.Path}).Members(ctx)
+}
+
+// Order is part of maintenance.Fellows.
+func (f fellows) Order(ctx context.Context, req maintenance.Request) (said []fleet.Change, err error) {
+	all, err := orderings(f.host, f.crew, req)
+	if err == nil {
+		err = putOrders(ctx, all)
+	}
+	for _, g := range all {
+		said = append(said, g.Said)
+	}
+	return said, err
 }
 
 // away reports whether the store can't be reached, or refuses.

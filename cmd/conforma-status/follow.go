@@ -82,7 +82,7 @@ func (a *app) follow(ctx context.Context) error {
 	}
 	for _, s := range c.Sites {
 		one := &follows{site: s, Agent: &fleet.Agent{
-			Name: s.Name, Path: s.Path, Site: maintenance.FollowedSite{Host: h, Site: s}, Public: h.Store, Private: k.private,
+			Name: s.Name, Path: s.Path, Site: maintenance.FollowedSite{Host: h, Site: s, Deliver: func() { a.deliver(c) }}, Public: h.Store, Private: k.private,
 			Key: k.key, Now: time.Now, Meta: maintenance.StatusMeta, SwitchKey: maintenance.StatusKey(s),
 		}}
 		one.Start(k.host, instance)

@@ -16,6 +16,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.meet(h)
 			receipts, err := h.Reconcile(cmd.Context(), drain)
 			a.metrics(cmd.Context(), h.Config, h)
 			a.deliver(h.Config)

@@ -264,6 +264,9 @@ func (a *app) scheduleCancelCommand() *cobra.Command {
 
 // announce changes the schedules, and reports.
 func (a *app) announce(ctx context.Context, h *maintenance.Host, req maintenance.Announcement) error {
+	if len(h.Config.Webhooks) > 0 {
+		a.meet(h)
+	}
 	all, err := h.Announce(ctx, req)
 	a.deliver(h.Config)
 	if err != nil {

@@ -22,6 +22,8 @@ type Site interface {
 	Shut(context.Context) error
 	// Heard gives nginx the status document as it is now.
 	Heard(context.Context, status.Document) error
+	// Announced is told what this host has announced to visitors.
+	Announced(Change) error
 	// Alone is the document of a closing that was made here alone, over that which is in the store now, the zero
 	// Document for none.
 	Alone(status.Document) (status.Document, error)
@@ -126,8 +128,12 @@ func (a *Agent) goOn(ctx context.Context) (Step, error) {
 		case List:
 			err = a.list(ctx)
 		case Announce:
-			d := Announced(*a.doc, step.Mode, a.Now())
-			return Step{Do: Rest}, a.put(ctx, d)
+			was := *a.doc
+			mine, err := a.put(ctx, Announced(was, step.Mode, a.Now()))
+			if mine {
+				err = errors.Join(err, a.Site.Announced(Change{was, *a.doc}))
+			}
+			return Step{Do: Rest}, err
 		case Order:
 			return Step{Do: Rest}, a.order(ctx, step)
 		}
@@ -195,8 +201,8 @@ func (a *Agent) list(ctx context.Context) error {
 	return nil
 }
 
-// put puts a document into the switch, over the version that was read.
-func (a *Agent) put(ctx context.Context, d status.Document) error {
+// put puts a document into the switch, over the version that was read, and reports whether it is there.
+func (a *Agent) put(ctx context.Context, d status.Document) (mine bool, err error) {
 	cond := store.IfAbsent()
 	if a.doc != nil {
 		cond, d.Seq = store.IfMatch(a.etag), max(d.Seq, a.doc.Seq+1)
@@ -204,13 +210,13 @@ func (a *Agent) put(ctx context.Context, d status.Document) error {
 	d.UpdatedAt = a.Now()
 	etag, err := a.Public.Put(ctx, a.SwitchKey, d.Marshal(), a.Meta, cond)
 	if errors.Is(err, store.ErrPrecondition) {
-		return nil // somebody else was quicker: the next round sees what they have put
+		return false, nil // somebody else was quicker: the next round sees what they have put
 	}
 	if err != nil {
-		return fmt.Errorf("put the switch: %w", err)
+		return false, fmt.Errorf("put the switch: %w", err)
 	}
 	a.doc, a.etag = &d, etag
-	return a.Site.Heard(ctx, d)
+	return true, a.Site.Heard(ctx, d)
 }
 
 // order makes an order of a closing that was made here alone.
@@ -223,5 +229,6 @@ func (a *Agent) order(ctx context.Context, step Step) error {
 	if err != nil {
 		return err
 	}
-	return a.put(ctx, Ordered(d, step.Order, step.Mode, a.Key, a.Now()))
+	_, err = a.put(ctx, Ordered(d, step.Order, step.Mode, a.Key, a.Now()))
+	return err
 }

@@ -27,6 +27,8 @@ func (d *disk) Keep(_ context.Context, k Kept) error           { d.kept = k; ret
 func (d *disk) Shut(context.Context) error                     { d.kept.Waits = true; return nil }
 func (d *disk) Alone(status.Document) (status.Document, error) { return status.Document{}, nil }
 
+func (d *disk) Announced(Change) error { return nil }
+
 func (d *disk) apply(s Step) Local {
 	if d.local = (Local{Mode: s.Mode}); s.Mode.Closed() {
 		now := time.Now()

@@ -14,6 +14,9 @@ import (
 // there.
 var ErrNotTheOrder = errors.New("somebody else has given an order meanwhile")
 
+// Change is what a switch says, and what it said before: the zero Document where there was none.
+type Change struct{ Was, Now status.Document }
+
 // Ordering orders a mode for one site and waits for its members.
 type Ordering struct {
 	Name      string // of the site
@@ -33,6 +36,8 @@ type Ordering struct {
 
 	// Was is the document before the order, the zero Document for none.
 	Was status.Document
+	// Said is what this machine has put into the switch last.
+	Said Change
 	// Ordered is when the order was put, zero before.
 	Ordered time.Time
 	// Members are as they were last read.
@@ -75,7 +80,9 @@ func (g *Ordering) Round(ctx context.Context) (Do, error) {
 			err = g.order(ctx, step)
 		case Announce:
 			d := Announced(*g.doc, step.Mode, g.Now())
+			was := *g.doc
 			if err = g.put(ctx, &d); err == nil {
+				g.Said = Change{was, d}
 				g.o.Announced(step.Mode)
 			}
 		}
@@ -160,7 +167,7 @@ func (g *Ordering) order(ctx context.Context, step Step) error {
 }
 
 func (g *Ordering) ordered(order uint64) {
-	g.tried, g.Ordered, g.Reached = nil, g.Now(), map[string]time.Time{}
+	g.tried, g.Said, g.Ordered, g.Reached = nil, Change{g.Was, *g.doc}, g.Now(), map[string]time.Time{}
 	g.o.Ordered(order)
 }
 
@@ -194,6 +201,9 @@ func (g *Ordering) Say(ctx context.Context) error {
 			return nil
 		}
 		if err := g.put(ctx, &d); !errors.Is(err, store.ErrPrecondition) {
+			if err == nil {
+				g.Said = Change{g.Was, d}
+			}
 			return err
 		}
 	}

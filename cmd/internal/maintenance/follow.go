@@ -17,6 +17,8 @@ import (
 type FollowedSite struct {
 	Host *Host
 	Site config.Site
+	// Deliver has what waits for the webhooks delivered, without waiting for that; nil where somebody else does.
+	Deliver func()
 }
 
 // Kept is part of fleet.Site.
@@ -136,7 +138,7 @@ func (h *Host) Follow(ctx context.Context, mode status.Mode, orders []Following,
 	}
 	failed := func(err error) map[string]fleet.Local {
 		for _, o := range orders {
-			local, unread := FollowedSite{h, o.Site}.Local()
+			local, unread := FollowedSite{Host: h, Site: o.Site}.Local()
 			local.Error = errors.Join(err, unread).Error()
 			out[o.Site.Name] = local
 		}
@@ -150,7 +152,7 @@ func (h *Host) Follow(ctx context.Context, mode status.Mode, orders []Following,
 		return failed(err)
 	}
 	for i, r := range receipts {
-		local, err := FollowedSite{h, orders[i].Site}.Local()
+		local, err := FollowedSite{Host: h, Site: orders[i].Site}.Local()
 		local.Left = r.Left
 		if err = errors.Join(err, r.Err); err != nil {
 			local.Error = err.Error()

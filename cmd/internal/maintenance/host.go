@@ -64,6 +64,8 @@ type Host struct {
 	// Timer has reconcile run at these moments, and at no others that it was given before. It is nil where nothing does.
 	Timer    func(ctx context.Context, moments []time.Time) error
 	Progress Progress
+	// Fellows are the hosts of its fleet, nil where there is none, or they can't be asked.
+	Fellows  Fellows
 	Operator string // who is at work, for the record; a user name
 	Command  string // what they typed, for the one who waits for the lock
 }

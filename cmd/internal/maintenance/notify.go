@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -56,7 +58,8 @@ func (h *Host) notify(kind string, what webhook.Type, e state.Event) error {
 }
 
 // remind tells on_change and the webhooks, each once, that a site is still closed although its ETA has passed.
-func (h *Host) remind(name string, r state.Record) error {
+func (h *Host) remind(ctx context.Context, s config.Site, r state.Record) error {
+	name := s.Name
 	until := r.Document.ExpectedUntil
 	if !r.Document.Mode.Closed() || until == nil || !h.Clock.Now().After(*until) {
 		return nil
@@ -71,6 +74,9 @@ func (h *Host) remind(name string, r state.Record) error {
 		}),
 		// No site has a dot in its name.
 		h.once(name+".webhooks", *until, len(h.Config.Webhooks) > 0, func() error {
+			if !h.speaks(ctx, s) {
+				return nil
+			}
 			return h.tell(webhook.Of(webhook.Overdue, at, r.Document, r.Document.Mode), r.SafeSince != nil)
 		}))
 }
@@ -95,7 +101,7 @@ func (h *Host) tell(e webhook.Event, safe bool) error {
 	if e.Data.Mode.Closed() {
 		e.Data.Safe = &safe
 	}
-	return webhook.QueueIn(h.Config.StateDir).Add(h.Config.Webhooks, e)
+	return h.Tell(e)
 }
 
 // event is what the change comes to for those who are told of it, false for nothing that concerns them.
@@ -104,12 +110,8 @@ func (c *change) event() (webhook.Type, bool) {
 	switch {
 	case c.receipt.Outcome != state.Done && c.receipt.Outcome != state.Shut:
 		return "", false
-	case c.from != is.Mode && is.Mode == status.Offline:
-		return webhook.Closed, true
-	case c.from != is.Mode && is.Mode == status.Admin:
-		return webhook.Admin, true
 	case c.from != is.Mode:
-		return webhook.Opened, true
+		return ofMode(is.Mode), true
 	case !is.Mode.Closed():
 		return "", false
 	case !samePromise(was, is):
@@ -146,7 +148,7 @@ func (r *run) writeHistory() error {
 		}
 		what, concerns := c.event()
 		err := r.notify(eventChange, what, events[i])
-		if concerns {
+		if concerns && r.tellsChange(c.site.Name) {
 			safe := c.receipt.Outcome != state.Shut && c.record.SafeSince != nil
 			err = errors.Join(err, r.tell(webhook.Of(what, events[i].At, c.to, c.from), safe))
 		}

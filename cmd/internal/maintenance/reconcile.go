@@ -80,7 +80,7 @@ func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt)
 		if err != nil || !known || slices.ContainsFunc(begun, func(r *Receipt) bool { return r.Site == s.Name }) {
 			continue
 		}
-		if err := h.remind(s.Name, r); err != nil {
+		if err := h.remind(ctx, s, r); err != nil {
 			damaged = errors.Join(damaged, err)
 		}
 		if waits, err := h.waits(s.Name); err != nil || waits {

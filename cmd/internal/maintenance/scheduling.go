@@ -202,7 +202,7 @@ func (h *Host) announceNow(ctx context.Context, s config.Site, req Announcement)
 	}
 	a.Notes[req.ID] = note
 	err = errors.Join(h.keepAgenda(a), h.announceNext(ctx, a))
-	for _, failed := range []error{h.tellFound(a), h.keepTimer(ctx, h.agendas())} {
+	for _, failed := range []error{h.tellFound(ctx, a), h.keepTimer(ctx, h.agendas())} {
 		if failed != nil {
 			warnings = append(warnings, failed.Error())
 		}

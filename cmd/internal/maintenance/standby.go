@@ -64,7 +64,7 @@ func (h *Host) standBy(ctx context.Context) error {
 		if !known {
 			continue
 		}
-		if err := h.remind(s.Name, r); err != nil {
+		if err := h.remind(ctx, s, r); err != nil {
 			errs = append(errs, err)
 		}
 		if r.Document.Mode.Closed() && (r.Unpublished || h.isOutdated(ctx, s, &r)) {

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"context"
 	"errors"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
@@ -31,16 +32,16 @@ func (h *Host) tellUnsafe(b beginning, r *Receipt) error {
 }
 
 // tellFound tells on_change of the windows that somebody has scheduled, moved or cancelled.
-func (h *Host) tellFound(a *agenda) error {
+func (h *Host) tellFound(ctx context.Context, a *agenda) error {
 	var errs []error
 	for _, w := range a.found {
 		switch {
 		case w.State == status.WindowScheduled && w.Sequence == 0:
-			errs = append(errs, h.tellWindow(webhook.Scheduled, a, w, ""))
+			errs = append(errs, h.tellWindow(ctx, webhook.Scheduled, a, w, ""))
 		case w.State == status.WindowScheduled:
-			errs = append(errs, h.tellWindow(webhook.Moved, a, w, ""))
+			errs = append(errs, h.tellWindow(ctx, webhook.Moved, a, w, ""))
 		case w.State == status.WindowCancelled:
-			errs = append(errs, h.tellWindow(webhook.Cancelled, a, w, ""))
+			errs = append(errs, h.tellWindow(ctx, webhook.Cancelled, a, w, ""))
 		}
 	}
 	a.found = nil
@@ -48,7 +49,7 @@ func (h *Host) tellFound(a *agenda) error {
 }
 
 // tellWindow tells on_change and the webhooks of a window.
-func (h *Host) tellWindow(what webhook.Type, a *agenda, w status.ScheduledWindow, problem string) error {
+func (h *Host) tellWindow(ctx context.Context, what webhook.Type, a *agenda, w status.ScheduledWindow, problem string) error {
 	e := h.windowEvent(a, w, problem)
 	r, known, err := h.Dir().Record(a.site.Name)
 	if err != nil || !known {
@@ -56,7 +57,11 @@ func (h *Host) tellWindow(what webhook.Type, a *agenda, w status.ScheduledWindow
 	}
 	told := webhook.Of(what, e.At, r.Document, r.Document.Mode)
 	told.Data.Window = &w
-	return errors.Join(h.notify(string(what), what, e), h.tell(told, r.SafeSince != nil))
+	err = h.notify(string(what), what, e)
+	if len(h.Config.Webhooks) == 0 || !h.speaks(ctx, a.site) {
+		return err
+	}
+	return errors.Join(err, h.tell(told, r.SafeSince != nil))
 }
 
 // windowEvent is what on_change is told of a window: from the mode that its site is in to that which it is to be in.

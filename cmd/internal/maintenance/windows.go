@@ -39,7 +39,7 @@ func (h *Host) lookAfterWindows(ctx context.Context, drain time.Duration) (recei
 	receipts, err = h.beginDue(ctx, all, drain)
 	errs = append(errs, err)
 	for _, a := range all {
-		errs = append(errs, h.tellFound(a), h.announceNext(ctx, a))
+		errs = append(errs, h.tellFound(ctx, a), h.announceNext(ctx, a))
 	}
 	return receipts, errors.Join(append(errs, h.keepTimer(ctx, all))...)
 }
@@ -172,7 +172,7 @@ func (h *Host) beginDue(ctx context.Context, all []*agenda, drain time.Duration)
 			}
 			begins, missed := w.Due(h.Clock.Now())
 			switch {
-			case missed:
+			case missed && !deed.Ordered:
 				errs = append(errs, h.miss(ctx, a, w))
 			case w.State == status.WindowInProgress, begins || h.isClosedInto(a.site, w):
 				mine, err := h.begin(ctx, a, w)
@@ -282,6 +282,10 @@ func (h *Host) closeFor(ctx context.Context, group []beginning, drain time.Durat
 		req = &Request{Mode: w.Mode, ETA: &w.Until, Message: w.Message, Messages: w.Messages}
 	}
 	req.Drain, req.Reason = drain, first.reason()
+	group, err := h.orderFor(ctx, group, *req)
+	if len(group) == 0 || err != nil {
+		return nil, err
+	}
 	for _, b := range group {
 		req.Sites = append(req.Sites, b.site)
 		if err := errors.Join(h.noteNext(b.agenda), h.closesForAll(b.site, req.Mode)); err != nil {
@@ -336,5 +340,5 @@ func (h *Host) miss(ctx context.Context, a *agenda, w status.ScheduledWindow) er
 		return nil // somebody has moved it meanwhile
 	}
 	w.State = status.WindowMissed
-	return h.tellWindow(webhook.Missed, a, w, "the window did not begin in time")
+	return h.tellWindow(ctx, webhook.Missed, a, w, "the window did not begin in time")
 }

@@ -41,6 +41,8 @@ type Deed struct {
 	Unpublished bool `json:"unpublished"`
 	// Since is since when the site is closed, nil while its closing is to be carried out still.
 	Since *time.Time `json:"since"`
+	// Ordered is set once all hosts of a fleet were ordered to close for it.
+	Ordered bool `json:"ordered,omitempty"`
 	// Told is set once somebody was told that the closing has failed.
 	Told bool `json:"told,omitempty"`
 }

@@ -10,7 +10,8 @@ import (
 // all of them or not at all; an order that nobody signed opens nothing.
 func TestSeveralHostsOneSwitch(t *testing.T) {
 	t.Parallel()
-	m := newMembers(t, 2)
+	told := newReceiver(t)
+	m := newMembersOf(t, 2, members{poll: "100ms", top: told.config})
 	m.follow(t)
 	a, b := m.hosts[0], m.hosts[1]
 
@@ -71,4 +72,5 @@ func TestSeveralHostsOneSwitch(t *testing.T) {
 	}
 	m.agents[1] = b.StartFollow(t)
 	a.CLI(t, "set", "offline").Want(t, 0)
+	told.wants(t, "closed safe", "closed", "closed safe") // by one of the hosts; the thief had told visitors that it was open
 }

@@ -15,6 +15,7 @@ import (
 // store.
 type members struct {
 	poll string           // default: "100ms"
+	top  string           // further lines of each config.toml, with tables of their own
 	s3   *s3server.Server // has both stores; nil where they are directories
 
 	hosts   []*rig.Single
@@ -65,7 +66,7 @@ func (m *members) newHost(t testing.TB, name string) *rig.Single {
 		rig.WriteSecret(t, filepath.Join(h.Nginx.Dir, ".aws", "credentials"), fmt.Sprintf(
 			"[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", m.s3.KeyID, m.s3.Secret))
 	}
-	c.Top = fmt.Sprintf("[fleet]\nhost = %q\nstore = %q\npoll = %q\nkey_file = %q\n", name, private, m.poll, m.key)
+	c.Top = fmt.Sprintf("[fleet]\nhost = %q\nstore = %q\npoll = %q\nkey_file = %q\n%s", name, private, m.poll, m.key, m.top)
 	h.Configure(t, c)
 	h.Install(t)
 	return h
