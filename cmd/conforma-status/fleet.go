@@ -265,8 +265,8 @@ func (a *app) order(ctx context.Context, c *config.Config, req maintenance.Reque
 	return receipts, said(code)
 }
 
-// tellOrders has the webhooks told what came of orders: whoever has put it into the switch does, for all hosts. results
-// may be nil where nothing was to come of them but words.
+// tellOrders has the webhooks told what came of orders: whoever has put it into the switch does, for all hosts.
+// results may be nil where nothing was to come of them but words.
 func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, all []*fleet.Ordering, results []terminal.Fleet) {
 	if len(h.Config.Webhooks) == 0 {
 		return

@@ -19,13 +19,13 @@ type Fellows interface {
 	Name() string
 	// Members returns what the hosts of a site say.
 	Members(context.Context, config.Site) (fleet.Members, error)
-	// Order puts what is asked for into the switches, for all hosts, and returns what each says then, in the order of the
-	// sites.
+	// Order puts what is asked for into the switches, for all hosts, and returns what each says then, in the order of
+	// the sites.
 	Order(context.Context, Request) ([]fleet.Change, error)
 }
 
-// speaks reports whether this host tells the webhooks what happens to a site on all hosts alike: of those that have got
-// to the newest order, the first by name does. Where that isn't known each does, for it is better told twice.
+// speaks reports whether this host tells the webhooks what happens to a site on all hosts alike: of those that have
+// got to the newest order, the first by name does. Where that isn't known each does, for it is better told twice.
 func (h *Host) speaks(ctx context.Context, s config.Site) bool {
 	if h.Fellows == nil {
 		return true
@@ -45,8 +45,8 @@ func (h *Host) speaks(ctx context.Context, s config.Site) bool {
 	return first == "" || first == h.Fellows.Name()
 }
 
-// tellsChange reports whether this host tells the webhooks of a change that it makes. What is ordered is told by whoever
-// has put it into the switch.
+// tellsChange reports whether this host tells the webhooks of a change that it makes. What is ordered is told by
+// whoever has put it into the switch.
 func (h *Host) tellsChange(site string) bool {
 	if h.Config.Fleet == nil {
 		return true
@@ -66,8 +66,8 @@ func ofMode(mode status.Mode) webhook.Type {
 	return webhook.Opened
 }
 
-// Tells is what the webhooks are told of a change of a switch, false for nothing. safe is whether a snapshot can be taken
-// on all hosts: that of a site that was offline before it can, is told too.
+// Tells is what the webhooks are told of a change of a switch, false for nothing. safe is whether a snapshot can be
+// taken on all hosts: that of a site that was offline before it can, is told too.
 func (h *Host) Tells(c fleet.Change, safe bool) (e webhook.Event, concerns bool) {
 	was, now := cmp.Or(c.Was.Mode, status.Online), c.Now
 	switch {

@@ -76,8 +76,8 @@ func closingTook(b *testing.B, h *rig.Single) time.Duration {
 	return record.SafeSince.Sub(closed.ModTime())
 }
 
-// BenchmarkHundredHosts has a hundred agents in one process follow a switch in an S3 server, which they look at every 5
-// seconds. They are the product's, so the process is of its package's tests.
+// BenchmarkHundredHosts has a hundred agents in one process follow a switch in an S3 server, which they look at every
+// 5 seconds. They are the product's, so the process is of its package's tests.
 func BenchmarkHundredHosts(b *testing.B) {
 	srv := s3server.Start(b)
 	srv.CreateBucket(b, "maintenance")

@@ -176,8 +176,8 @@ func (f *fleet) clone(t *testing.T) {
 	c.die(t)
 }
 
-// cutOffThroughAWindow has a machine hear nothing of a whole window: the others close and open, it is named, nothing is
-// called safe, and visitors aren't told that the site is open before it is back.
+// cutOffThroughAWindow has a machine hear nothing of a whole window: the others close and open, it is named, nothing
+// is called safe, and visitors aren't told that the site is open before it is back.
 func (f *fleet) cutOffThroughAWindow(t *testing.T) {
 	t.Helper()
 	m := f.machines[f.chance.IntN(len(f.machines))]
