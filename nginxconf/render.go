@@ -18,7 +18,7 @@ const (
 	ClosedFile      = "closed"        // while it exists the site is shut
 	StatusFile      = status.FileName // served at /.conforma-status/status.json
 	UnavailableFile = "503.json"      // the body of a 503
-	PageDir         = "page"          // a directory, with copies of the page
+	pageDir         = "page"          // a directory, with copies of the page
 	// ToldOpenFile exists while visitors are told that the site is open. If it is shut all the same, HealthPath says so.
 	ToldOpenFile = "told-open"
 )
@@ -75,7 +75,7 @@ type Site struct {
 	// are refused by nginx; where it has more, what the operator says by it reaches our answers.
 	Modules []string
 	// ShowsPage has nginx answer a navigation with the page itself, as a 503 at the address that was asked for, from
-	// the copies in PageDir (see PageFile). Until there is a copy, and where it is false, nginx redirects to PageURL.
+	// the copies in pageDir (see PageFile). Until there is a copy, and where it is false, nginx redirects to PageURL.
 	ShowsPage bool
 	// Worker is the script that nginx serves at WorkerPath, a service worker whose scope may be all of the site: one line.
 	Worker string
@@ -90,7 +90,7 @@ type Site struct {
 const MainPage = "index"
 
 // PageFile is the copy of the page in a language, below Site.Dir. The name is a language tag or MainPage.
-func PageFile(name string) string { return PageDir + "/" + name + ".html" }
+func PageFile(name string) string { return pageDir + "/" + name + ".html" }
 
 // DoorHeader is the header in which the word of Site.Door stands.
 const DoorHeader = "X-Conforma-Door"

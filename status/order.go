@@ -34,12 +34,6 @@ func (d Document) orderMAC(key []byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// WithoutOrder is d as a single host publishes it.
-func (d Document) WithoutOrder() Document {
-	d.Order, d.Wanted, d.Signature = 0, "", ""
-	return d
-}
-
 func (d Document) checkOrder(f *problems) {
 	if (d.Order == 0) != (d.Wanted == "") {
 		f.add("order and wanted go together")

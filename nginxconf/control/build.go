@@ -25,7 +25,7 @@ func (n Nginx) Build(ctx context.Context) (Build, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, Program(argv[0]), argv[1:]...)
+	cmd := exec.CommandContext(ctx, program(argv[0]), argv[1:]...)
 	cmd.WaitDelay = time.Second      // a child that keeps the pipe open must not hold us
 	out, err := cmd.CombinedOutput() // it goes to standard error
 	if err != nil {

@@ -98,8 +98,8 @@ func (n Nginx) command(flag string) ([]string, error) {
 // Master returns the process id of nginx's master process, see workers.Master.
 func (n Nginx) Master() (int, error) { return workers.Master(n.PIDFile) }
 
-// Network returns the network namespace of nginx's master process, that of this process where none is found.
-func (n Nginx) Network() workers.Network {
+// network returns the network namespace of nginx's master process, that of this process where none is found.
+func (n Nginx) network() workers.Network {
 	master, err := n.Master()
 	if err != nil {
 		return workers.Network{}
@@ -113,8 +113,8 @@ func Run(ctx context.Context, argv []string) error {
 	return err
 }
 
-// Program finds a program also where an ordinary user's PATH doesn't look: nginx lies in /usr/sbin.
-func Program(name string) string {
+// program finds a program also where an ordinary user's PATH doesn't look: nginx lies in /usr/sbin.
+func program(name string) string {
 	if _, err := exec.LookPath(name); err == nil {
 		return name
 	}
@@ -131,7 +131,7 @@ func Program(name string) string {
 func Output(ctx context.Context, argv []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, Program(argv[0]), argv[1:]...)
+	cmd := exec.CommandContext(ctx, program(argv[0]), argv[1:]...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	cmd.WaitDelay = time.Second // a child that keeps the pipe open must not hold us

@@ -13,7 +13,7 @@ import (
 // namespace, where it alone takes us for local. Names are looked up here. The error wraps workers.ErrCantEnter where
 // this process may not enter the namespace.
 func (n Nginx) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	network := n.Network()
+	network := n.network()
 	// Where nginx is another user's, who mayn't be looked at, it is taken to be where we are.
 	if ours, err := network.IsOurs(); ours || err != nil {
 		return new(net.Dialer).DialContext(ctx, "tcp", addr)

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 )
@@ -25,13 +24,6 @@ type Network struct {
 // Of returns the network namespace of a process, which has to live for as long as it is used. 0 stands for this
 // process.
 func Of(pid int) Network { return Network{pid} }
-
-func (n Network) String() string {
-	if n.pid == 0 {
-		return "this network namespace"
-	}
-	return fmt.Sprintf("the network namespace of process %d", n.pid)
-}
 
 // Process is the process id that Of was given, or that of this process.
 func (n Network) Process() int {

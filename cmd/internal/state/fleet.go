@@ -27,15 +27,15 @@ type Followed struct {
 	Switch *status.Document `json:"switch"`
 }
 
-// FollowedFile is the file that holds what is kept for a site.
-func (d Dir) FollowedFile(site string) string { return filepath.Join(string(d), "fleet", site+".json") }
+// followedFile is the file that holds what is kept for a site.
+func (d Dir) followedFile(site string) string { return filepath.Join(string(d), "fleet", site+".json") }
 
 // Followed returns what is kept for a site. A file that can't be understood is an error: it says what may not be
 // opened.
 func (d Dir) Followed(site string) (f Followed, err error) {
-	f, _, err = read(d.FollowedFile(site), followedVersion, func(f Followed) int { return f.Version })
+	f, _, err = read(d.followedFile(site), followedVersion, func(f Followed) int { return f.Version })
 	if err != nil {
-		err = fmt.Errorf("read what this host has followed: %s: %w", d.FollowedFile(site), err)
+		err = fmt.Errorf("read what this host has followed: %s: %w", d.followedFile(site), err)
 	}
 	return f, err
 }
@@ -43,7 +43,7 @@ func (d Dir) Followed(site string) (f Followed, err error) {
 // WriteFollowed replaces what is kept for a site.
 func (d Dir) WriteFollowed(site string, f Followed) error {
 	f.Version = followedVersion
-	if err := write(d.FollowedFile(site), mustJSON(f)); err != nil {
+	if err := write(d.followedFile(site), mustJSON(f)); err != nil {
 		return fmt.Errorf("write down what this host follows: %w", err)
 	}
 	return nil

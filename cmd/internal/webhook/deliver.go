@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	// Timeout is how long a webhook may take to answer.
-	Timeout = 10 * time.Second
-	// Day is how long an event is tried for.
-	Day = 24 * time.Hour
+	// timeout is how long a webhook may take to answer.
+	timeout = 10 * time.Second
+	// day is how long an event is tried for.
+	day = 24 * time.Hour
 	// failuresInARound is how many events of a webhook may fail before the others are left to the next round.
 	failuresInARound = 3
 	// lingers is how long a delivery waits for the next attempt to be due. What is due later is left to another one.
@@ -57,7 +57,7 @@ type Sender struct {
 // NewClient is the client for webhooks. It follows no redirect: where one leads to, nobody has configured.
 func NewClient() *http.Client {
 	return &http.Client{
-		Timeout:       Timeout,
+		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -99,7 +99,7 @@ func (s Sender) send(ctx context.Context, h config.Webhook, id string, body []by
 func unanswered(err error) error {
 	if onURL, is := errors.AsType[*url.Error](err); is {
 		if onURL.Timeout() {
-			return fmt.Errorf("it did not answer within %v", Timeout)
+			return fmt.Errorf("it did not answer within %v", timeout)
 		}
 		err = onURL.Err
 	}
@@ -209,7 +209,7 @@ func (s Sender) failed(q Queue, h config.Webhook, p pending, failure error) (nex
 	p.Attempts++
 	p.Error = failure.Error()
 	next = now.Add(pause(p.Attempts))
-	if now.Sub(p.Since) >= Day {
+	if now.Sub(p.Since) >= day {
 		return next, q.giveUp(h, p, now)
 	}
 	return next, q.postpone(h, p, next)

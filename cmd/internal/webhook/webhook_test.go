@@ -232,7 +232,7 @@ func TestDeliver(t *testing.T) {
 			r.clock.now = r.clock.now.Add(time.Minute)
 		}
 		tried := len(r.ids)
-		if after := r.clock.now.Sub(began); after < Day || after > Day+time.Hour+time.Minute || tried > 40 {
+		if after := r.clock.now.Sub(began); after < day || after > day+time.Hour+time.Minute || tried > 40 {
 			t.Errorf("given up after %v and %d attempts", after, tried)
 		}
 		_, _, _, given, err := r.queue.State(r.Webhook)
@@ -251,7 +251,7 @@ func TestDeliver(t *testing.T) {
 	t.Run("a host that was off for two days tries once", func(t *testing.T) {
 		r := newReceiver(t)
 		r.add(t, 1)
-		r.clock.now = began.Add(2 * Day)
+		r.clock.now = began.Add(2 * day)
 		r.deliver(t)
 		r.want(t, 1)
 	})

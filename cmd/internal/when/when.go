@@ -161,11 +161,11 @@ func nextTimeOfDay(hour, minute int, now time.Time) time.Time {
 	return t
 }
 
-// Wait is a flag of the command line (pflag.Value) that holds a duration of zero or more, with days, up to MaxWait.
+// Wait is a flag of the command line (pflag.Value) that holds a duration of zero or more, with days, up to maxWait.
 type Wait struct{ D *time.Duration }
 
-// MaxWait is the longest that a command waits for what was let in earlier, or for other hosts.
-const MaxWait = 24 * time.Hour
+// maxWait is the longest that a command waits for what was let in earlier, or for other hosts.
+const maxWait = 24 * time.Hour
 
 func (w Wait) String() string {
 	if w.D == nil { // pflag asks the zero value for its default
@@ -184,8 +184,8 @@ func (w Wait) Set(s string) error {
 		return nil
 	}
 	d, err := Duration(s)
-	if err != nil || d < 0 || d > MaxWait {
-		return fmt.Errorf("%w: want a duration from 0 to %v, such as 30s", ErrRead, MaxWait)
+	if err != nil || d < 0 || d > maxWait {
+		return fmt.Errorf("%w: want a duration from 0 to %v, such as 30s", ErrRead, maxWait)
 	}
 	*w.D = d
 	return nil

@@ -118,9 +118,9 @@ func (e End) overlaps(o End) bool {
 	return e.Addr == o.Addr || e.Addr.Port() == o.Addr.Port() && e.Local && o.Local && (e.Anywhere || o.Anywhere)
 }
 
-// Shared returns the first end of s that is one of o's too, and whether there is one: what the table does for the one
+// shared returns the first end of s that is one of o's too, and whether there is one: what the table does for the one
 // it does for the other.
-func (s Site) Shared(o Site) (End, bool) {
+func (s Site) shared(o Site) (End, bool) {
 	for _, of := range [][2][]End{{s.Ends, o.Ends}, {s.Around, o.Around}} {
 		for _, a := range of[0] {
 			if slices.ContainsFunc(of[1], a.overlaps) {
@@ -138,7 +138,7 @@ func (r Rules) Check() error {
 			if a.Nginx == b.Nginx && a.Outside == b.Outside {
 				continue
 			}
-			if at, shared := b.Shared(a); shared {
+			if at, shared := b.shared(a); shared {
 				return &SharedError{A: b.Name, B: a.Name, At: at}
 			}
 		}

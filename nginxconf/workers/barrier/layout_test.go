@@ -95,7 +95,7 @@ func TestShared(t *testing.T) {
 		{exact("10.0.0.9:8000"), exact("10.0.0.9:8000"), true},
 	} {
 		a, b := Site{Name: "a", Nginx: Refuse, Ends: []End{exact("10.0.0.1:1"), c.a}}, Site{Name: "b", Ends: []End{c.b}}
-		if _, shared := a.Shared(b); shared != c.shared {
+		if _, shared := a.shared(b); shared != c.shared {
 			t.Errorf("%+v and %+v: %v", c.a, c.b, shared)
 		}
 		var why *SharedError
@@ -150,7 +150,7 @@ func TestAround(t *testing.T) {
 	}
 	other := site(Leave)
 	other.Name, other.Ends = "other", []End{inside}
-	if at, shared := other.Shared(site(Refuse)); !shared || at != app {
+	if at, shared := other.shared(site(Refuse)); !shared || at != app {
 		t.Errorf("what two sites share around nginx isn't found: %v", at)
 	}
 }
