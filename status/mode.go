@@ -2,7 +2,10 @@
 // the status document that tells visitors about it. It imports nothing else of this project.
 package status
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Mode is what nginx does with the requests of a site.
 type Mode string
@@ -23,10 +26,8 @@ func Modes() []Mode { return []Mode{Online, Admin, Offline} }
 
 // ParseMode returns the mode named s, which must be spelled exactly as in the status document.
 func ParseMode(s string) (Mode, error) {
-	for _, m := range Modes() {
-		if s == string(m) {
-			return m, nil
-		}
+	if m := Mode(s); slices.Contains(Modes(), m) {
+		return m, nil
 	}
 	return "", fmt.Errorf("unknown mode %q: want online, offline or admin", s)
 }
@@ -34,10 +35,8 @@ func ParseMode(s string) (Mode, error) {
 // rank orders modes by strictness. An unknown mode ranks above all others, so that whatever compares
 // against it errs towards closed.
 func (m Mode) rank() int {
-	for i, known := range Modes() {
-		if m == known {
-			return i
-		}
+	if i := slices.Index(Modes(), m); i >= 0 {
+		return i
 	}
 	return len(Modes())
 }

@@ -70,11 +70,32 @@ func noCommand(parent *cobra.Command, word string) error {
 	return misused(err, terminal.HintHelp)
 }
 
+// strictestFirst lists the modes.
+func strictestFirst() []status.Mode {
+	modes := status.Modes()
+	slices.Reverse(modes)
+	return modes
+}
+
+// closedModes lists the modes that close a site, the strictest first.
+func closedModes() []status.Mode {
+	return slices.DeleteFunc(strictestFirst(), func(m status.Mode) bool { return !m.Closed() })
+}
+
+// names are the modes as one types them.
+func names(modes []status.Mode) []string {
+	var typed []string
+	for _, m := range modes {
+		typed = append(typed, string(m))
+	}
+	return typed
+}
+
 // noMode is the error of a word that is no mode, with a hint that names the one that is meant.
 func noMode(err error, word string) error {
 	meant, ok := modeWords[strings.ToLower(word)]
 	if !ok {
-		meant = status.Mode(nearest(word, []string{string(status.Offline), string(status.Online), string(status.Admin)}))
+		meant = status.Mode(nearest(word, names(strictestFirst())))
 	}
 	if meant == "" {
 		return misused(err, terminal.HintModes)

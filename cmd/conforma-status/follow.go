@@ -153,7 +153,7 @@ func (f *follower) round(ctx context.Context) {
 		}
 		todo[step.Mode] = append(todo[step.Mode], one)
 	}
-	for _, mode := range []status.Mode{status.Offline, status.Admin, status.Online} {
+	for _, mode := range strictestFirst() {
 		if len(todo[mode]) > 0 {
 			f.apply(ctx, mode, todo[mode])
 		}

@@ -30,8 +30,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&modeName, "mode", "", terminal.HelpRunMode)
-	modes := []cobra.Completion{string(status.Offline), string(status.Admin)}
-	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions(modes, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions(names(closedModes()), cobra.ShellCompDirectiveNoFileComp))
 	f.register(cmd)
 	cmd.Flags().SetInterspersed(false)
 	return cmd

@@ -41,7 +41,7 @@ func (a *app) scheduleCommand() *cobra.Command {
 	var f scheduleFlags
 	cmd := &cobra.Command{
 		Use: "schedule MODE", Short: terminal.HelpSchedule, Long: terminal.HelpScheduleLong, Args: cobra.ArbitraryArgs,
-		ValidArgs: []string{string(status.Offline), string(status.Admin)},
+		ValidArgs: names(closedModes()),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			mode, err := modeOfWindow(cmd, args)
 			if err != nil {
@@ -73,7 +73,7 @@ func modeOfWindow(cmd *cobra.Command, args []string) (status.Mode, error) {
 	}
 	meant := string(modeWords[strings.ToLower(word)])
 	if meant == "" {
-		meant = nearest(word, []string{string(status.Offline), string(status.Admin), "list", "move", "cancel"})
+		meant = nearest(word, append(names(closedModes()), "list", "move", "cancel"))
 	}
 	if meant == "" || meant == string(status.Online) {
 		return "", misused(fmt.Errorf("read the mode: %w", err), terminal.HintScheduleModes)
