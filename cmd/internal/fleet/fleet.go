@@ -87,7 +87,9 @@ func (m Members) missing(order uint64, wanted status.Mode, without rule) (names 
 	return names
 }
 
-// all reports whether all members, and there has to be one, are where the order wants them.
+// All reports whether all members, and there has to be one, are where the order wants them.
+func (m Members) All(order uint64, wanted status.Mode) bool { return m.all(order, wanted, 0) }
+
 func (m Members) all(order uint64, wanted status.Mode, without rule) bool {
 	if without == ruleWholeFleet { // those that were heard of are enough
 		return slices.ContainsFunc(m.Receipts, func(r status.Receipt) bool { return reached(r, order, wanted) })
