@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
 const (
@@ -99,7 +101,11 @@ func TestSoakClientGuards(t *testing.T) {
 				args = append([]string{"--test-name-pattern", guard.named}, args...)
 			}
 			// Without a guard a test may wait for what never comes.
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			patience := time.Minute
+			if name == "nothing" {
+				patience = rig.Patience
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "node", args...)
 			cmd.Dir = root

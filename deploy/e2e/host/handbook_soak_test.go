@@ -174,9 +174,9 @@ func (m *newcomer) rehearse(redirects []string) {
 	m.do(0, "nginx -t && systemctl reload nginx")
 	every("before", "200")
 
-	began := time.Now()
+	before := m.worked // other tests may have the processors
 	said := m.follow("Install")
-	if took := time.Since(began); took > time.Minute {
+	if took := m.worked - before; took > time.Minute {
 		t.Errorf("from apt install to the doctor it took %v", took)
 	}
 	lastLine(said, "conforma-status doctor", `^[0-9]+ checks: 0 faults, `)
@@ -204,8 +204,8 @@ func (m *newcomer) rehearse(redirects []string) {
 	every("rehearsed", "200")
 	m.noneFailed()
 
-	// The link that pass prints lets its holder in, by a gate that systemd has handed the key; an address that is let in
-	// needs none.
+	// The link that pass prints lets its holder in, by a gate that systemd has handed the key; an address that is let
+	// in needs none.
 	m.do(0, `printf '\n[site.admin]\nallow = ["127.0.0.5"]\n' >>/etc/conforma-status/config.toml`)
 	name, url := "shop", m.sites[0]
 	if len(m.sites) > 1 {

@@ -34,14 +34,15 @@ server { listen 127.0.0.1:8000; return 200 "the application\n"; }
 // packaged is a machine with an application behind its nginx.
 type packaged struct {
 	*rig.Machine
-	t *testing.T
+	t      *testing.T
+	worked time.Duration // of the processor's time, by all that was done
 }
 
 // newPackaged makes one with the operator's nginx configuration and, in /root, the packages of a directory. It is not
 // started yet.
 func newPackaged(t *testing.T, nginx, packages string) *packaged {
 	t.Helper()
-	m := &packaged{rig.NewMachine(t), t}
+	m := &packaged{Machine: rig.NewMachine(t), t: t}
 	rig.WriteFile(t, m.Path("/etc/nginx/sites-enabled/conforma.conf"), nginx)
 	rig.WriteFile(t, m.Path(envFile), "PORT='8000'\n")
 	debs, err := filepath.Glob(filepath.Join(packages, "*.deb"))
@@ -62,6 +63,7 @@ func newPackaged(t *testing.T, nginx, packages string) *packaged {
 func (m *packaged) do(code int, script string, says ...string) string {
 	m.t.Helper()
 	r := m.Run(m.t, script)
+	m.worked += r.Worked
 	said := r.Stdout + r.Stderr
 	if r.Code != code {
 		m.t.Fatalf("%s: exit code %d, want %d\n%s", script, r.Code, code, said)
@@ -242,7 +244,7 @@ func TestSoakPackage(t *testing.T) {
 	m.do(0, "systemctl is-active conforma-status-window.timer") // it was lost
 	m.do(0, `conforma-status schedule cancel $(conforma-status schedule list | grep -om1 '^  [a-z0-9]*')`)
 	m.do(3, "systemctl is-active conforma-status-window.timer")
-	m.do(0, "conforma-status schedule offline --from 10s --for 1h --reason 'release 2.4'")
+	m.do(0, "conforma-status schedule offline --from 15s --for 1h --reason 'release 2.4'")
 	m.eventually("the window to begin", "conforma-status history | grep -q 'online -> offline.*release 2.4'")
 	m.do(0, "conforma-status get", "offline since")
 	m.want("a visitor", m.visit(""), "503")
@@ -250,7 +252,8 @@ func TestSoakPackage(t *testing.T) {
 	began := regexp.MustCompile(`"from":"([^"]+)"`).FindAllStringSubmatch(m.do(0, "cat /srv/pages/demo/schedule.json"), -1)
 	announced, err := time.Parse(time.RFC3339, began[0][1])
 	rig.Check(t, err)
-	started := strings.TrimSpace(m.do(0, "date -u +%FT%TZ -d \"$(systemctl show -P ExecMainStartTimestamp conforma-status-reconcile.service)\""))
+	// When systemd began with it: how long a busy machine takes to start the program doesn't count.
+	started := strings.TrimSpace(m.do(0, "date -u +%FT%TZ -d \"$(systemctl show -P InactiveExitTimestamp conforma-status-reconcile.service)\""))
 	at, err := time.Parse(time.RFC3339, started)
 	rig.Check(t, err)
 	t.Logf("it began at %v, announced was %v", at, announced)

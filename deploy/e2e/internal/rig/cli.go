@@ -9,12 +9,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Result is how a run of conforma-status ended.
 type Result struct {
 	Stdout, Stderr string
 	Code           int
+	Worked         time.Duration // of the processor's time, by a command on a Machine
 }
 
 // Want fails the test unless the command exited with the code, and returns the result.

@@ -219,7 +219,7 @@ func (m *Machine) Run(tb testing.TB, script string) Result {
 	if err != nil && !errors.As(err, &exit) {
 		tb.Fatalf("rig: run on the machine: %v", err)
 	}
-	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode()}
+	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: cmd.ProcessState.ExitCode(), Worked: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 }
 
 // Path is where this machine finds what was written to a path of a Machine that is off, or is to be written before it
