@@ -16,7 +16,15 @@ import (
 )
 
 // TestRunOpensOnlyAfterSuccess: what becomes of the site by how the command ends.
-func TestRunOpensOnlyAfterSuccess(t *testing.T) {
+func TestRunOpensOnlyAfterSuccess(t *testing.T) { runOpens(t, rig.Only(usualRuns...)) }
+
+// usualRuns are those of make test. The others are in the soak tests.
+var usualRuns = []string{
+	"it succeeds", "it fails", "it succeeds where somebody had closed", "administrators had been let in", "the application answers",
+	"the application answers otherwise", "no such command", "not safe",
+}
+
+func runOpens(t *testing.T, rows rig.Rows) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)
 	dir := h.Nginx.Dir
@@ -46,6 +54,9 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 		{"the application answers otherwise", "", "offline", `smoke = "` + rig.BadPath + `"`, "true", 1, "",
 			[]string{"the application does not answer as it must: /bad answers 400", "hint: see why the application does not answer, then open the site with: conforma-status set online"}, "offline"},
 	} {
+		if !rows(c.name) {
+			continue
+		}
 		h.Configure(t, rig.Settings{})
 		if c.found != "" {
 			h.CLI(t, "set", string(c.found)).Want(t, 0)
@@ -93,6 +104,9 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 			return func() { conn.CloseNow() }
 		}, 4, "offline", "NOT SAFE"},
 	} {
+		if !rows(c.name) {
+			continue
+		}
 		h.Configure(t, rig.Settings{})
 		if c.fault == nil {
 			h.CLI(t, "set", "offline").Want(t, 0)
@@ -127,8 +141,8 @@ func TestRunOpensOnlyAfterSuccess(t *testing.T) {
 	rig.Agreed(t, h, status.Online)
 }
 
-// TestRunLeavesWhatItFound: a nightly backup neither opens a site that somebody has closed, nor tells visitors anything
-// else of it. What changes hands meanwhile is not touched, and that is said.
+// TestRunLeavesWhatItFound: a nightly backup neither opens a site that somebody has closed, nor tells visitors
+// anything else of it. What changes hands meanwhile is not touched, and that is said.
 func TestRunLeavesWhatItFound(t *testing.T) {
 	t.Parallel()
 	h := rig.OnlineSingle(t)
@@ -217,13 +231,13 @@ func TestRunIsInterruptedBeforeItsCommand(t *testing.T) {
 	}
 }
 
-// TestNobodyElsePassesTheDoor: while the application is tried through the door, nobody else gets in, whatever word they
-// say.
+// TestNobodyElsePassesTheDoor: while the application is tried through the door, nobody else gets in, whatever word
+// they say.
 func TestNobodyElsePassesTheDoor(t *testing.T) {
 	t.Parallel()
 	h := rig.NewSingle(t)
-	// The application takes its time for the path, so that there is something to see: until it may answer, or nobody waits
-	// any more.
+	// The application takes its time for the path, so that there is something to see: until it may answer, or nobody
+	// waits any more.
 	const path = "/tried"
 	var answer atomic.Pointer[chan struct{}]
 	h.App.Handle = func(_ http.ResponseWriter, r *http.Request) bool {

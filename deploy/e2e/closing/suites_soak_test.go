@@ -12,3 +12,6 @@ func TestSoakNothingArrivesAfterSafeOnAnyNginx(t *testing.T) {
 	t.Parallel()
 	rig.OnOtherNginx(t, "TestNothingArrivesAfterSafeUnderLoad")
 }
+
+// TestSoakRunOpensOnlyAfterSuccess has the rest of the table.
+func TestSoakRunOpensOnlyAfterSuccess(t *testing.T) { runOpens(t, rig.Without(usualRuns...)) }

@@ -133,7 +133,8 @@ func (d *demoServer) write(prefix string) *writers {
 	w := &writers{end: make(chan struct{})}
 	for n := range 4 {
 		w.wait.Go(func() {
-			// One connection at a time, and none that is opened to spare: nginx keeps one without a request for a minute.
+			// One connection at a time, and none that is opened to spare: nginx keeps one without a request for a
+			// minute.
 			client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, MaxConnsPerHost: 1, TLSClientConfig: &tls.Config{RootCAs: d.Certificate().Roots}}}
 			for i := 0; ; i++ {
 				select {
@@ -218,36 +219,6 @@ func TestLaunchScripts(t *testing.T) {
 	if r := d.CLI(t, "history", "--json", "--site", "demo").Want(t, 0); !strings.Contains(r.Stdout, `"reason": "launch_conforma"`) {
 		t.Errorf("the history has no reason: %s", r.Stdout)
 	}
-
-	// What would keep it closed is found before it is closed.
-	seq := rig.Agreed(t, d.Single, status.Online).Wanted.Seq
-	for _, c := range []struct {
-		env, lines string
-		args       []string
-		code       int
-		says       string
-	}{
-		{"", "", []string{"demo", "nosuch"}, 2, "there is no " + d.dir + "/env_files/nosuch.env"},
-		{"", "", []string{"../demo"}, 2, "../demo is no name of a site"},
-		{"", "", []string{}, 2, "which site?"},
-		{"", "", []string{"--eta"}, 2, "--eta needs a value"},
-		{"", "", []string{"--opne", "demo"}, 2, "no such option: --opne"},
-		{"", "", []string{"--eta", "soon", "demo"}, 2, "soon"},
-		{"TAG=missing", "", []string{"demo"}, 1, "can't get the image msupplyfoundation/conforma:missing; nothing was closed"},
-		{"CONFORMA_DIR=/nonexistent", "", []string{"demo"}, 2, "there is no /nonexistent/launch.mjs"},
-		{"CONFORMA_STATUS_CONFIG=/nonexistent", "", []string{"demo"}, 2, "/nonexistent"},
-		{"", "PORT=x\n", []string{"demo"}, 2, "is no number"},
-	} {
-		d.env(t, c.lines)
-		rig.Says(t, d.script(t, []string{c.env}, "launch", c.args...).Want(t, c.code), c.says)
-		if now := rig.Agreed(t, d.Single, status.Online).Wanted.Seq; now != seq {
-			t.Fatalf("%v: the site was closed for it", c.args)
-		}
-	}
-	d.env(t, "")
-	rig.WriteFile(t, filepath.Join(d.dir, "default.env"), "")
-	rig.Says(t, d.script(t, nil, "launch", "demo").Want(t, 2), "TAG is neither set nor in")
-	rig.Says(t, d.script(t, []string{"TAG=pulled-first"}, "launch", "demo").Want(t, 0), "demo is online")
 
 	// What fails leaves it closed, and says how to go on.
 	rig.Says(t, d.script(t, []string{"TAG=no-launch"}, "launch", "demo").Want(t, 1),
@@ -361,34 +332,4 @@ func TestSnapshotScript(t *testing.T) {
 	if rel, _ := filepath.Rel(d.dir, kept[0]); len(d.database(t, rel)) != len(was) {
 		t.Error("what was there before is not whole")
 	}
-
-	seq := rig.Agreed(t, d.Single, status.Online).Wanted.Seq
-	for _, c := range []struct {
-		says string
-		args []string
-	}{
-		{"take, load or list?", []string{"burn", "demo"}},
-		{"which site?", []string{"take"}},
-		{"one site at a time", []string{"take", "demo", "x", "y"}},
-		{"is no name for a snapshot", []string{"take", "demo", "../x"}},
-		{"which snapshot?", []string{"load", "demo"}},
-		{"which snapshot?", []string{"load", "demo", "../../etc"}},
-		{"there is no whole snapshot nosuch", []string{"load", "demo", "nosuch"}},
-	} {
-		rig.Says(t, d.script(t, nil, "snapshot", c.args...).Want(t, 2), c.says, "hint: ")
-	}
-	if now := rig.Agreed(t, d.Single, status.Online).Wanted.Seq; now != seq {
-		t.Error("the site was closed for nothing")
-	}
-
-	// Conforma says that it failed by words alone. The site stays closed.
-	rig.Says(t, d.script(t, nil, "snapshot", "take", "demo", "broken").Want(t, 1), "Conforma took no snapshot of demo", "demo is closed (offline) and stays so")
-	rig.Agreed(t, d.Single, status.Offline)
-	if err := os.CopyFS(filepath.Join(d.dir, "snapshots", "broken"), os.DirFS(filepath.Join(d.dir, "snapshots", name))); err != nil {
-		t.Fatal(err)
-	}
-	rig.Says(t, d.script(t, nil, "snapshot", "load", "--open", "demo", "broken").Want(t, 1), "Conforma did not load broken into demo", "snapshot_conforma load --open demo before_loading_")
-	rig.Agreed(t, d.Single, status.Offline)
-	rig.Says(t, d.script(t, nil, "snapshot", "load", "demo", name).Want(t, 0), "stays closed")
-	rig.Agreed(t, d.Single, status.Offline)
 }
