@@ -86,8 +86,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(a.noFlag)
 	root.PersistentFlags().StringVar(&a.configFile, "config", "", terminal.HelpConfig)
 	a.wordsFlags(root)
-	group(root, terminal.HelpEveryDay, a.getCommand(), a.extendCommand(), a.scheduleCommand())
-	group(root, terminal.HelpEveryDay, onHost(a.setCommand(), a.runCommand(), a.passCommand(), a.historyCommand())...)
+	group(root, terminal.HelpEveryDay, a.getCommand(), a.setCommand(), a.extendCommand(), a.scheduleCommand())
+	group(root, terminal.HelpEveryDay, onHost(a.runCommand(), a.passCommand(), a.historyCommand())...)
 	group(root, terminal.HelpSettingUp, a.storeCommand(), a.previewCommand(), a.buildCommand(), a.publishCommand())
 	group(root, terminal.HelpSettingUp, onHost(a.initCommand(), a.renderCommand(), a.secretCommand(), a.demoCommand())...)
 	group(root, terminal.HelpLookingAfter, a.fleetCommand(), versionCommand())
@@ -282,6 +282,11 @@ var canBeHost = runtime.GOOS == "linux"
 // errNotHost ends a command that a machine which can't be a host doesn't have.
 var errNotHost = errors.New("it runs on the application's host, a Linux machine with nginx")
 
+// notHost is the error of a command that this machine can't do.
+func notHost(name string) error {
+	return usage(fmt.Errorf("%s: %w", name, errNotHost), terminal.HintElsewhere)
+}
+
 // onHost has commands, and those below them, do nothing but say so where this machine can't be a host.
 func onHost(commands ...*cobra.Command) []*cobra.Command {
 	for _, c := range commands {
@@ -289,7 +294,7 @@ func onHost(commands ...*cobra.Command) []*cobra.Command {
 		run := c.RunE
 		c.RunE = func(c *cobra.Command, args []string) error {
 			if !canBeHost {
-				return usage(fmt.Errorf("%s: %w", c.Name(), errNotHost), terminal.HintElsewhere)
+				return notHost(c.Name())
 			}
 			return run(c, args)
 		}

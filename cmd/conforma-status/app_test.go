@@ -159,6 +159,47 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+// TestOrderElsewhere has a fleet ordered from a machine that has the configuration, the key and the rights, and nothing
+// of a host: no state directory, no secret of the site, no gate.
+func TestOrderElsewhere(t *testing.T) {
+	for _, host := range []bool{false, true} {
+		e := newElsewhere(t)
+		canBeHost = host
+		key, private := filepath.Join(e.dir, "fleet.key"), filepath.Join(e.dir, "receipts")
+		file := filepath.Join(e.dir, "config.toml")
+		was, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := fmt.Sprintf("[fleet]\nhost = \"laptop\"\nstore = \"dir:%s\"\nkey_file = %q\n[nginx]", private, key)
+		text := strings.Replace(string(was), "[nginx]", more, 1) + "[site.jwt]\nsecret_file = \"/nowhere\"\n"
+		for path, content := range map[string]string{file: text, key: strings.Repeat("k", 40) + "\n"} {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(private, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for i, mode := range []string{"offline", "admin", "online"} {
+			code, stdout, stderr := e.run(t.Context(), "set", mode, "--wait", "1s")
+			if code != 4 || !strings.Contains(stdout, "no host follows this site") {
+				t.Errorf("set %s: exit %d\n%s%s", mode, code, stdout, stderr)
+			}
+			published, err := os.ReadFile(filepath.Join(e.store, "demo", "status.json"))
+			if want := fmt.Sprintf(`"order":%d,"wanted":%q`, i+1, mode); err != nil || !strings.Contains(string(published), want) {
+				t.Errorf("set %s: published is %s, %v", mode, published, err)
+			}
+		}
+		if code, _, stderr := e.run(t.Context(), "set", "offline", "--dry-run"); !host && (code != 2 || !strings.Contains(stderr, errNotHost.Error())) {
+			t.Errorf("a dry run: exit %d\n%s", code, stderr)
+		}
+		if _, err := os.Stat(filepath.Join(e.dir, "state")); err == nil && !host {
+			t.Error("a state directory was made")
+		}
+	}
+}
+
 // TestGetElsewhere is what get says where only what is published can be seen.
 func TestGetElsewhere(t *testing.T) {
 	e := newElsewhere(t)

@@ -16,6 +16,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
@@ -93,13 +94,18 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintena
 		return nil, err
 	}
 	req.Sites = chosen
-	if mode == status.Admin {
+	// Whoever has the fleet's key and the rights orders from anywhere: what a site needs is on its hosts.
+	orders := c.Fleet != nil && !req.DryRun
+	if !canBeHost && !orders {
+		return nil, notHost("set")
+	}
+	if mode == status.Admin && (!orders || canBeHost && state.Dir(c.StateDir).Exists()) {
 		if err := a.readyForAdmin(ctx, c, req.Sites); err != nil {
 			return nil, err
 		}
 	}
 	a.untranslated(c, req)
-	if c.Fleet != nil && !req.DryRun {
+	if orders {
 		f.notOrdered(a.terminal)
 		return a.order(ctx, c, req, f.wait)
 	}

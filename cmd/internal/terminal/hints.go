@@ -220,7 +220,7 @@ const (
 	HintQuietAndVerbose   = "say --quiet or --verbose, or neither"
 	HintWatchJSON         = "call get --json again and again, or get --watch"
 	HintLast              = "for example: conforma-status history -n 5"
-	HintElsewhere         = "these run here: build, preview, publish, store init, schedule, extend, and get of what is published"
+	HintElsewhere         = "these run here: build, preview, publish, store init, schedule, extend, get of what is published, and for a fleet set and fleet list"
 	HintUsage             = "the call is: %s"
 	HintNothingOpens      = "schedule offline or admin; once the work is done: conforma-status set online"
 	HintScheduleModes     = "the modes of a window are offline and admin; list, move and cancel are about windows that there are"
