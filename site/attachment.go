@@ -70,7 +70,7 @@ func readAttachments(layers []layer) (all attachments, faults, remarks fault.Lis
 			}
 			if other := folded[strings.ToLower(name)]; other != "" && other != name {
 				faults = append(faults, fault.Fault{
-					File: file, Problem: fmt.Sprintf("differs from %s in upper and lower case alone", other),
+					File: file, Problem: fmt.Sprintf("differs from %s only in upper and lower case", other),
 					Hint: "rename one of the two: on many machines they are one file",
 				})
 			}

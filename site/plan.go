@@ -26,10 +26,10 @@ type Change struct {
 	Action Action
 }
 
-// Plan compares the files built for s with what the store lists (all of it, or what is below s.Path),
-// and returns a line for each file in the order in which Upload goes, stale ones last. What isn't of the
-// page, such as the status document, the client and the pages of other sites, is never stale. It sees a
-// change of a file's headers alone only where the file is Compressed.
+// Plan compares the files built for s with what the store lists (all of it, or what is below s.Path). It returns a line
+// for each file in the order in which Upload sends them, stale ones last. What is not part of the page, such as the
+// status document, the client and the pages of other sites, is never stale. It sees a change of headers alone only if
+// the file is Compressed.
 func Plan(s Site, files []File, existing []store.Object) []Change {
 	etags := make(map[string]string, len(existing))
 	for _, o := range existing {

@@ -19,12 +19,12 @@ import (
 // parallel is how many files are sent to, or taken from, a store at the same time.
 const parallel = 8
 
-// Compressed returns the files as they go to a store that serves what it was given and compresses nothing itself, an
-// S3 bucket for one: with gzip, which every browser takes.
+// Compressed returns the files as they go to a store that serves what it was given and compresses nothing itself, such
+// as an S3 bucket: with gzip, which every browser takes.
 //
-// The same file always comes to the same bytes, and one whose headers are others to others: a listing shows nothing
-// but ETags, which are made of the bytes. What tells them apart is the time in gzip's own header, four bytes that
-// nobody looks at (RFC 1952, section 2.3.1).
+// The same file always becomes the same bytes, and one with other headers becomes other bytes: a listing shows only
+// ETags, which are made of the bytes. The difference is the time in gzip's own header, four bytes that nobody looks at
+// (RFC 1952, section 2.3.1).
 func Compressed(files []File) []File {
 	out := slices.Clone(files)
 	for i := range out {

@@ -27,10 +27,10 @@ type Difference struct {
 	Problem string `json:"problem"`
 }
 
-// Verify asks for every file of s, and its status, where visitors get them, at s.PageURL, and says what differs from
+// Verify asks for every file of s, and its status, where visitors get them, at s.PageURL. It says what differs from
 // what was sent: a web server or a CDN on the way may keep old copies, compress, rewrite or forbid. Nothing that it
-// finds is an error. The client bounds each request; where the server can't be reached at all, that is the one thing
-// said. No published file is larger than what is sent.
+// finds is an error. The client bounds each request. If the server can't be reached at all, it says only that. No
+// published file is larger than what is sent.
 func Verify(ctx context.Context, client *http.Client, s Site, files []File) []Difference {
 	statusKey := path.Join(s.Path, status.FileName)
 	statusURL := s.urlOf(statusKey)

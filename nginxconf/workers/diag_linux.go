@@ -174,11 +174,11 @@ func receiveDiag(fd int, list bool, each func(diagSocket)) error {
 	}
 }
 
-// listDiag lists the TCP sockets of a network namespace that are in those states. Without those in TIME_WAIT, of which
-// there may be thousands, it is much quicker than reading /proc.
+// listDiag lists the TCP sockets of a network namespace that are in those states. Leaving out TIME_WAIT, of which there
+// may be thousands, makes it much quicker than reading /proc.
 //
-// The kernel looks through all its tables for each list. So one list has IPv4 and IPv6, as ss(8) asks for it where it
-// is told of no family; the newer request, SOCK_DIAG_BY_FAMILY, knows none that stands for both.
+// The kernel looks through all its tables for each list. So one list has IPv4 and IPv6: ss(8) asks for it in the same
+// way if no family is given. The newer request, SOCK_DIAG_BY_FAMILY, has no value for both.
 func listDiag(n Network, states uint32) ([]diagSocket, error) {
 	fd, err := openDiag(n)
 	if err != nil {

@@ -305,10 +305,10 @@ func (c *change) isHarmless(conn workers.Connection) bool {
 	return !conn.Upstream && (c.behindBarrier() || c.wasBarred)
 }
 
-// concerning is what of left concerns the site, after waiting so long. Behind the kernel barrier no worker has to
-// end: what leads to the application counts, and clients that may still be sending are waited for. Where clients come
-// by sockets that can't be told from others, such as those of QUIC, the worker stands for them for a while, and for
-// as long as it takes while it holds a request.
+// concerning is the part of left that concerns the site, after waiting so long. Behind the kernel barrier no worker has
+// to end: only connections to the application count, and clients that may still be sending. Sockets such as those of
+// QUIC can't be told from others: then the worker stands for its clients, for a while, or for as long as it holds a
+// request.
 func (c *change) concerning(left workers.Remaining, waited time.Duration) workers.Remaining {
 	left.GivenUp = slices.DeleteFunc(left.GivenUp, func(conn workers.Connection) bool { return c.drain.ended[conn] })
 	if !c.behindBarrier() {

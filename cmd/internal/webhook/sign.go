@@ -18,7 +18,7 @@ import (
 // What may be wrong with a secret.
 var (
 	// ErrSecret is returned (wrapped) for a secret that can't be used.
-	ErrSecret = errors.New("no secret of Standard Webhooks")
+	ErrSecret = errors.New("it is no Standard Webhooks secret")
 	// ErrExposed is returned (wrapped) for a secret that every user of this machine may read.
 	ErrExposed = errors.New("it is open to every user of this machine")
 )

@@ -16,8 +16,8 @@ import (
 )
 
 // Exempt returns the cgroups of applications that listen at the ends and have the user id of a worker of nginx: they
-// talk to themselves. One that a worker of nginx is in too isn't among them, nor is the root. It is empty where there
-// is none, as it is where no cgroups of version 2 are mounted.
+// may talk to themselves. It leaves out the root, and a cgroup that a worker of nginx is in too. It is empty if there
+// is none, or if no cgroups of version 2 are mounted.
 //
 // A restart of the application makes its cgroup anew: so ask again from time to time. The errors are what keeps /proc
 // from being read.

@@ -110,7 +110,7 @@ func become(u User) error {
 	group, _ := unix.SetfsgidRetGid(-1)
 	user, err := unix.SetfsuidRetUid(-1)
 	if uint32(user) != u.Here || uint32(group) != u.Group {
-		return errors.Join(fmt.Errorf("%w: it isn't let act as user %d, CAP_SETUID and CAP_SETGID are needed", ErrNotAllowed, u.Here), err)
+		return errors.Join(fmt.Errorf("%w: it may not act as user %d, CAP_SETUID and CAP_SETGID are needed", ErrNotAllowed, u.Here), err)
 	}
 	return nil
 }
