@@ -73,8 +73,8 @@ func TestAttachmentsThatAreRefused(t *testing.T) {
 		"5 MB on the page":  {files("index.en.md", shows, "plan.png", big), "index.en.md:5: shows plan.png, which is larger than 1048576 bytes", ""},
 		"5 MB beside it":    {files("index.en.md", shows, "plan.png", "x", "z.png", big), "", "z.png: is not published: it is 5242880 bytes, at most 1048576 are"},
 		"over the budget":   {files("index.en.md", shows, "plan.png", heavy), "", "plan.png: is 50001 bytes, more than 50000: visitors with a slow connection wait for it"},
-		"differ in case":    {files("index.en.md", shows, "plan.png", "x", "Plan.PNG", "y"), "plan.png: differs from Plan.PNG in upper and lower case alone", ""},
-		"Markdown, in case": {files("index.en.md", shows, "plan.png", "x", "FAQ.md", shows, "faq.md", shows), "faq.md: differs from FAQ.md in upper and lower case alone", ""},
+		"differ in case":    {files("index.en.md", shows, "plan.png", "x", "Plan.PNG", "y"), "plan.png: differs from Plan.PNG only in upper and lower case", ""},
+		"Markdown, in case": {files("index.en.md", shows, "plan.png", "x", "FAQ.md", shows, "faq.md", shows), "faq.md: differs from FAQ.md only in upper and lower case", ""},
 		"an odd name":       {files("index.en.md", shows, "plan.png", "x", "a b.png", "x"), "", "a b.png: is not published: its name has more than letters, digits, and . _ -"},
 	} {
 		c, err := LoadContent(tt.files)
