@@ -9,7 +9,14 @@ func TestSoakWorkerThatIsStoppedLetsNothingThrough(t *testing.T) {
 	workerThatIsStopped(t, "admin")
 }
 
+// TestSoakUpgradedNginx has two generations of nginx serve a site, as in an upgrade that isn't finished or that went
+// wrong.
 func TestSoakUpgradedNginx(t *testing.T) {
 	t.Parallel()
-	upgradedNginx(t, "admin")
+	for _, mode := range []string{"offline", "admin"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			upgradedNginx(t, mode)
+		})
+	}
 }

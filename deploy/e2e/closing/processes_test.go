@@ -194,13 +194,6 @@ func (h *testHost) upgrade(tb testing.TB) (old, new int) {
 	return old, new
 }
 
-// TestUpgradedNginx has two generations of nginx serve a site, as in an upgrade that isn't finished or that went wrong;
-// TestSoakUpgradedNginx closes it to admin.
-func TestUpgradedNginx(t *testing.T) {
-	t.Parallel()
-	upgradedNginx(t, "offline")
-}
-
 func upgradedNginx(t *testing.T, mode string) {
 	t.Run("orphans of the old master", func(t *testing.T) {
 		t.Parallel()

@@ -180,61 +180,6 @@ func TestConformasFlow(t *testing.T) {
 	}
 }
 
-// TestOpenTabOfAnAdministrator: a page that was open before the site went into admin mode, and sends nothing but
-// GraphQL by POST since, has the cookie with the first of it; and the application has each mutation once.
-func TestOpenTabOfAnAdministrator(t *testing.T) {
-	t.Parallel()
-	chromium := chrome.Browser(t)
-	for _, scheme := range []string{"http", "https"} {
-		t.Run(scheme, func(t *testing.T) {
-			t.Parallel()
-			f := newConformaFlow(t, chromium, scheme)
-			b := f.open(t)
-			b.Open(f.origin + "/login")
-			f.wait(t, b, "login page")
-			chrome.Eval[bool](b, `conforma.login("admin").then(() => true)`)
-			for window, modes := range [][]string{{"admin"}, {"offline", "admin"}} { // in the second there is a cookie that is worth nothing any more
-				for _, mode := range modes {
-					// The page's WebSocket is cut, and a connection that the browser has to spare.
-					if r := f.h.CLI(t, "set", mode, "--site", "demo", "--drain", "200ms"); r.Code != 0 && r.Code != 4 {
-						t.Fatalf("set %s: exit %d\n%s", mode, r.Code, r.Stderr)
-					}
-				}
-				if got := chrome.Eval[string](b, `conforma.connect()`); got != "no socket" {
-					t.Errorf("%d: the WebSocket before any query: %q", window, got)
-				}
-				n := f.app.Count()
-				want := map[string]int{}
-				for i := range 4 {
-					want[fmt.Sprintf("/server/graphql?dev=save%d", i)] = 1
-				}
-				if got := chrome.Eval[string](b, `Promise.all([0, 1, 2, 3].map((i) => conforma.mutate("save" + i))).then(String)`); got != "demo,demo,demo,demo" {
-					t.Errorf("%d: mutations come to %q", window, got)
-				}
-				got := map[string]int{}
-				for _, r := range f.app.Since(n) {
-					got[r.URI]++
-					if r.Method != "POST" || r.Body == 0 || len(r.Header.Get("Authorization")) < 1000 || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("Origin") != f.origin {
-						t.Errorf("%d: %s %s with %d bytes and %v", window, r.Method, r.URI, r.Body, r.Header)
-					}
-				}
-				if !reflect.DeepEqual(got, want) {
-					t.Errorf("%d: the application received %v", window, got)
-				}
-				if got := chrome.Eval[string](b, `conforma.connect()`); got != "socket says ping" {
-					t.Errorf("%d: the WebSocket after a mutation: %q", window, got)
-				}
-				f.cookie(t, b, scheme == "https")
-			}
-			chrome.Call(b, page.Reload, page.ReloadParams{IgnoreCache: new(true)})
-			f.wait(t, b, "route /")
-			if got, want := chrome.Eval[[]string](b, `conforma.calls`), []string{"preferences", "graphql demo", "user-info admin", "socket says ping", "route /"}; !reflect.DeepEqual(got, want) {
-				t.Errorf("after a hard reload: %q, want %q", got, want)
-			}
-		})
-	}
-}
-
 // conformaFlow is a site with Conforma's front end, and a browser to visit it with.
 type conformaFlow struct {
 	h      *rig.Host

@@ -8,6 +8,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
 
+func TestSoakWebServersDuringWrites(t *testing.T) { duringWrites(t, 200) }
+
 // TestSoakStoreFaultTable has the rest of the table.
 func TestSoakStoreFaultTable(t *testing.T) { storeFaultTable(t, rig.Without(usualStoreFaults...)) }
 

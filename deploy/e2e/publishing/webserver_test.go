@@ -280,7 +280,9 @@ func (h *webHost) nothingElse(t *testing.T) {
 
 // TestWebServersDuringWrites: whoever reads the status while it is replaced gets one version whole, and who has an
 // older one is never told that it is still the one, however quickly they follow each other.
-func TestWebServersDuringWrites(t *testing.T) {
+func TestWebServersDuringWrites(t *testing.T) { duringWrites(t, 40) }
+
+func duringWrites(t *testing.T, writes int) {
 	t.Parallel()
 	for name := range webServers {
 		t.Run(name, func(t *testing.T) {
@@ -315,7 +317,7 @@ func TestWebServersDuringWrites(t *testing.T) {
 				})
 			}
 			before, _ := h.get(t, url)
-			for n := 1; n <= 200; n++ {
+			for n := 1; n <= writes; n++ {
 				put(n)
 				res, body := h.get(t, url, "If-None-Match: "+before.Header.Get("ETag"), "If-Modified-Since: "+before.Header.Get("Last-Modified"))
 				if res.StatusCode != 200 || body != string(version(n)) {
