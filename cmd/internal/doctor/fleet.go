@@ -22,6 +22,7 @@ const (
 	hintAgent      = "start its agent there: systemctl start conforma-status-follow; one that is gone: conforma-status fleet forget HOST --confirm-off"
 	hintHost       = "see journalctl -u conforma-status-follow there; one that is gone: conforma-status fleet forget HOST --confirm-off"
 	hintOneVersion = "install one version of conforma-status on all hosts"
+	hintRights     = "give each host a role of its own that may write its own receipt only: deploy/terraform/fleet-policy.json"
 	hintOneKey     = "have the same key_file on every host, and order anew: conforma-status set MODE"
 )
 
@@ -120,6 +121,33 @@ func (e *examination) ownReceipt(ctx context.Context, private store.Store, s con
 	what, err := overwrite(ctx, private, file, data, etag)
 	if err == nil && what != "" {
 		e.fault(checkFleet, s.Name+": the fleet's store overwrote a file "+what, "use a store that honours If-Match and If-None-Match (S3 does)")
+		return nil
+	}
+	if err == nil {
+		e.othersReceipts(ctx, private, s, all, host)
 	}
 	return err
+}
+
+// othersReceipts sees whether this host may write another's receipt. A bucket refuses who may not write before it
+// looks at the condition, which can't hold: nothing is written.
+func (e *examination) othersReceipts(ctx context.Context, private store.Store, s config.Site, all fleet.Members, host string) {
+	if kind, _, _ := store.ParseURL(e.Host.Config.Fleet.Store); kind == store.Dir {
+		return // who may write there has been looked at
+	}
+	for _, r := range all.Receipts {
+		if r.Host == host {
+			continue
+		}
+		key := status.ReceiptKey(s.Path, r.Host)
+		_, etag, err := private.Get(ctx, key)
+		if err != nil {
+			return
+		}
+		_, err = private.Put(ctx, key, r.Marshal(), fleet.ReceiptMeta, store.IfMatch(wrongETag(etag)))
+		if errors.Is(err, store.ErrPrecondition) {
+			e.warn(checkFleet, fmt.Sprintf("%s: this host may write the receipt of %s, and so hide that it isn't safe", s.Name, r.Host), hintRights)
+		}
+		return // the others' are no different
+	}
 }

@@ -114,26 +114,35 @@ func (s *Server) Env() map[string]string {
 // CreateBucket makes a bucket whose objects anyone may read, as a maintenance site's are.
 func (s *Server) CreateBucket(tb testing.TB, bucket string) {
 	tb.Helper()
-	c := s.CreatePrivateBucket(tb, bucket)
+	s.CreatePrivateBucket(tb, bucket)
 	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/*"}]}`, bucket)
-	if _, err := c.PutBucketPolicy(tb.Context(), &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
-		tb.Fatalf("let anyone read bucket %s: %v", bucket, err)
+	s.Allow(tb, bucket, policy)
+}
+
+// Allow makes a policy that of a bucket.
+func (s *Server) Allow(tb testing.TB, bucket, policy string) {
+	tb.Helper()
+	if _, err := s.client().PutBucketPolicy(tb.Context(), &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &policy}); err != nil {
+		tb.Fatalf("give bucket %s a policy: %v", bucket, err)
 	}
 }
 
-// CreatePrivateBucket makes a bucket that nobody but the owner may use, and returns the owner's client.
-func (s *Server) CreatePrivateBucket(tb testing.TB, bucket string) *s3.Client {
-	tb.Helper()
-	c := s3.New(s3.Options{
+// client is the owner's.
+func (s *Server) client() *s3.Client {
+	return s3.New(s3.Options{
 		BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: s.KeyID, SecretAccessKey: s.Secret}, nil
 		}),
 	})
-	if _, err := c.CreateBucket(tb.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+}
+
+// CreatePrivateBucket makes a bucket that nobody but the owner may use.
+func (s *Server) CreatePrivateBucket(tb testing.TB, bucket string) {
+	tb.Helper()
+	if _, err := s.client().CreateBucket(tb.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 		tb.Fatalf("create bucket %s: %v", bucket, err)
 	}
-	return c
 }
 
 const s3ServerEnv = "E2E_S3_SERVER" // the address to serve at: turns the test binary into the server
