@@ -76,9 +76,7 @@ func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 			return done, err
 		}
 		for _, c := range changes {
-			if err := r.endBare(c); err != nil {
-				return false, err
-			}
+			r.endBare(c)
 			if !c.drain.left.Drained() {
 				r.Progress.Draining(c.site.Name, c.drain.left, r.Clock.Now().Sub(began), r.intent.Drain)
 			}
@@ -90,12 +88,12 @@ func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 }
 
 // endBare ends old workers that are bare for a while. One of them may serve who stays by its old rules, so it has to
-// go where the kernel doesn't keep it from the application.
-func (r *run) endBare(c *change) error {
+// go where the kernel doesn't keep it from the application. One that can't be ended is waited for: the cut says why.
+func (r *run) endBare(c *change) {
 	now, is := r.Clock.Now(), c.drain.left.Bare
 	maps.DeleteFunc(c.drain.bare, func(p workers.Process, _ time.Time) bool { return !slices.Contains(is, p) })
 	if c.leavesAlone || c.behindBarrier() {
-		return nil
+		return
 	}
 	for _, p := range is {
 		since, known := c.drain.bare[p]
@@ -103,14 +101,13 @@ func (r *run) endBare(c *change) error {
 		case !known:
 			c.drain.bare[p] = now
 		case now.Sub(since) >= strangersTimeout:
-			if err := r.Sockets.End(p, false); err != nil {
-				return err
+			c.drain.bare[p] = now
+			if r.Sockets.End(p, false) != nil {
+				continue
 			}
-			delete(c.drain.bare, p)
 			c.receipt.warn(fmt.Sprintf("old worker %d was ended: for %v it had no client that can be seen, at most some over QUIC", p.PID, strangersTimeout))
 		}
 	}
-	return nil
 }
 
 // noteUnseen notes of each site that isn't drained why no more could be seen of it, nil where it could.
@@ -149,8 +146,8 @@ func (r *run) lookOnce(changes []*change, waited time.Duration) (bool, error) {
 	return done, nil
 }
 
-// countEndedByNginx counts as cut what is gone at this look because nginx itself may have ended it: its old workers end
-// everything after worker_shutdown_timeout (https://nginx.org/en/docs/ngx_core_module.html).
+// countEndedByNginx counts as cut what is gone at this look because nginx itself may have ended it: its old workers
+// end everything after worker_shutdown_timeout (https://nginx.org/en/docs/ngx_core_module.html).
 func (r *run) countEndedByNginx(c *change, left workers.Remaining) {
 	over := r.shutdownIsOver(c)
 	for _, conn := range c.drain.left.Connections {
