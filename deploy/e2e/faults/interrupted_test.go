@@ -24,7 +24,9 @@ func interruptedOpenings(t *testing.T, times int) {
 			h.CLI(t, "set", string(c.from)).Want(t, 0)
 			reload := strings.Join(h.Nginx.Args("-s", "reload"), " ")
 			for range times {
-				h.Configure(t, rig.Settings{Reload: []string{"sh", "-c", reload + "; kill -INT $PPID"}}) // its parent is our command
+				// Its parent is our command, which ends it once it has heard. Undoing the opening reloads as ever.
+				began := filepath.Join(rig.Dir(t), "began")
+				h.Configure(t, rig.Settings{Reload: []string{"sh", "-c", "[ -e " + began + " ] && exec " + reload + "; touch " + began + "; " + reload + "; kill -INT $PPID; exec sleep 600"}})
 				r := h.CLI(t, "set", string(c.to)).Want(t, 1)
 				before := h.App.Count()
 				if got := h.Client().Do(t, rig.Post()); got.Status != 503 || h.App.Count() != before {
