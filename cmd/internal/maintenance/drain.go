@@ -60,6 +60,18 @@ func (d *drain) endWorker(p workers.Process) {
 	d.all[unseen], d.ended[unseen] = true, true
 }
 
+// hasEnded reports whether a connection that nginx has given up is one that was ended. It may be seen from either end,
+// and has no process any more.
+func (d *drain) hasEnded(givenUp workers.Connection) bool {
+	for conn := range d.ended {
+		same := conn.Local == givenUp.Local && conn.Remote == givenUp.Remote
+		if same || conn.Local == givenUp.Remote && conn.Remote == givenUp.Local {
+			return true
+		}
+	}
+	return false
+}
+
 // awaitDrained waits until nothing from before the reload is left of the sites. Something may be left.
 func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 	for _, c := range changes {
@@ -307,7 +319,7 @@ func (c *change) isHarmless(conn workers.Connection) bool {
 // QUIC can't be told from others: then the worker stands for its clients, for a while, or for as long as it holds a
 // request.
 func (c *change) concerning(left workers.Remaining, waited time.Duration) workers.Remaining {
-	left.GivenUp = slices.DeleteFunc(left.GivenUp, func(conn workers.Connection) bool { return c.drain.ended[conn] })
+	left.GivenUp = slices.DeleteFunc(left.GivenUp, c.drain.hasEnded)
 	if !c.behindBarrier() {
 		left.Newer = nil
 		return left
