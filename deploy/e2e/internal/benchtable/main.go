@@ -31,7 +31,7 @@ func main() {
 
 func run() error {
 	rounds := flag.Int("rounds", 3, "how often everything is measured, at most")
-	budget := flag.Duration("budget", 9*time.Minute, "no round begins that wouldn't end within it, if it took as long as the longest before; the first ends with it")
+	budget := flag.Duration("budget", 15*time.Minute, "no round begins that wouldn't end within it, if it took as long as the longest before; the first ends with it")
 	pattern := flag.String("bench", ".", "which benchmarks, as for go test")
 	out := flag.String("out", "../../dist", "the directory for bench.md and bench.json")
 	update := flag.String("update", "", "a document to put the table into, between its marks")
