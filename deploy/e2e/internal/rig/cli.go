@@ -3,6 +3,7 @@ package rig
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"net"
 	"os"
 	"os/exec"
@@ -44,11 +45,15 @@ func (h *Host) CLI(tb testing.TB, args ...string) Result {
 
 // Env is the environment that conforma-status runs in on the host: nothing of the developer's own.
 func (h *Host) Env() []string {
-	return []string{
+	env := []string{
 		"CONFORMA_STATUS_CONFIG=" + h.Config, "PATH=" + os.Getenv("PATH"), "HOME=" + h.Nginx.Dir,
 		"TMPDIR=" + h.Nginx.Dir, "LANG=C.UTF-8", "AWS_EC2_METADATA_DISABLED=true",
-		mallocEnv + "=" + malloc, "GOGC=400", // a command is over before it needs its memory again
+		mallocEnv + "=" + malloc,
 	}
+	if bench := flag.Lookup("test.bench"); bench == nil || bench.Value.String() == "" { // figures are of the program as it is
+		env = append(env, "GOGC=400") // a command is over before it needs its memory again
+	}
+	return env
 }
 
 func (h *Host) command(tb testing.TB, args ...string) *exec.Cmd {
