@@ -49,7 +49,7 @@ func (r *Report) json() []byte {
 // markdown is the table, with what it needs to be judged and repeated.
 func (r *Report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s at commit %s, in %d rounds of %.0f s together: %s, %d cores, %.0f GiB, %s, kernel %s (load before: %.2f); %s, nginx %s, Chromium %s.\n",
+	fmt.Fprintf(&b, "Measured %s at commit %s, rounds: %d, %.0f s together; %s, %d cores, %.0f GiB, %s, kernel %s (load before: %.2f); %s, nginx %s, Chromium %s.\n",
 		r.Date, r.Commit, r.Rounds, r.Seconds, r.Machine.CPU, r.Machine.Cores, r.Machine.Memory, r.Machine.System, r.Machine.Kernel, r.Machine.Load,
 		r.Versions.Go, or(r.Versions.Nginx, "none"), or(r.Versions.Chromium, "none"))
 	b.WriteString("Medians, and the least and the most of all rounds; figures with a target first.\n\n")
