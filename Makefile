@@ -151,13 +151,14 @@ need-test: need-go
 	(cd deploy/e2e && $(RETRY) go mod download) || true
 
 # The packages that the front end's test application is built with and that its client and the pages are judged by; their
-# own scripts don't run.
+# own scripts don't run. npm leaves out what is optional and asks for a newer Node.js than it runs on: it runs on the
+# newer one where that is there already.
 WEB := esbuild apollo3 apollo4 conforma package axe
 need-web: need-test
 	@for app in $(WEB); do
 	  cd $(CURDIR)/deploy/e2e/web/$$app
 	  cmp -s package-lock.json node_modules/installed && continue
-	  $(RETRY) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	  PATH="$$(echo $(CURDIR)/deploy/e2e/web/node/node_modules/node-linux-*/bin):$$PATH" $(RETRY) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	  cp package-lock.json node_modules/installed
 	done
 
