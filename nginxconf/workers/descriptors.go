@@ -72,7 +72,7 @@ func (g *glance) isBare(p Process) bool {
 	if err != nil {
 		return false
 	}
-	shared, err := g.descriptors(g.master)
+	shared, err := g.descriptors(g.before.master)
 	return err == nil && !slices.ContainsFunc(own.links, func(to string) bool {
 		return (strings.HasPrefix(to, socketLink) || strings.HasPrefix(to, "/")) && !slices.Contains(shared.links, to)
 	})

@@ -40,7 +40,7 @@ func TestDescriptors(t *testing.T) {
 					}
 				}
 			}
-			g := &glance{Sockets: s, master: master, found: map[int]descriptors{}}
+			g := &glance{Sockets: s, before: Snapshot{master: master}, found: map[int]descriptors{}}
 			if got := g.gathers(Process{PID: worker}); got != c.gathers {
 				t.Errorf("it has a request in a file: %v", got)
 			}

@@ -14,8 +14,10 @@ import (
 // the first site needs it.
 type glance struct {
 	Sockets
-	master    int
+	before    Snapshot // what there was of it before the reload
 	processes processes
+	workers   []process // what may serve requests
+	since     uint64    // see Snapshot.since
 	sockets   []diagSocket
 	found     map[int]descriptors // by process id
 	others    map[uint64]bool     // the inodes of sockets that aren't TCP, nil before they are asked for
@@ -29,16 +31,20 @@ type descriptors struct {
 
 // glance looks at the processes first: a worker that isn't there any more holds no socket either.
 func (s Sockets) glance(before Snapshot) (*glance, error) {
-	g := &glance{Sockets: s, master: before.master, found: map[int]descriptors{}}
+	g := &glance{Sockets: s, before: before, found: map[int]descriptors{}}
 	var err error
 	if g.processes, err = s.processes(before.program); err != nil {
 		return nil, err
 	}
-	if g.sockets, err = s.list(g.master, inUse); err != nil {
+	g.workers, g.since = g.processes.workersOf(before.master), before.since(g.processes)
+	if g.sockets, err = s.list(before.master, inUse); err != nil {
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
 	return g, nil
 }
+
+// isOld reports whether a worker is from before the reload.
+func (g *glance) isOld(w process) bool { return g.before.old(w, g.since) }
 
 // descriptors are those of a process.
 func (g *glance) descriptors(pid int) (descriptors, error) {
@@ -92,7 +98,7 @@ func (g *glance) knows(in *scoped, inode uint64) (bool, error) {
 		return true, nil
 	}
 	if g.others == nil {
-		others, err := g.withoutTCP(g.master)
+		others, err := g.withoutTCP(g.before.master)
 		if err != nil {
 			return false, err
 		}

@@ -106,39 +106,38 @@ func (s Sockets) RemainingOf(before Snapshot, scopes []Scope) ([]Remaining, erro
 	}
 	out := make([]Remaining, len(scopes))
 	for i, scope := range scopes {
-		if out[i], err = g.remaining(before, scope); err != nil {
+		if out[i], err = g.remaining(scope); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (g *glance) remaining(before Snapshot, scope Scope) (Remaining, error) {
+func (g *glance) remaining(scope Scope) (Remaining, error) {
 	sockets, err := g.scoped(scope)
 	if err != nil {
 		return Remaining{}, err
 	}
 	left := Remaining{NoNewWorkerSeen: true, GivenUp: sockets.givenUp}
-	since := before.since(g.processes)
-	for _, w := range g.processes.workersOf(before.master) {
+	for _, w := range g.workers {
 		held, err := g.held(w.Process, sockets)
 		switch {
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ESRCH):
 			continue // it has exited: that needs no further proof
 		case err != nil:
 			left.ReadErr = err
-			if before.old(w, since) {
+			if g.isOld(w) {
 				left.UnreadableWorkers = append(left.UnreadableWorkers, w.Process)
 			}
 			continue
 		}
 		switch {
-		case g.processes.ofOtherMaster(w, before.master):
+		case g.processes.ofOtherMaster(w, g.before.master):
 			left.Connections = append(left.Connections, held.connections...)
 			if held.listening {
 				left.OtherMasters = append(left.OtherMasters, w.Process)
 			}
-		case before.old(w, since):
+		case g.isOld(w):
 			left.Connections = append(left.Connections, held.connections...)
 			lost, err := g.loses(held, sockets)
 			switch {
