@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/status"
-	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // orderings are the orders of a request, one for each site.
@@ -70,7 +70,7 @@ func (a *app) order(ctx context.Context, c *config.Config, req maintenance.Reque
 		if errors.Is(err, fleet.ErrNotTheOrder) {
 			return nil, fmt.Errorf("%w: %w", maintenance.ErrClaimed, err)
 		}
-		if req.Mode == status.Offline && away(err) && serves(h, req.Sites) {
+		if req.Mode == status.Offline && fleet.IsStoreAway(err) && serves(h, req.Sites) {
 			return a.closeAlone(ctx, h, req, err)
 		}
 		return nil, err
@@ -91,6 +91,7 @@ func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, all []*fleet.
 	if len(h.Config.Webhooks) == 0 {
 		return
 	}
+	keeps := h.Dir().Exists()
 	for i, g := range all {
 		safe := results != nil && results[i].Done
 		if results == nil {
@@ -102,36 +103,26 @@ func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, all []*fleet.
 		if !concerns {
 			continue
 		}
-		if h.Dir().Exists() {
+		if keeps {
 			if err := h.Tell(e); err != nil {
 				a.terminal.Warn(err.Error())
 			}
 			continue
 		}
-		for _, hook := range h.Config.Webhooks { // nothing of it can be kept here
+		for _, hook := range h.Config.Webhooks { // they can't wait here
 			if err := sender().Send(context.WithoutCancel(ctx), hook, e); err != nil {
 				a.terminal.Warn(fmt.Sprintf("the webhook %s isn't told: %v", webhook.Where(hook.URL), err))
 			}
 		}
 	}
-	if h.Dir().Exists() {
+	if keeps {
 		a.deliver(h.Config)
 	}
 }
 
-// away reports whether the store can't be reached, or refuses.
-func away(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDenied) || errors.Is(err, context.DeadlineExceeded)
-}
-
 // serves reports whether this machine's nginx serves all of the sites.
 func serves(h *maintenance.Host, sites []config.Site) bool {
-	for _, s := range sites {
-		if !h.Serves(s) {
-			return false
-		}
-	}
-	return canBeHost
+	return canBeHost && !slices.ContainsFunc(sites, func(s config.Site) bool { return !h.Serves(s) })
 }
 
 // putTimeout bounds how long it takes to put an order: a store that hangs must not keep this host open.

@@ -14,6 +14,11 @@ import (
 // there.
 var ErrNotTheOrder = errors.New("somebody else has given an order meanwhile")
 
+// IsStoreAway reports whether err means that the store can't be reached in time, or refuses.
+func IsStoreAway(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDenied) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // Change is what a switch says, and what it said before: the zero Document where there was none.
 type Change struct{ Was, Now status.Document }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/status"
-	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // Fellows are the hosts of this host's fleet.
@@ -122,8 +121,7 @@ func (h *Host) orderFor(ctx context.Context, group []beginning, req Request) (al
 		case err != nil:
 			errs = append(errs, err)
 		case deed.Ordered && known && r.Document.Mode.Closed():
-			since := r.Document.Since
-			deed.Since = &since
+			deed.Since = new(r.Document.Since)
 			b.Deeds[b.window.ID] = deed
 			errs = append(errs, h.keepAgenda(b.agenda), h.tellSafe(ctx, b.site, r))
 		case deed.Ordered: // its agent is at it
@@ -140,7 +138,7 @@ func (h *Host) orderFor(ctx context.Context, group []beginning, req Request) (al
 	}
 	said, err := h.Fellows.Order(ctx, req)
 	if err != nil {
-		if !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrDenied) && !errors.Is(err, context.DeadlineExceeded) {
+		if !fleet.IsStoreAway(err) {
 			errs = append(errs, err)
 		}
 		return put, errors.Join(errs...)

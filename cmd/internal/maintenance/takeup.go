@@ -121,16 +121,11 @@ var ErrElsewhere = errors.New("another nginx serves it")
 // elsewhere adds the likely cause to a failure: the pid file is that of another nginx than the one that serves the
 // site.
 func (r *run) elsewhere(c *change, failure error) error {
-	left, err := r.left(c.scope())
+	left, err := r.Sockets.Remaining(r.old.Snapshot, c.scope())
 	if err != nil || len(left.OtherMasters) == 0 || len(left.ListeningWorkers) > 0 || !left.NoNewWorkerSeen {
 		return failure
 	}
 	return fmt.Errorf("%w: %w (its worker is process %d, nginx.pid_file names process %d)", failure, ErrElsewhere, left.OtherMasters[0].PID, r.old.master)
-}
-
-// left looks at what there still is, in that scope, of the time before the reload.
-func (r *run) left(scope workers.Scope) (workers.Remaining, error) {
-	return r.Sockets.Remaining(r.old.Snapshot, scope)
 }
 
 // awaitNewWorkers waits until no old worker listens for visitors of opening sites: it would answer by the old rules.
