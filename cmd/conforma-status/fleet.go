@@ -17,15 +17,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
-// crew is what a command needs of the fleet.
-type crew struct {
-	host    string // what this machine is called in it
-	private store.Store
-	key     gate.Secret
-}
-
-// crewOf opens the private store and reads the fleet's key.
-func crewOf(c *config.Config) (*crew, error) {
+// fleetOf opens the private store and reads the fleet's key.
+func fleetOf(c *config.Config) (*maintenance.Fleet, error) {
 	if c.Fleet == nil {
 		return nil, noFleet()
 	}
@@ -46,7 +39,7 @@ func crewOf(c *config.Config) (*crew, error) {
 	if !status.IsHostName(host) {
 		return nil, usage(fmt.Errorf("read the configuration: this machine's name, %q, can't name a host", host), terminal.HintHostName)
 	}
-	return &crew{host, private, keys[0]}, nil
+	return &maintenance.Fleet{Name: host, Receipts: private, Key: keys[0]}, nil
 }
 
 // receiptStore opens the private store.
@@ -102,7 +95,7 @@ func (a *app) fleets(ctx context.Context, h *maintenance.Host, chosen []config.S
 		return nil, false, err
 	}
 	for _, s := range chosen {
-		v, err := fleetOf(ctx, h, private, s)
+		v, err := lookAtFleet(ctx, h, private, s)
 		v.Err = err
 		missing = missing || err != nil || len(v.Missing) > 0
 		views = append(views, v)
@@ -115,8 +108,8 @@ func noFleet() error {
 	return usage(errors.New("read the configuration: there is no [fleet]: this is a single host"), terminal.HintFleet)
 }
 
-// fleetOf looks at the switch of a site and, where private isn't nil, at its hosts.
-func fleetOf(ctx context.Context, h *maintenance.Host, private store.Store, s config.Site) (terminal.Fleet, error) {
+// lookAtFleet looks at the switch of a site and, where private isn't nil, at its hosts.
+func lookAtFleet(ctx context.Context, h *maintenance.Host, private store.Store, s config.Site) (terminal.Fleet, error) {
 	v := terminal.Fleet{Site: s.Name, Missing: []string{}, Hosts: []terminal.FleetHost{}}
 	data, _, err := h.Store.Get(ctx, maintenance.StatusKey(s))
 	switch {
@@ -160,11 +153,11 @@ func (a *app) fleetForgetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k, err := crewOf(c)
+			mine, err := fleetOf(c)
 			if err != nil {
 				return err
 			}
-			return a.forget(cmd.Context(), k, host, chosen)
+			return a.forget(cmd.Context(), mine.Receipts, host, chosen)
 		},
 	}
 	which.flags(cmd)
@@ -174,14 +167,14 @@ func (a *app) fleetForgetCommand() *cobra.Command {
 }
 
 // forget removes the receipts of a host.
-func (a *app) forget(ctx context.Context, k *crew, host string, sites []config.Site) error {
+func (a *app) forget(ctx context.Context, receipts store.Store, host string, sites []config.Site) error {
 	found := []string{}
 	for _, s := range sites {
 		key := status.ReceiptKey(s.Path, host)
-		if _, _, err := k.private.Get(ctx, key); errors.Is(err, store.ErrNotFound) {
+		if _, _, err := receipts.Get(ctx, key); errors.Is(err, store.ErrNotFound) {
 			continue
 		}
-		if err := k.private.Delete(ctx, key); err != nil {
+		if err := receipts.Delete(ctx, key); err != nil {
 			return fmt.Errorf("forget %s: %w", host, err)
 		}
 		found = append(found, s.Name)
@@ -193,42 +186,16 @@ func (a *app) forget(ctx context.Context, k *crew, host string, sites []config.S
 	return nil
 }
 
-// fellows are the hosts of this host's fleet.
-type fellows struct {
-	*crew
-	host *maintenance.Host
-}
-
 // meet has h ask and tell the other hosts of its fleet, where there is one. One that it can't reach keeps it from
 // nothing.
 func (a *app) meet(h *maintenance.Host) {
 	if h.Config.Fleet == nil {
 		return
 	}
-	k, err := crewOf(h.Config)
+	mine, err := fleetOf(h.Config)
 	if err != nil {
 		a.terminal.Warn(err.Error())
 		return
 	}
-	h.Fellows = fellows{k, h}
-}
-
-// Name is part of maintenance.Fellows.
-func (f fellows) Name() string { return f.crew.host }
-
-// Members is part of maintenance.Fellows.
-func (f fellows) Members(ctx context.Context, s config.Site) (fleet.Members, error) {
-	return (&fleet.Receipts{Store: f.private, Path: s.Path}).Members(ctx)
-}
-
-// Order is part of maintenance.Fellows.
-func (f fellows) Order(ctx context.Context, req maintenance.Request) (said []fleet.Change, err error) {
-	all, err := orderings(f.host, f.crew, req)
-	if err == nil {
-		err = putOrders(ctx, all)
-	}
-	for _, g := range all {
-		said = append(said, g.Said)
-	}
-	return said, err
+	h.Meet(mine)
 }

@@ -54,7 +54,7 @@ func (a *app) gate(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(a.terminal.Err, nil))
 	log.Info("the gate answers", "socket", c.Gate.Socket, "sites", len(sources))
 	notify(daemon.SdNotifyReady)
-	go watchdog(ctx, c.Gate.Socket)
+	go watchdog(ctx, func() bool { return gate.Client{Socket: c.Gate.Socket}.Answers(ctx) == nil })
 	told := make(chan struct{})
 	context.AfterFunc(ctx, func() { defer close(told); notify(daemon.SdNotifyStopping) })
 	err = gate.Serve(ctx, l, gate.Count(gate.NewHandler(sources, time.Now, log), names))
@@ -101,9 +101,9 @@ func (a *app) gateListener(c *config.Config) (net.Listener, error) {
 // notify tells systemd, where it started this process and wants to know: sd_notify(3).
 func notify(state string) { _, _ = daemon.SdNotify(false, state) } // that it can't be told is no reason to stop
 
-// watchdog tells systemd again and again that the gate answers, where the unit sets a limit (WatchdogSec= in
+// watchdog tells systemd again and again that the service is well, where the unit sets a limit (WatchdogSec= in
 // systemd.service(5)).
-func watchdog(ctx context.Context, socket string) {
+func watchdog(ctx context.Context, isWell func() bool) {
 	within, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || within == 0 {
 		return
@@ -111,7 +111,7 @@ func watchdog(ctx context.Context, socket string) {
 	tick := time.NewTicker(within / 3)
 	defer tick.Stop()
 	for {
-		if (gate.Client{Socket: socket}).Answers(ctx) == nil {
+		if isWell() {
 			notify(daemon.SdNotifyWatchdog)
 		}
 		select {

@@ -77,7 +77,7 @@ func (a *app) revokeInFleet(ctx context.Context, h *maintenance.Host, chosen []c
 	req := maintenance.Request{Mode: status.Admin, KeepClosed: true, Claims: map[string]string{}, Reason: "pass --revoke"}
 	var done []terminal.Revoked
 	for _, s := range chosen {
-		v, err := fleetOf(ctx, h, nil, s)
+		v, err := lookAtFleet(ctx, h, nil, s)
 		if err != nil {
 			return fmt.Errorf("revoke the passes of %s: %w", s.Name, err)
 		}

@@ -107,7 +107,7 @@ func (e *examination) ownReceipt(ctx context.Context, private store.Store, s con
 	case i < 0:
 		e.fault(checkFleet, fmt.Sprintf("%s: this host, %s, is no member: its agent has never got to the fleet's store", s.Name, host), hintAgent)
 		return nil
-	case all.Receipts[i].Instance != e.Host.Dir().Instance().ID:
+	case all.Receipts[i].Instance != e.Host.Dir().Instance():
 		e.fault(checkFleet, fmt.Sprintf("%s: another machine is %s", s.Name, host),
 			"give this one a name of its own, under [fleet]; where it takes the other's place: conforma-status fleet forget "+host+" --confirm-off")
 		return nil

@@ -49,6 +49,10 @@ type Ordering struct {
 	Members Members
 	// Reached is when each host was first seen to be where it was ordered to.
 	Reached map[string]time.Time
+	// Ended is what came of it, Done or Later, and "" as long as its members are waited for. See Orders.Await.
+	Ended Do
+	// Err is why the last round failed, nil where it didn't.
+	Err error
 
 	o     Orderer
 	doc   *status.Document

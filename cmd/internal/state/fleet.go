@@ -1,10 +1,15 @@
 package state
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -58,27 +63,66 @@ func (d Dir) Unhealthy(site string) error {
 	return os.WriteFile(filepath.Join(d.SiteDir(site), nginxconf.ToldOpenFile), nil, 0o644)
 }
 
-// Instance is a word that stands for this machine, and the machine that it was made on.
-type Instance struct {
+// instance is a word that stands for this machine, and the machine that it was made on.
+type instance struct {
 	ID      string `json:"id"`
 	Machine string `json:"machine"`
 }
 
 func (d Dir) instanceFile() string { return filepath.Join(string(d), "fleet", "instance.json") }
 
-// Instance returns what was last written, the zero Instance for none, or for a file that can't be understood.
-func (d Dir) Instance() (i Instance) {
+func (d Dir) instance() (i instance) {
 	data, err := os.ReadFile(d.instanceFile())
 	if err != nil || json.Unmarshal(data, &i) != nil {
-		return Instance{}
+		return instance{}
 	}
 	return i
 }
 
-// WriteInstance replaces it.
-func (d Dir) WriteInstance(i Instance) error {
-	if err := write(d.instanceFile(), mustJSON(i)); err != nil {
-		return fmt.Errorf("write down which machine this is: %w", err)
+// Instance returns the word that stood for this machine last, "" for none, or for a file that can't be understood.
+func (d Dir) Instance() string { return d.instance().ID }
+
+// ThisInstance is a random word that names this machine in its receipts. A copy of its disk, or of its state directory,
+// gets another word.
+func (d Dir) ThisInstance() (string, error) {
+	if err := MakeDirs(string(d)); err != nil {
+		return "", err
 	}
-	return nil
+	machine, err := d.machine()
+	if err != nil {
+		return "", err
+	}
+	i := d.instance()
+	if i.ID != "" && i.Machine == machine {
+		return i.ID, nil
+	}
+	i = instance{ID: rand.Text(), Machine: machine}
+	if err := write(d.instanceFile(), mustJSON(i)); err != nil {
+		return "", fmt.Errorf("write down which machine this is: %w", err)
+	}
+	return i.ID, nil
+}
+
+// machine is what two machines don't have in common: the identity of the hardware, where there is one, that of the
+// system, and the place of the state directory.
+func (d Dir) machine() (string, error) {
+	info, err := os.Stat(string(d))
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	for _, file := range []string{"/sys/class/dmi/id/product_uuid", "/etc/machine-id"} { // smbios, machine-id(5)
+		id, _ := os.ReadFile(file)
+		fmt.Fprintf(sum, "%q", strings.TrimSpace(string(id)))
+	}
+	path, err := filepath.EvalSymlinks(string(d))
+	if err != nil {
+		return "", err
+	}
+	inode := uint64(0)
+	if s, is := info.Sys().(*syscall.Stat_t); is {
+		inode = s.Ino
+	}
+	fmt.Fprintf(sum, "%q %d", path, inode)
+	return hex.EncodeToString(sum.Sum(nil)[:16]), nil
 }

@@ -39,6 +39,21 @@ type FleetHost struct {
 	Error   string          `json:"error"`   // why not, "" where it can
 }
 
+// ofOrders are orders, as they stand.
+func ofOrders(orders fleet.Orders) (fs []Fleet) {
+	for _, g := range orders {
+		f := Fleet{Site: g.Name, Reached: map[string]time.Duration{}, Done: g.Ended == fleet.Done, Later: g.Ended == fleet.Later, Err: g.Err}
+		f.Order, f.Wanted = g.Order()
+		f.Mode = g.Document().Mode
+		for host, at := range g.Reached {
+			f.Reached[host] = at.Sub(g.Ordered)
+		}
+		f.Fill(g.Members)
+		fs = append(fs, f)
+	}
+	return fs
+}
+
 // Fill fills in what the hosts say.
 func (f *Fleet) Fill(all fleet.Members) {
 	f.Hosts, f.Missing = []FleetHost{}, append([]string{}, all.Missing(f.Order, f.Wanted)...)
@@ -82,10 +97,11 @@ func (f Fleet) says(h FleetHost) string {
 }
 
 // Awaiting says how far the hosts have got, in place of what it said last.
-func (t *Terminal) Awaiting(fs []Fleet) {
+func (t *Terminal) Awaiting(orders fleet.Orders) {
 	if t.Words == Quiet {
 		return
 	}
+	fs := ofOrders(orders)
 	var parts []string
 	for _, f := range fs {
 		for _, h := range f.Hosts {
@@ -116,8 +132,9 @@ func (t *Terminal) rows(w io.Writer, f Fleet) {
 }
 
 // Ordered prints what came of orders: last whether all hosts are there.
-func (t *Terminal) Ordered(fs []Fleet) {
+func (t *Terminal) Ordered(orders fleet.Orders) {
 	t.live.end()
+	fs := ofOrders(orders)
 	w := t.people()
 	for _, f := range fs {
 		if f.Err != nil && !f.Done {
