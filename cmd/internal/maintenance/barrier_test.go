@@ -432,3 +432,43 @@ func TestKilledBehindTheBarrier(t *testing.T) {
 		}
 	}
 }
+
+// TestHowOftenIdle: an application at which nothing was seen to be at work has to be found idle once, after the kernel
+// refuses it, and any other twice in a row.
+func TestHowOftenIdle(t *testing.T) {
+	toApp := one
+	toApp.Upstream = true
+	for name, c := range map[string]struct {
+		setup func(w *world, k *fakeKernel)
+		asked int
+	}{
+		"nothing was at work": {func(*world, *fakeKernel) {}, 1},
+		"a client was there":  {func(w *world, _ *fakeKernel) { w.left.Connections, w.drainAfter = []workers.Connection{one}, 3 }, 1},
+		"it drained":          {func(w *world, _ *fakeKernel) { w.left.Connections, w.drainAfter = []workers.Connection{toApp}, 3 }, 2},
+		"it was cut":          {func(w *world, _ *fakeKernel) { w.left.Connections = []workers.Connection{toApp} }, 2},
+		"it was counted only": {func(_ *world, k *fakeKernel) { k.passed = 1 }, 2},
+		"no proof":            {func(_ *world, k *fakeKernel) { k.proveErr = barrier.ErrNotProven }, 2},
+		"no barrier":          {func(w *world, _ *fakeKernel) { w.Kernel = nil }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Config.Sites[0].Settled = []string{"true"}
+			c.setup(w, w.withKernel())
+			var asked, early int
+			proven := w.Kernel == nil
+			w.moment = func(what string) {
+				switch what {
+				case "prove":
+					proven = true
+				case "settled":
+					if asked++; !proven {
+						early++
+					}
+				}
+			}
+			if r := w.set(t, status.Offline); r.SafeSince == nil || asked != c.asked || early != 0 {
+				t.Errorf("asked %d times, %d of them too early, safe since %v: want %d", asked, early, r.SafeSince, c.asked)
+			}
+		})
+	}
+}

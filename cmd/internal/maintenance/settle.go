@@ -18,9 +18,6 @@ const (
 	settledAgain = 50 * time.Millisecond
 )
 
-// settledInARow is how often in a row it must say that the application is idle.
-const settledInARow = 2
-
 // settledAtOnce is how many sites' commands run at a time.
 const settledAtOnce = 16
 
@@ -48,9 +45,9 @@ func (r *run) settle(ctx context.Context, changes []*change) error {
 	return errors.Join(errs...)
 }
 
-// awaitSettled asks until the command has said twice in a row that it is idle: so it may look between two
-// transactions.
+// awaitSettled asks until the command has said that it is idle, see asks.
 func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) error {
+	asks := c.asks()
 	for idle := 0; ; {
 		bounded, cancel := context.WithTimeout(ctx, max(deadline.Sub(r.Clock.Now()), time.Second))
 		err := r.Settled(bounded, c.site.Settled)
@@ -58,7 +55,7 @@ func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) e
 		if idle++; err != nil {
 			idle = 0
 		}
-		if idle == settledInARow || err != nil && !r.Clock.Now().Before(deadline) {
+		if idle == asks || err != nil && !r.Clock.Now().Before(deadline) {
 			return err
 		}
 		pause := settledRetry
@@ -69,6 +66,15 @@ func (r *run) awaitSettled(ctx context.Context, c *change, deadline time.Time) e
 			return err
 		}
 	}
+}
+
+// asks is how often in a row the command must say that it is idle: twice where something led to the application, or may
+// have without being seen. That may be between two transactions, or have got there so late that it is not at work yet.
+func (c *change) asks() int {
+	if c.drain.refused && c.drain.busy.IsZero() && c.record.Cut == 0 {
+		return 1
+	}
+	return 2
 }
 
 // grace gives the application time to end what nobody waits for any more, where no command says that it is idle. From

@@ -96,7 +96,7 @@ func TestSettledPostgres(t *testing.T) { settled(t, rig.Only(usualSettled...)) }
 
 // usualSettled are the cases of make test. The others are in the soak tests.
 var usualSettled = []string{
-	"nobody is connected", "an open transaction that wrote", "a long statement", "a prepared transaction",
+	"nobody is connected", "between two transactions", "an open transaction that wrote", "a long statement", "a prepared transaction",
 	"by a role that doesn't see the others", "in Conforma's container, by the name that Compose gives it",
 	"a switch that cuts a write", "a server that doesn't answer",
 }
@@ -261,6 +261,16 @@ var settledCases = []struct {
 		sh := []string{"sh", "-c", `"$@" | head -n 1`, "sh"}
 		c.session(t).Do(t, "BEGIN;", insert)
 		askSettled(t, append(sh, c.pg.Psql(c.database).Args...), 2, unknown("no whole answer came back .*"))
+	}},
+	{"between two transactions", "between", func(t *testing.T, c settledCase) {
+		// The script's own session begins or ends a transaction between the two looks.
+		meanwhile := func(sql string) []string {
+			sh := []string{"sh", "-c", "sed \"s/^SELECT 'again'.*/" + sql + " &/\" | \"$@\"", "sh"}
+			return append(sh, c.pg.Psql(c.database).Args...)
+		}
+		askSettled(t, meanwhile("BEGIN; INSERT INTO public.saved VALUES ('"+private+"'); PREPARE TRANSACTION '"+private+"-3';"), 1, busy(1, "prepared"))
+		askSettled(t, meanwhile("ROLLBACK PREPARED '"+private+"-3';"), 1, busy(1, "prepared"))
+		c.ask(t, 0, "")
 	}},
 	{"in Conforma's container, by the name that Compose gives it", "contained", func(t *testing.T, c settledCase) {
 		bin := rig.Dir(t)
