@@ -3,7 +3,6 @@ package maintenance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -75,7 +74,7 @@ func (h *Host) sync(ctx context.Context, a *agenda) error {
 		h.syncCalendar(ctx, a)
 		return h.keepAgenda(a)
 	}
-	return errChanging(a.site)
+	return errChanging(ScheduleKey(a.site))
 }
 
 // syncCalendar publishes the schedule in the store as a calendar, where that wasn't done yet. What fails is tried again
@@ -210,9 +209,5 @@ func (h *Host) claim(ctx context.Context, a *agenda, id string, due func(status.
 		return nil // it may be written or not: sync finds out
 	}
 	a.Schedule, a.Deeds = was, deeds
-	return errors.Join(errChanging(a.site), h.keepAgenda(a))
-}
-
-func errChanging(s config.Site) error {
-	return fmt.Errorf("publish %s: somebody else changes it at the same time", ScheduleKey(s))
+	return errors.Join(errChanging(ScheduleKey(a.site)), h.keepAgenda(a))
 }

@@ -3,8 +3,6 @@ package maintenance
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"net/url"
 	"path"
 
@@ -35,36 +33,16 @@ func calendarOf(s config.Site, schedule status.Schedule) []byte {
 func (h *Host) PublishCalendar(ctx context.Context, s config.Site) (data []byte, put bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	for range publishAttempts {
-		// The calendar is read before the schedule: whoever replaces it with a newer one in between is noticed.
-		cond := store.IfAbsent()
-		was, etag, err := h.Store.Get(ctx, CalendarKey(s))
-		switch {
-		case err == nil:
-			cond = store.IfMatch(etag)
-		case !errors.Is(err, store.ErrNotFound):
-			return nil, false, err
+	put, err = h.update(ctx, CalendarKey(s), CalendarMeta, func(was []byte) ([]byte, error) {
+		// The calendar was read before the schedule: whoever replaces it with a newer one in between is noticed.
+		there, err := h.readSchedule(ctx, s)
+		if err != nil || there.absent {
+			return nil, err
 		}
-		text, _, err := h.Store.Get(ctx, ScheduleKey(s))
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, false, nil
+		if data = calendarOf(s, there.schedule); bytes.Equal(data, was) {
+			return nil, nil
 		}
-		if err != nil {
-			return nil, false, err
-		}
-		schedule, err := status.ParseSchedule(text)
-		if err != nil {
-			return nil, false, fmt.Errorf("read %s: %w", ScheduleKey(s), err)
-		}
-		data := calendarOf(s, schedule)
-		if bytes.Equal(data, was) {
-			return data, false, nil
-		}
-		_, err = h.Store.Put(ctx, CalendarKey(s), data, CalendarMeta, cond)
-		if errors.Is(err, store.ErrPrecondition) {
-			continue
-		}
-		return data, err == nil, err
-	}
-	return nil, false, fmt.Errorf("publish %s: somebody else changes it at the same time", CalendarKey(s))
+		return data, nil
+	})
+	return data, put, err
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/status"
-	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // noteNext has the record announce the next window, without telling anybody yet.
@@ -38,7 +37,7 @@ func (h *Host) announceNext(ctx context.Context, a *agenda) error {
 		return nil
 	case !known, h.Config.Fleet != nil: // the record of one host of a fleet is not what all of them do
 		if a.fresh {
-			_, err = h.publishNext(ctx, a.site)
+			err = h.publishNext(ctx, a.site)
 		}
 		return err
 	case sameWindow(r.Document.Next, a.Schedule.Next()):
@@ -55,9 +54,9 @@ func (h *Host) announceNext(ctx context.Context, a *agenda) error {
 }
 
 // publishNext puts the next window into a status.json of which this machine has no record, and changes nothing else in
-// it. It returns the document in the store. It reads the schedule after the document that it replaces: of several
-// machines, the last to write has also read last.
-func (h *Host) publishNext(ctx context.Context, s config.Site) (status.Document, error) {
+// it. It reads the schedule after the document that it replaces: of several machines, the last to write has also read
+// last.
+func (h *Host) publishNext(ctx context.Context, s config.Site) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	d, _, err := h.changePublished(ctx, s, func(d *status.Document) error {
@@ -68,37 +67,30 @@ func (h *Host) publishNext(ctx context.Context, s config.Site) (status.Document,
 	if err == nil && h.Serves(s) && !d.Mode.Closed() {
 		_ = h.Dir().WriteAnswers(d)
 	}
-	return d, err
+	return err
 }
 
 // changePublished has change alter what a site's status.json says, where this machine has no record of the site. If
 // nothing is published, it makes a first document. It reports whether anything was changed.
-func (h *Host) changePublished(ctx context.Context, s config.Site, change func(*status.Document) error) (status.Document, bool, error) {
-	for range publishAttempts {
-		data, etag, err := h.Store.Get(ctx, StatusKey(s))
-		if errors.Is(err, store.ErrNotFound) {
-			if _, _, err := h.publishFirst(ctx, s); err != nil {
-				return status.Document{}, false, err
-			}
-			continue
+func (h *Host) changePublished(ctx context.Context, s config.Site, change func(*status.Document) error) (d status.Document, changed bool, err error) {
+	changed, err = h.update(ctx, StatusKey(s), StatusMeta, func(data []byte) (_ []byte, err error) {
+		if d, err = status.Parse(data); data == nil {
+			d, err = firstDocument(s, h.Clock.Now()), nil
+			d.Seq = 1
 		}
 		if err != nil {
-			return status.Document{}, false, err
-		}
-		d, err := status.Parse(data)
-		if err != nil {
-			return status.Document{}, false, fmt.Errorf("change %s: %w: %w", StatusKey(s), errNotDocument, err)
+			return nil, fmt.Errorf("change %s: %w: %w", StatusKey(s), errNotDocument, err)
 		}
 		was := d
-		if err := change(&d); err != nil || d.Same(was) {
-			return d, false, err
+		if err := change(&d); err != nil {
+			return nil, err
 		}
-		d.Seq, d.UpdatedAt = d.Seq+1, h.now()
-		_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfMatch(etag))
-		if errors.Is(err, store.ErrPrecondition) {
-			continue
+		if !d.Same(was) {
+			d.Seq, d.UpdatedAt = d.Seq+1, h.now()
+		} else if data != nil {
+			return nil, nil
 		}
-		return d, err == nil, err
-	}
-	return status.Document{}, false, fmt.Errorf("publish %s: somebody else changes it at the same time", StatusKey(s))
+		return d.Marshal(), nil
+	})
+	return d, changed, err
 }

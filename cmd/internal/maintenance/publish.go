@@ -16,6 +16,34 @@ import (
 // publishAttempts bounds how often a document is put again after somebody else's got in between.
 const publishAttempts = 5
 
+// update replaces the file at a key of the store with what change makes of it, nil for what stays as it is. was is nil
+// where there is none. If somebody else gets in between, the file is read and change called again. An error of change
+// comes back as it is, and nothing is written. put tells whether the file was written.
+func (h *Host) update(ctx context.Context, key string, meta store.Meta, change func(was []byte) ([]byte, error)) (put bool, err error) {
+	for range publishAttempts {
+		cond := store.IfAbsent()
+		was, etag, err := h.Store.Get(ctx, key)
+		switch {
+		case err == nil:
+			cond = store.IfMatch(etag)
+		case !errors.Is(err, store.ErrNotFound):
+			return false, err
+		}
+		data, err := change(was)
+		if err != nil || data == nil {
+			return false, err
+		}
+		if _, err = h.Store.Put(ctx, key, data, meta, cond); !errors.Is(err, store.ErrPrecondition) {
+			return err == nil, err
+		}
+	}
+	return false, errChanging(key)
+}
+
+func errChanging(key string) error {
+	return fmt.Errorf("publish %s: somebody else changes it at the same time", key)
+}
+
 // publication is what came of publishing a document.
 type publication struct {
 	doc     status.Document // as it is in the store now: its Seq may have grown
@@ -27,42 +55,30 @@ type publication struct {
 // document that somebody else has put there since own (our last sequence number, 0 for none) is replaced, and returned
 // as foreign.
 func (h *Host) publish(ctx context.Context, s config.Site, doc status.Document, own uint64) (publication, error) {
-	key := StatusKey(s)
-	var foreign *status.Document
-	for range publishAttempts {
-		cond := store.IfAbsent()
-		data, etag, err := h.Store.Get(ctx, key)
+	p := publication{doc: doc}
+	put, err := h.update(ctx, StatusKey(s), StatusMeta, func(was []byte) ([]byte, error) {
+		there, err := status.Parse(was)
 		switch {
-		case errors.Is(err, store.ErrNotFound):
-		case err != nil:
-			return publication{}, err
-		default:
-			cond = store.IfMatch(etag)
-			there, err := status.Parse(data)
-			if errors.Is(err, status.ErrVersion) {
-				return publication{}, fmt.Errorf("replace %s: %w", key, err)
-			}
-			if err == nil {
-				if there.Same(doc) && there.Seq >= doc.Seq {
-					return publication{doc: there, foreign: foreign}, nil
-				}
-				// What publish put there before this machine had a record says that the site is online.
-				if there.Seq > own && there.Site == doc.Site && (own > 0 || there.Mode.Closed()) {
-					foreign = &there
-				}
-				doc.Seq = max(doc.Seq, there.Seq+1)
-			}
+		case errors.Is(err, status.ErrVersion):
+			return nil, fmt.Errorf("replace %s: %w", StatusKey(s), err)
+		case err != nil: // nothing, or no document
+			return p.doc.Marshal(), nil
+		case there.Same(doc) && there.Seq >= p.doc.Seq:
+			p.doc = there
+			return nil, nil
 		}
-		_, err = h.Store.Put(ctx, key, doc.Marshal(), StatusMeta, cond)
-		if errors.Is(err, store.ErrPrecondition) {
-			continue
+		// What publish put there before this machine had a record says that the site is online.
+		if there.Seq > own && there.Site == doc.Site && (own > 0 || there.Mode.Closed()) {
+			p.foreign = &there
 		}
-		if err != nil {
-			return publication{}, err
-		}
-		return publication{doc: doc, put: true, foreign: foreign}, nil
+		p.doc.Seq = max(p.doc.Seq, there.Seq+1)
+		return p.doc.Marshal(), nil
+	})
+	if err != nil {
+		return publication{}, err
 	}
-	return publication{}, fmt.Errorf("publish %s: somebody else changes it at the same time", key)
+	p.put = put
+	return p, nil
 }
 
 // errNotDocument is returned (wrapped) by published for what is not a status document.
@@ -74,11 +90,16 @@ func (h *Host) published(ctx context.Context, s config.Site) (status.Document, e
 	if err != nil {
 		return status.Document{}, err
 	}
-	there, err := status.Parse(data)
+	return parsePublished(data)
+}
+
+// parsePublished reads a status document that lies in the store. The error wraps errNotDocument.
+func parsePublished(data []byte) (status.Document, error) {
+	d, err := status.Parse(data)
 	if err != nil {
 		return status.Document{}, fmt.Errorf("%w: %w", errNotDocument, err)
 	}
-	return there, nil
+	return d, nil
 }
 
 // PublishStatus brings the store's document of a site up to date with this machine's record. Without a record it puts
@@ -118,36 +139,20 @@ func (h *Host) Serves(s config.Site) bool {
 
 // publishFirst publishes a site without a record if nothing is published yet, and returns the document in the store. If
 // there is one, it only brings its addresses up to date.
-func (h *Host) publishFirst(ctx context.Context, s config.Site) (status.Document, bool, error) {
-	data, etag, err := h.Store.Get(ctx, StatusKey(s)) // mostly it is there: nothing has to be sent to find that out
-	if err == nil {
-		return h.publishAddresses(ctx, s, data, etag)
-	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return status.Document{}, false, err
-	}
-	d := firstDocument(s, h.Clock.Now())
-	d.Seq = 1
-	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfAbsent())
-	if errors.Is(err, store.ErrPrecondition) {
-		there, err := h.published(ctx, s)
-		return there, false, err
-	}
-	return d, err == nil, err
-}
-
-// publishAddresses brings the addresses of a document in the store up to date with the configuration.
-func (h *Host) publishAddresses(ctx context.Context, s config.Site, data []byte, etag string) (status.Document, bool, error) {
-	d, err := status.Parse(data)
-	if err != nil {
-		return status.Document{}, false, fmt.Errorf("%w: %w", errNotDocument, err)
-	}
-	if d.Site != s.Name || !asConfigured(&d, s) {
-		return d, false, nil
-	}
-	d.Seq, d.UpdatedAt = d.Seq+1, h.now()
-	_, err = h.Store.Put(ctx, StatusKey(s), d.Marshal(), StatusMeta, store.IfMatch(etag))
-	return d, err == nil, err
+func (h *Host) publishFirst(ctx context.Context, s config.Site) (d status.Document, put bool, err error) {
+	put, err = h.update(ctx, StatusKey(s), StatusMeta, func(was []byte) (_ []byte, err error) {
+		if was == nil {
+			d = firstDocument(s, h.Clock.Now())
+			d.Seq = 1
+			return d.Marshal(), nil
+		}
+		if d, err = parsePublished(was); err != nil || d.Site != s.Name || !asConfigured(&d, s) {
+			return nil, err
+		}
+		d.Seq, d.UpdatedAt = d.Seq+1, h.now()
+		return d.Marshal(), nil
+	})
+	return d, put, err
 }
 
 // asConfigured gives a document what the configuration says of a site, its addresses for one, and reports whether it

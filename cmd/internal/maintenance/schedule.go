@@ -39,18 +39,16 @@ func (h *Host) readSchedule(ctx context.Context, s config.Site) (there stored, e
 	} else {
 		data, etag, err = h.Store.Get(ctx, ScheduleKey(s))
 	}
-	if errors.Is(err, store.ErrNotFound) {
-		there.schedule, there.absent, there.cond = status.EmptySchedule(), true, store.IfAbsent()
-		return there, nil
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		there.cond = store.IfMatch(etag)
+	case errors.Is(err, store.ErrNotFound):
+		data, there.absent, there.cond = nil, true, store.IfAbsent()
+	default:
 		return there, err
 	}
-	there.cond = store.IfMatch(etag)
-	if there.schedule, err = status.ParseSchedule(data); err != nil {
-		return there, fmt.Errorf("read %s: %w", ScheduleKey(s), err)
-	}
-	return there, nil
+	there.schedule, err = parseSchedule(s, data)
+	return there, err
 }
 
 // maxClockOff is how far this machine's clock may be from the store's for a window to be begun by it.
@@ -72,23 +70,30 @@ func (h *Host) clockAgrees(date time.Time) error {
 // changeSchedule replaces a site's schedule with what change makes of it, and returns the new one. If somebody else
 // gets in between, it reads the schedule and calls change again. An error of change comes back as it is, and nothing is
 // written.
-func (h *Host) changeSchedule(ctx context.Context, s config.Site, change func(status.Schedule) (status.Schedule, error)) (status.Schedule, error) {
-	for range publishAttempts {
-		was, err := h.readSchedule(ctx, s)
+func (h *Host) changeSchedule(ctx context.Context, s config.Site, change func(status.Schedule) (status.Schedule, error)) (schedule status.Schedule, err error) {
+	_, err = h.update(ctx, ScheduleKey(s), StatusMeta, func(data []byte) ([]byte, error) {
+		was, err := parseSchedule(s, data)
 		if err != nil {
-			return status.Schedule{}, err
+			return nil, err
 		}
-		schedule, err := change(was.schedule)
-		if err != nil {
-			return status.Schedule{}, err
+		if schedule, err = change(was); err != nil {
+			return nil, err
 		}
-		err = h.putSchedule(ctx, s, schedule, was.cond)
-		if errors.Is(err, store.ErrPrecondition) {
-			continue
-		}
-		return schedule, err
+		return schedule.Marshal(), nil
+	})
+	return schedule, err
+}
+
+// parseSchedule reads a site's schedule in the store, an empty one for nil.
+func parseSchedule(s config.Site, data []byte) (status.Schedule, error) {
+	if data == nil {
+		return status.EmptySchedule(), nil
 	}
-	return status.Schedule{}, errChanging(s)
+	schedule, err := status.ParseSchedule(data)
+	if err != nil {
+		return schedule, fmt.Errorf("read %s: %w", ScheduleKey(s), err)
+	}
+	return schedule, nil
 }
 
 // putSchedule replaces a site's schedule where the condition holds.

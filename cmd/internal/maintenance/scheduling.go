@@ -183,7 +183,7 @@ func (h *Host) takeBack(ctx context.Context, done Announced, id string, before s
 // host takes note of it.
 func (h *Host) announceNow(ctx context.Context, s config.Site, req Announcement) (warnings []string, err error) {
 	if !h.isHostOf(s) {
-		_, err = h.publishNext(ctx, s)
+		err = h.publishNext(ctx, s)
 		if _, _, failed := h.PublishCalendar(ctx, s); failed != nil {
 			warnings = append(warnings, fmt.Sprintf("the calendar of %s is not up to date yet: %v", s.Name, failed))
 		}
