@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -62,12 +60,9 @@ func (d Dir) AgendaFile(site string) string {
 // be understood.
 func (d Dir) Agenda(site string) (a Agenda, known bool, err error) {
 	a = Agenda{Version: agendaVersion, Schedule: status.EmptySchedule(), Deeds: map[string]Deed{}, Notes: map[string]Note{}}
-	data, err := os.ReadFile(d.AgendaFile(site))
-	if errors.Is(err, fs.ErrNotExist) {
-		return a, false, nil
-	}
-	if err != nil {
-		return a, false, fmt.Errorf("read the copy of the schedule of %s: %w", site, err)
+	data, err := readIfAny(d.AgendaFile(site))
+	if data == nil || err != nil {
+		return a, false, wrapped("read the copy of the schedule of "+site, err)
 	}
 	read := a
 	err = json.Unmarshal(data, &read)
@@ -91,8 +86,6 @@ func (d Dir) WriteAgenda(site string, a Agenda) error {
 	gone := func(id string) bool { _, there := a.Schedule.Window(id); return !there }
 	maps.DeleteFunc(a.Deeds, func(id string, _ Deed) bool { return gone(id) })
 	maps.DeleteFunc(a.Notes, func(id string, _ Note) bool { return gone(id) })
-	if _, err := Replace(d.AgendaFile(site), mustJSON(a)); err != nil {
-		return fmt.Errorf("keep a copy of the schedule of %s: %w", site, err)
-	}
-	return nil
+	_, err := Replace(d.AgendaFile(site), mustJSON(a))
+	return wrapped("keep a copy of the schedule of "+site, err)
 }

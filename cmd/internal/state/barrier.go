@@ -32,19 +32,13 @@ func (d Dir) barrierFile() string { return filepath.Join(string(d), "barrier.jso
 // Barrier returns what is on record, known false for none.
 func (d Dir) Barrier() (b Barrier, known bool, err error) {
 	b, known, err = read(d.barrierFile(), barrierVersion, func(b Barrier) int { return b.Version })
-	if err != nil {
-		err = fmt.Errorf("read what the kernel barrier was told: %w", err)
-	}
-	return b, known, err
+	return b, known, wrapped("read what the kernel barrier was told", err)
 }
 
 // WriteBarrier replaces it.
 func (d Dir) WriteBarrier(b Barrier) error {
 	b.Version = barrierVersion
-	if err := write(d.barrierFile(), mustJSON(b)); err != nil {
-		return fmt.Errorf("write down what the kernel barrier is told: %w", err)
-	}
-	return nil
+	return wrapped("write down what the kernel barrier is told", write(d.barrierFile(), mustJSON(b)))
 }
 
 // ForgetBarrier removes it. It is no error where there is none.

@@ -178,21 +178,34 @@ func Replace(path string, data []byte) (changed bool, err error) {
 // read reads a JSON file that write wrote; it has to be of this version. If there is none, or on an error, known is
 // false and the value is the zero one.
 func read[T any](path string, version int, versionOf func(T) int) (value T, known bool, err error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return value, false, nil
-	}
-	var v T
-	if err == nil {
-		err = json.Unmarshal(data, &v)
-	}
-	if err == nil && versionOf(v) != version {
-		err = fmt.Errorf("version %d, want %d", versionOf(v), version)
-	}
-	if err != nil {
+	data, err := readIfAny(path)
+	if data == nil || err != nil {
 		return value, false, err
 	}
+	var v T
+	if err := json.Unmarshal(data, &v); err != nil {
+		return value, false, err
+	}
+	if versionOf(v) != version {
+		return value, false, fmt.Errorf("version %d, want %d", versionOf(v), version)
+	}
 	return v, true, nil
+}
+
+// readIfAny reads a file. Where there is none, data and err are nil; an empty one isn't nil.
+func readIfAny(path string) (data []byte, err error) {
+	if data, err = os.ReadFile(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// wrapped is an error with what was being done before it, nil for none.
+func wrapped(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // MakeDirs makes dir and its parents so that nginx's workers can enter them, whatever the umask.

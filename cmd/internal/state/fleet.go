@@ -39,19 +39,13 @@ func (d Dir) followedFile(site string) string { return filepath.Join(string(d), 
 // opened.
 func (d Dir) Followed(site string) (f Followed, err error) {
 	f, _, err = read(d.followedFile(site), followedVersion, func(f Followed) int { return f.Version })
-	if err != nil {
-		err = fmt.Errorf("read what this host has followed: %s: %w", d.followedFile(site), err)
-	}
-	return f, err
+	return f, wrapped("read what this host has followed: "+d.followedFile(site), err)
 }
 
 // WriteFollowed replaces what is kept for a site.
 func (d Dir) WriteFollowed(site string, f Followed) error {
 	f.Version = followedVersion
-	if err := write(d.followedFile(site), mustJSON(f)); err != nil {
-		return fmt.Errorf("write down what this host follows: %w", err)
-	}
-	return nil
+	return wrapped("write down what this host follows", write(d.followedFile(site), mustJSON(f)))
 }
 
 // Unhealthy has nginx say at its HealthPath that the site is not healthy while its closed file is there: the host has
@@ -97,10 +91,7 @@ func (d Dir) ThisInstance() (string, error) {
 		return i.ID, nil
 	}
 	i = instance{ID: rand.Text(), Machine: machine}
-	if err := write(d.instanceFile(), mustJSON(i)); err != nil {
-		return "", fmt.Errorf("write down which machine this is: %w", err)
-	}
-	return i.ID, nil
+	return i.ID, wrapped("write down which machine this is", write(d.instanceFile(), mustJSON(i)))
 }
 
 // machine is what two machines don't have in common: the identity of the hardware, where there is one, that of the

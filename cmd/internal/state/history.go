@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -64,15 +63,9 @@ func (d Dir) historyFile() string { return filepath.Join(string(d), "history.jso
 // History returns what happened on this host, the oldest first, and how many lines can't be read.
 // No history yet is not an error.
 func (d Dir) History() (events []Event, unreadable int, err error) {
-	data, err := os.ReadFile(d.historyFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("read the history: %w", err)
-	}
+	data, err := readIfAny(d.historyFile())
 	events, unreadable = parseHistory(data)
-	return events, unreadable, nil
+	return events, unreadable, wrapped("read the history", err)
 }
 
 func parseHistory(data []byte) (events []Event, unreadable int) {
@@ -115,8 +108,7 @@ func Windows(events []Event) []Window {
 			w := &out[len(out)-1]
 			w.Until, w.OpenedBy = &e.At, e.Operator
 			if w.LastAnnounced != nil {
-				late := int64(e.At.Sub(*w.LastAnnounced).Seconds())
-				w.LateSeconds = &late
+				w.LateSeconds = new(int64(e.At.Sub(*w.LastAnnounced).Seconds()))
 			}
 			open = false
 		}
@@ -134,13 +126,9 @@ func (d Dir) AppendHistory(events []Event, auditLog string) (history, audit erro
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	if err := appendLines(d.historyFile(), lines, 0o644); err != nil {
-		history = fmt.Errorf("write the history: %w", err)
-	}
+	history = wrapped("write the history", appendLines(d.historyFile(), lines, 0o644))
 	if auditLog != "" {
-		if err := appendLines(auditLog, lines, 0o640); err != nil {
-			audit = fmt.Errorf("write the audit log: %w", err)
-		}
+		audit = wrapped("write the audit log", appendLines(auditLog, lines, 0o640))
 	}
 	return history, audit
 }

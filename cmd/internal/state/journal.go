@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -132,26 +131,22 @@ func (j *Journal) release() {
 }
 
 // Write adds a line. That a step begins is on disk before it does; how it ended gets there with the next line.
-func (j *Journal) Write(l JournalLine) error {
+func (j *Journal) Write(l JournalLine) error { return wrapped("write the journal", j.write(l)) }
+
+func (j *Journal) write(l JournalLine) error {
 	line, err := json.Marshal(l)
 	if err != nil {
-		return fmt.Errorf("write the journal: %w", err)
+		return err
 	}
 	if j.torn {
 		line = append([]byte("\n"), line...)
 	}
 	n, err := j.file.Write(append(line, '\n'))
 	j.torn = err != nil && (j.torn || n > 0)
-	if err != nil {
-		return fmt.Errorf("write the journal: %w", err)
+	if err != nil || l.Event != StepBegins {
+		return err
 	}
-	if l.Event != StepBegins {
-		return nil
-	}
-	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("write the journal: %w", err)
-	}
-	return nil
+	return j.file.Sync()
 }
 
 // End removes the journal: the change is complete, or undone.
@@ -172,10 +167,7 @@ func (j *Journal) WriteRecord(site string, r Record) error {
 	if !ok {
 		return j.dir.WriteRecord(site, r)
 	}
-	if err := room.Write(r.marshal(), 0o644); err != nil {
-		return fmt.Errorf("write the record of %s: %w", site, err)
-	}
-	return nil
+	return wrapped("write the record of "+site, room.Write(r.marshal(), 0o644))
 }
 
 // ForgetJournal removes a journal whose change turned out to be complete. It is no error where there is none.
@@ -187,24 +179,19 @@ func (d Dir) ForgetJournal() error {
 }
 
 func endJournal(path string) error {
-	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("end the journal: %w", err)
+	err := os.Remove(path)
+	if err == nil {
+		err = durable.SyncDir(filepath.Dir(path))
 	}
-	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("end the journal: %w", err)
-	}
-	return nil
+	return wrapped("end the journal", err)
 }
 
 // Interrupted returns the change in the journal, nil if there is none. A caller without the lock may see one that is
 // still under way. The error wraps ErrJournal when the journal can't be understood.
 func (d Dir) Interrupted() (*Interrupted, error) {
-	data, err := os.ReadFile(d.JournalFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
+	data, err := readIfAny(d.JournalFile())
+	if data == nil || err != nil {
+		return nil, wrapped("read the journal", err)
 	}
 	in, err := parseJournal(data)
 	if err != nil {

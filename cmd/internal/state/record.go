@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -123,15 +122,11 @@ func (d Dir) RecordFile(site string) string { return filepath.Join(string(d), "r
 
 // Record returns the record of a site, known false for none. The error wraps ErrRecord where it can't be understood.
 func (d Dir) Record(site string) (r Record, known bool, err error) {
-	data, err := os.ReadFile(d.RecordFile(site))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Record{}, false, nil
+	data, err := readIfAny(d.RecordFile(site))
+	if data == nil || err != nil {
+		return Record{}, false, wrapped("read the record of "+site, err)
 	}
-	if err != nil {
-		return Record{}, false, fmt.Errorf("read the record of %s: %w", site, err)
-	}
-	r, err = parseRecord(site, data)
-	if err != nil {
+	if r, err = parseRecord(site, data); err != nil {
 		return Record{}, false, fmt.Errorf("read %s: %w", d.RecordFile(site), err)
 	}
 	return r, true, nil
@@ -139,10 +134,7 @@ func (d Dir) Record(site string) (r Record, known bool, err error) {
 
 // WriteRecord replaces the record of a site.
 func (d Dir) WriteRecord(site string, r Record) error {
-	if err := write(d.RecordFile(site), r.marshal()); err != nil {
-		return fmt.Errorf("write the record of %s: %w", site, err)
-	}
-	return nil
+	return wrapped("write the record of "+site, write(d.RecordFile(site), r.marshal()))
 }
 
 func (r Record) marshal() []byte {
