@@ -80,7 +80,7 @@ func TestCheckCookie(t *testing.T) {
 	}
 
 	// It is no token, whatever secret it is checked with.
-	if testPolicy().Verify(good, []byte(testSecret), testNow) == nil {
+	if testPolicy().verify(good, []byte(testSecret), testNow) == nil {
 		t.Error("an admission cookie is taken for a token")
 	}
 }

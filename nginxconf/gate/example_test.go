@@ -60,14 +60,3 @@ func Example() {
 	// 401 Unauthorized <nil>
 	// <nil>
 }
-
-func ExamplePolicy_Verify() {
-	p := gate.Policy{Site: "demo", Audience: "postgraphile", AdminClaim: "isAdmin"}
-	fmt.Println(p.Verify(token(true), []byte(secret), time.Now()))
-	fmt.Println(p.Verify(token(false), []byte(secret), time.Now()))
-	fmt.Println(p.Verify(token(true), []byte("another one"), time.Now()))
-	// Output:
-	// <nil>
-	// token: the admin claim is not the boolean true
-	// token: the signature doesn't match
-}

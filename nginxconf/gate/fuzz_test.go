@@ -35,7 +35,7 @@ func FuzzVerify(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, token string) {
-		reason := reasonOf(t, testPolicy().Verify(token, []byte(testSecret), testNow))
+		reason := reasonOf(t, testPolicy().verify(token, []byte(testSecret), testNow))
 		if reason == "" && !genuine(token, testSecret) {
 			t.Errorf("admitted: %q", token)
 		}
@@ -56,10 +56,10 @@ func FuzzVerifySigned(f *testing.F) {
 	f.Add([]byte(`{"alg":"HS256","kid":"1"}`), []byte(adminClaims(`"x":{"a":[1,{"b":null}]}`, `"exp":2e9`, `"nbf":1.5`)))
 	f.Fuzz(func(t *testing.T, header, claims []byte) {
 		token := mint(string(header), string(claims), testSecret)
-		if testPolicy().Verify(token, []byte(otherSecret), testNow) == nil {
+		if testPolicy().verify(token, []byte(otherSecret), testNow) == nil {
 			t.Fatalf("another secret admits %s %s", header, claims)
 		}
-		if testPolicy().Verify(token, []byte(testSecret), testNow) != nil {
+		if testPolicy().verify(token, []byte(testSecret), testNow) != nil {
 			return
 		}
 		var h, c map[string]any
@@ -90,7 +90,7 @@ func FuzzVerifySigned(f *testing.F) {
 		}
 		// The first of two keys and the last: a second one is never admitted.
 		twice := strings.Replace(string(claims), "{", `{"isAdmin":true,`, 1)
-		if testPolicy().Verify(mint(string(header), twice, testSecret), []byte(testSecret), testNow) == nil {
+		if testPolicy().verify(mint(string(header), twice, testSecret), []byte(testSecret), testNow) == nil {
 			t.Errorf("admitted with isAdmin twice: %s", twice)
 		}
 	})

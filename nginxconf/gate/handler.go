@@ -115,7 +115,7 @@ func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 		return h.refused(r, name, reasonSeveral)
 	}
 	if isPassCookie(c.cookie) {
-		err := site.holdsPass(c.cookie, r.Header.Get(windowHeader), h.now())
+		_, _, err := site.pass(passCookiePurpose, c.cookie, r.Header.Get(windowHeader), h.now())
 		if err == nil {
 			return true
 		}

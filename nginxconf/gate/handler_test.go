@@ -198,7 +198,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			if admitted := tt.name == "good" && site.Policy.Site == "demo"; (w.Code == 204) != admitted || strings.Contains(lines, "refused") == admitted {
 				t.Errorf("%s at %s: %d, logged: %s", tt.name, site.Policy.Site, w.Code, lines)
 			}
-			if err := site.Policy.Verify(tt.token, []byte(otherSecret), testNow); err != nil {
+			if err := site.Policy.verify(tt.token, []byte(otherSecret), testNow); err != nil {
 				checkNoLeak(t, fmt.Sprintf("%v %+v %#v", err, err, err), tt.token)
 			}
 		}

@@ -164,7 +164,7 @@ func TestVerifyRefusesMalformed(t *testing.T) {
 			t.Errorf("%s is the same as %s", tt.name, other)
 		}
 		seen[tt.token] = tt.name
-		err := testPolicy().Verify(tt.token, []byte(testSecret), testNow)
+		err := testPolicy().verify(tt.token, []byte(testSecret), testNow)
 		got := reasonOf(t, err)
 		if got == "" {
 			t.Errorf("%s: admitted: %s", tt.name, tt.token)
@@ -177,7 +177,7 @@ func TestVerifyRefusesMalformed(t *testing.T) {
 
 // A token that is good in every way but one is refused for that one: none of the above is refused by accident.
 func TestMalformedTokensStartFromAGoodOne(t *testing.T) {
-	if err := testPolicy().Verify(mint(goodHeader, adminClaims(), testSecret), []byte(testSecret), testNow); err != nil {
+	if err := testPolicy().verify(mint(goodHeader, adminClaims(), testSecret), []byte(testSecret), testNow); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -91,7 +91,7 @@ func TestCheckPass(t *testing.T) {
 			t.Errorf("good with bit %d of its signature turned", i)
 		}
 	}
-	if testPolicy().Verify(good, []byte(testSecret), testNow) == nil {
+	if testPolicy().verify(good, []byte(testSecret), testNow) == nil {
 		t.Error("a pass is taken for a token")
 	}
 }

@@ -91,52 +91,39 @@ func (h *handler) enter(r *http.Request, site SiteSource) (string, error) {
 	if !ok || asked.site != "" && asked.site != "same-origin" {
 		return "", refuse(reasonPassForeign)
 	}
-	name, window, now := site.Policy.Site, r.Header.Get(windowHeader), h.now()
-	secrets, epoch, err := site.passKeys()
+	now := h.now()
+	p, terms, err := site.pass(passPurpose, string(body), r.Header.Get(windowHeader), now)
 	if err != nil {
 		return "", err
 	}
-	for _, secret := range secrets {
-		terms := passTerms{secret, name, window, epoch}
-		var p Pass
-		if p, err = checkPass(terms, passPurpose, string(body), now); err != nil {
-			continue
-		}
-		value, err := p.seal(terms, passCookiePurpose)
-		if err != nil {
-			return "", err
-		}
-		h.log.InfoContext(r.Context(), "admitted by a pass",
-			"site", name, "pass", p.ID, "until", p.Expires.UTC().Format(time.RFC3339))
-		return setCookie(name, value, asked.scheme == "https", p.Expires.Sub(now)), nil
+	value, err := p.seal(terms, passCookiePurpose)
+	if err != nil {
+		return "", err
 	}
-	return "", err
+	h.log.InfoContext(r.Context(), "admitted by a pass",
+		"site", terms.site, "pass", p.ID, "until", p.Expires.UTC().Format(time.RFC3339))
+	return setCookie(terms.site, value, asked.scheme == "https", p.Expires.Sub(now)), nil
 }
 
-// passKeys are what passes of the site are checked with.
-func (s SiteSource) passKeys() ([]Secret, string, error) {
+// pass returns the pass whose link, or the cookie that was given for it, has that value, with the terms that it was
+// made with: by the first of the site's secrets that does. The error is a *refusal, or that of the secrets.
+func (s SiteSource) pass(purpose, value, window string, now time.Time) (p Pass, terms passTerms, err error) {
 	if s.Epoch == nil {
-		return nil, "", refuse(reasonPassNone)
+		return p, terms, refuse(reasonPassNone)
 	}
 	epoch, err := s.Epoch()
 	if err != nil {
-		return nil, "", refuse(reasonPassNone)
+		return p, terms, refuse(reasonPassNone)
 	}
 	secrets, err := s.secrets()
-	return secrets, epoch, err
-}
-
-// holdsPass checks the cookie that was given for a pass.
-func (s SiteSource) holdsPass(cookie, window string, now time.Time) error {
-	secrets, epoch, err := s.passKeys()
 	if err != nil {
-		return err
+		return p, terms, err
 	}
 	for _, secret := range secrets {
-		terms := passTerms{secret, s.Policy.Site, window, epoch}
-		if _, err = checkPass(terms, passCookiePurpose, cookie, now); err == nil {
-			return nil
+		terms = passTerms{secret, s.Policy.Site, window, epoch}
+		if p, err = checkPass(terms, purpose, value, now); err == nil {
+			break
 		}
 	}
-	return err
+	return p, terms, err
 }

@@ -3,6 +3,7 @@
 package gate
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -14,14 +15,14 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// DefaultAlgorithm is what a Policy without an Algorithm demands: the one that Conforma signs with.
-const DefaultAlgorithm = "HS256"
+// defaultAlgorithm is what a Policy without an Algorithm demands: the one that Conforma signs with.
+const defaultAlgorithm = "HS256"
 
 // Policy says which tokens let their bearer into a site that is in admin mode. One that is itself not
 // sound (an unknown Algorithm, no AdminClaim) admits nobody.
 type Policy struct {
 	Site       string        // the site's name, as in /check/SITE
-	Algorithm  string        // one of Algorithms, "" is DefaultAlgorithm; never taken from the token (RFC 8725, 3.1)
+	Algorithm  string        // one of Algorithms, "" is HS256; never taken from the token (RFC 8725, 3.1)
 	Audience   string        // must be in the token's aud; "" is not checked
 	Issuer     string        // must be the token's iss; "" is not checked
 	AdminClaim string        // the claim that must be the boolean true, under exactly this name
@@ -71,20 +72,11 @@ func newParser(algorithm string) *jwt.Parser {
 		jwt.WithJSONNumber(), jwt.WithoutClaimsValidation())
 }
 
-// Verify returns nil when token, a compact JWS (RFC 7515, 7.1) without "Bearer ", admits its bearer at the
-// time now, and a *refusal when it doesn't. An empty secret admits nobody.
-func (p Policy) Verify(token string, secret []byte, now time.Time) error {
-	_, err := p.admits(token, secret, now)
-	return err
-}
-
-// admits is Verify, and returns from when on the token will no longer do; the zero time is never.
+// admits returns from when on token, a compact JWS (RFC 7515, 7.1) without "Bearer ", will no longer admit its bearer;
+// the zero time is never. The error is a *refusal when it doesn't at the time now. An empty secret admits nobody.
 func (p Policy) admits(token string, secret []byte, now time.Time) (time.Time, error) {
 	none := time.Time{}
-	algorithm := p.Algorithm
-	if algorithm == "" {
-		algorithm = DefaultAlgorithm
-	}
+	algorithm := cmp.Or(p.Algorithm, defaultAlgorithm)
 	parser := parsers[algorithm]
 	if parser == nil || p.AdminClaim == "" {
 		return none, refuse(reasonPolicy)

@@ -67,6 +67,23 @@ func reasonOf(t testing.TB, err error) string {
 	return why.reason
 }
 
+// verify is admits without the time.
+func (p Policy) verify(token string, secret []byte, now time.Time) error {
+	_, err := p.admits(token, secret, now)
+	return err
+}
+
+func TestRefusalsSayWhatOfTheTokenIsWrong(t *testing.T) {
+	for token, want := range map[string]string{
+		mint(goodHeader, strings.Replace(adminClaims(), "true", "false", 1), testSecret): "token: the admin claim is not the boolean true",
+		mint(goodHeader, adminClaims(), otherSecret):                                     "token: the signature doesn't match",
+	} {
+		if err := testPolicy().verify(token, []byte(testSecret), testNow); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
 func at(offset time.Duration) string { return fmt.Sprint(testNow.Add(offset).Unix()) }
 
 func TestVerifyClaims(t *testing.T) {
@@ -152,7 +169,7 @@ func TestVerifyClaims(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			token := mint(goodHeader, tt.claims, testSecret)
-			if got := reasonOf(t, testPolicy().Verify(token, []byte(testSecret), testNow)); got != tt.want {
+			if got := reasonOf(t, testPolicy().verify(token, []byte(testSecret), testNow)); got != tt.want {
 				t.Errorf("refused because %q, want %q", got, tt.want)
 			}
 		})
@@ -169,7 +186,7 @@ func TestVerifyDateTypes(t *testing.T) {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		for _, value := range values {
 			token := mint(goodHeader, `{"aud":"postgraphile","isAdmin":true,"`+name+`":`+value+`}`, testSecret)
-			if got := reasonOf(t, policy.Verify(token, []byte(testSecret), testNow)); got != reasonDate {
+			if got := reasonOf(t, policy.verify(token, []byte(testSecret), testNow)); got != reasonDate {
 				t.Errorf("%s %s: refused because %q, want %q", name, value, got, reasonDate)
 			}
 		}
@@ -238,7 +255,7 @@ func TestVerifyHeader(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			token := mint(tt.header, adminClaims(), testSecret)
-			if got := reasonOf(t, testPolicy().Verify(token, []byte(testSecret), testNow)); got != tt.want {
+			if got := reasonOf(t, testPolicy().verify(token, []byte(testSecret), testNow)); got != tt.want {
 				t.Errorf("refused because %q, want %q", got, tt.want)
 			}
 		})
@@ -255,12 +272,12 @@ func TestVerifyPolicy(t *testing.T) {
 			if used == pinned {
 				want = ""
 			}
-			if got := reasonOf(t, policy.Verify(token, []byte(testSecret), testNow)); got != want {
+			if got := reasonOf(t, policy.verify(token, []byte(testSecret), testNow)); got != want {
 				t.Errorf("%s where %s is pinned: refused because %q, want %q", used, pinned, got, want)
 			}
 			// Another hash than the header says.
 			token = mintWith(algorithm, `{"alg":"`+pinned+`"}`, adminClaims(), testSecret)
-			if got := reasonOf(t, policy.Verify(token, []byte(testSecret), testNow)); (got == "") != (used == pinned) {
+			if got := reasonOf(t, policy.verify(token, []byte(testSecret), testNow)); (got == "") != (used == pinned) {
 				t.Errorf("%s signed as %s: %q", pinned, used, got)
 			}
 		}
@@ -291,7 +308,7 @@ func TestVerifyPolicy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			policy := testPolicy()
 			tt.change(&policy)
-			if got := reasonOf(t, policy.Verify(mint(goodHeader, tt.claims, testSecret), []byte(testSecret), testNow)); got != tt.want {
+			if got := reasonOf(t, policy.verify(mint(goodHeader, tt.claims, testSecret), []byte(testSecret), testNow)); got != tt.want {
 				t.Errorf("refused because %q, want %q", got, tt.want)
 			}
 		})
@@ -310,7 +327,7 @@ func TestVerifyKeys(t *testing.T) {
 		{"signed with the default", mint(goodHeader, adminClaims(), "devsecret"), testSecret, reasonSignature},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := reasonOf(t, testPolicy().Verify(tt.token, []byte(tt.secret), testNow)); got != tt.want {
+			if got := reasonOf(t, testPolicy().verify(tt.token, []byte(tt.secret), testNow)); got != tt.want {
 				t.Errorf("refused because %q, want %q", got, tt.want)
 			}
 		})
@@ -349,7 +366,7 @@ func TestVerifyRFCExamples(t *testing.T) {
 			before, reasonDangerous + "crit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := reasonOf(t, policy.Verify(tt.token, secret, tt.now)); got != tt.want {
+			if got := reasonOf(t, policy.verify(tt.token, secret, tt.now)); got != tt.want {
 				t.Errorf("refused because %q, want %q", got, tt.want)
 			}
 		})
