@@ -100,12 +100,23 @@ type Site struct {
 	Smoke string // a path that must answer 2xx before the site opens, or ""
 	// SharedUpstream is whether other sites live behind the same address.
 	SharedUpstream bool
-	ServiceWorker  bool           // the client registers the service worker, which finds the page while the host is off
-	ShowsPage      bool           // a navigation gets the page itself, as a 503, and is not redirected to it
+	ServiceWorker  bool // the client registers the service worker, which finds the page while the host is off
+	Navigation     Navigation
 	JWT            *JWT           // nil when the site has no [site.jwt]: no token lets anybody in then
 	Allow          []netip.Prefix // addresses that are let in while in admin mode; none is in another
 	Line           int            // of its [[site]] in the file
 }
+
+// Navigation says how nginx answers a browser that asks a closed site for a page.
+type Navigation string
+
+const (
+	NavigationRedirect Navigation = "redirect" // with a redirect to the maintenance page
+	NavigationPage     Navigation = "page"     // with the maintenance page itself, as a 503
+)
+
+// ShowsPage reports whether nginx itself shows the maintenance page of the site.
+func (s Site) ShowsPage() bool { return s.Navigation == NavigationPage }
 
 // Worker is the script that nginx serves as the site's service worker: one that ends itself where there is to be none.
 func (s Site) Worker() string {

@@ -112,7 +112,7 @@ func TestGoodFiles(t *testing.T) {
 			Fleet: &Fleet{Host: "app-1", Store: "s3://conforma-fleet", Poll: 2 * time.Second, KeyFile: "/etc/conforma-status/fleet.key"},
 			Sites: []Site{{
 				Name: "demo", Path: "", AppURL: "https://demo.example.org:50000", PageURL: "https://maintenance.example.org/",
-				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Grace: 5 * time.Second, Line: 28,
+				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Grace: 5 * time.Second, Navigation: NavigationRedirect, Line: 28,
 				JWT: &JWT{
 					SecretEnvFile: "/home/ubuntu/demo_server/env_files/demo.env",
 					Audience:      "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour,
@@ -122,7 +122,7 @@ func TestGoodFiles(t *testing.T) {
 				Name: "live", Path: "a/live-2.0", AppURL: "http://[2001:db8::1]", PageURL: "https://maintenance.example.org/a/live-2.0/",
 				Listen: "[::1]:8080", Upstreams: []string{"unix:/run/live.sock", "[::1]:8000", "app.internal:80"},
 				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 44,
-				Grace: 1500 * time.Millisecond, SharedUpstream: true,
+				Grace: 1500 * time.Millisecond, Navigation: NavigationRedirect, SharedUpstream: true,
 				JWT: &JWT{
 					SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour,
 					Algorithm: "HS512", Issuer: "live", Leeway: 5 * time.Second,
@@ -140,7 +140,7 @@ func TestGoodFiles(t *testing.T) {
 			Gate: Gate{Socket: "/run/conforma-status/gate.sock"},
 			Sites: []Site{{
 				Name: "demo", Path: "demo", AppURL: "https://demo.example.org", PageURL: "https://maintenance.example.org/demo/",
-				Listen: "127.0.0.1:443", Grace: 5 * time.Second, Line: 4,
+				Listen: "127.0.0.1:443", Grace: 5 * time.Second, Navigation: NavigationRedirect, Line: 4,
 			}},
 		}},
 	} {
@@ -178,7 +178,7 @@ func TestAllowOfFaults(t *testing.T) {
 func TestSpellings(t *testing.T) {
 	top := "store = \"dir:/srv/www\"\npage_url = \"https://m.example.org\"\n"
 	want := Site{
-		Name: "a", Path: "a", AppURL: "https://a.example.org", PageURL: "https://m.example.org/a/", Listen: "127.0.0.1:443", Grace: 5 * time.Second,
+		Name: "a", Path: "a", AppURL: "https://a.example.org", PageURL: "https://m.example.org/a/", Listen: "127.0.0.1:443", Grace: 5 * time.Second, Navigation: NavigationRedirect,
 		JWT: &JWT{SecretFile: "/s", Audience: "x", AdminClaim: "isAdmin", MaxAge: time.Hour, Algorithm: "HS256", Leeway: 30 * time.Second},
 	}
 	for name, c := range map[string]struct {

@@ -41,7 +41,7 @@ func Parse(file string, data []byte) (*Config, fault.List) {
 func (r *reader) config(tree map[string]any) *Config {
 	t := r.table(tree, "", "", 1)
 	c := &Config{
-		Store:       t.text("store", required),
+		Store:       t.storeURL("store"),
 		PageURL:     strings.TrimRight(t.webURL("page_url"), "/"),
 		StateDir:    t.nginxPath("state_dir"),
 		OnChange:    t.program("on_change"),
@@ -49,11 +49,6 @@ func (r *reader) config(tree map[string]any) *Config {
 		MetricsFile: t.optionalPath("metrics_file"),
 		ContentLine: r.lines["content"],
 		Barrier:     barrierOf(t),
-	}
-	if c.Store != "" {
-		if _, _, err := store.ParseURL(c.Store); err != nil {
-			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
-		}
 	}
 	c.Content = t.usual("content")
 	t.checkAbsolute("content", c.Content)
@@ -119,16 +114,12 @@ func gateOf(t *table) Gate {
 const maxPoll = time.Minute
 
 func fleetOf(t *table, public string) *Fleet {
-	f := &Fleet{Host: t.text("host", ""), Store: t.text("store", required), Poll: t.duration("poll"), KeyFile: t.usual("key_file")}
+	f := &Fleet{Host: t.text("host", ""), Store: t.storeURL("store"), Poll: t.duration("poll"), KeyFile: t.usual("key_file")}
 	if f.Host != "" && !status.IsHostName(f.Host) {
 		t.fault("host", fmt.Sprintf("%q can't name a host", f.Host), "use letters, digits and - in parts with dots between them (RFC 1123)")
 	}
-	if f.Store != "" {
-		if _, _, err := store.ParseURL(f.Store); err != nil {
-			t.fault("store", err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
-		} else if liesIn(f.Store, public) {
-			t.fault("store", "lies in the store that visitors read", "name another bucket or directory: receipts are private")
-		}
+	if liesIn(f.Store, public) {
+		t.fault("store", "lies in the store that visitors read", "name another bucket or directory: receipts are private")
 	}
 	if f.Poll > maxPoll {
 		t.fault("poll", fmt.Sprintf("is more than %v", maxPoll), "an order is heard by the next look at the latest: write a few seconds")
@@ -139,6 +130,18 @@ func fleetOf(t *table, public string) *Fleet {
 	}
 	t.done()
 	return f
+}
+
+// storeURL is the URL of a store.
+func (t *table) storeURL(key string) string {
+	s := t.text(key, required)
+	if s == "" {
+		return ""
+	}
+	if _, _, err := store.ParseURL(s); err != nil {
+		t.fault(key, err.Error(), `write "s3://BUCKET" or "dir:/ABSOLUTE/PATH"`)
+	}
+	return s
 }
 
 // liesIn reports whether the store of one URL is that of another, or lies below it.

@@ -55,12 +55,9 @@ func (r *reader) site(t *table, c *Config) Site {
 	if s.Smoke = t.usual("smoke"); s.Smoke != "" && !strings.HasPrefix(s.Smoke, "/") {
 		t.fault("smoke", "is not a path", `write the path of a page that answers 2xx, such as "/"`)
 	}
-	switch navigation := t.usual("navigation"); navigation {
-	case "redirect":
-	case "page":
-		s.ShowsPage = true
-	default:
-		t.fault("navigation", fmt.Sprintf("%q is no way to answer a browser", navigation),
+	s.Navigation = Navigation(t.usual("navigation"))
+	if s.Navigation != NavigationRedirect && s.Navigation != NavigationPage {
+		t.fault("navigation", fmt.Sprintf("%q is no way to answer a browser", s.Navigation),
 			`write "redirect", to the page on its own server, or "page", for the page itself where the application is`)
 	}
 	s.ServiceWorker = t.flag("service_worker")

@@ -119,7 +119,7 @@ func (h *Host) httpConf() ([]byte, error) {
 		if len(s.Allow) > 0 {
 			shared.Allowed[s.Name] = s.Allow
 		}
-		shared.ShowsPage = shared.ShowsPage || s.ShowsPage
+		shared.ShowsPage = shared.ShowsPage || s.ShowsPage()
 	}
 	return nginxconf.HTTP(shared)
 }
@@ -139,7 +139,7 @@ func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 	return nginxconf.Site{
 		Name: s.Name, Dir: h.Dir().SiteDir(s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
 		Preset: s.Preset, LoginPaths: s.LoginPaths, Allows: len(s.Allow) > 0, Door: door, Modules: h.Dir().Modules(),
-		ShowsPage: s.ShowsPage, Worker: s.Worker(), Window: h.window(s.Name),
+		ShowsPage: s.ShowsPage(), Worker: s.Worker(), Window: h.window(s.Name),
 	}
 }
 

@@ -136,7 +136,7 @@ func Build(c *config.Config) (all []Pages, remarks fault.List, err error) {
 
 // inPlace are the copies of a site's page for nginx to show, nil where it shows none.
 func inPlace(c *site.Content, s config.Site) (map[string][]byte, error) {
-	if !s.ShowsPage {
+	if !s.ShowsPage() {
 		return nil, nil
 	}
 	copies, err := site.InPlace(c, pageOf(s), nginxconf.StatusPath)
@@ -150,7 +150,7 @@ func inPlace(c *site.Content, s config.Site) (map[string][]byte, error) {
 // Keep brings the copies of the pages that nginx shows of these sites up to date. The error is that of Contents, or of
 // a page that can't be built or written: what was there before stays.
 func Keep(h *maintenance.Host, sites []config.Site) error {
-	if !slices.ContainsFunc(sites, func(s config.Site) bool { return s.ShowsPage }) {
+	if !slices.ContainsFunc(sites, func(s config.Site) bool { return s.ShowsPage() }) {
 		return nil
 	}
 	loaded, err := Contents(h.Config)

@@ -49,7 +49,7 @@ func Standby(conf *operator.Config, c *config.Config, dir string) (nginxconf.Sta
 	}
 	for n, s := range c.Sites {
 		one := nginxconf.StandbySite{Site: nginxconf.Site{
-			Name: s.Name, AppURL: s.AppURL, PageURL: s.PageURL, ShowsPage: s.ShowsPage, Worker: s.Worker(),
+			Name: s.Name, AppURL: s.AppURL, PageURL: s.PageURL, ShowsPage: s.ShowsPage(), Worker: s.Worker(),
 			Stored: &nginxconf.Stored{URL: s.PageURL + "status.json"},
 		}}
 		own := func(i int) bool { return owner[i] == n+1 }
