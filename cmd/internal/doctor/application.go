@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
@@ -20,7 +19,7 @@ var presetSocket = map[string]string{"conforma": "/websocket/server-status"}
 // after a WebSocket was cut. conf is nil where nginx's configuration can't be read.
 func (e *examination) webSockets(s config.Site, conf *operator.Config) {
 	path, has := presetSocket[s.Preset]
-	file := nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name)
+	file := e.rulesOf(s)
 	if has && conf != nil {
 		without := conf.NoUpgrade(file, path)
 		for _, at := range without {
@@ -55,7 +54,7 @@ func hintUpgrade(s config.Site) string {
 func (e *examination) cachedPages(ctx context.Context, s config.Site) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	page, err := e.Host.FetchPage(ctx, operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}, "/", "")
+	page, err := e.Host.FetchPage(ctx, target(s), "/", "")
 	switch why := ""; {
 	case err != nil:
 		e.warn(checkCachedPages, err.Error(), "see that nginx answers at the site's listen")

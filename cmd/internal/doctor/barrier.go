@@ -6,7 +6,6 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
@@ -34,8 +33,8 @@ func (e *examination) barrier(s config.Site, conf *operator.Config, b maintenanc
 	}
 	var detours []string
 	if conf != nil {
-		file := nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name)
-		target := operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
+		file := e.rulesOf(s)
+		target := target(s)
 		detours = maintenance.Detours(s, conf.Serving(file, target, s.Upstreams))
 	}
 	for _, text := range detours {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
-	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
@@ -108,7 +107,7 @@ func (e *examination) mendLive(s config.Site, v maintenance.View, d maintenance.
 	case errors.Is(d.Err, control.ErrNeedsClientCert):
 		return hintCertificate
 	case errors.Is(d.Err, control.ErrNotOurs):
-		return fmt.Sprintf(hintInclude, nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name))
+		return fmt.Sprintf(hintInclude, e.rulesOf(s))
 	case d.Err != nil:
 		return hintStart
 	case v.Live.Closed != v.OnDisk.Closed && dir != "":

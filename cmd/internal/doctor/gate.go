@@ -57,16 +57,25 @@ func lettingIn(s config.Site) string {
 
 // passes sees whether the gate answers for a site that has no tokens to be judged.
 func (e *examination) passes(ctx context.Context, s config.Site) {
-	switch code, err := e.ask(ctx, s.Name, "no.token.atall"); {
+	if e.answers(ctx, s, "no.token.atall", http.StatusUnauthorized, "what is no token") {
+		e.ok(checkGate, "answers, for passes")
+	}
+}
+
+// answers reports whether the gate answers a token as it should, and says what is wrong where it doesn't.
+func (e *examination) answers(ctx context.Context, s config.Site, token string, want int, what string) bool {
+	code, err := e.ask(ctx, s.Name, token) // over the unix socket: it doesn't leave this machine
+	switch {
 	case err != nil && e.denied(checkGate, err):
 	case err != nil:
 		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), hintGate)
-	case code != http.StatusUnauthorized:
-		e.fault(checkGate, fmt.Sprintf("it answers %d, not %d, to what is no token", code, http.StatusUnauthorized),
+	case code != want:
+		e.fault(checkGate, fmt.Sprintf("it answers %d, not %d, to %s", code, want, what),
 			"start the gate anew: it runs with another configuration")
 	default:
-		e.ok(checkGate, "answers, for passes")
+		return true
 	}
+	return false
 }
 
 const hintGate = "start it: systemctl start conforma-status-gate (or conforma-status gate); until then only the addresses in [site.admin] allow get in while in admin mode"
@@ -103,17 +112,5 @@ func (e *examination) judged(ctx context.Context, s config.Site, secret gate.Sec
 		e.fault(checkGate, "sign a token: "+err.Error(), "report this")
 		return false
 	}
-	code, err := e.ask(ctx, s.Name, token) // over the unix socket: it doesn't leave this machine
-	switch {
-	case err != nil && e.denied(checkGate, err):
-		return false
-	case err != nil:
-		e.fault(checkGate, fmt.Sprintf("no gate answers at %s: %v", e.Host.Config.Gate.Socket, err), hintGate)
-		return false
-	case code != want:
-		e.fault(checkGate, fmt.Sprintf("it answers %d, not %d, to %s token", code, want, whose),
-			"start the gate anew: it runs with another configuration")
-		return false
-	}
-	return true
+	return e.answers(ctx, s, token, want, whose+" token")
 }

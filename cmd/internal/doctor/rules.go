@@ -20,12 +20,12 @@ import (
 // rules sees whether the rules of a site are included, come first and are in effect, what leads past them, and whose
 // processes serve it. conf is nil where nginx's configuration can't be read.
 func (e *examination) rules(ctx context.Context, s config.Site, conf *operator.Config) {
-	targets := []operator.Target{{Site: s.Name, Addr: s.Listen, URL: s.AppURL}}
+	targets := []operator.Target{target(s)}
 	listens := []string{s.Listen}
 	if conf == nil {
 		e.warn(checkInclude, "can't be told while nginx's configuration can't be read", "mend what is said of it above")
 	} else {
-		file := nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name)
+		file := e.rulesOf(s)
 		serving := conf.Serving(file, targets[0], s.Upstreams)
 		e.holes(s, serving, file)
 		targets, listens = serving.Targets, append(listens, serving.Listens...)
@@ -39,6 +39,16 @@ func (e *examination) rules(ctx context.Context, s config.Site, conf *operator.C
 			e.ok(checkInEffect, where)
 		}
 	}
+}
+
+// target is where a site's nginx is asked.
+func target(s config.Site) operator.Target {
+	return operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
+}
+
+// rulesOf is the file that has the rules of a site.
+func (e *examination) rulesOf(s config.Site) string {
+	return nginxconf.SiteFile(e.Host.Config.Nginx.ConfDir, s.Name)
 }
 
 // holes says how the site s can be reached past its rules, which are in file.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
-	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
 // usualWorkers are where frameworks put the service worker of an application: vite-plugin-pwa, Workbox and Next.js;
@@ -23,7 +22,7 @@ func (e *examination) serviceWorker(ctx context.Context, s config.Site) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	at := operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
+	at := target(s)
 	served, err := e.Nginx.FetchScript(ctx, at, nginxconf.WorkerPath)
 	switch {
 	case err != nil:
