@@ -57,36 +57,36 @@ func systemctl(ctx context.Context, args ...string) error {
 // Set has the timer run reconcile at these moments, and at no others. It makes the timer anew where it was lost, and
 // leaves one alone that is as it should be.
 func (t Timer) Set(ctx context.Context, moments []time.Time) error {
+	if err := t.set(ctx, moments); err != nil {
+		return fmt.Errorf("set the timer of the next window: %w", err)
+	}
+	return nil
+}
+
+func (t Timer) set(ctx context.Context, moments []time.Time) error {
 	path := filepath.Join(t.Dir, WindowTimer)
 	was, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("set the timer of the next window: %w", err)
+		return err
 	}
 	if len(moments) == 0 {
 		if was == nil {
 			return nil
 		}
 		err := t.Systemctl(ctx, "stop", WindowTimer)
-		return timed(errors.Join(err, os.Remove(path), t.Systemctl(ctx, "daemon-reload")))
+		return errors.Join(err, os.Remove(path), t.Systemctl(ctx, "daemon-reload"))
 	}
 	want := windowTimer(moments)
 	if bytes.Equal(was, want) && t.Systemctl(ctx, "is-active", "--quiet", WindowTimer) == nil {
 		return nil
 	}
 	if err := durable.WriteFile(path, want, 0o644); err != nil {
-		return timed(err)
+		return err
 	}
 	if err := t.Systemctl(ctx, "daemon-reload"); err != nil {
-		return timed(err)
+		return err
 	}
-	return timed(t.Systemctl(ctx, "restart", WindowTimer))
-}
-
-func timed(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("set the timer of the next window: %w", err)
+	return t.Systemctl(ctx, "restart", WindowTimer)
 }
 
 // windowTimer is the unit. Persistent=false: a moment that has passed while the machine was off is for reconcile to

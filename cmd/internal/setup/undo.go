@@ -74,7 +74,9 @@ func (p Placement) note() (forget func() error, err error) {
 		if there {
 			return was.write(p.Backups())
 		}
-		return errors.Join(os.Remove(writtenAt(p.Backups())), p.dropBackups())
+		err := os.Remove(writtenAt(p.Backups()))
+		_ = os.Remove(p.Backups()) // unless there is more in it
+		return err
 	}
 	for _, l := range p.Lines {
 		path, err := filepath.EvalSymlinks(l.At.File)
@@ -98,12 +100,6 @@ func (p Placement) note() (forget func() error, err error) {
 		return nil, err
 	}
 	return forget, w.write(p.Backups())
-}
-
-// dropBackups removes their directory where there is nothing in it.
-func (p Placement) dropBackups() error {
-	_ = os.Remove(p.Backups())
-	return nil
 }
 
 func (w written) write(backups string) error {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/status"
-	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // WindowAhead shows a window that is about to be announced, in the machine's time and in UTC; sites are those that it
@@ -31,13 +30,7 @@ func (t *Terminal) Announced(all []maintenance.Announced) {
 		for _, warning := range one.Warnings {
 			t.Warn(warning)
 		}
-		if one.PublishErr != nil {
-			t.Warn(fmt.Sprintf("status.json of %s does not announce it yet: %v", one.Site, one.PublishErr))
-			if hint := store.Hint(one.PublishErr); hint != "" {
-				t.hint(hint)
-			}
-			t.hint(hintHostAnnounces)
-		}
+		t.unpublished(fmt.Sprintf("status.json of %s does not announce it yet", one.Site), one.PublishErr, hintHostAnnounces)
 	}
 	w := t.unlessQuiet()
 	for _, one := range all {

@@ -26,13 +26,7 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 		for _, w := range r.Warnings {
 			t.Warn(w)
 		}
-		if r.PublishErr != nil {
-			t.Warn(fmt.Sprintf("not published yet: %v", r.PublishErr))
-			if hint := store.Hint(r.PublishErr); hint != "" {
-				t.hint(hint)
-			}
-			t.hint(hintMadeUpFor)
-		}
+		t.unpublished("not published yet", r.PublishErr, hintMadeUpFor)
 	}
 	w := t.people()
 	if t.Words != Quiet || slices.ContainsFunc(rs, wanting) {
@@ -43,6 +37,18 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 		t.verdict(w, rs)
 	}
 	documentOf(t, append([]*maintenance.Receipt{}, rs...))
+}
+
+// unpublished warns that something isn't published, nil for nothing, and says who makes up for it.
+func (t *Terminal) unpublished(what string, err error, madeUpFor string) {
+	if err == nil {
+		return
+	}
+	t.Warn(fmt.Sprintf("%s: %v", what, err))
+	if hint := store.Hint(err); hint != "" {
+		t.hint(hint)
+	}
+	t.hint(madeUpFor)
 }
 
 // barrier says why a closed site has no kernel barrier, and of one that opens what the barrier has refused.
@@ -143,10 +149,7 @@ func receiptLine(r *maintenance.Receipt) string {
 		fmt.Fprintf(&b, "%s is %s", r.Site, r.Mode)
 	}
 	if r.Mode.Closed() && r.Outcome != state.Shut {
-		fmt.Fprintf(&b, " since %s", clock(r.Since))
-		if r.ExpectedUntil != nil {
-			fmt.Fprintf(&b, ", expected back %s", clock(*r.ExpectedUntil))
-		}
+		b.WriteString(sinceWords(r.Since, r.ExpectedUntil))
 	}
 	if r.Mode == status.Admin && r.SafeSince != nil && r.Outcome != state.Shut {
 		b.WriteString("; no earlier request is left")
