@@ -264,15 +264,16 @@ func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// metrics brings the textfile of the node exporter up to date; a gate that doesn't answer is left out of it.
-func (a *app) metrics(ctx context.Context, c *config.Config, h *maintenance.Host) {
-	if c.MetricsFile == "" {
-		return
+// tell brings what watches this host up to date after a change: the textfile of the node exporter, from which a gate
+// that doesn't answer is left out, and the webhooks.
+func (a *app) tell(ctx context.Context, h *maintenance.Host) {
+	if h.Config.MetricsFile != "" {
+		ofGate, _ := gate.Client{Socket: h.Config.Gate.Socket}.Metrics(ctx)
+		if err := h.WriteMetrics(ofGate); err != nil {
+			a.terminal.Warn(err.Error())
+		}
 	}
-	ofGate, _ := gate.Client{Socket: c.Gate.Socket}.Metrics(ctx)
-	if err := h.WriteMetrics(ofGate); err != nil {
-		a.terminal.Warn(err.Error())
-	}
+	a.deliver(h.Config)
 }
 
 // canBeHost is whether applications may live behind an nginx of this machine: what nginx's workers hold is seen in

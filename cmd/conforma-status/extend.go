@@ -25,26 +25,18 @@ func (a *app) extendCommand() *cobra.Command {
 			if req.Message, req.Messages, err = readMessages(messages); err != nil {
 				return err
 			}
-			c, chosen, err := a.loadSites(which)
+			h, chosen, err := a.hostOf(which)
 			if err != nil {
 				return err
 			}
 			req.Sites = chosen
-			if c.Fleet != nil {
-				_, err = a.order(cmd.Context(), c, req, 0)
-				return err
-			}
-			h, err := a.host(c)
-			if err != nil {
+			if h.Config.Fleet != nil {
+				_, err = a.order(cmd.Context(), h, req, 0)
 				return err
 			}
 			receipts, err := h.Extend(cmd.Context(), req)
-			a.metrics(cmd.Context(), c, h)
-			a.deliver(c)
-			if err != nil {
-				return doing(err)
-			}
-			return a.report(receipts)
+			a.tell(cmd.Context(), h)
+			return a.came(receipts, err)
 		},
 	}
 	which.flags(cmd)

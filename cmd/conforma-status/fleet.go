@@ -60,16 +60,12 @@ func (a *app) fleetListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: terminal.HelpFleetList, Long: terminal.HelpFleetListLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, chosen, err := a.loadSites(which.orAll())
+			h, chosen, err := a.hostOf(which.orAll())
 			if err != nil {
 				return err
 			}
-			if c.Fleet == nil {
+			if h.Config.Fleet == nil {
 				return noFleet()
-			}
-			h, err := a.host(c)
-			if err != nil {
-				return err
 			}
 			views, missing, err := a.fleets(cmd.Context(), h, chosen)
 			if err != nil {

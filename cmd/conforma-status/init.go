@@ -39,48 +39,29 @@ func (a *app) initCommand() *cobra.Command {
 	return cmd
 }
 
-// localNginx is the nginx that runs here, as far as init has to do with it: on this machine, or in a container.
-type localNginx struct{ in setup.Container }
-
-func findNginx(ctx context.Context) (localNginx, error) {
-	masters, err := workers.Sockets{}.Masters()
-	if err != nil {
-		return localNginx{}, nil // without /proc there is the machine's own
+// findNginx finds the nginx that runs here, on this machine or in a container, and what it serves.
+func findNginx(ctx context.Context) (in setup.Container, nginx control.Nginx, conf *operator.Config, err error) {
+	if masters, err := (workers.Sockets{}).Masters(); err == nil { // without /proc there is the machine's own
+		if in, err = setup.FindContainer(ctx, masters, control.Output); err != nil {
+			return in, nginx, nil, failed(fmt.Errorf("find nginx: %w", err), terminal.HintInitContainers)
+		}
 	}
-	in, err := setup.FindContainer(ctx, masters, control.Output)
-	if err != nil {
-		return localNginx{}, failed(fmt.Errorf("find nginx: %w", err), terminal.HintInitContainers)
-	}
-	return localNginx{in}, nil
+	nginx = control.Nginx{TestCommand: in.Nginx("-t")}
+	conf, err = served(ctx, nginx)
+	return in, nginx, conf, err
 }
 
-// Test has it read its configuration.
-func (n localNginx) Test(ctx context.Context) error {
-	return control.Nginx{TestCommand: n.in.Nginx("-t")}.Test(ctx)
-}
-
-// Served is what it serves.
-func (n localNginx) Served(ctx context.Context) (*operator.Config, error) {
-	dump, err := control.Nginx{TestCommand: n.in.Nginx("-t")}.Dump(ctx)
-	var conf *operator.Config
-	if err == nil {
-		conf, err = operator.ReadConfig(dump)
+// served is what an nginx serves.
+func served(ctx context.Context, nginx control.Nginx) (*operator.Config, error) {
+	conf, err := nginx.Config(ctx)
+	if err != nil && !errors.Is(err, control.ErrNotInstalled) {
+		err = failed(err, terminal.HintInitNginx)
 	}
-	if errors.Is(err, control.ErrNotInstalled) {
-		return nil, err
-	}
-	if err != nil {
-		return nil, failed(err, terminal.HintInitNginx)
-	}
-	return conf, nil
+	return conf, err
 }
 
 func (a *app) init(ctx context.Context, write bool, envFiles string) error {
-	nginx, err := findNginx(ctx)
-	if err != nil {
-		return err
-	}
-	conf, err := nginx.Served(ctx)
+	in, _, conf, err := findNginx(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,7 +71,7 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 		return err
 	}
 	if write && !vacant {
-		return a.addMissing(ctx, conf, file, nginx.in)
+		return a.addMissing(ctx, conf, file, in)
 	}
 	envs, unread, err := setup.ReadEnvFiles(envFiles)
 	if err != nil {
@@ -104,7 +85,7 @@ func (a *app) init(ctx context.Context, write bool, envFiles string) error {
 		return failed(errors.New("read nginx's configuration: nginx serves nothing here that it hands on to an application"), terminal.HintInitNoSites)
 	}
 	setup.FindDatabases(ctx, found, control.Run)
-	draft := setup.NewDraft(conf, found, nginx.in)
+	draft := setup.NewDraft(conf, found, in)
 	if !write {
 		a.terminal.Initial(draft, file)
 		return nil
@@ -163,14 +144,11 @@ func (a *app) putInPlace(ctx context.Context, c *config.Config, draft setup.Draf
 
 // initUndo takes back what init --write did.
 func (a *app) initUndo(ctx context.Context) error {
-	nginx, err := findNginx(ctx)
+	_, nginx, conf, err := findNginx(ctx)
 	if err != nil {
 		return err
 	}
-	conf, err := nginx.Served(ctx)
-	if err != nil {
-		return err
-	}
+	read := func(ctx context.Context) (*operator.Config, error) { return served(ctx, nginx) }
 	test := func(ctx context.Context) error {
 		if err := nginx.Test(ctx); err != nil {
 			return failed(err, terminal.HintInitNotUndone)
@@ -179,7 +157,7 @@ func (a *app) initUndo(ctx context.Context) error {
 	}
 	var done setup.Undone
 	undo := func() (err error) {
-		done, err = setup.Undoing{Main: conf.Main, Test: test, Read: nginx.Served, Warn: a.terminal.Warn}.Do(ctx)
+		done, err = setup.Undoing{Main: conf.Main, Test: test, Read: read, Warn: a.terminal.Warn}.Do(ctx)
 		return err
 	}
 	vacant, err := setup.Vacant(a.configurationFile())

@@ -17,12 +17,8 @@ import (
 const defaultWait = 2 * time.Minute
 
 // order orders what the request asks for, waits for all hosts, and reports.
-func (a *app) order(ctx context.Context, c *config.Config, req maintenance.Request, wait time.Duration) ([]*maintenance.Receipt, error) {
-	h, err := a.host(c)
-	if err != nil {
-		return nil, err
-	}
-	mine, err := fleetOf(c)
+func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Request, wait time.Duration) ([]*maintenance.Receipt, error) {
+	mine, err := fleetOf(h.Config)
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func (a *app) revokeInFleet(ctx context.Context, h *maintenance.Host, chosen []c
 	if len(req.Sites) > 0 {
 		json := a.terminal.JSON
 		a.terminal.JSON = false
-		_, err := a.order(ctx, h.Config, req, defaultWait)
+		_, err := a.order(ctx, h, req, defaultWait)
 		if a.terminal.JSON = json; err != nil {
 			return err
 		}

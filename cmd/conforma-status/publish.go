@@ -22,21 +22,17 @@ func (a *app) publishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "publish", Short: terminal.HelpPublish, Long: terminal.HelpPublishLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, chosen, err := a.loadSites(which.orAll(), config.Tokens, config.Pages)
+			h, chosen, err := a.hostOf(which.orAll(), config.Tokens, config.Pages)
 			if err != nil {
 				return err
 			}
-			all, err := a.buildAll(c)
+			all, err := a.buildAll(h.Config)
 			if err != nil {
 				return err
 			}
 			all = slices.DeleteFunc(all, func(p publishing.Pages) bool {
 				return !slices.ContainsFunc(chosen, func(s config.Site) bool { return s.Name == p.Site.Name })
 			})
-			h, err := a.host(c)
-			if err != nil {
-				return err
-			}
 			done, err := publishing.Publisher{Host: h, Progress: a.terminal, DryRun: dryRun, Prune: prune}.Publish(cmd.Context(), all)
 			if err != nil {
 				return err
@@ -113,11 +109,7 @@ func (a *app) storeInitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "init", Short: terminal.HelpStoreInit, Long: terminal.HelpStoreInitLong, Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.load(config.Tokens, config.Pages)
-			if err != nil {
-				return err
-			}
-			h, err := a.host(c)
+			h, _, err := a.hostOf(selection{all: true}, config.Tokens, config.Pages)
 			if err != nil {
 				return err
 			}
@@ -125,7 +117,7 @@ func (a *app) storeInitCommand() *cobra.Command {
 			if !ok {
 				panic("main: a store that can't be prepared")
 			}
-			if err := p.Prepare(cmd.Context(), private, func(did store.Prepared) { a.terminal.Prepared(c.Store, did) }); err != nil {
+			if err := p.Prepare(cmd.Context(), private, func(did store.Prepared) { a.terminal.Prepared(h.Config.Store, did) }); err != nil {
 				return fmt.Errorf("set up the store: %w", err)
 			}
 			return nil

@@ -18,15 +18,8 @@ func (a *app) reconcileCommand() *cobra.Command {
 			}
 			a.meet(h)
 			receipts, err := h.Reconcile(cmd.Context(), drain)
-			a.metrics(cmd.Context(), h.Config, h)
-			a.deliver(h.Config)
-			if err != nil && len(receipts) > 0 {
-				_ = a.report(receipts)
-			}
-			if err != nil {
-				return doing(err)
-			}
-			return a.report(receipts)
+			a.tell(cmd.Context(), h)
+			return a.came(receipts, err)
 		},
 	}
 	cmd.Flags().Var(&when.Wait{D: &drain}, "drain", terminal.HelpDrain)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
@@ -39,7 +40,7 @@ func (a *app) renderCommand() *cobra.Command {
 				}
 			}
 			if standby {
-				return a.renderStandby(cmd.Context(), h.Config, dir)
+				return a.renderStandby(cmd.Context(), h, dir)
 			}
 			paths, err := h.Render(cmd.Context(), dir)
 			if err != nil {
@@ -61,11 +62,8 @@ const (
 )
 
 // renderStandby writes what a second machine needs to answer for the sites into dir.
-func (a *app) renderStandby(ctx context.Context, c *config.Config, dir string) error {
-	h, err := a.host(c)
-	if err != nil {
-		return err
-	}
+func (a *app) renderStandby(ctx context.Context, h *maintenance.Host, dir string) error {
+	c := h.Config
 	conf, err := h.Nginx.Config(ctx)
 	if err != nil {
 		return failed(fmt.Errorf("render the standby: %w", err), terminal.HintInitNginx)
@@ -84,7 +82,7 @@ func (a *app) renderStandby(ctx context.Context, c *config.Config, dir string) e
 	if err != nil {
 		return failed(fmt.Errorf("render the standby: %w", err), terminal.HintStandbyUnknown)
 	}
-	if slices.ContainsFunc(c.Sites, func(s config.Site) bool { return s.ShowsPage }) {
+	if slices.ContainsFunc(c.Sites, func(s config.Site) bool { return s.ShowsPage() }) {
 		built, _, err := publishing.Build(c)
 		if err != nil {
 			return err

@@ -128,7 +128,7 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 // openThese makes one change of openAfter, and returns its exit code.
 func (a *app) openThese(ctx context.Context, h *maintenance.Host, req maintenance.Request) (int, error) {
 	if h.Config.Fleet != nil {
-		_, err := a.order(ctx, h.Config, req, defaultWait)
+		_, err := a.order(ctx, h, req, defaultWait)
 		if errors.Is(err, errSaid) {
 			return exitCode(err), nil
 		}

@@ -17,7 +17,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
-	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
@@ -92,17 +91,18 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintena
 	if mode == status.Admin {
 		stops = []config.Scope{config.Tokens, config.Pages}
 	}
-	c, chosen, err := a.loadSites(f.which, stops...)
+	h, chosen, err := a.hostOf(f.which, stops...)
 	if err != nil {
 		return nil, err
 	}
+	c := h.Config
 	req.Sites = chosen
 	// Whoever has the fleet's key and the rights orders from anywhere: what a site needs is on its hosts.
 	orders := c.Fleet != nil && !req.DryRun
 	if !canBeHost && !orders {
 		return nil, notHost("set")
 	}
-	if mode == status.Admin && (!orders || canBeHost && state.Dir(c.StateDir).Exists()) {
+	if mode == status.Admin && (!orders || canBeHost && h.Dir().Exists()) {
 		if err := a.readyForAdmin(ctx, c, req.Sites); err != nil {
 			return nil, err
 		}
@@ -110,12 +110,12 @@ func (a *app) set(ctx context.Context, modeName string, f setFlags) ([]*maintena
 	a.untranslated(c, req)
 	if orders {
 		f.notOrdered(a.terminal)
-		return a.order(ctx, c, req, f.wait)
+		return a.order(ctx, h, req, f.wait)
 	}
 	if f.given("wait") && c.Fleet == nil {
 		return nil, misused(errors.New("--wait is for the hosts of a fleet, and there is no [fleet]"), terminal.HintFleet)
 	}
-	return a.change(ctx, c, req)
+	return a.change(ctx, h, req)
 }
 
 // notOrdered warns of what an order doesn't carry to the hosts.
@@ -214,11 +214,7 @@ func parseMessages(values []string) (all *string, of map[string]string, err erro
 }
 
 // change carries a request out and reports.
-func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Request) ([]*maintenance.Receipt, error) {
-	h, err := a.host(c)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) change(ctx context.Context, h *maintenance.Host, req maintenance.Request) ([]*maintenance.Receipt, error) {
 	if req.Mode.Closed() && !req.DryRun {
 		if err := publishing.Keep(h, req.Sites); err != nil {
 			a.terminal.Warn(fmt.Sprintf("nginx shows the page as it was before, or none: %v", err))
@@ -226,13 +222,20 @@ func (a *app) change(ctx context.Context, c *config.Config, req maintenance.Requ
 	}
 	receipts, err := h.Set(ctx, req)
 	if !req.DryRun {
-		a.metrics(ctx, c, h)
-		a.deliver(c)
+		a.tell(ctx, h)
 	}
-	if err != nil {
-		return nil, doing(err)
+	return receipts, a.came(receipts, err)
+}
+
+// came reports what came of a change, and returns the error that ends the command.
+func (a *app) came(receipts []*maintenance.Receipt, err error) error {
+	if err == nil {
+		return a.report(receipts)
 	}
-	return receipts, a.report(receipts)
+	if len(receipts) > 0 { // something was done before it failed
+		_ = a.report(receipts)
+	}
+	return doing(err)
 }
 
 // report prints the receipts of a change and returns the error that carries their exit code.
