@@ -45,6 +45,11 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 	}
 	orders.Await(ctx, wait, h.Clock.Sleep, func() { a.terminal.Awaiting(orders) })
 	a.terminal.Ordered(orders)
+	for _, g := range orders {
+		if g.Unnoted != nil {
+			a.terminal.Warn(fmt.Sprintf("the histories of the hosts don't say who has ordered: %v", g.Unnoted))
+		}
+	}
 	a.tellOrders(ctx, h, orders, req)
 	receipts := maintenance.OrderReceipts(orders)
 	if err := h.OrderHistory(req, receipts); err != nil {

@@ -45,6 +45,8 @@ type Agent struct {
 	member   Member
 	own      own
 	receipts Receipts
+	notes    notes
+	lost     int              // how often the note was written in this round, or somebody else was quicker
 	doc      *status.Document // as it was last read
 	etag     string
 }
@@ -55,6 +57,7 @@ func (a *Agent) Start(host, instance string) {
 	a.member = Member{Host: host, Instance: instance}
 	a.own = own{store: a.Private, key: status.ReceiptKey(a.Path, host), instance: instance}
 	a.receipts = Receipts{Store: a.Private, Path: a.Path}
+	a.notes = notes{store: a.Private, key: noteKey(a.Path)}
 }
 
 // Round looks at the switch and does all that doesn't touch nginx. If nginx has to change, Step.Do is Apply: the caller
@@ -71,6 +74,7 @@ func (a *Agent) Round(ctx context.Context) (Step, status.Document, error) {
 	}
 	a.member.Kept, a.member.Local = kept, a.member.refreshed(local)
 	a.member.Begin(a.Now())
+	a.lost = 0
 	step, err := a.goOn(ctx)
 	if err != nil && kept.Order == 0 && kept.Wanted == "" && !kept.Waits && !kept.Pending {
 		// It has never read an order: nobody knows of it, and nobody would wait for it to close.
@@ -106,6 +110,15 @@ func (a *Agent) Draining(ctx context.Context, step Step, left int) error {
 		Host: a.member.Host, Instance: a.member.Instance, Order: step.Kept.Order, Mode: step.Mode, Outcome: status.ReceiptShut,
 		Left: left, UpdatedAt: a.Now(),
 	}
+	for {
+		step := a.member.raise(r.Order)
+		if step.Do == Rest {
+			break
+		}
+		if err := a.take(ctx, step); err != nil {
+			return err
+		}
+	}
 	err := a.own.put(ctx, r, true)
 	if err == nil {
 		a.member.Stored(r)
@@ -113,34 +126,75 @@ func (a *Agent) Draining(ctx context.Context, step Step, left int) error {
 	return err
 }
 
+// Who returns who has given an order and why, "" for what nobody has noted. It is asked while a step of Apply is taken.
+func (a *Agent) Who(ctx context.Context, order uint64) (by, reason string) {
+	if a.doc == nil || a.doc.Order != order || !a.doc.IsSigned(a.Key) {
+		return "", "" // it is none
+	}
+	if a.notes.note.Order != order && a.take(ctx, Step{Do: Ask}) != nil || a.notes.note.Order != order {
+		return "", ""
+	}
+	return a.notes.note.By, a.notes.note.Reason
+}
+
 // goOn takes one step after another.
 func (a *Agent) goOn(ctx context.Context) (Step, error) {
 	for {
 		step := a.member.Next()
-		var err error
 		switch step.Do {
 		case Rest, Apply:
 			return step, nil
-		case Tell:
-			err = a.tell(ctx, step.Receipt)
-		case Look:
-			err = a.look(ctx)
-		case List:
-			err = a.list(ctx)
-		case Announce:
-			was := *a.doc
-			mine, err := a.put(ctx, Announced(was, step.Mode, a.Now()))
-			if mine {
-				err = errors.Join(err, a.Site.Announced(Change{was, *a.doc}))
-			}
-			return Step{Do: Rest}, err
-		case Order:
-			return Step{Do: Rest}, a.order(ctx, step)
 		}
-		if err != nil {
+		err := a.take(ctx, step)
+		if err != nil || step.Do == Announce || step.Do == Order {
 			return Step{Do: Rest}, err
 		}
 	}
+}
+
+// take takes a step that doesn't touch nginx.
+func (a *Agent) take(ctx context.Context, step Step) error {
+	switch step.Do {
+	case Tell:
+		return a.tell(ctx, step.Receipt)
+	case Look:
+		return a.look(ctx)
+	case List:
+		return a.list(ctx)
+	case Ask:
+		n, err := a.notes.read(ctx)
+		if err == nil {
+			a.member.Asked(n)
+		}
+		return a.without(err)
+	case Raise:
+		err := a.notes.put(ctx, step.Note)
+		if lost := errors.Is(err, store.ErrPrecondition) && a.lost < attempts; lost || err == nil {
+			a.lost++
+			a.member.Raised(step.Note, !lost)
+			return nil
+		}
+		return a.without(err)
+	case Announce:
+		was := *a.doc
+		mine, err := a.put(ctx, Announced(was, step.Mode, a.Now()))
+		if mine {
+			err = errors.Join(err, a.Site.Announced(Change{was, *a.doc}))
+		}
+		return err
+	case Order:
+		return a.order(ctx, step)
+	}
+	return nil
+}
+
+// without has the member do without the note of the orders where this host may not read or write it.
+func (a *Agent) without(err error) error {
+	if !errors.Is(err, store.ErrDenied) {
+		return err
+	}
+	a.member.Denied()
+	return nil
 }
 
 func (a *Agent) tell(ctx context.Context, r status.Receipt) error {
@@ -229,6 +283,12 @@ func (a *Agent) order(ctx context.Context, step Step) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.put(ctx, Ordered(d, step.Order, step.Mode, a.Key, a.Now()))
-	return err
+	mine, err := a.put(ctx, Ordered(d, step.Order, step.Mode, a.Key, a.Now()))
+	if !mine || err != nil {
+		return err
+	}
+	err = a.notes.change(ctx, func(was *Note) (Note, bool) {
+		return given(was, a.member.members, step.Order, a.member.Host, "it was closed there alone")
+	})
+	return a.without(err)
 }

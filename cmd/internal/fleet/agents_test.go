@@ -37,31 +37,168 @@ func (d *disk) apply(s Step) Local {
 	return d.local
 }
 
+// counts are the requests of one agent.
+type counts struct {
+	once  atomic.Int64 // of its own receipt, and of the note of the orders
+	polls atomic.Int64 // all others
+	lists atomic.Int64
+}
+
 // counted is a store whose requests are counted.
 type counted struct {
-	store.Conditional
-	requests, lists *atomic.Int64
+	store.Store
+	*counts
+	host string
+}
+
+func (c counted) count(key string) {
+	if key == noteKey("demo") || key == status.ReceiptKey("demo", c.host) {
+		c.once.Add(1)
+		return
+	}
+	c.polls.Add(1)
 }
 
 func (c counted) Get(ctx context.Context, key string) ([]byte, string, error) {
-	c.requests.Add(1)
-	return c.Conditional.Get(ctx, key)
+	c.count(key)
+	return c.Store.Get(ctx, key)
 }
 
 func (c counted) GetIfChanged(ctx context.Context, key, etag string) ([]byte, string, error) {
-	c.requests.Add(1)
-	return c.Conditional.GetIfChanged(ctx, key, etag)
+	c.count(key)
+	return store.GetIfChanged(ctx, c.Store, key, etag)
 }
 
 func (c counted) Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (string, error) {
-	c.requests.Add(1)
-	return c.Conditional.Put(ctx, key, data, meta, cond)
+	c.count(key)
+	return c.Store.Put(ctx, key, data, meta, cond)
 }
 
 func (c counted) List(ctx context.Context, prefix string) ([]store.Object, error) {
-	c.requests.Add(1)
+	c.polls.Add(1)
 	c.lists.Add(1)
-	return c.Conditional.List(ctx, prefix)
+	return c.Store.List(ctx, prefix)
+}
+
+// agent is one of a hundred.
+type agent struct {
+	*Agent
+	disk *disk
+	counts
+}
+
+// agentOf is an agent that has begun as that host, and looks into such stores.
+func agentOf(i int, public, private store.Store) *agent {
+	a, host := &agent{disk: &disk{local: Local{Mode: status.Online}}}, fmt.Sprintf("app-%d", i)
+	a.Agent = &Agent{
+		Name: "demo", Path: "demo", Site: a.disk, Public: counted{public, &a.counts, host}, Private: counted{private, &a.counts, host},
+		Key: agentsKey, Now: time.Now, SwitchKey: "demo/" + status.FileName,
+	}
+	a.Start(host, fmt.Sprint(i))
+	return a
+}
+
+// round is all of a round.
+func (a *agent) round(ctx context.Context) error {
+	step, _, err := a.Round(ctx)
+	if err == nil && step.Do == Apply {
+		err = a.Applied(ctx, step, a.disk.apply(step))
+	}
+	return err
+}
+
+var agentsKey = []byte("the-key-of-the-fleet-is-long-enough-for-hs256")
+
+// orderingOf orders a mode of the agents.
+func orderingOf(mode status.Mode, public, private store.Store) *Ordering {
+	g := &Ordering{
+		Name: "demo", Public: public, Receipts: Receipts{Store: private, Path: "demo"}, Key: agentsKey, Now: time.Now, By: "ann on app-1",
+		SwitchKey: "demo/" + status.FileName, Words: func(was status.Document) (status.Document, status.Mode, error) {
+			if was.Site == "" {
+				was = status.Document{Version: status.Version, Site: "demo", Mode: status.Online, Since: time.Now()}
+				was.AppURL, was.PageURL = "https://demo.example.org", "https://maintenance.example.org/"
+			}
+			return was, mode, nil
+		},
+	}
+	g.Begin(mode)
+	return g
+}
+
+// TestAHundredAgentsAskLittle: beside one look at the switch in each round a host reads the note of the orders and
+// writes its receipt, once an order. Only who waits reads the receipts. Where nobody waits any more one member does.
+func TestAHundredAgentsAskLittle(t *testing.T) {
+	const hosts = 100
+	var stores [2]store.Store
+	for i := range stores {
+		var err error
+		if stores[i], err = store.Open("dir:"+t.TempDir(), store.S3Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	public, private := stores[0], stores[1]
+	var agents []*agent
+	for i := range hosts {
+		agents = append(agents, agentOf(i, public, private))
+	}
+	// rounds has each agent take so many rounds, and returns the most requests of one, and the lists of all.
+	rounds := func(n int) (own, polls, lists int64) {
+		for range n {
+			for _, a := range agents {
+				if err := a.round(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, a := range agents {
+			own, polls, lists = max(own, a.once.Swap(0)), max(polls, a.polls.Swap(0)), lists+a.lists.Swap(0)
+		}
+		return own, polls, lists
+	}
+	put := func(mode status.Mode) *Ordering {
+		g := orderingOf(mode, public, private)
+		if do, err := g.Round(t.Context()); err != nil || do != Wait {
+			t.Fatalf("order %s: %s, %v", mode, do, err)
+		}
+		return g
+	}
+	rounds(1) // they join
+	for _, mode := range []status.Mode{status.Offline, status.Online} {
+		g := put(mode)
+		if own, polls, lists := rounds(2); own > 2 || polls > 2 || lists > 0 {
+			t.Errorf("%s takes %d requests of a host in 2 rounds, %d for its receipt and the note, and %d lists", mode, polls, own, lists)
+		}
+		if do, err := g.Round(t.Context()); err != nil || do != Done {
+			t.Errorf("%s isn't reached in 2 rounds: %s, %v", mode, do, err)
+		}
+		if own, polls, lists := rounds(8); own > 0 || polls > 8 || lists > 0 {
+			t.Errorf("%s: at rest a host makes %d requests in 8 rounds, %d for its receipt and the note, and %d lists", mode, polls, own, lists)
+		}
+	}
+
+	put(status.Offline)
+	rounds(2)
+	put(status.Online) // and who orders is gone
+	for n := 1; ; n++ {
+		own, polls, lists := rounds(1)
+		if lists > 2 || lists == 0 && polls > 1 || own > 2 {
+			t.Errorf("in round %d there are %d lists, and a host makes %d requests, and %d for its receipt and the note", n, lists, polls, own)
+		}
+		data, _, err := public.Get(t.Context(), "demo/"+status.FileName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := status.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Mode == status.Online {
+			break
+		}
+		if n == 2*announceAfter {
+			t.Fatalf("after %d rounds nobody has told visitors that it is open", n)
+		}
+	}
 }
 
 // BenchmarkAgents has a hundred agents in one process follow a switch in an S3 server, whose address and buckets the
@@ -72,25 +209,21 @@ func BenchmarkAgents(b *testing.B) {
 	if endpoint == "" {
 		b.Skip("there is no S3 server")
 	}
-	open := func(bucket string) store.Conditional {
+	open := func(bucket string) store.Store {
 		s, err := store.Open("s3://"+bucket, store.S3Options{Region: region, Endpoint: endpoint, PathStyle: true})
 		if err != nil {
 			b.Fatal(err)
 		}
-		return s.(store.Conditional)
+		return s
 	}
-	var requests, lists, rounds, failed atomic.Int64 // of the agents
-	key := []byte("the-key-of-the-fleet-is-long-enough-for-hs256")
-	const public, private, statusKey = "maintenance", "receipts", "demo/" + status.FileName
+	var rounds, failed atomic.Int64 // of the agents
+	const public, private = "maintenance", "receipts"
 	ctx, stop := context.WithCancel(b.Context())
 	var running sync.WaitGroup
+	var agents []*agent
 	for i := range hosts {
-		d := &disk{local: Local{Mode: status.Online}}
-		a := &Agent{
-			Name: "demo", Path: "demo", Site: d, Public: counted{open(public), &requests, &lists}, Private: counted{open(private), &requests, &lists},
-			Key: key, Now: time.Now, SwitchKey: statusKey,
-		}
-		a.Start(fmt.Sprintf("app-%d", i), fmt.Sprint(i))
+		a := agentOf(i, open(public), open(private))
+		agents = append(agents, a)
 		running.Go(func() {
 			wait := rand.N(poll) // hosts don't start all at once
 			for {
@@ -99,10 +232,7 @@ func BenchmarkAgents(b *testing.B) {
 					return
 				case <-time.After(wait):
 				}
-				step, _, err := a.Round(ctx)
-				if err == nil && step.Do == Apply {
-					err = a.Applied(ctx, step, d.apply(step))
-				}
+				err := a.round(ctx)
 				if rounds.Add(1); err != nil && ctx.Err() == nil {
 					failed.Add(1) // the next round tries again
 				}
@@ -112,6 +242,14 @@ func BenchmarkAgents(b *testing.B) {
 	}
 	defer running.Wait()
 	defer stop()
+	// count returns the requests of all agents since it was called last: for their receipts and the note of the orders,
+	// for all else, and the lists among these.
+	count := func() (own, polls, lists float64) {
+		for _, a := range agents {
+			own, polls, lists = own+float64(a.once.Swap(0)), polls+float64(a.polls.Swap(0)), lists+float64(a.lists.Swap(0))
+		}
+		return own, polls, lists
+	}
 	receipts := Receipts{Store: open(private), Path: "demo"}
 	for joined := 0; joined < hosts; time.Sleep(poll / 10) {
 		all, err := receipts.Members(ctx)
@@ -120,17 +258,7 @@ func BenchmarkAgents(b *testing.B) {
 		}
 	}
 	order := func(mode status.Mode) (last time.Duration) {
-		g := &Ordering{
-			Name: "demo", Public: open(public), Receipts: Receipts{Store: open(private), Path: "demo"}, Key: key, Now: time.Now,
-			SwitchKey: statusKey, Words: func(was status.Document) (status.Document, status.Mode, error) {
-				if was.Site == "" {
-					was = status.Document{Version: status.Version, Site: "demo", Mode: status.Online, Since: time.Now()}
-					was.AppURL, was.PageURL = "https://demo.example.org", "https://maintenance.example.org/"
-				}
-				return was, mode, nil
-			},
-		}
-		g.Begin(mode)
+		g := orderingOf(mode, open(public), open(private))
 		for do := Wait; do != Done; time.Sleep(poll / 20) {
 			var err error
 			if do, err = g.Round(ctx); err != nil || do == Later {
@@ -145,24 +273,25 @@ func BenchmarkAgents(b *testing.B) {
 	order(status.Online) // the first document
 	for b.Loop() {
 		time.Sleep(poll) // until nobody waits any more
-		requests.Store(0)
-		lists.Store(0)
+		count()
 		before := rounds.Load()
 		time.Sleep(poll)
-		b.ReportMetric(float64(requests.Load())/float64(rounds.Load()-before), "requests-per-poll-and-host(<=1.01)")
-		b.ReportMetric(float64(requests.Load())/hosts/poll.Seconds(), "requests-per-s-and-host")
-		b.ReportMetric(float64(lists.Load()), "lists-at-rest(0)")
+		own, polls, lists := count()
+		b.ReportMetric((own+polls)/float64(rounds.Load()-before), "requests-per-poll-and-host(<=1.01)")
+		b.ReportMetric((own+polls)/hosts/poll.Seconds(), "requests-per-s-and-host")
+		b.ReportMetric(lists, "lists-at-rest(0)")
 		for _, o := range []struct {
 			mode  status.Mode
 			whole string
 		}{{status.Offline, "closing"}, {status.Online, "opening"}} {
-			requests.Store(0)
-			lists.Store(0)
+			count()
+			before = rounds.Load()
 			b.ReportMetric(order(o.mode).Seconds(), o.whole+"-last-receipt-s(<=12)")
-			b.ReportMetric(float64(requests.Load())/hosts, o.whole+"-requests-per-host")
-			if o.mode == status.Offline {
-				b.ReportMetric(float64(lists.Load()), "closing-lists-of-agents(0)")
-			}
+			own, polls, lists := count()
+			b.ReportMetric((own+polls)/hosts, o.whole+"-requests-per-host")
+			b.ReportMetric(own/hosts, o.whole+"-requests-per-host-for-receipt-and-note(<=3)")
+			b.ReportMetric(polls/float64(rounds.Load()-before), o.whole+"-requests-per-poll-and-host(<=1.01)")
+			b.ReportMetric(lists, o.whole+"-lists-of-agents(0)")
 		}
 	}
 	b.ReportMetric(float64(failed.Load()), "failed-rounds(0)")

@@ -1,6 +1,9 @@
 package fleet
 
 import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/status"
@@ -34,6 +37,8 @@ const (
 	Tell     Do = "tell"     // write its own receipt, over the version that it knows and no other
 	Look     Do = "look"     // read the switch
 	List     Do = "list"     // read the receipts of all members
+	Ask      Do = "ask"      // read the note of the orders
+	Raise    Do = "raise"    // write that note, over the version that it read and no other
 	Apply    Do = "apply"    // keep what it follows (see Before), then bring the site to that mode
 	Announce Do = "announce" // put the wanted mode into the switch, over the version that it read and no other
 	Order    Do = "order"    // put the closing that was made here alone into the switch as an order, likewise
@@ -46,15 +51,19 @@ type Step struct {
 	Kept    Kept           // for Apply: what is followed from now on
 	Mode    status.Mode    // for Apply, Announce and Order
 	Order   uint64         // for Order
+	Note    Note           // for Raise
 }
 
-// retryAfter is how long a member that couldn't get to where it was ordered waits until it tries again, and one that
-// wasn't the last to open until it looks again whether all are.
+// retryAfter is how long a member that couldn't get to where it was ordered waits until it tries again.
 const retryAfter = 30 * time.Second
 
-// announceAfter is how many rounds after it has opened a member looks whether all have. By then whoever ordered has
-// announced it, where nothing went wrong: of a hundred hosts each would read the receipts of all others.
-const announceAfter = 3
+// How many rounds after it has opened a member looks whether all have, at the earliest, and how often it looks again,
+// at most. By then whoever ordered has announced it, where nothing went wrong. The members take turns: of a hundred
+// hosts each would read the receipts of all others.
+const (
+	announceAfter = 3
+	announceEvery = 6
+)
 
 // Member is what one host knows of one site. It decides; whoever asks it carries out and tells it what came of that.
 type Member struct {
@@ -66,15 +75,19 @@ type Member struct {
 	// Joined is set once its receipt was stored since it began.
 	Joined bool
 
-	now      time.Time // when the round began
-	rested   int       // rounds since its receipt has said something new
-	listedAt time.Time
-	looked   bool
-	sw       *Switch
-	members  *Members
-	tried    *Step // what was applied last, nil once it may be tried again
-	triedAt  time.Time
-	without  rule // for tests
+	now     time.Time // when the round began
+	rested  int       // rounds since its receipt has said something new
+	looked  bool
+	sw      *Switch
+	members *Members
+	asked   bool
+	note    *Note  // as it was read, nil for none
+	denied  bool   // it may not read or write the note
+	raised  uint64 // an order that the note is not below
+	hosts   int    // how many members there were when that was last known, 0 before
+	tried   *Step  // what was applied last, nil once it may be tried again
+	triedAt time.Time
+	without rule // for tests
 }
 
 // rule is one of the protocol's rules that a test can take out.
@@ -91,11 +104,13 @@ const (
 	ruleNewerOrderCounts
 	ruleWholeFleet
 	ruleReadAgain
+	ruleRaiseFirst
 )
 
 // Begin begins a round: what was read in the last one may be old.
 func (m *Member) Begin(now time.Time) {
-	m.now, m.looked, m.sw, m.members = now, false, nil, nil
+	m.now, m.looked, m.denied = now, false, false
+	m.forget()
 	m.rested++
 	if !now.Before(m.triedAt.Add(retryAfter)) {
 		m.tried = nil
@@ -107,7 +122,7 @@ func (m *Member) Next() Step {
 	switch {
 	case !m.Joined && m.without != ruleOwnFirst:
 		// Its own receipt comes first: whoever lists the members after an order finds it, or it reads that order.
-		return Step{Do: Tell, Receipt: m.receipt()}
+		return m.tell()
 	case !m.looked:
 		return Step{Do: Look}
 	case m.sw == nil:
@@ -115,17 +130,20 @@ func (m *Member) Next() Step {
 	}
 	next, mode, follows := m.goal()
 	orders := next.Pending && follows
+	apply := Step{Do: Apply, Kept: next, Mode: mode}
+	changes := follows && (next != m.Kept || !m.isAt(mode)) && (m.tried == nil || m.tried.Kept != next || m.tried.Mode != mode)
 	opens := m.Kept.Waits || m.Local.Mode.StricterThan(mode)
 	switch {
-	case follows && (opens || orders) && m.members == nil:
+	case orders && m.members == nil:
 		return Step{Do: List}
 	case orders:
 		return Step{Do: Order, Mode: next.Wanted, Order: next.Order + 1}
-	}
-	if follows && (next != m.Kept || !m.isAt(mode)) {
-		if apply := (Step{Do: Apply, Kept: next, Mode: mode}); m.tried == nil || m.tried.Kept != next || m.tried.Mode != mode {
-			return apply
-		}
+	case changes && opens && !m.asked && !m.denied:
+		return Step{Do: Ask}
+	case changes && opens && m.note == nil && m.members == nil:
+		return Step{Do: List}
+	case changes:
+		return apply
 	}
 	if step := m.tell(); step.Do != Rest {
 		return step
@@ -139,6 +157,9 @@ func (m *Member) goal() (next Kept, mode status.Mode, follows bool) {
 	highest := m.Kept.Order
 	if m.members != nil {
 		highest = max(highest, m.members.Highest())
+	}
+	if m.note != nil {
+		highest = max(highest, m.note.Highest)
 	}
 	switch {
 	case m.without == ruleNewerOrderCounts && m.Kept.Pending:
@@ -167,10 +188,34 @@ func (m *Member) isAt(mode status.Mode) bool {
 
 // tell is to tell what isn't told yet.
 func (m *Member) tell() Step {
-	if r := m.receipt(); !m.Joined || !r.Says(m.Told) {
-		return Step{Do: Tell, Receipt: r}
+	r := m.receipt()
+	if m.Joined && r.Says(m.Told) {
+		return Step{Do: Rest}
 	}
-	return Step{Do: Rest}
+	if step := m.raise(r.Order); step.Do != Rest {
+		return step
+	}
+	return Step{Do: Tell, Receipt: r}
+}
+
+// raise is what comes before a receipt names an order: whoever opens relies on the note. Where there is none yet, it is
+// made of all receipts.
+func (m *Member) raise(order uint64) Step {
+	var n Note
+	switch {
+	case order <= m.raised || m.denied || m.without == ruleRaiseFirst:
+		return Step{Do: Rest}
+	case !m.asked:
+		return Step{Do: Ask}
+	case m.note != nil:
+		n = *m.note
+	case m.members == nil:
+		return Step{Do: List}
+	default:
+		n = Note{Hosts: m.hosts, Highest: m.members.Highest()}
+	}
+	n.Highest = max(n.Highest, order)
+	return Step{Do: Raise, Note: n}
 }
 
 // announce is to put the mode into the switch once all members are where it wants them, or at once where visitors are
@@ -184,7 +229,7 @@ func (m *Member) announce() Step {
 		return Step{Do: Announce, Mode: sw.Wanted}
 	case m.Kept.Waits || !m.isAt(sw.Wanted):
 		return Step{Do: Rest}
-	case m.members == nil && m.rested != announceAfter && m.now.Before(m.listedAt.Add(retryAfter)):
+	case m.members == nil && !m.isItsTurn():
 		return Step{Do: Rest}
 	case m.members == nil:
 		return Step{Do: List}
@@ -192,6 +237,14 @@ func (m *Member) announce() Step {
 		return Step{Do: Announce, Mode: sw.Wanted}
 	}
 	return Step{Do: Rest}
+}
+
+// isItsTurn reports whether it is for this member to look whether all have opened.
+func (m *Member) isItsTurn() bool {
+	name := fnv.New64a()
+	fmt.Fprintf(name, "%s %d", m.Host, m.Kept.Order)
+	turns := uint64(max(m.hosts, announceEvery))
+	return m.rested >= announceAfter && uint64(m.rested-announceAfter)%turns == name.Sum64()%turns
 }
 
 // receipt is what there is to tell.
@@ -221,11 +274,38 @@ func (m *Member) Stored(r status.Receipt) { m.Told, m.Joined, m.members, m.reste
 // Gone says that the receipt isn't in the store any more: the host was forgotten. It joins anew.
 func (m *Member) Gone() { m.Joined, m.Kept.Waits = false, true }
 
-// Saw says what the switch says, nil where that can't be read.
-func (m *Member) Saw(sw *Switch) { m.sw, m.looked, m.members = sw, true, nil }
+// forget forgets what was read.
+func (m *Member) forget() { m.sw, m.members, m.asked, m.note = nil, nil, false, nil }
+
+// Saw says what the switch says, nil where that can't be read. What was read before may be older than that.
+func (m *Member) Saw(sw *Switch) {
+	m.forget()
+	m.sw, m.looked = sw, true
+}
 
 // Listed says what the members say. Where they can't be read, the round is to end.
-func (m *Member) Listed(all Members) { m.members, m.listedAt = &all, m.now }
+func (m *Member) Listed(all Members) {
+	m.members, m.hosts = &all, len(all.Receipts)+len(all.Unread)
+}
+
+// Asked says what the note says, nil where there is none. Where it can't be read, the round is to end.
+func (m *Member) Asked(n *Note) {
+	m.asked, m.note = true, n
+	if n != nil {
+		m.raised = n.Highest
+		m.hosts = cmp.Or(n.Hosts, m.hosts)
+	}
+}
+
+// Raised says whether that is what the note says now. It isn't where somebody else has changed it.
+func (m *Member) Raised(n Note, is bool) {
+	if m.asked = is; is {
+		m.Asked(&n)
+	}
+}
+
+// Denied says that this host may not read or write the note: it does without for a round.
+func (m *Member) Denied() { m.denied, m.note = true, nil }
 
 // Applied says what there is of the site after that step, and returns what is to be on disk from now on. A host that
 // couldn't get there goes on waiting, where it did.

@@ -87,12 +87,13 @@ func (w *world) steal() {
 // operator is somebody at work with set.
 type operator struct {
 	process
-	w      *world
-	o      *Orderer
-	sw     stored[status.Document]
-	safe   bool // whether all was, when the switch was last read
-	until  int64
-	before []string // the members before the order was put
+	w       *world
+	o       *Orderer
+	sw      stored[status.Document]
+	safe    bool // whether all was, when the switch was last read
+	until   int64
+	before  []string // the members before the order was put
+	members Members  // likewise
 }
 
 func (w *world) operate(mode status.Mode) *operator {
@@ -145,8 +146,21 @@ func (op *operator) step() {
 			for _, r := range all.Receipts {
 				op.before = append(op.before, r.Host)
 			}
-			op.o.Listed(all)
-			op.step()
+			if op.o.Order > 0 {
+				op.o.Listed(all)
+				op.step()
+				return
+			}
+			op.members = all
+			w.ask(&op.process, func(_ stored[Note], n *Note, err error) {
+				if err != nil {
+					op.again()
+					return
+				}
+				op.o.Asked(n)
+				op.o.Listed(all)
+				op.step()
+			})
 		})
 	case Put:
 		d := Ordered(op.sw.value, s.Order, s.Mode, worldKey, w.clock())
@@ -157,7 +171,7 @@ func (op *operator) step() {
 		w.swap(&op.process, op.sw.version, d, func(err error) {
 			if err == nil {
 				op.o.Ordered(s.Order)
-				op.step()
+				op.tell()
 				return
 			}
 			op.again()
@@ -183,6 +197,22 @@ func (op *operator) step() {
 			w.open++
 		}
 	}
+}
+
+// tell notes who has ordered, and goes on.
+func (op *operator) tell() {
+	if op.w.unnoted {
+		op.step()
+		return
+	}
+	op.w.ask(&op.process, func(there stored[Note], was *Note, err error) {
+		n, is := given(was, &op.members, op.o.Order, "somebody", "")
+		if err != nil || !is {
+			op.step()
+			return
+		}
+		op.w.raise(&op.process, there.version, n, func(int, error) { op.step() })
+	})
 }
 
 // allSafe reports whether no application is at work and none can be reached.
@@ -271,17 +301,18 @@ func TestEachRuleIsNeeded(t *testing.T) {
 	}{
 		"order and announcement in one object":          {fault: faultTwoObjects},
 		"an opening is published when all are open":     {without: ruleOpenWhenAllAre},
-		"it is published by compare-and-swap":           {fault: faultAnnounceUnconditional},
+		"it is published by compare-and-swap":           {fault: faultAnnounceUnconditional, first: 11},
 		"safe is all of them":                           {without: ruleWholeFleet},
 		"a receipt only after the drain":                {without: ruleReceiptAfterDrain},
 		"a receipt names its order":                     {without: ruleReceiptNamesOrder},
-		"the order is read again":                       {without: ruleReadAgain, first: 45},
-		"a new host boots shut":                         {fault: faultNewHostOpen},
-		"a returning host boots shut":                   {fault: faultReturningHostOpen},
+		"the order is read again":                       {without: ruleReadAgain, first: 185},
+		"a new host boots shut":                         {fault: faultNewHostOpen, first: 72},
+		"a returning host boots shut":                   {fault: faultReturningHostOpen, first: 24},
 		"its own object first":                          {without: ruleOwnFirst, first: 85},
 		"members are listed after the order":            {fault: faultListedBefore},
-		"a restarted agent drains again":                {fault: faultRestartedIsSafe, first: 480},
+		"a restarted agent drains again":                {fault: faultRestartedIsSafe, first: 616},
 		"no order below the highest":                    {without: ruleHighestCounts, attacked: true},
+		"the note is raised before a receipt":           {without: ruleRaiseFirst, attacked: true, first: 32},
 		"an order without a signature closes at most":   {without: ruleUnsignedCloses, attacked: true},
 		"what was closed alone yields to a newer order": {without: ruleNewerOrderCounts},
 	} {

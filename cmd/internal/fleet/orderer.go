@@ -14,8 +14,9 @@ type Orderer struct {
 
 	sw      *Switch
 	members *Members
-	again   bool // the switch was read after the members
-	without rule // for tests
+	noted   uint64 // the highest order by the note, 0 where there is none
+	again   bool   // the switch was read after the members
+	without rule   // for tests
 }
 
 // What an orderer can do beside Look, List and Announce.
@@ -61,7 +62,7 @@ func (o *Orderer) Next() Step {
 // number is above every order that was given with the key. One that nobody signed doesn't count: it could use up all
 // the numbers there are.
 func (o *Orderer) number() uint64 {
-	n := max(o.Own, o.members.Highest())
+	n := max(o.Own, o.noted, o.members.Highest())
 	if o.sw.Signed {
 		n = max(n, o.sw.Order)
 	}
@@ -80,6 +81,13 @@ func (o *Orderer) Ordered(order uint64) {
 
 // Saw says what the switch says.
 func (o *Orderer) Saw(sw Switch) { o.sw, o.again = &sw, o.members != nil }
+
+// Asked says what the note of the orders says, nil where there is none or it isn't known.
+func (o *Orderer) Asked(n *Note) {
+	if n != nil {
+		o.noted = n.Highest
+	}
+}
 
 // Listed says what the members say.
 func (o *Orderer) Listed(all Members) { o.members = &all }

@@ -38,6 +38,8 @@ type Ordering struct {
 	Own uint64
 	// Only is the order that has to be in the switch, 0 for any.
 	Only uint64
+	// By and Reason are who gives the order, and why: the hosts' histories have that.
+	By, Reason string
 
 	// Was is the document before the order, the zero Document for none.
 	Was status.Document
@@ -47,6 +49,8 @@ type Ordering struct {
 	Ordered time.Time
 	// Members are as they were last read.
 	Members Members
+	// Unnoted is why the hosts aren't told who has given the order, nil where they are.
+	Unnoted error
 	// Reached is when each host was first seen to be where it was ordered to.
 	Reached map[string]time.Time
 	// Ended is what came of it, Done or Later, and "" as long as its members are waited for. See Orders.Await.
@@ -58,6 +62,8 @@ type Ordering struct {
 	doc   *status.Document
 	etag  string
 	tried *status.Document // what was put without an answer
+	notes notes
+	known *Members // before the order, nil where they couldn't be read
 }
 
 // Order is the number of the order, 0 before it was put, and the mode that it wants.
@@ -125,28 +131,56 @@ func (g *Ordering) look(ctx context.Context) error {
 		sw = SwitchOf(*g.doc, g.Key)
 	}
 	if t := g.tried; t != nil && g.doc != nil && g.doc.Seq == t.Seq && g.doc.Signature == t.Signature && g.doc.UpdatedAt.Equal(t.UpdatedAt) {
-		g.ordered(t.Order) // its answer was lost
+		g.ordered(ctx, t.Order) // its answer was lost
 	}
 	g.o.Saw(sw)
 	return nil
 }
 
+// privateTimeout bounds what is done in the private store before a closing is ordered, and to note who has ordered.
+const privateTimeout = 2 * time.Second
+
 func (g *Ordering) list(ctx context.Context) error {
-	all, err := g.Receipts.Members(ctx)
-	if err != nil && g.o.Order == 0 && g.o.Wanted.Closed() {
-		all, err = Members{}, nil // a closing doesn't wait for them
+	if g.o.Order == 0 {
+		return g.listBefore(ctx)
 	}
+	all, err := g.Receipts.Members(ctx)
 	if err != nil {
 		return err
 	}
-	g.Members = all
-	if g.o.Order > 0 {
-		for _, r := range all.Receipts {
-			if _, is := g.Reached[r.Host]; !is && reached(r, g.o.Order, g.o.Wanted) {
-				g.Reached[r.Host] = g.Now()
-			}
+	for _, r := range all.Receipts {
+		if _, is := g.Reached[r.Host]; !is && reached(r, g.o.Order, g.o.Wanted) {
+			g.Reached[r.Host] = g.Now()
 		}
 	}
+	g.Members = all
+	g.o.Listed(all)
+	return nil
+}
+
+// listBefore reads the members, and the note of the orders, for the number of the order.
+func (g *Ordering) listBefore(ctx context.Context) error {
+	if g.o.Wanted.Closed() { // a closing doesn't wait for them
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, privateTimeout)
+		defer cancel()
+	}
+	g.notes.store, g.notes.key = g.Receipts.Store, noteKey(g.Receipts.Path)
+	note, err := g.notes.read(ctx)
+	if errors.Is(err, store.ErrDenied) {
+		err = nil
+	}
+	var all Members
+	if g.known = nil; err == nil {
+		if all, err = g.Receipts.Members(ctx); err == nil {
+			g.known = &all
+		}
+	}
+	if err != nil && !g.o.Wanted.Closed() {
+		return err
+	}
+	g.Members = all
+	g.o.Asked(note)
 	g.o.Listed(all)
 	return nil
 }
@@ -171,13 +205,19 @@ func (g *Ordering) order(ctx context.Context, step Step) error {
 		}
 		return err
 	}
-	g.ordered(d.Order)
+	g.ordered(ctx, d.Order)
 	return nil
 }
 
-func (g *Ordering) ordered(order uint64) {
+func (g *Ordering) ordered(ctx context.Context, order uint64) {
 	g.tried, g.Said, g.Ordered, g.Reached = nil, Change{g.Was, *g.doc}, g.Now(), map[string]time.Time{}
 	g.o.Ordered(order)
+	if g.known == nil { // the private store is away
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, privateTimeout)
+	defer cancel()
+	g.Unnoted = g.notes.change(ctx, func(was *Note) (Note, bool) { return given(was, g.known, order, g.By, g.Reason) })
 }
 
 // put puts a document over the version that was read.

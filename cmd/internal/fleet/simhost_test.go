@@ -24,6 +24,7 @@ type simHost struct {
 	m        *Member
 	version  int // of its own receipt, as it knows it; 0 for none
 	sw       stored[status.Document]
+	note     int // the version of the note that was read
 	changing int // grows with each change of nginx
 }
 
@@ -127,6 +128,26 @@ func (h *simHost) step() {
 				return
 			}
 			h.m.Listed(all)
+			h.step()
+		})
+	case Ask:
+		h.w.ask(&h.process, func(there stored[Note], n *Note, err error) {
+			if err != nil {
+				h.rest()
+				return
+			}
+			h.note = there.version
+			h.m.Asked(n)
+			h.step()
+		})
+	case Raise:
+		h.w.raise(&h.process, h.note, s.Note, func(version int, err error) {
+			if err != nil && !errors.Is(err, errOther) {
+				h.rest()
+				return
+			}
+			h.note = version
+			h.m.Raised(s.Note, err == nil)
 			h.step()
 		})
 	case Apply:
@@ -245,11 +266,8 @@ func (h *simHost) apply(s Step) {
 			}
 		}
 		if h.w.without == ruleReceiptAfterDrain && h.disk.mode.Closed() && !h.disk.safe {
-			h.disk.kept = h.m.Applied(s, h.local(), w.clock())
-			if step := h.m.Next(); step.Do == Tell {
-				h.tell(step.Receipt)
-				return
-			}
+			done()
+			return
 		}
 		w.after(1, drained)
 	})

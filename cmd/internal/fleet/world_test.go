@@ -76,6 +76,8 @@ type world struct {
 	past     []status.Document // signed ones that were in the switch
 	receipts map[string]stored[status.Receipt]
 	versions int
+	note     stored[Note] // version 0 for none
+	unnoted  bool         // who orders may not write the note
 
 	hosts []*simHost
 	safe  int // how often "safe" was said
@@ -85,6 +87,7 @@ type world struct {
 
 func newWorld(seed uint64, hosts int, without rule, fault fault, attacked bool) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 23)), without: without, fault: fault, attacked: attacked, receipts: map[string]stored[status.Receipt]{}}
+	w.unnoted = seed%2 == 1
 	d := status.Document{Version: 1, Site: "demo", Mode: status.Online, Since: w.clock(), UpdatedAt: w.clock()}
 	w.putSwitch(Ordered(d, 1, status.Online, worldKey, w.clock()), false)
 	for range hosts {
@@ -182,6 +185,29 @@ func (w *world) wake(p *process, life int, do func()) {
 	default:
 		do()
 	}
+}
+
+// ask reads the note of the orders.
+func (w *world) ask(p *process, done func(stored[Note], *Note, error)) {
+	call(w, p, func() (stored[Note], error) { return w.note, nil }, func(n stored[Note], err error) {
+		if err != nil || n.version == 0 {
+			done(n, nil, err)
+			return
+		}
+		done(n, &n.value, nil)
+	})
+}
+
+// raise writes the note over the version that was read, and no other.
+func (w *world) raise(p *process, over int, n Note, done func(version int, err error)) {
+	call(w, p, func() (int, error) {
+		if w.note.version != over {
+			return 0, errOther
+		}
+		w.versions++
+		w.note = stored[Note]{value: n, version: w.versions}
+		return w.versions, nil
+	}, done)
 }
 
 // process is what can be killed, stopped and cut off.

@@ -123,18 +123,18 @@ func (f FollowedSite) Alone(there status.Document) (status.Document, error) {
 type Following struct {
 	Site     config.Site
 	Document status.Document // as the order has it; the zero Document where there is none yet
+	// Who returns who has given the order and why, "" where that isn't known.
+	Who func(context.Context) (by, reason string)
 }
 
 // Follow brings the sites to a mode that was ordered, with the steps of Set, and returns what there is of each by its
 // name.
 func (h *Host) Follow(ctx context.Context, mode status.Mode, orders []Following, drain time.Duration) map[string]fleet.Local {
 	out := map[string]fleet.Local{}
-	req := Request{Mode: mode, Drain: drain, Reason: "the fleet's order", ordered: map[string]status.Document{}}
+	req := Request{Mode: mode, Drain: drain, Reason: "the fleet's order", ordered: map[string]Following{}}
 	for _, o := range orders {
 		req.Sites = append(req.Sites, o.Site)
-		if o.Document.Site != "" {
-			req.ordered[o.Site.Name] = o.Document
-		}
+		req.ordered[o.Site.Name] = o
 	}
 	failed := func(err error) map[string]fleet.Local {
 		for _, o := range orders {

@@ -134,7 +134,7 @@ func (f *Follower) apply(ctx context.Context, mode status.Mode, those []*followe
 	var orders []Following
 	var sites []config.Site
 	for _, one := range those {
-		orders = append(orders, Following{Site: one.site, Document: one.doc})
+		orders = append(orders, Following{Site: one.site, Document: one.doc, Who: one.who})
 		sites = append(sites, one.site)
 	}
 	if mode.Closed() {
@@ -153,6 +153,16 @@ func (f *Follower) apply(ctx context.Context, mode status.Mode, those []*followe
 		}
 		f.say(one, err)
 	}
+}
+
+// whoBound is how long a change waits to know who has ordered it: it is for the history.
+const whoBound = 2 * time.Second
+
+// who returns who has given the order that is being carried out, and why.
+func (one *followed) who(ctx context.Context) (by, reason string) {
+	ctx, cancel := context.WithTimeout(ctx, whoBound)
+	defer cancel()
+	return one.Who(ctx, one.step.Kept.Order)
 }
 
 // say logs what keeps a site from being followed, once, and that nothing does any more.

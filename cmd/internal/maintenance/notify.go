@@ -134,9 +134,15 @@ func samePromise(a, b status.Document) bool {
 func (r *run) writeHistory() error {
 	var events []state.Event
 	for _, c := range r.changes {
+		operator, reason := r.intent.Operator, r.intent.Reason
+		if c.who != nil {
+			if by, why := c.who(); by != "" {
+				operator, reason = by, why
+			}
+		}
 		events = append(events, state.Event{
 			At: r.moment(), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
-			Operator: r.intent.Operator, Reason: r.intent.Reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
+			Operator: operator, Reason: reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
 			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut,
 		})
 	}

@@ -26,6 +26,8 @@ type change struct {
 	from   status.Mode
 	to     status.Document
 	steps  []Step // as decided
+	// who returns who has ordered it, and why, "" where that isn't known; nil for whoever is at work.
+	who func() (by, reason string)
 	// leavesAlone: earlier requests that are left are not cut.
 	leavesAlone bool
 	rules       rules
@@ -157,8 +159,8 @@ func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Reque
 	}
 	to := next(r.Document, s, req, h.now())
 	order, isOrdered := req.ordered[s.Name]
-	if isOrdered {
-		to = ordered(order, s, req.Mode, h.now())
+	if isOrdered = isOrdered && order.Document.Site != ""; isOrdered {
+		to = ordered(order.Document, s, req.Mode, h.now())
 	}
 	w.news = !seen.known || r.Unpublished || !to.Same(r.Document)
 	steps := decide(seen.facts, r, w)
@@ -174,6 +176,9 @@ func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Reque
 		return nil, err
 	}
 	c.noBarrier = kernel.none[s.Name]
+	if order.Who != nil {
+		c.who = func() (by, reason string) { return order.Who(ctx) }
+	}
 	if c.has(StepInstall) {
 		c.leavesAlone = req.NoCut
 	}

@@ -38,8 +38,8 @@ type Request struct {
 	// WordsOnly keeps each site's mode, whatever Mode is, and leaves nginx alone. For a site that is online the error
 	// wraps ErrOnline.
 	WordsOnly bool
-	// ordered are the documents of a fleet's order, by site: they say what Mode and the rest don't.
-	ordered map[string]status.Document
+	// ordered is a fleet's order, by site: it says what Mode and the rest don't.
+	ordered map[string]Following
 }
 
 // ErrOnline is returned (wrapped) for a change of words about a site that is online: there is nothing to say.

@@ -15,7 +15,7 @@ func TestSeveralHostsOneSwitch(t *testing.T) {
 	m.follow(t)
 	a, b := m.hosts[0], m.hosts[1]
 
-	closed := a.CLI(t, "set", "offline", "--eta", "30m").Want(t, 0)
+	closed := a.CLI(t, "set", "offline", "--eta", "30m", "--reason", "a new version").Want(t, 0)
 	for _, words := range []string{"app-1", "app-2", "safe to take a snapshot: 2 of 2 hosts"} {
 		if !strings.Contains(closed.Stdout, words) {
 			t.Errorf("set doesn't say %q:\n%s", words, closed.Stdout)
@@ -27,6 +27,12 @@ func TestSeveralHostsOneSwitch(t *testing.T) {
 		}
 		if r := m.receipt(i); !strings.Contains(r, `"order":1,"mode":"offline","outcome":"safe"`) {
 			t.Errorf("app-%d: %s", i+1, r)
+		}
+	}
+
+	for i, h := range m.hosts {
+		if got := h.CLI(t, "history").Want(t, 0).Stdout; !strings.Contains(got, " on app-1: online -> offline") || !strings.Contains(got, "(a new version)") {
+			t.Errorf("the history of app-%d doesn't say who has ordered:\n%s", i+1, got)
 		}
 	}
 

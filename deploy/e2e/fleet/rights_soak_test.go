@@ -38,4 +38,10 @@ func TestSoakFleetRights(t *testing.T) {
 	if got := m.hosts[0].CLI(t, "doctor", "--verbose"); strings.Contains(got.Stdout, words) || !strings.Contains(got.Stdout, "every host is where it was ordered to") {
 		t.Errorf("with its own rights:\n%s%s", got.Stdout, got.Stderr)
 	}
+	// It does without the note of the orders: it reads the receipts before it opens.
+	for _, mode := range []string{"offline", "online"} {
+		if got := m.hosts[0].CLI(t, "set", mode).Want(t, 0); !strings.Contains(got.Stderr, "the histories of the hosts don't say who has ordered") {
+			t.Errorf("set %s without the right to the note:\n%s", mode, got.Stderr)
+		}
+	}
 }
