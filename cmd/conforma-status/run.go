@@ -92,7 +92,7 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 	}
 	ctx = context.WithoutCancel(ctx)
 	code := exitDone
-	for _, mode := range []status.Mode{status.Online, status.Admin} {
+	for _, mode := range status.Modes() {
 		req := f.request
 		req.Mode, req.MustAnswer, req.KeepClosed, req.Claims = mode, mode == status.Online, false, map[string]string{}
 		for _, r := range closed {

@@ -48,7 +48,7 @@ type treatment struct{ nginx, outside barrier.Verdict }
 var (
 	left    = treatment{}
 	counted = treatment{barrier.Count, barrier.Count}
-	gated   = treatment{barrier.Leave, barrier.Refuse} // admin: nginx lets administrators through
+	gated   = treatment{barrier.Leave, barrier.Refuse} // admin: nginx lets some through
 	refused = treatment{barrier.Refuse, barrier.Refuse}
 )
 
@@ -132,7 +132,7 @@ func treatmentOf(r state.Record) treatment {
 		return left
 	case r.Document.Mode == status.Offline:
 		return refused
-	case r.Document.Mode == status.Admin:
+	case r.Document.Mode.Closed():
 		return gated
 	}
 	return left

@@ -56,11 +56,11 @@ func (h *Host) tellsChange(site string) bool {
 
 // ofMode is what it comes to that a site goes to a mode.
 func ofMode(mode status.Mode) webhook.Type {
-	switch mode {
-	case status.Offline:
-		return webhook.Closed
-	case status.Admin:
+	switch {
+	case mode == status.Admin:
 		return webhook.Admin
+	case mode.Closed():
+		return webhook.Closed
 	}
 	return webhook.Opened
 }
