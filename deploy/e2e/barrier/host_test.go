@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -64,13 +63,7 @@ func (h *host) alsoAt(t *testing.T, addr string) {
 	if err != nil {
 		t.Fatalf("have the application listen at %s: %v", addr, err)
 	}
-	forward := &http.Server{Handler: h.App.Handler()}
-	var served sync.WaitGroup
-	served.Go(func() { _ = forward.Serve(l) }) // ends with ErrServerClosed
-	t.Cleanup(func() {
-		forward.Close()
-		served.Wait()
-	})
+	rig.Serve(t, l, &http.Server{Handler: h.App.Handler()})
 }
 
 // settings writes config.toml, with all addresses of the application.

@@ -119,22 +119,7 @@ stream { map $remote_addr $to { default 127.0.0.1:APP; } server { listen 127.0.0
 		http: `geo $to { default pool; } upstream pool { server 127.0.0.1:APP; keepalive 8; }
 server { listen 127.0.0.1:PORT; location / { proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://$to; } }`,
 		during: func(t *testing.T, x *traffic) {
-			stop, ended := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(ended)
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(5 * time.Millisecond):
-						x.knock()
-					}
-				}
-			}()
-			x.ends(func() {
-				close(stop)
-				<-ended
-			})
+			x.ends(rig.Repeat(5*time.Millisecond, x.knock))
 		},
 		knock: func(t *testing.T, x *traffic) {
 			for range 10 {
@@ -162,23 +147,10 @@ location / { proxy_pass http://127.0.0.1:BESIDE; } }`,
 	{
 		name: "a reload again and again",
 		during: func(t *testing.T, x *traffic) {
-			stop, ended := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(ended)
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(150 * time.Millisecond):
-						args := x.Nginx.Args("-s", "reload")
-						_ = exec.Command(args[0], args[1:]...).Run() // nginx may be ending
-					}
-				}
-			}()
-			x.later(func() {
-				close(stop)
-				<-ended
-			})
+			x.later(rig.Repeat(150*time.Millisecond, func() {
+				args := x.Nginx.Args("-s", "reload")
+				_ = exec.Command(args[0], args[1:]...).Run() // nginx may be ending
+			}))
 		},
 		knock: func(t *testing.T, x *traffic) { x.Client().Get(t, "/") },
 		with:  outcome{codes: []int{0}}, without: outcome{codes: []int{0, 4}},

@@ -49,17 +49,8 @@ func newRecordingApp(tb testing.TB) *recordingApp {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	srv := &http.Server{Handler: w, ConnState: w.connState}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = srv.Serve(l) // ends with ErrServerClosed
-	}()
-	tb.Cleanup(func() {
-		srv.Close()
-		<-served
-		w.release()
-	})
+	tb.Cleanup(w.release) // once it is served no more
+	rig.Serve(tb, l, &http.Server{Handler: w, ConnState: w.connState})
 	return w
 }
 
@@ -119,6 +110,14 @@ func (w *recordingApp) between(from, to time.Time, admins bool) []arrival {
 		}
 	}
 	return out
+}
+
+// untouchedSince sees that nothing has reached the application since then, with or without a token.
+func (w *recordingApp) untouchedSince(t *testing.T, then time.Time) {
+	t.Helper()
+	if late := w.between(then, time.Now(), true); len(late) > 0 {
+		t.Errorf("after %v came %d, the first %v", then, len(late), late[0])
+	}
 }
 
 // count returns how many arrivals there were of what on the path.

@@ -76,9 +76,7 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 			t.Errorf("a client met something else than a 503: %s", f)
 		}
 	}
-	if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
-		t.Errorf("after it was safe came %v", late)
-	}
+	s.app.untouchedSince(t, got.SafeSince.Add(time.Millisecond))
 }
 
 func TestWhatIsCutHasToBeVouchedFor(t *testing.T) {
@@ -120,9 +118,7 @@ func TestApplicationIsAskedWhetherItIsIdle(t *testing.T) {
 		t.Fatalf("it returned with %d of 1 long requests dealt with", n)
 	}
 	got.counts(t, 0, aRequest, 0)
-	if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
-		t.Errorf("after it was safe came %v", late)
-	}
+	s.app.untouchedSince(t, got.SafeSince.Add(time.Millisecond))
 }
 
 // TestUploadThatIsLetInCountsUntilItHasArrived has an upload that nginx hands on only when it is complete, long after
@@ -159,9 +155,7 @@ func TestUploadThatIsLetInCountsUntilItHasArrived(t *testing.T) {
 			if len(l.failures()) > 0 || l.done.Load() != 1 {
 				t.Errorf("the upload didn't get through: %v", l.failures())
 			}
-			if late := s.app.between(got.SafeSince.Add(time.Millisecond), time.Now(), true); len(late) > 0 {
-				t.Errorf("after it was safe came %v", late)
-			}
+			s.app.untouchedSince(t, got.SafeSince.Add(time.Millisecond))
 		})
 	}
 }
@@ -201,9 +195,7 @@ func TestNoCutCutsNothing(t *testing.T) {
 			if err := exchange(l.ctx, tab); err == nil {
 				t.Error("the tab can still be used")
 			}
-			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
-				t.Errorf("after the return came %v", late)
-			}
+			s.app.untouchedSince(t, returned)
 			want := map[string]int{"offline": 503, "admin": 200}[mode]
 			if r := h.dialer(s).Do(t, admin); r.Status != want {
 				t.Errorf("an administrator gets %d, want %d", r.Status, want)

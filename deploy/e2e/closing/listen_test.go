@@ -40,9 +40,7 @@ func TestEveryKindOfAddressIsDrained(t *testing.T) {
 			if err := exchange(l.ctx, tab); err == nil {
 				t.Error("the tab can still be used")
 			}
-			if late := s.app.between(returned, time.Now(), true); len(late) > 0 {
-				t.Errorf("after the return came %v", late)
-			}
+			s.app.untouchedSince(t, returned)
 			if canDestroy(t) && got.warns("was ended") {
 				t.Errorf("workers were ended where sockets can be destroyed: %v", got.Warnings)
 			}

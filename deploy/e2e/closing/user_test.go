@@ -37,9 +37,7 @@ func TestClosingAsAnOrdinaryUser(t *testing.T) {
 	if !got.warns("was ended, with the connections of every site that it held") {
 		t.Errorf("it isn't said that a worker was ended: %v", got.Warnings)
 	}
-	if late := site.app.between(returned, time.Now(), true); len(late) > 0 {
-		t.Errorf("after the return came %v", late)
-	}
+	site.app.untouchedSince(t, returned)
 	for _, pid := range strangers {
 		if gone(pid) {
 			t.Errorf("worker %d of somebody else's nginx was ended", pid)

@@ -80,20 +80,8 @@ var nginxFaults = []nginxFault{
 	}, 4, 1, []string{"nginx is not running", "hint: start nginx"}, status.Offline, status.Offline, false},
 
 	{"somebody else reloads it all the time", func(t *testing.T, h *rig.Single) func() {
-		stop, ended := make(chan struct{}), make(chan struct{})
 		master := h.Nginx.PID(t)
-		go func() {
-			defer close(ended)
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(6 * time.Millisecond):
-					_ = syscall.Kill(master, syscall.SIGHUP)
-				}
-			}
-		}()
-		return func() { close(stop); <-ended }
+		return rig.Repeat(6*time.Millisecond, func() { _ = syscall.Kill(master, syscall.SIGHUP) })
 	}, 0, 0, nil, status.Offline, status.Online, true},
 }
 

@@ -66,9 +66,7 @@ func newFleet(t *testing.T, n int) *fleet {
 	f.gateway = newGateway(t, f.s3.Endpoint, f.chance)
 	l, err := net.Listen("tcp4", storeAt)
 	rig.Check(t, err)
-	srv := &http.Server{Handler: f.gateway}
-	go func() { _ = srv.Serve(l) }()
-	t.Cleanup(func() { srv.Close() })
+	rig.Serve(t, l, &http.Server{Handler: f.gateway})
 
 	f.laptop = rig.NewSingle(t)
 	f.configure(t, f.laptop, "laptop")

@@ -31,6 +31,20 @@ func minify(t *testing.T, file string, loader string, args ...string) []byte {
 	return esbuild.Run(t, source, "", append(args, "--loader="+loader, "--minify", "--target=es2022", "--charset=utf8", "--legal-comments=none")...)
 }
 
+// isBuilt compares what is published with what its source comes to; with -update it writes that.
+func isBuilt(t *testing.T, file string, want []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what its source comes to (%v); run this test with -update", file, err)
+	}
+}
+
 // TestPublishedClient compares what is published, and what nginx serves, with its sources.
 func TestPublishedClient(t *testing.T) {
 	for name, want := range map[string][]byte{
@@ -38,15 +52,7 @@ func TestPublishedClient(t *testing.T) {
 		"sw.js": minify(t, filepath.Join(clientDir, "service", "sw.js"), "js"), "gone.js": minify(t, filepath.Join(clientDir, "service", "gone.js"), "js"),
 	} {
 		file := filepath.Join(clientDir, "dist", name)
-		if *update {
-			if err := os.WriteFile(file, want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not what its source comes to (%v); run this test with -update", file, err)
-		}
+		isBuilt(t, file, want)
 	}
 }
 

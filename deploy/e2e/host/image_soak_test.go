@@ -102,9 +102,7 @@ secret_file = "/etc/conforma-status/secret"
 	}
 	l, err := net.Listen("tcp", pages)
 	rig.Check(t, err)
-	server := &http.Server{Handler: http.FileServer(http.Dir(filepath.Join(root, "srv")))}
-	go func() { _ = server.Serve(l) }()
-	defer server.Close()
+	rig.Serve(t, l, &http.Server{Handler: http.FileServer(http.Dir(filepath.Join(root, "srv")))})
 	if out, err := run("publish").CombinedOutput(); err != nil && err.(*exec.ExitError).ExitCode() == 1 {
 		t.Fatalf("publish: %v\n%s", err, out)
 	}

@@ -57,8 +57,6 @@ func grpcApplication(t *testing.T) string {
 		w.Header().Set("Grpc-Status", "0")
 	})}
 	server.Protocols.SetUnencryptedHTTP2(true)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = server.Serve(l) }() // ends with ErrServerClosed
-	t.Cleanup(func() { server.Close(); <-done })
+	rig.Serve(t, l, server)
 	return l.Addr().String()
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"github.com/msupply-foundation/conforma-status/content"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 	"github.com/msupply-foundation/conforma-status/site"
@@ -23,9 +22,7 @@ import (
 // long and why, and has the calendar to download.
 func TestPageAnnouncesAhead(t *testing.T) {
 	t.Parallel()
-	builtIn, err := site.LoadContent(content.FS)
-	rig.Check(t, err)
-	m := serveMaintenance(t, builtIn)
+	m := serveMaintenance(t, builtIn(t))
 	from := time.Date(2026, 12, 5, 22, 0, 0, 0, time.UTC)
 	until := from.Add(90 * time.Minute)
 	why, other := "We move to a new server.", "Not this one."

@@ -11,7 +11,6 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 
-	"github.com/msupply-foundation/conforma-status/content"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/bench"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
 	"github.com/msupply-foundation/conforma-status/site"
@@ -27,10 +26,7 @@ func BenchmarkFirstPaint(b *testing.B) {
 }
 
 func firstPaint(b *testing.B, language, place, asked string) {
-	c, err := site.LoadContent(content.FS)
-	if err != nil {
-		b.Fatal(err)
-	}
+	c := builtIn(b)
 	files := map[string]site.File{}
 	body := doc(status.Offline, 1, 25*time.Minute, "").body
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -8,9 +8,7 @@ import (
 
 	"github.com/chromedp/cdproto/page"
 
-	"github.com/msupply-foundation/conforma-status/content"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
-	"github.com/msupply-foundation/conforma-status/site"
 )
 
 var update = flag.Bool("update", false, "take the pictures in deploy/screenshots anew")
@@ -29,11 +27,7 @@ var pictures = []struct {
 func TestPictures(t *testing.T) {
 	const dir = "../../screenshots"
 	if *update {
-		builtIn, err := site.LoadContent(content.FS)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := serveMaintenance(t, builtIn)
+		m := serveMaintenance(t, builtIn(t))
 		b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 		for _, p := range pictures {
 			for _, s := range pageStates() {

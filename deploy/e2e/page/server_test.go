@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msupply-foundation/conforma-status/content"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 	"github.com/msupply-foundation/conforma-status/site"
 	"github.com/msupply-foundation/conforma-status/status"
 )
@@ -55,6 +57,14 @@ func (m *maintenance) polled() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.polls
+}
+
+// builtIn is the content that pages have where nobody has written any.
+func builtIn(tb testing.TB) *site.Content {
+	tb.Helper()
+	c, err := site.LoadContent(content.FS)
+	rig.Check(tb, err)
+	return c
 }
 
 func serveMaintenance(t *testing.T, c *site.Content) *maintenance {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 
-	"github.com/msupply-foundation/conforma-status/content"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/chrome"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 	"github.com/msupply-foundation/conforma-status/site"
@@ -155,17 +154,14 @@ func showsTheStatus(t *testing.T, rows rig.Rows) {
 			{doc(status.Offline, 4, 0, ""), noETA},
 		},
 	}
-	builtIn, err := site.LoadContent(content.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pages := builtIn(t)
 	browser := chrome.Browser(t)
 	for name, steps := range tests {
 		if !rows(name) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			m := serveMaintenance(t, builtIn)
+			m := serveMaintenance(t, pages)
 			b := chrome.OpenTab(t, browser, ownClock)
 			for i, s := range steps {
 				m.say(s.say)
@@ -221,11 +217,7 @@ func checkQuiet(t *testing.T, b *chrome.Tab, urls ...string) {
 // The countdown goes on between two answers, ends at nought, and never runs below it.
 func TestPageCountsDown(t *testing.T) {
 	t.Parallel()
-	builtIn, err := site.LoadContent(content.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := serveMaintenance(t, builtIn)
+	m := serveMaintenance(t, builtIn(t))
 	m.say(doc(status.Offline, 1, 2*time.Minute, ""))
 	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	b.Open(m.URL + "/demo/")
@@ -255,11 +247,7 @@ func TestPageCountsDown(t *testing.T) {
 // Nobody looks at a hidden tab: it stops asking, and asks at once when it is shown.
 func TestPageAsksOnlyWhileVisible(t *testing.T) {
 	t.Parallel()
-	builtIn, err := site.LoadContent(content.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := serveMaintenance(t, builtIn)
+	m := serveMaintenance(t, builtIn(t))
 	m.say(doc(status.Offline, 1, 0, ""))
 	b := chrome.OpenTab(t, chrome.Browser(t), ownClock)
 	b.Open(m.URL + "/demo/")
@@ -305,11 +293,7 @@ func TestPageInAnotherLanguage(t *testing.T) {
 // Without JavaScript the page says what is true at any time, stays where it is, and has the way back.
 func TestPageWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	builtIn, err := site.LoadContent(content.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := serveMaintenance(t, builtIn)
+	m := serveMaintenance(t, builtIn(t))
 	m.say(doc(status.Offline, 1, 0, ""))
 	b := chrome.OpenTab(t, chrome.Browser(t), "")
 	chrome.Call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})

@@ -75,14 +75,13 @@ func serve(tb testing.TB, port int, handler http.Handler) string {
 	if err != nil {
 		tb.Fatalf("rig: start a server: %v", err)
 	}
-	serveOn(tb, l, handler)
+	Serve(tb, l, &http.Server{Handler: handler})
 	return Loopback(port)
 }
 
-// serveOn serves handler on what listens until tb ends.
-func serveOn(tb testing.TB, l net.Listener, handler http.Handler) {
+// Serve has a server serve what listens until tb ends.
+func Serve(tb testing.TB, l net.Listener, srv *http.Server) {
 	tb.Helper()
-	srv := &http.Server{Handler: handler}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

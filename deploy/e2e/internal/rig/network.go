@@ -80,7 +80,7 @@ func (n *Network) Serve(tb testing.TB, addr string, handler http.Handler) {
 	if err != nil {
 		tb.Fatalf("rig: listen at %s: %v", addr, err)
 	}
-	serveOn(tb, l, handler)
+	Serve(tb, l, &http.Server{Handler: handler})
 }
 
 // Client asks from the network, each time on a connection of its own.
