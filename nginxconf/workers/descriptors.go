@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // socketLink is how the link of a socket's descriptor begins (proc(5), /proc/PID/fd).
@@ -15,21 +17,25 @@ const socketLink = "socket:["
 
 // links are what the descriptors of a process lead to, as proc(5) says it.
 func (s Sockets) links(pid int) ([]string, error) {
-	dir := filepath.Join(s.procDir(), strconv.Itoa(pid), "fd")
-	entries, err := os.ReadDir(dir)
+	dir, err := os.Open(filepath.Join(s.procDir(), strconv.Itoa(pid), "fd"))
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for _, e := range entries {
-		to, err := os.Readlink(filepath.Join(dir, e.Name()))
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	out, at, buf := make([]string, 0, len(names)), int(dir.Fd()), make([]byte, 4096)
+	for _, name := range names { // a worker may have tens of thousands: none is looked up from the root
+		n, err := unix.Readlinkat(at, name, buf)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // closed meanwhile
 		}
 		if err != nil {
-			return nil, err
+			return nil, &os.PathError{Op: "readlink", Path: filepath.Join(dir.Name(), name), Err: err}
 		}
-		out = append(out, to)
+		out = append(out, string(buf[:n]))
 	}
 	return out, nil
 }

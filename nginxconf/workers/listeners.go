@@ -27,17 +27,20 @@ func (s Sockets) Listeners(pid int) ([]Listener, error) {
 	return out, nil
 }
 
-// Holders returns the processes of those users that hold any of the sockets, by their ids. Users are as this process
-// counts, and by whose the processes' sockets are. What can't be looked at is left out.
-func (s Sockets) Holders(listeners []Listener, users []uint32) ([]int, error) {
+// Holders returns the processes that have the user of a worker of nginx, aren't one, and hold any of the sockets, by
+// their ids. What can't be looked at is left out.
+func (s Sockets) Holders(listeners []Listener, nginx []Worker) ([]int, error) {
 	procs, err := s.all()
 	if err != nil {
 		return nil, err
 	}
 	var out []int
 	for _, p := range procs {
+		if slices.ContainsFunc(nginx, func(w Worker) bool { return w.PID == p.PID }) {
+			continue // it may have tens of thousands of clients
+		}
 		whose, _, err := s.owners(p)
-		if err != nil || !slices.Contains(users, whose[fileSystem]) {
+		if err != nil || !slices.ContainsFunc(nginx, func(w Worker) bool { return w.User == whose[fileSystem] }) {
 			continue
 		}
 		links, err := s.links(p.PID)

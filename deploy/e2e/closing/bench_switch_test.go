@@ -2,11 +2,9 @@ package closing
 
 import (
 	"fmt"
-	"net"
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -158,49 +156,4 @@ func sum(all []float64) (total float64) {
 		total += n
 	}
 	return total
-}
-
-// BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing with
-// that of one that has none.
-func BenchmarkIdleConnections(b *testing.B) {
-	const idle = 20_000
-	site := &testSite{name: "demo", plain: true}
-	h := newTestHost(b, site)
-	h.vouched(b)
-	h.CLI(b, "render").Want(b, 0)
-	h.Nginx.Configure(b, h.nginxConf(true))
-	rig.Edit(b, h.Nginx.Conf, "worker_connections 512;", "worker_connections 40000;")
-	rig.Edit(b, h.Nginx.Conf, "worker_processes 2;", "worker_processes 2; worker_rlimit_nofile 50000;")
-	limit := syscall.Rlimit{Cur: 50000, Max: 50000}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		b.Skipf("only root may have so many connections: %v", err)
-	}
-	h.Nginx.Start(b)
-	without, with := []float64{}, []float64{}
-	switches := func(to *[]float64) {
-		began := time.Now()
-		h.CLI(b, "set", "offline").Want(b, 0)
-		*to = append(*to, ms(time.Since(began)))
-		h.CLI(b, "set", "online").Want(b, 0)
-	}
-	for b.Loop() {
-		for range benchRounds {
-			switches(&without)
-			conns := make([]net.Conn, idle)
-			for i := range conns {
-				conn, err := net.Dial("tcp", dialledAt(site))
-				if err != nil {
-					b.Fatal(err)
-				}
-				conns[i] = conn
-			}
-			switches(&with)
-			for _, conn := range conns {
-				conn.Close()
-			}
-		}
-	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(bench.Ratio(with, without), "20000-idle/none(<=2)")
-	b.ReportMetric(bench.Median(with), "command-ms-with-20000-idle")
 }

@@ -14,8 +14,9 @@ func Example() {
 	ctx, sockets, master := context.Background(), workers.Sockets{}, 4711
 	network := workers.Of(master)
 	found, _ := barrier.Resolver{Network: network, Sockets: sockets}.Resolve(ctx, []string{"127.0.0.1:8000"})
-	users, _ := barrier.Users(sockets, master)
-	exempt, _ := barrier.Exempt(sockets, master, users, found[0].Ends)
+	nginx, _ := sockets.Workers(master)
+	users, _ := barrier.Users(nginx)
+	exempt, _ := barrier.Exempt(sockets, master, nginx, found[0].Ends)
 	rules := barrier.Rules{Users: barrier.IDs(users), Exempt: exempt, Sites: []barrier.Site{
 		{Name: "demo", Nginx: barrier.Count, Outside: barrier.Count, Ends: found[0].Ends},
 	}}

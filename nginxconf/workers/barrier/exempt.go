@@ -17,11 +17,11 @@ import (
 
 // Exempt returns the cgroups of applications that listen at the ends and have the user id of a worker of nginx: they
 // may talk to themselves. It leaves out the root, and a cgroup that a worker of nginx is in too. It is empty if there
-// is none, or if no cgroups of version 2 are mounted.
+// is none, or if no cgroups of version 2 are mounted. nginx are the workers (workers.Sockets.Workers).
 //
 // A restart of the application makes its cgroup anew: so ask again from time to time. The errors are what keeps /proc
 // from being read.
-func Exempt(s workers.Sockets, master int, users []User, ends []End) ([]Cgroup, error) {
+func Exempt(s workers.Sockets, master int, nginx []workers.Worker, ends []End) ([]Cgroup, error) {
 	listeners, err := s.Listeners(master)
 	if err != nil {
 		return nil, err
@@ -31,18 +31,10 @@ func Exempt(s workers.Sockets, master int, users []User, ends []End) ([]Cgroup, 
 			return e.Local && e.Addr.Port() == l.Addr.Port() && (e.Anywhere || e.Addr == l.Addr)
 		})
 	})
-	var ids []uint32
-	for _, u := range users {
-		ids = append(ids, u.Here)
-	}
-	if len(listeners) == 0 || len(ids) == 0 {
+	if len(listeners) == 0 || len(nginx) == 0 {
 		return nil, nil
 	}
-	holders, err := s.Holders(listeners, ids)
-	if err != nil || len(holders) == 0 {
-		return nil, err
-	}
-	nginx, err := s.Workers(master)
+	holders, err := s.Holders(listeners, nginx)
 	if err != nil {
 		return nil, err
 	}

@@ -47,13 +47,17 @@ func (b Barrier) Places(ctx context.Context, master int, upstreams map[string][]
 }
 
 // Who finds out who nginx's workers are, and who else has their user and is at the ends. The errors are those of
-// Users and Exempt.
+// workers.Sockets.Workers, Users and Exempt.
 func (b Barrier) Who(master int, ends []End) ([]User, []Cgroup, error) {
-	users, err := Users(b.Sockets, master)
+	nginx, err := b.Sockets.Workers(master)
 	if err != nil {
 		return nil, nil, err
 	}
-	exempt, err := Exempt(b.Sockets, master, users, ends)
+	users, err := Users(nginx)
+	if err != nil {
+		return nil, nil, err
+	}
+	exempt, err := Exempt(b.Sockets, master, nginx, ends)
 	return users, exempt, err
 }
 

@@ -19,15 +19,11 @@ import (
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
 
-// Users returns the users of all workers of nginx in the network namespace of a master process, each once, those of
-// other masters too. It is empty where there are none. The errors are those of workers.Sockets, and ErrUserNamespace.
-func Users(s workers.Sockets, master int) ([]User, error) {
-	there, err := s.Workers(master)
-	if err != nil {
-		return nil, err
-	}
+// Users returns the users of workers of nginx (workers.Sockets.Workers), each once. It is empty where there are none.
+// The errors are what keeps /proc from being read, and ErrUserNamespace.
+func Users(nginx []workers.Worker) ([]User, error) {
 	var out []User
-	for _, w := range there {
+	for _, w := range nginx {
 		inside, err := translated(w)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // gone meanwhile

@@ -130,6 +130,14 @@ func user(id uint32) *syscall.SysProcAttr {
 
 const masterTitle, workerTitle = "nginx: master process /usr/sbin/nginx", "nginx: worker process"
 
+// users are those of the workers of a master.
+func (h *host) users(master program) []User {
+	h.t.Helper()
+	users, _, err := Barrier{}.Who(master.Process.Pid, nil)
+	h.must(err)
+	return users
+}
+
 // TestUsers finds the workers of every nginx in the namespace, whoever their user is, and nobody else.
 func TestUsers(t *testing.T) {
 	needUsers(t)
@@ -146,8 +154,7 @@ func TestUsers(t *testing.T) {
 	php := h.start("php-fpm: pool www", "-", user(33001))
 	h.start("nginx|-t", "-", user(root))
 	elsewhere.start(workerTitle, "-", user(1002))
-	users, err := Users(workers.Sockets{}, master.Process.Pid)
-	h.must(err)
+	users := h.users(master)
 	slices.SortFunc(users, func(a, b User) int { return int(a.ID) - int(b.ID) })
 	want := []User{{www, www, www}, {1001, 1001, 1001}, {nobody, nobody, nobody}}
 	if !slices.Equal(users, want) {
@@ -166,15 +173,14 @@ func TestUsers(t *testing.T) {
 		t.Error("php-fpm doesn't get through")
 	}
 	rooted := h.start(workerTitle, "-", user(root))
-	users, err = Users(workers.Sockets{}, master.Process.Pid)
-	h.must(err)
+	users = h.users(master)
 	r.Users = IDs(users)
 	h.load(r)
 	h.must(h.table().Prove(t.Context(), r, users))
 	if !rooted.isRefused("127.0.0.1:8000") {
 		t.Error("the worker of root gets through")
 	}
-	if _, err := Users(workers.Sockets{}, php.Process.Pid); !errors.Is(err, workers.ErrNotMaster) {
+	if _, _, err := (Barrier{}).Who(php.Process.Pid, nil); !errors.Is(err, workers.ErrNotMaster) {
 		t.Errorf("users of a process that isn't nginx: %v", err)
 	}
 }
@@ -195,8 +201,7 @@ func TestUserNamespace(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	worker := h.startIn(master, workerTitle, www)
-	users, err := Users(workers.Sockets{}, master.Process.Pid)
-	h.must(err)
+	users := h.users(master)
 	if want := []User{{www, 100000 + www, 100000 + www}}; !slices.Equal(users, want) {
 		t.Fatalf("users are %+v, not %+v", users, want)
 	}
@@ -246,11 +251,9 @@ func TestExempt(t *testing.T) {
 	worker := h.start(workerTitle, "-", user(www))
 	find := func() Rules {
 		r := h.closed("127.0.0.1:8000")
-		users, err := Users(workers.Sockets{}, master.Process.Pid)
+		users, exempt, err := Barrier{}.Who(master.Process.Pid, r.Sites[0].Ends)
 		h.must(err)
-		r.Users = IDs(users)
-		r.Exempt, err = Exempt(workers.Sockets{}, master.Process.Pid, users, r.Sites[0].Ends)
-		h.must(err)
+		r.Users, r.Exempt = IDs(users), exempt
 		return r
 	}
 	r := find()

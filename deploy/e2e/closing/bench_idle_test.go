@@ -1,0 +1,115 @@
+package closing
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/bench"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+)
+
+// idleClients is how many clients are connected and do nothing. Neither a process that holds some of them nor a worker
+// of nginx comes near the 20,000 files that a container is often allowed.
+const (
+	idleClients   = 20_000
+	idleProcesses = 4
+	idleRounds    = 5
+	idleEnv       = "CONFORMA_STATUS_IDLE_CLIENTS_OF"
+)
+
+// BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing, since
+// they were answered, with that of one that has none.
+func BenchmarkIdleConnections(b *testing.B) {
+	site := &testSite{name: "demo", plain: true, extra: "        keepalive_timeout 10m;\n        location = /idle { return 204; }\n"}
+	h := newTestHost(b, site)
+	h.vouched(b)
+	h.CLI(b, "render").Want(b, 0)
+	h.Nginx.Configure(b, h.nginxConf(true))
+	// Whoever has the accept mutex doesn't ask for it while it is nearly full, so that none is given too many.
+	rig.Edit(b, h.Nginx.Conf, "worker_connections 512;", "worker_connections 10000; accept_mutex on; accept_mutex_delay 5ms;")
+	rig.Edit(b, h.Nginx.Conf, "worker_processes 2;", "worker_processes 4; worker_rlimit_nofile 15000;")
+	h.Nginx.Start(b)
+	without, with := []float64{}, []float64{}
+	switches := func(to *[]float64) {
+		began := time.Now()
+		h.CLI(b, "set", "offline").Want(b, 0)
+		*to = append(*to, ms(time.Since(began)))
+		h.CLI(b, "set", "online").Want(b, 0)
+	}
+	for b.Loop() {
+		for range idleRounds {
+			switches(&without)
+			leave := idle(b, dialledAt(site))
+			switches(&with)
+			leave()
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(bench.Ratio(with, without), "20000-idle/none(<=2)")
+	b.ReportMetric(bench.Median(with), "command-ms-with-20000-idle")
+}
+
+// idle connects many clients to an address and returns what has them leave.
+func idle(b *testing.B, addr string) (leave func()) {
+	b.Helper()
+	var all []func()
+	var ready []*bufio.Reader
+	for range idleProcesses {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), idleEnv+"="+addr)
+		cmd.Stderr = os.Stderr
+		in, err := cmd.StdinPipe()
+		rig.Check(b, err)
+		out, err := cmd.StdoutPipe()
+		rig.Check(b, err)
+		rig.Check(b, cmd.Start())
+		ready = append(ready, bufio.NewReader(out))
+		all = append(all, func() {
+			in.Close()
+			_ = cmd.Wait()
+		})
+	}
+	leave = func() {
+		for _, one := range all {
+			one()
+		}
+	}
+	for _, r := range ready {
+		if said, err := r.ReadString('\n'); err != nil {
+			leave()
+			b.Fatalf("idle clients of %s: %q, %v", addr, said, err)
+		}
+	}
+	return leave
+}
+
+// holdIdle is one process of idle: it is there until nothing is to be read any more.
+func holdIdle(addr string) error {
+	conns, answer := make([]net.Conn, idleClients/idleProcesses), make([]byte, 1024)
+	for i := range conns {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		conns[i] = conn
+		if _, err := io.WriteString(conn, "GET /idle HTTP/1.1\r\nHost: "+rig.Hostname+"\r\n\r\n"); err != nil {
+			return err
+		}
+		if n, err := conn.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 204 ") {
+			return fmt.Errorf("%q, %w", answer[:n], err)
+		}
+	}
+	fmt.Println("ready")
+	_, err := io.Copy(io.Discard, os.Stdin)
+	for _, conn := range conns {
+		conn.Close()
+	}
+	return err
+}
