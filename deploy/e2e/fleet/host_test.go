@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ type members struct {
 	poll string           // default: "100ms"
 	top  string           // further lines of each config.toml, with tables of their own
 	s3   *s3server.Server // has both stores; nil where they are directories
+	by   string           // the address by which the hosts reach s3, "" for its own
 
 	hosts   []*rig.Single
 	agents  []*rig.Follower
@@ -62,7 +64,7 @@ func (m *members) newHost(t testing.TB, name string) *rig.Single {
 	c, private := rig.Settings{}, "dir:"+m.private
 	if m.s3 != nil {
 		c.Store, private = "s3://maintenance", "s3://receipts"
-		c.S3 = fmt.Sprintf("region = %q\nendpoint = %q\npath_style = true\n", m.s3.Region, m.s3.Endpoint)
+		c.S3 = fmt.Sprintf("region = %q\nendpoint = %q\npath_style = true\n", m.s3.Region, cmp.Or(m.by, m.s3.Endpoint))
 		rig.WriteSecret(t, filepath.Join(h.Nginx.Dir, ".aws", "credentials"), fmt.Sprintf(
 			"[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", m.s3.KeyID, m.s3.Secret))
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
+	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/s3server"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -70,8 +71,10 @@ func (f *fleet) reached() (counts []int) {
 }
 
 // published is what visitors are told.
-func (f *fleet) published() (d status.Document, err error) {
-	resp, err := visitor.Get(f.s3.Endpoint + "/maintenance/" + rig.SingleSite + "/" + status.FileName)
+func (f *fleet) published() (d status.Document, err error) { return published(f.s3) }
+
+func published(s3 *s3server.Server) (d status.Document, err error) {
+	resp, err := visitor.Get(s3.Endpoint + "/maintenance/" + rig.SingleSite + "/" + status.FileName)
 	if err != nil {
 		return d, err
 	}
