@@ -10,6 +10,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -31,7 +32,7 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 		if err == nil {
 			a.terminal.Said(said)
 		}
-		a.tellOrders(ctx, h, orders, req)
+		a.tellOrders(ctx, h, orders, nil, req)
 		return nil, err
 	}
 	if err := orders.Put(ctx); err != nil {
@@ -43,6 +44,10 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 		}
 		return nil, err
 	}
+	foretold, err := h.ForetellOrders(orders, wait)
+	if err != nil {
+		a.terminal.Warn(err.Error())
+	}
 	orders.Await(ctx, wait, h.Clock.Sleep, func() { a.terminal.Awaiting(orders) })
 	a.terminal.Ordered(orders)
 	for _, g := range orders {
@@ -50,7 +55,7 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 			a.terminal.Warn(fmt.Sprintf("the histories of the hosts don't say who has ordered: %v", g.Unnoted))
 		}
 	}
-	a.tellOrders(ctx, h, orders, req)
+	a.tellOrders(ctx, h, orders, foretold, req)
 	receipts := maintenance.OrderReceipts(orders)
 	if err := h.OrderHistory(req, receipts); err != nil {
 		a.terminal.Warn(err.Error())
@@ -62,8 +67,8 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 }
 
 // tellOrders has the webhooks told what came of the orders of a request.
-func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, orders fleet.Orders, req maintenance.Request) {
-	for _, err := range h.TellOrders(ctx, orders, req.WordsOnly, sender().Send) {
+func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, orders fleet.Orders, foretold map[string]webhook.Event, req maintenance.Request) {
+	for _, err := range h.TellOrders(ctx, orders, foretold, req.WordsOnly, sender().Send) {
 		a.terminal.Warn(err.Error())
 	}
 	a.deliver(h.Config)

@@ -89,8 +89,10 @@ func (h *Host) Tells(c fleet.Change, safe bool) (e webhook.Event, concerns bool)
 
 // Tell has an event wait for the webhooks.
 func (h *Host) Tell(e webhook.Event) error {
-	return webhook.QueueIn(h.Config.StateDir).Add(h.Config.Webhooks, e)
+	return h.queue().Add(h.Config.Webhooks, e)
 }
+
+func (h *Host) queue() webhook.Queue { return webhook.QueueIn(h.Config.StateDir) }
 
 // Announced is part of fleet.Site.
 func (f FollowedSite) Announced(c fleet.Change) error {

@@ -3,9 +3,11 @@ package maintenance
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
@@ -83,10 +85,31 @@ func OrderReceipts(orders fleet.Orders) (receipts []*Receipt) {
 	return receipts
 }
 
+// tellAfter is how long after an order was waited for its event is delivered, where whoever gave it is gone.
+const tellAfter = 15 * time.Second
+
+// ForetellOrders keeps what TellOrders has to say, as far as it is known once orders are put, for as long as they may
+// be waited for: whoever gave them may be killed meanwhile. It returns that by site, for TellOrders. Where there is no
+// state directory it does nothing.
+func (h *Host) ForetellOrders(orders fleet.Orders, wait time.Duration) (map[string]webhook.Event, error) {
+	if len(h.Config.Webhooks) == 0 || !h.Dir().Exists() {
+		return nil, nil
+	}
+	foretold := map[string]webhook.Event{}
+	var errs []error
+	for _, g := range orders {
+		if e, concerns := h.Tells(g.Said, false); concerns {
+			foretold[g.Name] = e
+			errs = append(errs, h.queue().AddFor(h.Config.Webhooks, e, h.now().Add(wait+tellAfter)))
+		}
+	}
+	return foretold, errors.Join(errs...)
+}
+
 // TellOrders has the webhooks told what came of orders: whoever has put it into the switch does, for all hosts. They
-// wait in the state directory. Where there is none they go to send, one after the other. It returns what could not be
-// told.
-func (h *Host) TellOrders(ctx context.Context, orders fleet.Orders, wordsOnly bool,
+// wait in the state directory, instead of what was foretold. Where there is none they go to send, one after the other.
+// It returns what could not be told.
+func (h *Host) TellOrders(ctx context.Context, orders fleet.Orders, foretold map[string]webhook.Event, wordsOnly bool,
 	send func(context.Context, config.Webhook, webhook.Event) error) (errs []error) {
 	if len(h.Config.Webhooks) == 0 {
 		return nil
@@ -101,6 +124,10 @@ func (h *Host) TellOrders(ctx context.Context, orders fleet.Orders, wordsOnly bo
 		}
 		e, concerns := h.Tells(g.Said, safe)
 		if !concerns {
+			continue
+		}
+		if was, is := foretold[g.Name]; is && keeps {
+			errs = append(errs, h.queue().Replace(h.Config.Webhooks, was, e))
 			continue
 		}
 		if keeps {

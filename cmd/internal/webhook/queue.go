@@ -53,25 +53,54 @@ func (q Queue) of(h config.Webhook) string {
 }
 
 // Add has an event wait for each of the webhooks. One of the same ID that waits already stays as it is.
-func (q Queue) Add(hooks []config.Webhook, e Event) error {
+func (q Queue) Add(hooks []config.Webhook, e Event) error { return q.AddFor(hooks, e, e.At) }
+
+// AddFor is Add for an event that isn't delivered before then: somebody may know better meanwhile, see Replace.
+func (q Queue) AddFor(hooks []config.Webhook, e Event, then time.Time) error {
 	var errs []error
 	for _, h := range hooks {
-		if err := q.add(h, e); err != nil {
+		if err := q.add(h, e, then); err != nil {
 			errs = append(errs, fmt.Errorf("keep an event for the webhook %s: %w", Where(h.URL), err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (q Queue) add(h config.Webhook, e Event) error {
+// Replace has an event wait for each of the webhooks, and another one, which hasn't been delivered yet, no longer.
+func (q Queue) Replace(hooks []config.Webhook, was, now Event) error {
+	var errs []error
+	if was.ID() != now.ID() { // it is there before the other is gone
+		errs = append(errs, q.Add(hooks, now))
+	}
+	for _, h := range hooks {
+		there, err := q.named(h, was.ID())
+		for _, path := range there {
+			err = errors.Join(err, os.Remove(path))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("keep an event for the webhook %s: %w", Where(h.URL), err))
+		}
+	}
+	if was.ID() == now.ID() {
+		errs = append(errs, q.Add(hooks, now))
+	}
+	return errors.Join(errs...)
+}
+
+func (q Queue) add(h config.Webhook, e Event, then time.Time) error {
 	if err := os.MkdirAll(q.of(h), 0o700); err != nil {
 		return err
 	}
 	p := pending{ID: e.ID(), Since: e.At, Body: e.body()}
-	if there, err := filepath.Glob(filepath.Join(q.of(h), "*-"+p.ID+ending)); err != nil || len(there) > 0 {
+	if there, err := q.named(h, p.ID); err != nil || len(there) > 0 {
 		return err
 	}
-	return q.postpone(h, p, p.Since)
+	return q.postpone(h, p, then)
+}
+
+// named are the files of an event, of which there is at most one.
+func (q Queue) named(h config.Webhook, id string) ([]string, error) {
+	return filepath.Glob(filepath.Join(q.of(h), "*-"+id+ending))
 }
 
 func (q Queue) file(h config.Webhook, p pending) string {

@@ -351,3 +351,44 @@ func TestWhere(t *testing.T) {
 		}
 	}
 }
+
+// TestReplace: what is known by then is delivered instead of what was known before. Where nobody knew better in time,
+// that is.
+func TestReplace(t *testing.T) {
+	yes, no := true, false
+	was := Of(Closed, began, status.Document{Site: "demo", Mode: status.Offline, Seq: 7}, status.Online)
+	was.Data.Safe = &no
+	safe := was
+	safe.Data.Safe = &yes
+	later := was
+	later.At = began.Add(30 * time.Second)
+	for name, now := range map[string]*Event{"nobody does": nil, "it is safe": &safe, "it isn't": &later} {
+		t.Run(name, func(t *testing.T) {
+			r := newReceiver(t)
+			hooks := []config.Webhook{r.Webhook}
+			deliver := func() {
+				if err := r.Deliver(t.Context(), r.queue, hooks); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := r.queue.AddFor(hooks, was, r.clock.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if deliver(); len(r.took) > 0 {
+				t.Fatalf("it is delivered before its time: %+v", r.took)
+			}
+			want := was
+			if now != nil {
+				want = *now
+				if err := r.queue.Replace(hooks, was, *now); err != nil {
+					t.Fatal(err)
+				}
+				deliver()
+			}
+			r.clock.now = r.clock.now.Add(time.Hour)
+			if deliver(); len(r.took) != 1 || !r.took[0].At.Equal(want.At) || *r.took[0].Data.Safe != *want.Data.Safe {
+				t.Errorf("%+v is delivered, want %+v", r.took, want)
+			}
+		})
+	}
+}

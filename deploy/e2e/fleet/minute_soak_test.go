@@ -17,8 +17,8 @@ import (
 // minute is for how long the store is away.
 const minute = time.Minute
 
-// TestSoakFleetWithoutItsStoreForAMinute: the store is away while a closing, or an opening, is on its way. Hosts stay as
-// they are, and nothing opens. set offline closes the host on which it is given.
+// TestSoakFleetWithoutItsStoreForAMinute: the store is away while a closing, or an opening, is on its way. Hosts stay
+// as they are, and nothing opens. set offline closes the host on which it is given.
 func TestSoakFleetWithoutItsStoreForAMinute(t *testing.T) {
 	t.Parallel()
 	t.Run("during a closing", func(t *testing.T) {

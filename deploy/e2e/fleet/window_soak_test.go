@@ -5,11 +5,33 @@ package fleet
 import (
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
 )
+
+// TestSoakFleetOrdererGone: what somebody has ordered who was killed is told all the same, once and by nobody else.
+func TestSoakFleetOrdererGone(t *testing.T) {
+	t.Parallel()
+	told := newReceiver(t)
+	m := newMembersOf(t, 2, members{poll: "100ms", top: told.config})
+	m.follow(t)
+	m.agents[1].Kill(t)
+	order := m.hosts[0].Start(t, rig.Call{Args: []string{"set", "offline", "--wait", "10s"}})
+	m.wait(t, "app-1 to be safe", func() bool { return strings.Contains(m.receipt(0), `"outcome":"safe"`) })
+	order.Signal(syscall.SIGKILL)
+	order.Wait(t)
+	m.wait(t, "the webhook to be told", func() bool {
+		for _, h := range m.hosts {
+			h.CLI(t, "reconcile").Want(t, 0)
+		}
+		time.Sleep(time.Second)
+		return len(told.all()) > 0
+	})
+	told.wants(t, "closed")
+}
 
 // TestSoakFleetWindow: a window closes all hosts by one order, whoever begins it; what happens is told once.
 func TestSoakFleetWindow(t *testing.T) {
