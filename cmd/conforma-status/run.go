@@ -135,6 +135,7 @@ func (a *app) openThese(ctx context.Context, h *maintenance.Host, req maintenanc
 		return exitDone, err
 	}
 	receipts, err := h.Set(ctx, req)
+	a.tell(ctx, h)
 	if err != nil {
 		return exitFailed, doing(err)
 	}

@@ -163,6 +163,8 @@ func TestWebhooks(t *testing.T) {
 	h.CLI(t, "set", "online").Want(t, 0)
 	r.await(t, "closed extended admin opened")
 	h.CLI(t, "set", "online").Want(t, 0) // nothing to tell
+	h.CLI(t, "run", "--mode", "offline", "--", "true").Want(t, 0)
+	r.await(t, "closed extended admin opened closed opened")
 
 	h.Configure(t, rig.Settings{Top: hook(r.URL+"/steady") + hook("http://"+rig.Loopback(rig.Port(t))+"/a-secret-path")})
 	got := h.CLI(t, "webhook", "test").Want(t, 1)
@@ -179,7 +181,7 @@ func TestWebhooks(t *testing.T) {
 	rig.Check(t, os.RemoveAll(filepath.Join(h.State, "webhooks")))
 	rig.WriteFile(t, filepath.Join(h.State, "webhooks"), "")
 	rig.Says(t, h.CLI(t, "set", "offline").Want(t, 0), "warning: ", "keep an event for the webhook "+r.URL+"/…")
-	if wants := "closed extended admin opened test"; r.taken("/steady") != wants || len(r.wrong) > 0 {
+	if wants := "closed extended admin opened closed opened test"; r.taken("/steady") != wants || len(r.wrong) > 0 {
 		t.Errorf("it took %s, want %s; %v", r.taken("/steady"), wants, r.wrong)
 	}
 }
