@@ -2,6 +2,7 @@ package demo
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -51,19 +52,20 @@ func TestDemoAppAnswers(t *testing.T) {
 }
 
 func TestDemoTokensAreThoseOfTheGate(t *testing.T) {
-	policy := gate.Policy{Site: "demo", Algorithm: "HS256", Audience: "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour}
 	now := time.Date(2026, 11, 22, 21, 15, 0, 0, time.UTC)
-	for _, test := range []struct {
-		username string
-		in       bool
-	}{{"admin", true}, {"user", false}} {
-		app := newApp(testSecret)
-		token, err := app.token(test.username, now)
+	handler := gate.NewHandler([]gate.SiteSource{{
+		Policy:  gate.Policy{Site: "demo", Algorithm: "HS256", Audience: "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour},
+		Secrets: func() ([]gate.Secret, error) { return []gate.Secret{testSecret}, nil },
+	}}, func() time.Time { return now.Add(time.Minute) }, slog.New(slog.DiscardHandler))
+	for username, want := range map[string]int{"admin": http.StatusNoContent, "user": http.StatusUnauthorized} {
+		token, err := newApp(testSecret).token(username, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := policy.Verify(token, testSecret, now.Add(time.Minute)); (err == nil) != test.in {
-			t.Errorf("the gate says of the token of %s: %v", test.username, err)
+		answer, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/check/demo", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		if handler.ServeHTTP(answer, r); answer.Code != want {
+			t.Errorf("the gate answers %d to the token of %s, want %d", answer.Code, username, want)
 		}
 	}
 }
