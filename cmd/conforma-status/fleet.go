@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -30,11 +29,9 @@ func fleetOf(c *config.Config) (*maintenance.Fleet, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("read the fleet's key: %w", err))
 	}
-	host := c.Fleet.Host
-	if host == "" {
-		if host, err = os.Hostname(); err != nil {
-			return nil, fmt.Errorf("read this machine's name: %w", err)
-		}
+	host, err := c.Fleet.HostName()
+	if err != nil {
+		return nil, fmt.Errorf("read this machine's name: %w", err)
 	}
 	if !status.IsHostName(host) {
 		return nil, usage(fmt.Errorf("read the configuration: this machine's name, %q, can't name a host", host), terminal.HintHostName)

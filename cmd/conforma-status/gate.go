@@ -19,6 +19,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
@@ -142,23 +143,14 @@ func secrets(c *config.Config, s config.Site) ([]gate.Secret, error) {
 	return out, nil
 }
 
-// secretFile is where the secrets of a site are, and how they are read: what it shares with its application, or,
-// without a [site.jwt], the key of its passes.
-func secretFile(c *config.Config, s config.Site) (path string, read func(string) ([]gate.Secret, error)) {
-	switch {
-	case s.JWT == nil:
-		return state.Dir(c.StateDir).PassKeyFile(s.Name), gate.ReadSecretFile
-	case s.JWT.SecretEnvFile != "":
-		return s.JWT.SecretEnvFile, gate.ReadEnvFile
-	}
-	return s.JWT.SecretFile, gate.ReadSecretFile
-}
-
 // secretSource reads the secrets of a site, anew whenever their file changes. If systemd has given this process a copy
 // (LoadCredential= in systemd.exec(5), by the site's name), it reads the copy: the gate's own user can't read the file
 // itself.
 func secretSource(c *config.Config, s config.Site) func() ([]gate.Secret, error) {
-	path, read := secretFile(c, s)
+	path, read := setup.SecretFile(c, s), gate.ReadSecretFile
+	if hasEnvFile(s) {
+		read = gate.ReadEnvFile
+	}
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
 		copied := filepath.Join(dir, s.Name)
 		if _, err := os.Lstat(copied); err == nil {
@@ -168,15 +160,18 @@ func secretSource(c *config.Config, s config.Site) func() ([]gate.Secret, error)
 	return gate.CachedFile(path, read, time.Now)
 }
 
+// hasEnvFile reports whether a site's secret is a line of its application's env file.
+func hasEnvFile(s config.Site) bool { return s.JWT != nil && s.JWT.SecretEnvFile != "" }
+
 // initSecret writes the secret of a site where there is none, and reports whether it did.
 func initSecret(c *config.Config, s config.Site) (made bool, err error) {
-	path, _ := secretFile(c, s)
+	path := setup.SecretFile(c, s)
 	if s.JWT == nil {
 		if err := state.MakeDirs(filepath.Dir(path)); err != nil {
 			return false, err
 		}
 	}
-	made, err = gate.InitSecret(path, s.JWT != nil && s.JWT.SecretEnvFile != "")
+	made, err = gate.InitSecret(path, hasEnvFile(s))
 	switch {
 	case err != nil && gate.Hint(err) != "":
 		return false, usage(fmt.Errorf("keep the secret of %s: %w", s.Name, err))
@@ -196,7 +191,7 @@ func (a *app) secretCommand() *cobra.Command {
 				return err
 			}
 			for _, s := range chosen {
-				path, _ := secretFile(c, s)
+				path := setup.SecretFile(c, s)
 				made, err := initSecret(c, s)
 				if err != nil {
 					return err

@@ -17,6 +17,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/publishing"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/setup"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
@@ -285,8 +286,7 @@ func (a *app) readyForAdmin(ctx context.Context, c *config.Config, sites []confi
 
 // hasPassKey reports whether there is a file for the key of the passes of a site without a [site.jwt].
 func hasPassKey(c *config.Config, s config.Site) bool {
-	path, _ := secretFile(c, s)
-	_, err := os.Lstat(path)
+	_, err := os.Lstat(setup.SecretFile(c, s))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 

@@ -2,6 +2,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -77,10 +78,18 @@ type Webhook struct {
 
 // Fleet is what this host has in common with others that follow the same switch.
 type Fleet struct {
-	Host    string // what the others call this one
+	Host    string // what the others call this one, "" for the machine's own name
 	Store   string // where the hosts' receipts are, like Config.Store and another than that
 	Poll    time.Duration
 	KeyFile string // absolute; holds what orders are signed with
+}
+
+// HostName is what the others call this host. The error is that of os.Hostname.
+func (f *Fleet) HostName() (string, error) {
+	if f.Host != "" {
+		return f.Host, nil
+	}
+	return os.Hostname()
 }
 
 // Site is one web application behind nginx.
@@ -137,6 +146,9 @@ type JWT struct {
 	MaxAge        time.Duration
 	Leeway        time.Duration // above 0
 }
+
+// File is the file that has the secret. With a fault in the configuration it may be "".
+func (j *JWT) File() string { return cmp.Or(j.SecretEnvFile, j.SecretFile) }
 
 // Site returns the site of that name, or false.
 func (c *Config) Site(name string) (Site, bool) {

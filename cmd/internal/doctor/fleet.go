@@ -96,10 +96,7 @@ func (e *examination) hosts(ctx context.Context, private store.Store, key []byte
 // ownReceipt sees whether this host's receipt is its own, and whether the store honours the conditions that keep two
 // machines from writing the same.
 func (e *examination) ownReceipt(ctx context.Context, private store.Store, s config.Site, all fleet.Members) error {
-	host := e.Host.Config.Fleet.Host
-	if host == "" {
-		host, _ = os.Hostname()
-	}
+	host, _ := e.Host.Config.Fleet.HostName()
 	i := slices.IndexFunc(all.Receipts, func(r status.Receipt) bool { return r.Host == host })
 	switch {
 	case all.Unread[host] != nil:

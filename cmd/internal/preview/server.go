@@ -130,7 +130,8 @@ func (p *Preview) listSites(w http.ResponseWriter, _ *http.Request) {
 	for _, s := range p.config.Sites {
 		out = append(out, listed{s.Name, s.Path, append([]string{}, p.languages[s.Name]...)})
 	}
-	sendJSON(w, out)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(out) // the browser may have gone
 }
 
 // events tells of each build what is wrong with it.
@@ -239,9 +240,4 @@ func (p *Preview) page(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", f.ContentType)
 	_, _ = w.Write(f.Data)
-}
-
-func sendJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the browser may have gone
 }

@@ -173,20 +173,16 @@ func (p Publisher) upload(ctx context.Context, changes []site.Change) error {
 	return err
 }
 
-// worldClient asks as a visitor would, from outside.
-func worldClient() *http.Client {
-	return &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{
+// verify sees what the world gets of a site's pages: it asks as a visitor would, from outside.
+func verify(ctx context.Context, p Pages) []site.Difference {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	client := &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		DialContext:       (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 		DisableKeepAlives: true,
 	}}
-}
-
-// verify sees what the world gets of a site's pages.
-func verify(ctx context.Context, p Pages) []site.Difference {
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	return append([]site.Difference{}, site.Verify(ctx, worldClient(), pageOf(p.Site), p.Files)...)
+	return append([]site.Difference{}, site.Verify(ctx, client, pageOf(p.Site), p.Files)...)
 }
 
 // mend sends once more what visitors get with other headers because the store has it so: a listing shows only content,

@@ -67,7 +67,7 @@ func followUnit(dir string) error {
 func secretUnits(c *config.Config) (service, watched []string, err error) {
 	service, watched = []string{"[Service]"}, []string{"[Path]"}
 	for _, s := range c.Sites {
-		path, err := unitPath(secretFile(c, s))
+		path, err := unitPath(SecretFile(c, s))
 		if path == "" && err == nil {
 			continue
 		}
@@ -83,12 +83,13 @@ func secretUnits(c *config.Config) (service, watched []string, err error) {
 	return service, watched, nil
 }
 
-// secretFile is where the secret of a site is; "" where a fault keeps that from being known.
-func secretFile(c *config.Config, s config.Site) string {
+// SecretFile is where the secrets of a site are: what it shares with its application, or, without a [site.jwt], the key
+// of its passes. It is "" where a fault keeps that from being known.
+func SecretFile(c *config.Config, s config.Site) string {
 	if s.JWT == nil {
 		return state.Dir(c.StateDir).PassKeyFile(s.Name)
 	}
-	return s.JWT.SecretEnvFile + s.JWT.SecretFile // one of which is empty, both where they are faults
+	return s.JWT.File()
 }
 
 // reconcileUnit is what reconcile writes to, and needs to be mounted.
