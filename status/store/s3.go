@@ -40,6 +40,7 @@ type s3Store struct {
 	opts           S3Options
 	timeout        time.Duration // of one operation, retries included
 	dialTimeout    time.Duration // of one attempt to connect
+	anonymous      bool          // no request is signed
 
 	mu     sync.Mutex
 	client *s3.Client // nil before the first use
@@ -290,7 +291,9 @@ func (s *s3Store) connect(ctx context.Context) (*s3.Client, error) {
 		}
 		cfg.Region = "us-east-1" // what S3 servers other than Amazon's go by, unless told otherwise
 	}
-	cfg.Credentials = &credentials{cfg.Credentials}
+	if cfg.Credentials = (&credentials{cfg.Credentials}); s.anonymous {
+		cfg.Credentials = aws.AnonymousCredentials{}
+	}
 	s.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.UsePathStyle = s.opts.PathStyle
 		if s.opts.Endpoint != "" {

@@ -23,6 +23,8 @@ const (
 	hintHost       = "see journalctl -u conforma-status-follow there; one that is gone: conforma-status fleet forget HOST --confirm-off"
 	hintOneVersion = "install one version of conforma-status on all hosts"
 	hintRights     = "give each host a role of its own that may write its own receipt only: deploy/terraform/fleet-policy.json"
+	hintConditions = "allow s3:PutObject only with If-Match or If-None-Match: deploy/terraform/fleet-policy.json"
+	hintPrivate    = "take the right to read it from everybody but the hosts: see aws_s3_bucket_public_access_block in deploy/terraform/fleet.tf"
 	hintOneKey     = "have the same key_file on every host, and order anew: conforma-status set MODE"
 )
 
@@ -52,6 +54,40 @@ func (e *examination) fleet(ctx context.Context) {
 	}
 	if len(e.findings) == before {
 		e.ok(checkFleet, "every host is where it was ordered to")
+	}
+	if bucket, is := private.(store.Guarded); is && len(e.Sites) > 0 {
+		e.fleetRights(ctx, bucket, e.Sites[0]) // the others' are no different
+	}
+}
+
+// fleetRights sees whether anybody may read what is private, and whether this host may write without a condition.
+func (e *examination) fleetRights(ctx context.Context, private store.Guarded, s config.Site) {
+	host, _ := e.Host.Config.Fleet.HostName()
+	key := status.ReceiptKey(s.Path, host)
+	receipt, _, err := private.Get(ctx, key)
+	if err != nil {
+		return // that was said
+	}
+	_, _, unread := private.ToAnyone().Get(ctx, key)
+	_, unlisted := private.ToAnyone().List(ctx, status.ReceiptPrefix(s.Path))
+	if unread == nil || unlisted == nil {
+		e.fault(checkFleet, "anybody may read the fleet's private store: it says which hosts there are, and who orders", hintPrivate)
+	}
+	may, err := private.MayOverwrite(ctx, key, receipt)
+	if may {
+		e.warn(checkFleet, "this host may write its receipt without a condition, over what it hasn't read", hintConditions)
+	}
+	if errors.Is(err, store.ErrWritten) {
+		return // that was the same; what the switch says may be newer by now
+	}
+	public, is := e.Host.Store.(store.Guarded)
+	if !is {
+		return
+	}
+	if there, _, err := public.Get(ctx, maintenance.StatusKey(s)); err == nil {
+		if may, _ := public.MayOverwrite(ctx, maintenance.StatusKey(s), there); may {
+			e.warn(checkFleet, "this host may write the switch without a condition, over what it hasn't read", hintConditions)
+		}
 	}
 }
 

@@ -19,8 +19,15 @@ func TestSoakFleetRights(t *testing.T) {
 	m := newMembersOf(t, 2, members{poll: "200ms", s3: s3server.Start(t, own)})
 	m.follow(t)
 	const words = "this host may write the receipt of app-2"
-	if got := m.hosts[0].CLI(t, "doctor", "--verbose"); !strings.Contains(got.Stdout, words) {
-		t.Errorf("with the owner's rights:\n%s", got.Stdout)
+	const unconditional, anybody = "without a condition", "anybody may read the fleet's private store"
+	m.hosts[0].CLI(t, "set", "online").Want(t, 0) // there is a switch from now on
+	got := m.hosts[0].CLI(t, "doctor", "--verbose").Stdout
+	if !strings.Contains(got, words) || strings.Count(got, unconditional) != 2 || strings.Contains(got, anybody) {
+		t.Errorf("with the owner's rights:\n%s", got)
+	}
+	m.s3.Allow(t, "receipts", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::receipts/*"}]}`)
+	if got := m.hosts[0].CLI(t, "doctor").Want(t, 5); !strings.Contains(got.Stdout, anybody) {
+		t.Errorf("with receipts that anybody may read:\n%s", got.Stdout)
 	}
 	allow := func(bucket string, actions, on string) string {
 		return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":%q},"Action":[%s],"Resource":"arn:aws:s3:::%s%s"}`, own.KeyID, actions, bucket, on)
@@ -35,7 +42,7 @@ func TestSoakFleetRights(t *testing.T) {
 	}
 	rig.WriteSecret(t, filepath.Join(m.hosts[0].Nginx.Dir, ".aws", "credentials"), fmt.Sprintf(
 		"[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", own.KeyID, own.Secret))
-	if got := m.hosts[0].CLI(t, "doctor", "--verbose"); strings.Contains(got.Stdout, words) || !strings.Contains(got.Stdout, "every host is where it was ordered to") {
+	if got := m.hosts[0].CLI(t, "doctor", "--verbose"); strings.Contains(got.Stdout, words) || strings.Contains(got.Stdout, anybody) || !strings.Contains(got.Stdout, "every host is where it was ordered to") {
 		t.Errorf("with its own rights:\n%s%s", got.Stdout, got.Stderr)
 	}
 	// It does without the note of the orders: it reads the receipts before it opens.
