@@ -240,7 +240,7 @@ func collect(file *ast.File, found func(at token.Pos, text string)) {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			switch name := called(n.Fun); name {
-			case "fmt.Errorf", "errors.New", "log.Info":
+			case "fmt.Errorf", "errors.New", "log.Info", "wrapped", "t.unpublished":
 				literals(n.Args[0])
 			case "fmt.Fprintf":
 				// What was done, with the command that comes next, is no message to look up.
