@@ -146,7 +146,7 @@ func TestSoakStockFrontEnd(t *testing.T) {
 		t.Errorf("it shows %q while the site is closed", got)
 	}
 	s.set(t, "online")
-	expire := nginxLines(t, "Pages that browsers keep")
+	expire := rig.HandbookLines(t, "Pages that browsers keep")
 	edit(func(conf string) string {
 		return expire[0] + strings.Replace(conf, "error_page 497", expire[1]+"error_page 497", 1)
 	})
@@ -229,7 +229,7 @@ func TestSoakStockFrontEnd(t *testing.T) {
 	fifth := s.open(t)
 	fifth.Open(s.origin + "/login")
 	s.way(t, fifth, "#of-its-own")
-	socket := strings.Replace(nginxLines(t, "WebSockets that aren't handed on")[0], "127.0.0.1:8000", rig.Loopback(s.app.Port), 1)
+	socket := strings.Replace(rig.HandbookLines(t, "WebSockets that aren't handed on")[0], "127.0.0.1:8000", rig.Loopback(s.app.Port), 1)
 	edit(func(conf string) string { return strings.Replace(conf, "error_page 497", socket+"error_page 497", 1) })
 	if doctor("hands on no WebSocket") {
 		t.Error("the doctor warns of WebSockets, with the handbook's lines in place")
@@ -238,18 +238,4 @@ func TestSoakStockFrontEnd(t *testing.T) {
 	s.login(t, sixth, "user")
 	s.shows(t, sixth, "/")
 	s.until(t, sixth, "stock.connected")
-}
-
-// nginxLines are the lines for nginx that stand under a heading of the handbook, block by block.
-func nginxLines(t *testing.T, heading string) (blocks []string) {
-	t.Helper()
-	_, rest, _ := strings.Cut(rig.ReadFile(t, rig.Source("deploy", "OPERATIONS.md")), "\n### "+heading+"\n")
-	text, _, _ := strings.Cut(rest, "\n### ")
-	for _, block := range regexp.MustCompile("(?ms)^```nginx\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
-		blocks = append(blocks, block[1])
-	}
-	if len(blocks) == 0 {
-		t.Fatalf("the handbook has no lines for nginx under %q", heading)
-	}
-	return blocks
 }

@@ -69,20 +69,6 @@ func handbookCommands(t *testing.T, section string) []string {
 	return commands
 }
 
-// handbookLines are the lines for nginx that stand under a heading of the handbook, block by block.
-func handbookLines(t *testing.T, heading string) (blocks []string) {
-	t.Helper()
-	_, rest, _ := strings.Cut(rig.ReadFile(t, rig.Source("deploy", "OPERATIONS.md")), "\n### "+heading+"\n")
-	text, _, _ := strings.Cut(rest, "\n### ")
-	for _, block := range regexp.MustCompile("(?ms)^```nginx\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
-		blocks = append(blocks, block[1])
-	}
-	if len(blocks) == 0 {
-		t.Fatalf("the handbook has no lines for nginx under %q", heading)
-	}
-	return blocks
-}
-
 // TestSoakConforma goes from apt install to a rehearsed window, and back to before, on a host as Conforma's is, by the
 // handbook alone. A tab is open all the while, whose WebSocket has to be cut: no closing ends in exit code 4.
 func TestSoakConforma(t *testing.T) {
@@ -152,8 +138,8 @@ func TestSoakConforma(t *testing.T) {
 		}
 	}
 	// What the doctor warns of, by the handbook's lines.
-	expire := handbookLines(t, "Pages that browsers keep")
-	socket := handbookLines(t, "WebSockets that aren't handed on")
+	expire := rig.HandbookLines(t, "Pages that browsers keep")
+	socket := rig.HandbookLines(t, "WebSockets that aren't handed on")
 	m.do(0, "cat >/etc/nginx/conf.d/pages-expire.conf <<'EOF'\n"+expire[0]+"EOF\n")
 	const conf = "/etc/nginx/sites-enabled/conforma.conf"
 	m.do(0, "cat >/root/lines <<'EOF'\n"+expire[1]+socket[0]+"EOF\nsed -i '/^    error_page 497 301 =307 .*:50000/r /root/lines' "+conf+" && nginx -t && systemctl reload nginx")

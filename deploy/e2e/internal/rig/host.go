@@ -43,13 +43,8 @@ type Block struct {
 // the maintenance pages. Its nginx doesn't run yet and has no includes of ours: see Install.
 func NewHost(tb testing.TB) *Host {
 	tb.Helper()
-	h := &Host{Nginx: NewNginx(tb)}
+	h := emptyHost(tb)
 	dir := h.Nginx.Dir
-	h.Config = filepath.Join(dir, "config.toml")
-	h.ConfDir = filepath.Join(dir, "conforma-status")
-	h.State = filepath.Join(dir, "state")
-	RemoveBarrier(tb, h.State)
-	h.Store = filepath.Join(dir, "store")
 	h.cert = NewCertificate(tb, filepath.Join(dir, "letsencrypt", "live", Hostname), Hostname)
 	for _, b := range []Block{
 		{Name: "demo", Site: true, Style: "plain"},
@@ -61,16 +56,29 @@ func NewHost(tb testing.TB) *Host {
 	} {
 		h.Blocks = append(h.Blocks, newBlock(tb, h, b))
 	}
+	WriteFile(tb, filepath.Join(dir, "www", "stack", "index.html"), "<!doctype html><title>stack</title>\n")
+	WriteFile(tb, filepath.Join(dir, "www", "stack", "assets", "app.js"), "console.log('stack')\n")
+	WriteFile(tb, h.Config, h.configTOML())
+	h.WriteNginx(tb, false)
+	return h
+}
+
+// emptyHost is a host without sites: an nginx, and directories whose store is served.
+func emptyHost(tb testing.TB) *Host {
+	tb.Helper()
+	h := &Host{Nginx: NewNginx(tb)}
+	dir := h.Nginx.Dir
+	h.Config = filepath.Join(dir, "config.toml")
+	h.ConfDir = filepath.Join(dir, "conforma-status")
+	h.State = filepath.Join(dir, "state")
+	RemoveBarrier(tb, h.State)
+	h.Store = filepath.Join(dir, "store")
 	for _, d := range []string{h.Store, h.State} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			tb.Fatalf("rig: make the host's directories: %v", err)
 		}
 	}
 	h.PageURL = servePages(tb, h.Store)
-	WriteFile(tb, filepath.Join(dir, "www", "stack", "index.html"), "<!doctype html><title>stack</title>\n")
-	WriteFile(tb, filepath.Join(dir, "www", "stack", "assets", "app.js"), "console.log('stack')\n")
-	WriteFile(tb, h.Config, h.configTOML())
-	h.WriteNginx(tb, false)
 	return h
 }
 

@@ -58,14 +58,7 @@ func (n *Namespace) Run(tb testing.TB, argv ...string) {
 func (n *Nginx) StartIn(tb testing.TB, ns *Namespace) {
 	tb.Helper()
 	argv := append(ns.Before(), n.Args("-g", "daemon off;")...)
-	n.proc = startProcess(tb, exec.Command(argv[0], argv[1:]...)) // nsenter becomes nginx
-	WaitFor(tb, "nginx to start", func() bool {
-		if n.proc.hasExited() {
-			tb.Fatalf("rig: nginx did not start:\n%s", n.proc.output(tb))
-		}
-		pid, err := n.readPID()
-		return err == nil && pid == n.proc.cmd.Process.Pid
-	})
+	n.launch(tb, exec.Command(argv[0], argv[1:]...)) // nsenter becomes nginx
 }
 
 // StartContained is Start for an nginx in a container: it counts its processes for itself, from 1, and its nginx.conf

@@ -3,7 +3,6 @@ package rig
 import (
 	"crypto/tls"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 )
@@ -24,19 +23,7 @@ const SingleSite = "demo"
 // NewSingle puts one up. Its nginx doesn't run yet: see Install.
 func NewSingle(tb testing.TB) *Single {
 	tb.Helper()
-	h := &Host{Nginx: NewNginx(tb)}
-	dir := h.Nginx.Dir
-	h.Config = filepath.Join(dir, "config.toml")
-	h.ConfDir = filepath.Join(dir, "conforma-status")
-	h.State = filepath.Join(dir, "state")
-	RemoveBarrier(tb, h.State)
-	h.Store = filepath.Join(dir, "store")
-	for _, d := range []string{h.Store, h.State} {
-		if err := os.Mkdir(d, 0o755); err != nil {
-			tb.Fatalf("rig: make the host's directories: %v", err)
-		}
-	}
-	h.PageURL = servePages(tb, h.Store)
+	h := emptyHost(tb)
 	b := &Block{Name: SingleSite, Site: true, Port: Port(tb), App: NewApp(tb, SingleSite), Secret: "secret-of-demo-that-is-long-enough-for-hs256"}
 	h.Blocks = []*Block{b}
 	WriteSecret(tb, h.EnvFile(b.Name), "JWT_SECRET='"+b.Secret+"'\n")
