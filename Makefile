@@ -166,6 +166,7 @@ need-web: need-test
 need-soak: WEB += lighthouse node vite webpack workbox
 need-soak: need-web
 	@.ci/install debootstrap:debootstrap firefox-esr:firefox-esr buildah:buildah haproxy:haproxy keepalived:keepalived \
+		ansible-playbook:ansible-core \
 		/usr/lib/python3/dist-packages/icalendar/__init__.py:python3-icalendar
 	$(RETRY) go run "$$(sed -n 's/^nfpm=//p' deploy/package/build.sh)" --version >/dev/null
 
