@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // twoSites writes a configuration of two sites, demo and other, and returns its path. Its nginx can't be reached.
@@ -188,6 +193,45 @@ func TestCompletions(t *testing.T) {
 		got := strings.Join(lines[:len(lines)-1], " ")
 		if got != c.want || lines[len(lines)-1] != ":4" { // no files
 			t.Errorf("%s: offered %q, want %q", c.args, out.String(), c.want)
+		}
+	}
+}
+
+// TestEveryModeIsNamed: the modes are listed in other places too. deploy/ARCHITECTURE.md has what else a new one takes.
+func TestEveryModeIsNamed(t *testing.T) {
+	read := func(path string) string {
+		data, err := os.ReadFile(filepath.Join("..", "..", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	_, unknown := status.ParseMode("nonsense")
+	offered, _ := completeMode(nil, nil, "")
+	lists := map[string]string{
+		"the error of status.ParseMode": unknown.Error(), "completeMode": strings.Join(offered, " "),
+		"HelpSet": terminal.HelpSet, "HelpSetLong": terminal.HelpSetLong, "HintModes": terminal.HintModes,
+	}
+	ofClosed := map[string]string{
+		"HelpRunMode": terminal.HelpRunMode, "HintNothingOpens": terminal.HintNothingOpens, "HintScheduleModes": terminal.HintScheduleModes,
+	}
+	files := map[string]int{"status/status.schema.json": 2, "status/client/conforma-status.d.ts": 2, "site/theme/page.js": 1} // how often at least
+	for _, m := range status.Modes() {
+		word := regexp.MustCompile(`\b` + string(m) + `\b`)
+		for place, text := range lists {
+			if !word.MatchString(text) {
+				t.Errorf("%s doesn't have %s", place, m)
+			}
+		}
+		for place, text := range ofClosed {
+			if m.Closed() && !word.MatchString(text) {
+				t.Errorf("%s doesn't have %s", place, m)
+			}
+		}
+		for file, n := range files {
+			if got := strings.Count(read(file), strconv.Quote(string(m))); got < n {
+				t.Errorf("%s has %s %d times, want %d at least", file, m, got, n)
+			}
 		}
 	}
 }

@@ -78,6 +78,9 @@ func words(steps []Step) string {
 
 // TestDecide holds the whole truth table of decide against a golden file, which is to be read when it changes.
 func TestDecide(t *testing.T) {
+	if len(modes) != len(status.Modes()) {
+		t.Fatalf("the table is of %v, and the modes are %v", modes, status.Modes())
+	}
 	var b strings.Builder
 	b.WriteString("# on record, on disk, in nginx, closed file, wanted: the steps. \"not safe\" stands for a record that isn't.\n")
 	all := []Step{StepRefuse, StepRead, StepSettle, StepSmoke}
