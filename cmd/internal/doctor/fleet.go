@@ -24,6 +24,7 @@ const (
 	hintOneVersion = "install one version of conforma-status on all hosts"
 	hintRights     = "give each host a role of its own that may write its own receipt only: deploy/terraform/fleet-policy.json"
 	hintConditions = "allow s3:PutObject only with If-Match or If-None-Match: deploy/terraform/fleet-policy.json"
+	hintNote       = "allow every host to write order_note.json, with If-Match or If-None-Match: deploy/terraform/fleet-policy.json"
 	hintPrivate    = "take the right to read it from everybody but the hosts: see aws_s3_bucket_public_access_block in deploy/terraform/fleet.tf"
 	hintOneKey     = "have the same key_file on every host, and order anew: conforma-status set MODE"
 )
@@ -72,6 +73,10 @@ func (e *examination) fleetRights(ctx context.Context, private store.Guarded, s 
 	_, unlisted := private.ToAnyone().List(ctx, status.ReceiptPrefix(s.Path))
 	if unread == nil || unlisted == nil {
 		e.fault(checkFleet, "anybody may read the fleet's private store: it says which hosts there are, and who orders", hintPrivate)
+	}
+	_, err = private.Put(ctx, fleet.NoteKey(s.Path), nil, fleet.ReceiptMeta, store.IfMatch(wrongETag("")))
+	if errors.Is(err, store.ErrDenied) {
+		e.warn(checkFleet, "this host may not write the note of the orders: an opening that is put back could open a host that has missed the closing after it", hintNote)
 	}
 	may, err := private.MayOverwrite(ctx, key, receipt)
 	if may {

@@ -57,7 +57,7 @@ func (a *Agent) Start(host, instance string) {
 	a.member = Member{Host: host, Instance: instance}
 	a.own = own{store: a.Private, key: status.ReceiptKey(a.Path, host), instance: instance}
 	a.receipts = Receipts{Store: a.Private, Path: a.Path}
-	a.notes = notes{store: a.Private, key: noteKey(a.Path)}
+	a.notes = notes{store: a.Private, key: NoteKey(a.Path)}
 }
 
 // Round looks at the switch and does all that doesn't touch nginx. If nginx has to change, Step.Do is Apply: the caller

@@ -52,7 +52,7 @@ type counted struct {
 }
 
 func (c counted) count(key string) {
-	if key == noteKey("demo") || key == status.ReceiptKey("demo", c.host) {
+	if key == NoteKey("demo") || key == status.ReceiptKey("demo", c.host) {
 		c.once.Add(1)
 		return
 	}
@@ -198,6 +198,80 @@ func TestAHundredAgentsAskLittle(t *testing.T) {
 		if n == 2*announceAfter {
 			t.Fatalf("after %d rounds nobody has told visitors that it is open", n)
 		}
+	}
+}
+
+// noNote is a store in which a host may not write the note of the orders, or not read it either.
+type noNote struct {
+	store.Store
+	unread bool
+}
+
+func (n noNote) Get(ctx context.Context, key string) ([]byte, string, error) {
+	if n.unread && key == NoteKey("demo") {
+		return nil, "", store.ErrDenied
+	}
+	return n.Store.Get(ctx, key)
+}
+
+func (n noNote) Put(ctx context.Context, key string, data []byte, meta store.Meta, cond store.Condition) (string, error) {
+	if key == NoteKey("demo") {
+		return "", store.ErrDenied
+	}
+	return n.Store.Put(ctx, key, data, meta, cond)
+}
+
+// TestAnOrderThatIsPutBackOpensNothing: a host that has missed a closing doesn't follow the opening before it, whether
+// or not the hosts may read and write the note of the orders.
+func TestAnOrderThatIsPutBackOpensNothing(t *testing.T) {
+	for name, private := range map[string]func(store.Store) store.Store{
+		"by the note":      func(s store.Store) store.Store { return s },
+		"none writes it":   func(s store.Store) store.Store { return noNote{s, false} },
+		"none can read it": func(s store.Store) store.Store { return noNote{s, true} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			public, err := store.Open("dir:"+t.TempDir(), store.S3Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			receipts, err := store.Open("dir:"+t.TempDir(), store.S3Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := agentOf(1, public, private(receipts)), agentOf(2, public, private(receipts))
+			order := func(mode status.Mode, who ...*agent) []byte {
+				if do, err := orderingOf(mode, public, private(receipts)).Round(t.Context()); err != nil || do != Wait {
+					t.Fatalf("order %s: %s, %v", mode, do, err)
+				}
+				for _, w := range who {
+					if err := w.round(t.Context()); err != nil || w.disk.local.Mode != mode {
+						t.Fatalf("%s is ordered, a host is %s: %v", mode, w.disk.local.Mode, err)
+					}
+				}
+				data, _, err := public.Get(t.Context(), a.SwitchKey)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return data
+			}
+			for _, w := range []*agent{a, b} { // they join
+				if err := w.round(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			order(status.Offline, a, b)
+			opening := order(status.Online, a)
+			order(status.Offline, a)
+			if _, err := public.Put(t.Context(), a.SwitchKey, opening, store.Meta{}, store.Always()); err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range []*agent{a, b} {
+				if err := w.round(t.Context()); err != nil || w.disk.local.Mode != status.Offline {
+					t.Errorf("an opening that was put back has a host be %s: %v", w.disk.local.Mode, err)
+				}
+			}
+			order(status.Online, a, b)
+		})
 	}
 }
 

@@ -35,9 +35,9 @@ type notes struct {
 	etag  string // of the note that was read, "" for none
 }
 
-// noteKey is where the note of a site lies; site is the site's place in the store, "" for the root. No receipt's key
+// NoteKey is where the note of a site lies; site is the site's place in the store, "" for the root. No receipt's key
 // ends like that, whatever the host is called: a policy can name all notes by their end.
-func noteKey(site string) string { return path.Join(site, "order_note.json") }
+func NoteKey(site string) string { return path.Join(site, "order_note.json") }
 
 // read returns the note, nil where there is none that can be understood: put replaces that.
 func (n *notes) read(ctx context.Context) (*Note, error) {

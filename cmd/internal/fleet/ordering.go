@@ -165,7 +165,7 @@ func (g *Ordering) listBefore(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, privateTimeout)
 		defer cancel()
 	}
-	g.notes.store, g.notes.key = g.Receipts.Store, noteKey(g.Receipts.Path)
+	g.notes.store, g.notes.key = g.Receipts.Store, NoteKey(g.Receipts.Path)
 	note, err := g.notes.read(ctx)
 	if errors.Is(err, store.ErrDenied) {
 		err = nil

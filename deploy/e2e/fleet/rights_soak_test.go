@@ -20,9 +20,10 @@ func TestSoakFleetRights(t *testing.T) {
 	m.follow(t)
 	const words = "this host may write the receipt of app-2"
 	const unconditional, anybody = "without a condition", "anybody may read the fleet's private store"
+	const noNote = "this host may not write the note of the orders"
 	m.hosts[0].CLI(t, "set", "online").Want(t, 0) // there is a switch from now on
 	got := m.hosts[0].CLI(t, "doctor", "--verbose").Stdout
-	if !strings.Contains(got, words) || strings.Count(got, unconditional) != 2 || strings.Contains(got, anybody) {
+	if !strings.Contains(got, words) || strings.Count(got, unconditional) != 2 || strings.Contains(got, anybody) || strings.Contains(got, noNote) {
 		t.Errorf("with the owner's rights:\n%s", got)
 	}
 	m.s3.Allow(t, "receipts", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::receipts/*"}]}`)
@@ -42,7 +43,7 @@ func TestSoakFleetRights(t *testing.T) {
 	}
 	rig.WriteSecret(t, filepath.Join(m.hosts[0].Nginx.Dir, ".aws", "credentials"), fmt.Sprintf(
 		"[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", own.KeyID, own.Secret))
-	if got := m.hosts[0].CLI(t, "doctor", "--verbose"); strings.Contains(got.Stdout, words) || strings.Contains(got.Stdout, anybody) || !strings.Contains(got.Stdout, "every host is where it was ordered to") {
+	if got := m.hosts[0].CLI(t, "doctor", "--verbose"); strings.Contains(got.Stdout, words) || strings.Contains(got.Stdout, anybody) || !strings.Contains(got.Stdout, noNote) || !strings.Contains(got.Stdout, "every host is where it was ordered to") {
 		t.Errorf("with its own rights:\n%s%s", got.Stdout, got.Stderr)
 	}
 	// It does without the note of the orders: it reads the receipts before it opens.
