@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -143,24 +142,26 @@ func receiveDiag(fd int, list bool, each func(diagSocket)) error {
 		if err != nil {
 			return err
 		}
-		messages, err := syscall.ParseNetlinkMessage(buf[:n])
-		if err != nil {
-			return err
-		}
-		for _, m := range messages {
-			interrupted = interrupted || m.Header.Flags&unix.NLM_F_DUMP_INTR != 0
-			switch m.Header.Type {
+		for rest := buf[:n]; len(rest) >= unix.NLMSG_HDRLEN; { // in place: there may be tens of thousands
+			size := int(binary.NativeEndian.Uint32(rest))
+			if size < unix.NLMSG_HDRLEN || size > len(rest) {
+				return unix.EBADMSG
+			}
+			kind, flags, data := binary.NativeEndian.Uint16(rest[4:]), binary.NativeEndian.Uint16(rest[6:]), rest[unix.NLMSG_HDRLEN:size]
+			rest = rest[min((size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1), len(rest)):]
+			interrupted = interrupted || flags&unix.NLM_F_DUMP_INTR != 0
+			switch kind {
 			case unix.SOCK_DIAG_BY_FAMILY, getSockets:
-				if s, ok := readDiag(m.Data); ok {
+				if s, ok := readDiag(data); ok {
 					each(s)
 				}
 			case unix.NLMSG_ERROR, unix.NLMSG_DONE: // the end of a list may say what kept the kernel from making it
-				if len(m.Data) >= 4 {
-					if code := int32(binary.NativeEndian.Uint32(m.Data)); code != 0 {
+				if len(data) >= 4 {
+					if code := int32(binary.NativeEndian.Uint32(data)); code != 0 {
 						return unix.Errno(-code)
 					}
 				}
-				switch done := m.Header.Type == unix.NLMSG_DONE; {
+				switch done := kind == unix.NLMSG_DONE; {
 				case done && interrupted:
 					return errDumpInterrupted
 				case done:

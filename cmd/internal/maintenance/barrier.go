@@ -22,7 +22,7 @@ type Kernel interface {
 	Who(master int, ends []barrier.End) ([]barrier.User, []barrier.Cgroup, error)
 	Probe(ctx context.Context, master int, r barrier.Rules) error
 	Load(ctx context.Context, master int, r barrier.Rules) error
-	Prove(ctx context.Context, master int, r barrier.Rules, users []barrier.User) error
+	Prove(ctx context.Context, master int, r barrier.Rules, sites []string, users []barrier.User) (barrier.Seen, error)
 	Look(ctx context.Context, master int, r barrier.Rules) (barrier.Seen, error)
 	Remove(ctx context.Context, master int) error
 	IsContainer(master int) bool
@@ -304,13 +304,7 @@ func isWanted(r barrier.Rules) bool {
 func (t *table) prove(ctx context.Context, sites []string) (map[string]uint64, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kernelTimeout)
 	defer cancel()
-	r := t.rules()
-	theirs := r
-	theirs.Sites = slices.DeleteFunc(slices.Clone(r.Sites), func(s barrier.Site) bool { return !slices.Contains(sites, s.Name) })
-	if err := t.Kernel.Prove(ctx, t.master, theirs, t.found.Users); err != nil {
-		return nil, err
-	}
-	seen, err := t.Kernel.Look(ctx, t.master, r)
+	seen, err := t.Kernel.Prove(ctx, t.master, t.rules(), sites, t.found.Users)
 	if err != nil {
 		return nil, err
 	}

@@ -79,14 +79,17 @@ func (k *fakeKernel) Load(_ context.Context, _ int, r barrier.Rules) error {
 	return nil
 }
 
-func (k *fakeKernel) Prove(_ context.Context, _ int, r barrier.Rules, users []barrier.User) error {
+func (k *fakeKernel) Prove(ctx context.Context, master int, r barrier.Rules, sites []string, users []barrier.User) (barrier.Seen, error) {
 	k.w.moment("prove")
-	for _, s := range r.Sites {
-		if !k.refuses(s.Name) || len(users) == 0 {
-			return barrier.ErrNotProven
+	for _, name := range sites {
+		if !k.refuses(name) || len(users) == 0 {
+			return barrier.Seen{}, barrier.ErrNotProven
 		}
 	}
-	return k.proveErr
+	if k.proveErr != nil {
+		return barrier.Seen{}, k.proveErr
+	}
+	return k.Look(ctx, master, r)
 }
 
 func (k *fakeKernel) Look(_ context.Context, _ int, r barrier.Rules) (barrier.Seen, error) {

@@ -109,10 +109,10 @@ func RemoveAll(ctx context.Context, n workers.Network) ([]string, error) {
 // Read returns what the kernel has. The error wraps ErrNotOurs where there is a table of that name that isn't ours.
 func (t Table) Read(ctx context.Context) (State, error) { return t.readOf(ctx, all) }
 
-func (t Table) readOf(ctx context.Context, is func(set string) bool) (State, error) {
+func (t Table) readOf(ctx context.Context, only string) (State, error) {
 	var out State
 	err := t.doing(ctx, "look at the kernel barrier", func(c *link) (err error) {
-		out, err = read(c, Name(t.StateDir), is)
+		out, err = read(c, Name(t.StateDir), only)
 		return err
 	})
 	if err != nil { // where nobody answers, what was asked may still be at work on out

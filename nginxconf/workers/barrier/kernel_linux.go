@@ -3,6 +3,7 @@ package barrier
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
@@ -80,9 +81,24 @@ func (b Barrier) Load(ctx context.Context, master int, r Rules) error {
 	return b.tables(master, r, func(t Table, r Rules) error { return t.Load(ctx, r) })
 }
 
-// Prove is Table.Prove.
-func (b Barrier) Prove(ctx context.Context, master int, r Rules, users []User) error {
-	return b.table(master).Prove(ctx, r, users)
+// Prove is Table.Prove for those sites of the rules, and then Look.
+func (b Barrier) Prove(ctx context.Context, master int, r Rules, sites []string, users []User) (Seen, error) {
+	theirs := Rules{}
+	for _, s := range r.Sites {
+		if slices.Contains(sites, s.Name) {
+			theirs.Sites = append(theirs.Sites, s)
+		}
+	}
+	seen := Seen{}
+	err := b.tables(master, r, func(t Table, of Rules) error {
+		state, err := t.proven(ctx, theirs, users)
+		theirs = Rules{} // around nginx's network namespace there is nothing to prove
+		if err == nil {
+			seen.add(state, of)
+		}
+		return err
+	})
+	return seen, err
 }
 
 // Remove is Table.Remove.
@@ -97,24 +113,31 @@ func (Barrier) RemoveAll(ctx context.Context, master int) ([]string, error) {
 
 // Look is Table.Read, beside the rules that the table is to follow.
 func (b Barrier) Look(ctx context.Context, master int, r Rules) (Seen, error) {
-	seen := Seen{Nginx: map[string]Traffic{}, Outside: map[string]Traffic{}}
+	seen := Seen{}
 	err := b.tables(master, r, func(t Table, r Rules) error {
 		state, err := t.Read(ctx)
-		if err != nil {
-			return err
+		if err == nil {
+			seen.add(state, r)
 		}
-		how, less := state.Differs(r)
-		if seen.Differs == "" {
-			seen.Differs = how
-		}
-		seen.There, seen.Less = seen.There || state.There, seen.Less || less
-		for _, s := range r.Sites {
-			seen.Nginx[s.Name] = seen.Nginx[s.Name].plus(state.Nginx(s))
-			seen.Outside[s.Name] = seen.Outside[s.Name].plus(state.Outside(s))
-		}
-		return nil
+		return err
 	})
 	return seen, err
+}
+
+// add adds what one of the tables has, beside the rules that it is to follow.
+func (s *Seen) add(state State, r Rules) {
+	if s.Nginx == nil {
+		s.Nginx, s.Outside = map[string]Traffic{}, map[string]Traffic{}
+	}
+	how, less := state.Differs(r)
+	if s.Differs == "" {
+		s.Differs = how
+	}
+	s.There, s.Less = s.There || state.There, s.Less || less
+	for _, site := range r.Sites {
+		s.Nginx[site.Name] = s.Nginx[site.Name].plus(state.Nginx(site))
+		s.Outside[site.Name] = s.Outside[site.Name].plus(state.Outside(site))
+	}
 }
 
 // IsContainer reports whether nginx is in another network namespace than this process.

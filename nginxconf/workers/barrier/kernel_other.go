@@ -25,7 +25,9 @@ func (Barrier) Probe(context.Context, int, Rules) error { return ErrNoNftables }
 func (Barrier) Load(context.Context, int, Rules) error { return ErrNoNftables }
 
 // Prove returns ErrNoNftables.
-func (Barrier) Prove(context.Context, int, Rules, []User) error { return ErrNoNftables }
+func (Barrier) Prove(context.Context, int, Rules, []string, []User) (Seen, error) {
+	return Seen{}, ErrNoNftables
+}
 
 // Remove returns ErrNoNftables.
 func (Barrier) Remove(context.Context, int) error { return ErrNoNftables }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -21,23 +20,29 @@ import (
 // where there is something to prove and users is empty. CAP_SETUID and CAP_SETGID are needed, else it wraps
 // ErrNotAllowed.
 func (t Table) Prove(ctx context.Context, r Rules, users []User) error {
-	if err := t.prove(ctx, r, users); err != nil {
-		return fmt.Errorf("prove the kernel barrier: %w", err)
-	}
-	return nil
+	_, err := t.proven(ctx, r, users)
+	return err
 }
 
-func (t Table) prove(ctx context.Context, r Rules, users []User) error {
-	ends := r.refusedToNginx()
+// proven is Prove, and what the kernel has after it.
+func (t Table) proven(ctx context.Context, r Rules, users []User) (State, error) {
+	s, err := t.prove(ctx, r.refusedToNginx(), users)
+	if err != nil {
+		return State{}, fmt.Errorf("prove the kernel barrier: %w", err)
+	}
+	return s, nil
+}
+
+func (t Table) prove(ctx context.Context, ends []End, users []User) (State, error) {
 	if len(ends) == 0 {
-		return nil
+		return t.Read(ctx)
 	}
 	if len(users) == 0 {
-		return fmt.Errorf("%w: no worker of nginx is known", ErrNotProven)
+		return State{}, fmt.Errorf("%w: no worker of nginx is known", ErrNotProven)
 	}
-	before, err := t.readOf(ctx, ofProof)
+	before, err := t.readOf(ctx, nginxProven)
 	if err != nil {
-		return err
+		return State{}, err
 	}
 	tried := map[string]*trial{}
 	err = t.Network.Within(ctx, func() {}, func() error {
@@ -63,18 +68,18 @@ func (t Table) prove(ctx context.Context, r Rules, users []User) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return State{}, err
 	}
-	after, err := t.readOf(ctx, ofProof)
+	after, err := t.Read(ctx)
 	if err != nil {
-		return err
+		return State{}, err
 	}
 	for _, one := range tried {
 		if now := after.proven(one.end); now < one.before+one.times {
-			return fmt.Errorf("%w: %v refuses, and it isn't the table that does", ErrNotProven, one.end.Addr)
+			return State{}, fmt.Errorf("%w: %v refuses, and it isn't the table that does", ErrNotProven, one.end.Addr)
 		}
 	}
-	return nil
+	return after, nil
 }
 
 // trial is how often an end was tried, and how often it had refused before.
@@ -82,9 +87,6 @@ type trial struct {
 	end           End
 	before, times uint64
 }
-
-// ofProof is true of the sets that count what Prove tries.
-func ofProof(set string) bool { return strings.HasPrefix(set, nginxProven) }
 
 func (s State) proven(e End) uint64 {
 	return s.counts[of(nginxProven, e.kind())][key(e.kind(), e.Addr)]

@@ -171,16 +171,16 @@ func text(exprs []expr.Any) (string, error) {
 // errChanging is returned by read where somebody changes the packet filter again and again.
 var errChanging = errors.New("somebody else changes the packet filter all the time")
 
-// read reads the table, but of its sets only those of whose names is true. Where somebody changes anything meanwhile,
-// which needn't be this table, it reads anew, until it has found the same twice.
-func read(c *link, name string, is func(set string) bool) (State, error) {
+// read reads the table: all of it, or nothing but the sets whose names begin with only. Where somebody changes anything
+// meanwhile, which needn't be this table, it reads anew, until it has found the same twice.
+func read(c *link, name, only string) (State, error) {
 	var last *State
 	for range 10 {
 		before, err := c.generation()
 		if err != nil {
 			return State{}, explained(err)
 		}
-		s, err := readOnce(c, name, is)
+		s, err := readOnce(c, name, only)
 		after, genErr := c.generation()
 		if genErr != nil {
 			return State{}, explained(genErr)
@@ -200,10 +200,10 @@ func (s State) same(o State) bool {
 	return s.There == o.There && s.dormant == o.dormant && reflect.DeepEqual(s.chains, o.chains) && reflect.DeepEqual(s.elements(), o.elements())
 }
 
-// all is true of every set.
-func all(string) bool { return true }
+// all is all of a table.
+const all = ""
 
-func readOnce(c *link, name string, is func(string) bool) (State, error) {
+func readOnce(c *link, name, only string) (State, error) {
 	table, err := c.ListTableOfFamily(name, nftables.TableFamilyINet)
 	if errors.Is(err, unix.ENOENT) {
 		return State{}, nil
@@ -217,14 +217,16 @@ func readOnce(c *link, name string, is func(string) bool) (State, error) {
 		return State{}, fmt.Errorf("%w: a program owns %s", ErrNotOurs, table.Name)
 	}
 	s := State{There: true, dormant: flags&dormant != 0, counts: map[string]map[string]uint64{}}
-	ours, others, err := readChains(c, table, &s)
-	if err != nil {
-		return State{}, err
+	if only == all {
+		ours, others, err := readChains(c, table, &s)
+		if err != nil {
+			return State{}, err
+		}
+		if !ours && others {
+			return State{}, fmt.Errorf("%w: nothing in %s says that conforma-status made it", ErrNotOurs, table.Name)
+		}
 	}
-	if !ours && others {
-		return State{}, fmt.Errorf("%w: nothing in %s says that conforma-status made it", ErrNotOurs, table.Name)
-	}
-	return s, readSets(c, table, is, &s)
+	return s, readSets(c, table, only, &s)
 }
 
 // readChains reads the chains with their rules, and reports whether any rule says that it is ours, and whether any
@@ -263,13 +265,13 @@ func readChains(c *link, table *nftables.Table, s *State) (ours, others bool, er
 	return ours, others, nil
 }
 
-func readSets(c *link, table *nftables.Table, is func(string) bool, s *State) error {
+func readSets(c *link, table *nftables.Table, only string, s *State) error {
 	there, err := c.GetSets(table)
 	if err != nil {
 		return explained(err)
 	}
 	for _, set := range there {
-		if !is(set.Name) {
+		if !strings.HasPrefix(set.Name, only) {
 			continue
 		}
 		elements, err := c.GetSetElements(set)
