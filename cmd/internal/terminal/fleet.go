@@ -213,12 +213,10 @@ func (t *Terminal) FleetViews(vs []maintenance.View, fs []Fleet) {
 		both = append(both, fleetView{vs[i], f})
 	}
 	documentOf(t, both)
-	json, apart := t.JSON, t.Apart
-	t.JSON, t.Apart = false, json || apart // the document is printed
-	defer func() { t.JSON, t.Apart = json, apart }()
+	w := t.people()
 	for i, v := range vs {
-		t.Views([]maintenance.View{v})
-		if f, w := fs[i], t.people(); t.Words != Quiet || f.Err != nil || len(f.Missing) > 0 {
+		t.view(w, v)
+		if f := fs[i]; t.Words != Quiet || f.Err != nil || len(f.Missing) > 0 {
 			t.row(w, "ordered", f.orderWords())
 			t.rows(w, f)
 		}

@@ -13,21 +13,25 @@ import (
 // Views prints what get found.
 func (t *Terminal) Views(vs []maintenance.View) {
 	documentOf(t, vs)
-	w := t.people()
 	for _, v := range vs {
-		if t.Words == Quiet && len(v.Drift) == 0 {
-			continue
-		}
-		fmt.Fprintf(w, "%s\n", v.Site)
-		t.row(w, "wanted", wantedWords(v))
-		t.row(w, "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
-		t.row(w, "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
-		if v.Wanted.Mode.Closed() {
-			t.row(w, "kernel", kernelWords(v.Kernel))
-		}
-		t.row(w, "published", publishedWords(v.Published))
-		t.drifted(w, v.Drift)
+		t.view(t.people(), v)
 	}
+}
+
+// view prints what each witness says of a site.
+func (t *Terminal) view(w io.Writer, v maintenance.View) {
+	if t.Words == Quiet && len(v.Drift) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s\n", v.Site)
+	t.row(w, "wanted", wantedWords(v))
+	t.row(w, "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
+	t.row(w, "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
+	if v.Wanted.Mode.Closed() {
+		t.row(w, "kernel", kernelWords(v.Kernel))
+	}
+	t.row(w, "published", publishedWords(v.Published))
+	t.drifted(w, v.Drift)
 }
 
 // kernelWords say what the kernel barrier does.
