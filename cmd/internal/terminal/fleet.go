@@ -10,7 +10,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/status"
-	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // Fleet is one site on all its hosts.
@@ -138,7 +137,7 @@ func (t *Terminal) Ordered(orders fleet.Orders) {
 	w := t.people()
 	for _, f := range fs {
 		if f.Err != nil && !f.Done {
-			t.problem(fmt.Sprintf("follow order %d of %s: %v", f.Order, f.Site, f.Err), []string{store.Hint(f.Err)})
+			t.problem(fmt.Sprintf("follow order %d of %s: %v", f.Order, f.Site, f.Err), hintsAbout(f.Err, f.Site))
 		}
 		if t.Words == Quiet && f.Done {
 			continue
