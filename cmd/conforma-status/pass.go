@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/when"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
@@ -87,16 +89,24 @@ func (a *app) revokeInFleet(ctx context.Context, h *maintenance.Host, chosen []c
 		}
 		done = append(done, terminal.Revoked{Site: s.Name, Revoked: had})
 	}
+	var err error
 	if len(req.Sites) > 0 {
-		json := a.terminal.JSON
-		a.terminal.JSON = false
-		_, err := a.order(ctx, h, req, defaultWait)
-		if a.terminal.JSON = json; err != nil {
+		json, apart := a.terminal.JSON, a.terminal.Apart
+		a.terminal.JSON, a.terminal.Apart = false, json || apart // the one document is that of pass
+		var receipts []*maintenance.Receipt
+		receipts, err = a.order(ctx, h, req, defaultWait)
+		a.terminal.JSON, a.terminal.Apart = json, apart
+		if err != nil && (!json || !errors.Is(err, errSaid)) {
 			return err
+		}
+		for _, r := range receipts {
+			if i := slices.IndexFunc(done, func(d terminal.Revoked) bool { return d.Site == r.Site }); r.Outcome != state.Done {
+				done[i].Revoked = false // a host may still let them in
+			}
 		}
 	}
 	a.terminal.PassesRevoked(done)
-	return nil
+	return err
 }
 
 // passes makes a pass for each site and prints their links. Where one can't be made, none is printed.

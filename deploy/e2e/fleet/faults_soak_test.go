@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,7 +157,9 @@ func TestSoakFleetPasses(t *testing.T) {
 			t.Errorf("app-%d answers the cookie of app-2 by %d", i+1, got)
 		}
 	}
-	b.CLI(t, "pass", "--revoke").Want(t, 0)
+	if got := b.CLI(t, "pass", "--revoke", "--json").Want(t, 0).Stdout; !json.Valid([]byte(got)) || !strings.Contains(got, `"revoked": true`) {
+		t.Errorf("revoked: %s", got)
+	}
 	for i, h := range m.hosts {
 		if got := h.Client().Do(t, visit).Status; got == 200 {
 			t.Errorf("app-%d still lets the pass in", i+1)
