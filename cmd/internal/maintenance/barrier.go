@@ -107,13 +107,11 @@ func (h *Host) table(ctx context.Context) *table {
 		return t.unavailable(err)
 	}
 	t.there, t.differs = seen.There, seen.Differs
-	for _, s := range h.Config.Sites {
-		r, _, err := h.Dir().Record(s.Name)
-		if err != nil || !r.Barrier {
-			continue
+	for s, r := range h.onRecord() {
+		if r.Barrier {
+			t.wants[s.Name] = treatmentOf(r)
+			t.lost[s.Name] = seen.Less || t.leadsElsewhere(s.Name)
 		}
-		t.wants[s.Name] = treatmentOf(r)
-		t.lost[s.Name] = seen.Less || t.leadsElsewhere(s.Name)
 	}
 	return t
 }

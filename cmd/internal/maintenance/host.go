@@ -4,6 +4,7 @@ package maintenance
 import (
 	"bytes"
 	"context"
+	"iter"
 	"net/netip"
 	"os"
 	"path"
@@ -91,6 +92,30 @@ type Progress interface {
 
 // Dir is this host's state directory.
 func (h *Host) Dir() state.Dir { return state.Dir(h.Config.StateDir) }
+
+// onRecord are the sites that this machine has a record of, with it, but for those whose record can't be read.
+func (h *Host) onRecord() iter.Seq2[config.Site, state.Record] {
+	return func(yield func(config.Site, state.Record) bool) {
+		for _, s := range h.Config.Sites {
+			if r, known, err := h.Dir().Record(s.Name); err == nil && known && !yield(s, r) {
+				return
+			}
+		}
+	}
+}
+
+// recordOf is the record of a site. One that this machine has none of is online: known is false then.
+func (h *Host) recordOf(s config.Site) (r state.Record, known bool, err error) {
+	if r, known, err = h.Dir().Record(s.Name); err == nil && !known {
+		r.Document = firstDocument(s, h.now())
+	}
+	return r, known, err
+}
+
+// isNamed returns whether a site has that name.
+func isNamed(name string) func(config.Site) bool {
+	return func(s config.Site) bool { return s.Name == name }
+}
 
 // now is the time to the second, as documents have it.
 func (h *Host) now() time.Time { return h.Clock.Now().UTC().Truncate(time.Second) }

@@ -29,11 +29,7 @@ func (h *Host) keepAll(ctx context.Context) error {
 	t := h.table(ctx)
 	records := map[string]state.Record{}
 	barred := false
-	for _, s := range h.Config.Sites {
-		r, known, err := h.Dir().Record(s.Name)
-		if err != nil || !known {
-			continue
-		}
+	for s, r := range h.onRecord() {
 		barred = barred || r.Barrier
 		records[s.Name] = r
 	}

@@ -109,15 +109,12 @@ func (h *Host) isInForce(s config.Site, r state.Record, seen observed) (bool, er
 // recall returns what is on record of a site, and what is found. With mayWrite it sets a damaged record aside: what
 // holds is seen on this machine, and the operator says what is wanted now.
 func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, mayWrite bool) (state.Record, observed, error) {
-	r, known, err := h.Dir().Record(s.Name)
+	r, known, err := h.recordOf(s)
 	if errors.Is(err, state.ErrRecord) && mayWrite {
-		err = h.setAside(h.Dir().RecordFile(s.Name), err)
+		r.Document, err = firstDocument(s, h.now()), h.setAside(h.Dir().RecordFile(s.Name), err)
 	}
 	if err != nil {
 		return r, observed{}, err
-	}
-	if !known {
-		r = state.Record{Document: firstDocument(s, h.now())}
 	}
 	seen, err := h.compare(ctx, kernel, s, &r)
 	seen.known = known

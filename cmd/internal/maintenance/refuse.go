@@ -118,12 +118,8 @@ func (r *run) load(ctx context.Context, changes []*change) error {
 // noteLifted writes down of other sites that they have no barrier any more, since they share an upstream with one that
 // opens.
 func (r *run) noteLifted(changes []*change) error {
-	for _, s := range r.Config.Sites {
-		if slices.ContainsFunc(changes, func(c *change) bool { return c.site.Name == s.Name }) {
-			continue
-		}
-		rec, _, err := r.Dir().Record(s.Name)
-		if err != nil || !rec.Barrier || r.kernel.wants[s.Name] == treatmentOf(rec) {
+	for s, rec := range r.onRecord() {
+		if !rec.Barrier || slices.Contains(names(changes), s.Name) || r.kernel.wants[s.Name] == treatmentOf(rec) {
 			continue
 		}
 		rec.Barrier, rec.SafeSince = false, nil
@@ -222,13 +218,11 @@ func (h *Host) ForgetBarrier(ctx context.Context) error {
 	}
 	defer unlock()
 	errs := []error{h.Dir().ForgetBarrier()}
-	for _, s := range h.Config.Sites {
-		r, _, err := h.Dir().Record(s.Name)
-		if err != nil || !r.Barrier {
-			continue
+	for s, r := range h.onRecord() {
+		if r.Barrier {
+			r.Barrier, r.SafeSince = false, nil
+			errs = append(errs, h.Dir().WriteRecord(s.Name, r))
 		}
-		r.Barrier, r.SafeSince = false, nil
-		errs = append(errs, h.Dir().WriteRecord(s.Name, r))
 	}
 	return errors.Join(errs...)
 }

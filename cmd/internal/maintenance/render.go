@@ -13,7 +13,6 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
-	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
@@ -24,12 +23,9 @@ func (h *Host) Rendered() (map[string][]byte, error) {
 	}
 	files := map[string][]byte{nginxconf.HTTPFile(""): http}
 	for _, s := range h.Config.Sites {
-		r, known, err := h.Dir().Record(s.Name)
+		r, _, err := h.recordOf(s)
 		if err != nil {
 			return nil, err
-		}
-		if !known {
-			r.Document.Mode = status.Online
 		}
 		if files[nginxconf.SiteFile("", s.Name)], err = h.rulesOnRecord(s, r); err != nil {
 			return nil, err

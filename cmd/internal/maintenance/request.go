@@ -58,7 +58,7 @@ var ErrClaimed = errors.New("somebody else has set its mode since")
 // that first would let people in.
 func (req Request) supersedes(interrupted state.SiteChange) bool {
 	return req.Mode.StricterThan(interrupted.To.Mode) &&
-		slices.ContainsFunc(req.Sites, func(s config.Site) bool { return s.Name == interrupted.Site })
+		slices.ContainsFunc(req.Sites, isNamed(interrupted.Site))
 }
 
 // intent is what the request has the journal say.

@@ -182,8 +182,8 @@ func (h *Host) noteSiblings(changes []*change) {
 			closed = append(closed, c.site.Name)
 		}
 	}
-	for _, s := range h.Config.Sites {
-		if r, _, err := h.Dir().Record(s.Name); err == nil && r.Shut() && !slices.Contains(names(changes), s.Name) {
+	for s, r := range h.onRecord() {
+		if r.Shut() && !slices.Contains(names(changes), s.Name) {
 			closed = append(closed, s.Name)
 		}
 	}
@@ -194,15 +194,12 @@ func (h *Host) noteSiblings(changes []*change) {
 
 // recordCut writes down that an interrupted change, which is not finished as it was meant, has cut something.
 func (h *Host) recordCut(s config.Site, cut bool) error {
-	r, known, err := h.Dir().Record(s.Name)
+	r, _, err := h.recordOf(s)
 	if !cut || errors.Is(err, state.ErrRecord) { // a damaged one is dealt with by the change that follows
 		return nil
 	}
 	if err != nil {
 		return err
-	}
-	if !known {
-		r.Document = firstDocument(s, h.now())
 	}
 	r.Cut++
 	r.SafeSince = nil

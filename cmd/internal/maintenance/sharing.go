@@ -18,14 +18,11 @@ func readsFirst(s config.Site) bool { return len(s.Upstreams) == 0 || s.SharedUp
 // findJoining finds the sites that have had no barrier so far because they share an upstream with one of those that
 // close now.
 func (t *table) findJoining(closing []config.Site) {
-	for _, s := range t.Config.Sites {
-		r, known, err := t.Dir().Record(s.Name)
-		if err != nil || !known || r.Document.Mode != status.Offline || r.Barrier || t.none[s.Name] != nil {
+	for s, r := range t.onRecord() {
+		if r.Document.Mode != status.Offline || r.Barrier || t.none[s.Name] != nil || slices.ContainsFunc(closing, isNamed(s.Name)) {
 			continue
 		}
-		shares := func(o config.Site) bool { return o.Name != s.Name && t.shareUpstream(o.Name, s.Name) }
-		asked := func(o config.Site) bool { return o.Name == s.Name }
-		if slices.ContainsFunc(closing, shares) && !slices.ContainsFunc(closing, asked) {
+		if slices.ContainsFunc(closing, func(o config.Site) bool { return t.shareUpstream(o.Name, s.Name) }) {
 			t.joins = append(t.joins, s.Name)
 		}
 	}
@@ -49,10 +46,11 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 	conf, err := t.Nginx.Config(ctx)
 	upstreams := map[string][]string{}
 	var closes []string
-	for _, s := range t.Config.Sites {
-		r, _, err := t.Dir().Record(s.Name)
-		asked := slices.ContainsFunc(sites, func(o config.Site) bool { return o.Name == s.Name })
-		if asked || err == nil && r.Shut() {
+	for _, s := range sites {
+		closes = append(closes, s.Name)
+	}
+	for s, r := range t.onRecord() {
+		if r.Shut() {
 			closes = append(closes, s.Name)
 		}
 	}

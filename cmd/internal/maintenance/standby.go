@@ -117,12 +117,9 @@ func (h *Host) putBarrierBack(ctx context.Context) error {
 
 // standByFor shuts a site that is to be offline, and returns the rules to put in place, nil for those that are there.
 func (h *Host) standByFor(s config.Site, in *state.Interrupted) ([]byte, error) {
-	r, known, err := h.Dir().Record(s.Name)
+	r, _, err := h.recordOf(s)
 	if err != nil {
 		return nil, err
-	}
-	if !known {
-		r.Document = firstDocument(s, h.now())
 	}
 	wanted := r.Document.Mode
 	one, interrupted := in.Of(s.Name)

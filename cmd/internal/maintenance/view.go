@@ -105,12 +105,9 @@ type comparison struct {
 
 // View compares what is wanted of a site with what is on disk, live in nginx, and published.
 func (h *Host) View(ctx context.Context, s config.Site) (View, error) {
-	r, known, err := h.Dir().Record(s.Name)
+	r, known, err := h.recordOf(s)
 	if err != nil {
 		return View{}, err
-	}
-	if !known {
-		r.Document = firstDocument(s, h.now())
 	}
 	seen, err := h.look(ctx, s)
 	if err != nil {
