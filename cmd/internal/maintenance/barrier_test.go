@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
@@ -473,5 +475,38 @@ func TestHowOftenIdle(t *testing.T) {
 				t.Errorf("asked %d times, %d of them too early, safe since %v: want %d", asked, early, r.SafeSince, c.asked)
 			}
 		})
+	}
+}
+
+// TestReconcileTakesNoSiteForClosedThatWasNeverChanged: such a site is open. The kernel isn't asked about it, and a
+// closed site that shares its upstream can't have the barrier.
+func TestReconcileTakesNoSiteForClosedThatWasNeverChanged(t *testing.T) {
+	w := newWorld(t)
+	k := w.withKernel()
+	k.shared = true
+	other := w.site
+	other.Name, other.Path = "other", "other"
+	w.Config.Sites = append(w.Config.Sites, other)
+	asked := 0
+	w.moment = func(what string) {
+		if what == "probe kernel" {
+			asked++
+		}
+	}
+	w.reconcile(t)
+	if asked != 0 {
+		t.Errorf("the kernel was asked %d times for sites that are open", asked)
+	}
+	one := w.request(status.Offline)
+	one.Sites = w.Config.Sites[:1]
+	if _, err := w.Set(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(nginxconf.SiteFile(w.Config.Nginx.ConfDir, "demo")); err != nil {
+		t.Fatal(err)
+	}
+	rs := w.reconcile(t)
+	if len(rs) != 1 || slices.Contains(stepsOf(rs[0]), StepCount) || !strings.Contains(rs[0].NoBarrier, "share the upstream") {
+		t.Errorf("reconcile: %+v", rs)
 	}
 }

@@ -65,8 +65,8 @@ func (h *Host) reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 // in damaged: for these the operator has to say the mode.
 func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt) (changes []*change, damaged, err error) {
 	var closed []config.Site
-	for _, s := range h.Config.Sites {
-		if r, _, err := h.Dir().Record(s.Name); err == nil && r.Document.Mode.Closed() {
+	for s, r := range h.onRecord() {
+		if r.Document.Mode.Closed() {
 			closed = append(closed, s)
 		}
 	}
