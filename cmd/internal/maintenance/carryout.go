@@ -132,9 +132,6 @@ func (c *change) takes(step Step) bool {
 	return c.has(step)
 }
 
-// draining returns the changes that had something to drain, and were not given up before it.
-func (r *run) draining() []*change { return r.taking(StepDrain) }
-
 // step takes one step, and writes it down before and after. If it can't be written down, the step isn't taken. Rollback
 // and record are taken all the same: a full disk must not keep the site from what held before.
 func (r *run) step(step Step, changes []*change, take func() error) error {

@@ -241,7 +241,7 @@ func (r *run) cutConnections(c *change) (doomed []workers.Process, err error) {
 
 // countDrained says in the receipts what became of what was let in before.
 func (r *run) countDrained() {
-	for _, c := range r.draining() {
+	for _, c := range r.taking(StepDrain) {
 		d := &c.drain
 		d.count(c.receipt)
 		c.record.Cut += c.receipt.Cut

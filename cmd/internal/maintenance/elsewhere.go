@@ -106,13 +106,10 @@ func (h *Host) Extend(ctx context.Context, req Request) ([]*Receipt, error) {
 
 // said is the published document with what the request says.
 func (req Request) said(d status.Document, now time.Time) (status.Document, error) {
-	if !d.Mode.Closed() {
-		return d, fmt.Errorf("change what is said about %s: %w", d.Site, ErrOnline)
-	}
-	if err := req.later(d, now); err != nil {
+	req.WordsOnly = true
+	if err := req.fit(d, now); err != nil {
 		return d, err
 	}
-	req.Mode = d.Mode
 	return next(d, config.Site{AppURL: d.AppURL, PageURL: d.PageURL}, req, now), nil
 }
 
@@ -147,31 +144,22 @@ func (h *Host) extendWindows(ctx context.Context, s config.Site, d status.Docume
 	if d.ExpectedUntil == nil {
 		return nil
 	}
-	_, err := h.changeSchedule(ctx, s, func(schedule status.Schedule) (status.Schedule, error) {
-		changed := false
+	changed := false
+	_, err := h.changeSchedule(ctx, s, func(schedule status.Schedule) (_ status.Schedule, err error) {
+		changed = false
 		for _, w := range schedule.In(status.WindowInProgress) {
 			if w.Until.Equal(*d.ExpectedUntil) || !d.ExpectedUntil.After(w.From) {
 				continue
 			}
-			var err error
 			if schedule, err = schedule.Extend(w.ID, *d.ExpectedUntil, h.now()); err != nil {
 				return schedule, err
 			}
 			changed = true
 		}
-		if !changed {
-			return schedule, errNothing
-		}
 		return schedule, nil
 	})
-	if errors.Is(err, errNothing) {
-		return nil
-	}
-	if err == nil {
+	if err == nil && changed {
 		_, _, err = h.PublishCalendar(ctx, s)
 	}
 	return err
 }
-
-// errNothing is returned within a change that turns out to change nothing.
-var errNothing = errors.New("nothing to do")

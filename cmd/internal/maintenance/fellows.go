@@ -69,18 +69,17 @@ func ofMode(mode status.Mode) webhook.Type {
 // taken on all hosts: that of a site that was offline before it can, is told too.
 func (h *Host) Tells(c fleet.Change, safe bool) (e webhook.Event, concerns bool) {
 	was, now := cmp.Or(c.Was.Mode, status.Online), c.Now
+	what := ofMode(now.Mode)
 	switch {
 	case now.Site == "":
 		return e, false
 	case was != now.Mode:
-		e = webhook.Of(ofMode(now.Mode), h.moment(), now, was)
 	case now.Mode.Closed() && !samePromise(c.Was, now):
-		e = webhook.Of(webhook.Extended, h.moment(), now, was)
-	case now.Mode == status.Offline && now.Wanted == status.Offline && safe:
-		e = webhook.Of(webhook.Closed, h.moment(), now, was)
-	default:
+		what = webhook.Extended
+	case now.Mode != status.Offline || now.Wanted != status.Offline || !safe:
 		return e, false
 	}
+	e = webhook.Of(what, h.moment(), now, was)
 	if now.Mode.Closed() {
 		e.Data.Safe = &safe
 	}

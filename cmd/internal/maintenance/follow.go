@@ -251,12 +251,7 @@ func (h *Host) OrderWords(was status.Document, s config.Site, req Request) (stat
 		closed.Mode = was.Wanted
 	}
 	req.keep(closed)
-	if req.WordsOnly {
-		if req.Mode = was.Mode; !was.Mode.Closed() {
-			return was, req.Mode, fmt.Errorf("change what is said about %s: %w", s.Name, ErrOnline)
-		}
-	}
-	if err := req.later(was, h.now()); err != nil {
+	if err := req.fit(was, h.now()); err != nil {
 		return was, req.Mode, err
 	}
 	d := was

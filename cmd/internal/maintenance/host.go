@@ -4,6 +4,8 @@ package maintenance
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"net/netip"
 	"os"
@@ -166,6 +168,15 @@ func (h *Host) rules(s config.Site, door string) nginxconf.Site {
 		Preset: s.Preset, LoginPaths: s.LoginPaths, Allows: len(s.Allow) > 0, Door: door, Modules: h.Dir().Modules(),
 		ShowsPage: s.ShowsPage(), Worker: s.Worker(), Window: h.window(s.Name),
 	}
+}
+
+// rulesInPlace are a site's rules as nginx would read them, nil where there are none.
+func (h *Host) rulesInPlace(s config.Site) ([]byte, error) {
+	data, err := os.ReadFile(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read the rules in place: %w", err)
+	}
+	return data, nil
 }
 
 // learnModules notes which modules nginx has for the rules to use. If nginx can't be asked, for example in a container

@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -74,12 +72,11 @@ type observed struct {
 
 func (h *Host) look(ctx context.Context, s config.Site) (observed, error) {
 	var seen observed
-	data, err := os.ReadFile(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return seen, fmt.Errorf("read the rules in place: %w", err)
+	var err error
+	if seen.disk, err = h.rulesInPlace(s); err != nil {
+		return seen, err
 	}
-	seen.disk = data
-	seen.onDisk, seen.revision = nginxconf.ReadHeader(data)
+	seen.onDisk, seen.revision = nginxconf.ReadHeader(seen.disk)
 	seen.shut = h.Dir().IsShut(s.Name)
 	seen.live, seen.liveErr = h.Probe(ctx, target(s))
 	if seen.liveErr == nil {
@@ -144,15 +141,12 @@ func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Reque
 		return nil, err
 	}
 	req.keep(r.Document)
+	if err := req.fit(r.Document, h.now()); err != nil {
+		return nil, err
+	}
 	w := wish{mode: req.Mode, checks: kernel.checks(s, req.Mode, req.MustAnswer)}
 	if req.WordsOnly {
-		w.scope, w.mode = wordsOnly, r.Document.Mode
-		if req.Mode = w.mode; !w.mode.Closed() {
-			return nil, fmt.Errorf("change what is said about %s: %w", s.Name, ErrOnline)
-		}
-	}
-	if err := req.later(r.Document, h.now()); err != nil {
-		return nil, err
+		w.scope = wordsOnly
 	}
 	to := next(r.Document, s, req, h.now())
 	order, isOrdered := req.ordered[s.Name]

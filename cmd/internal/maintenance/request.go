@@ -66,9 +66,14 @@ func (req Request) intent() state.Intent {
 	return state.Intent{Reason: req.Reason, Force: req.Force, Drain: req.Drain, MustAnswer: req.MustAnswer}
 }
 
-// later puts off the ETA of was, where that is asked for.
-func (req *Request) later(was status.Document, now time.Time) error {
+// fit has the request fit a site of which was is said: words alone keep its mode, and an ETA is put off from there.
+func (req *Request) fit(was status.Document, now time.Time) error {
+	if req.WordsOnly {
+		req.Mode = was.Mode
+	}
 	switch {
+	case req.WordsOnly && !was.Mode.Closed():
+		return fmt.Errorf("change what is said about %s: %w", was.Site, ErrOnline)
 	case req.Longer == 0:
 		return nil
 	case was.ExpectedUntil == nil:

@@ -1,6 +1,7 @@
 package maintenance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,18 +69,19 @@ func (h *Host) clockAgrees(date time.Time) error {
 }
 
 // changeSchedule replaces a site's schedule with what change makes of it, and returns the new one. If somebody else
-// gets in between, it reads the schedule and calls change again. An error of change comes back as it is, and nothing is
-// written.
+// gets in between, it reads the schedule and calls change again. An error of change comes back as it is. Nothing is
+// written then, or where nothing has changed.
 func (h *Host) changeSchedule(ctx context.Context, s config.Site, change func(status.Schedule) (status.Schedule, error)) (schedule status.Schedule, err error) {
 	_, err = h.update(ctx, ScheduleKey(s), StatusMeta, func(data []byte) ([]byte, error) {
 		was, err := parseSchedule(s, data)
 		if err != nil {
 			return nil, err
 		}
-		if schedule, err = change(was); err != nil {
-			return nil, err
+		schedule, err = change(was)
+		if changed := schedule.Marshal(); err == nil && !bytes.Equal(changed, was.Marshal()) {
+			return changed, nil
 		}
-		return schedule.Marshal(), nil
+		return nil, err
 	})
 	return schedule, err
 }

@@ -159,21 +159,16 @@ func (h *Host) takeBack(ctx context.Context, done Announced, id string, before s
 	_, err := h.changeSchedule(ctx, s, func(now status.Schedule) (status.Schedule, error) {
 		was, there := before.Window(id)
 		if w, _ := now.Window(id); w.Sequence != done.Windows[0].Sequence {
-			return now, errNothing // somebody else has changed it meanwhile
+			return now, nil // somebody else has changed it meanwhile
 		}
-		out := status.Schedule{Version: now.Version}
-		for _, w := range now.Windows {
-			if w.ID != id {
-				out.Windows = append(out.Windows, w)
-			}
-		}
+		now.Windows = slices.DeleteFunc(slices.Clone(now.Windows), func(w status.ScheduledWindow) bool { return w.ID == id })
 		if there {
 			was.Sequence, was.UpdatedAt = done.Windows[0].Sequence+1, h.now()
-			out.Windows = append(out.Windows, was)
+			now.Windows = append(now.Windows, was)
 		}
-		return out, nil
+		return now, nil
 	})
-	if err != nil && !errors.Is(err, errNothing) {
+	if err != nil {
 		return fmt.Errorf("take back what was announced for %s: %w", done.Site, err)
 	}
 	return nil

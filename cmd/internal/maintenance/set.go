@@ -80,7 +80,8 @@ func (h *Host) planAll(ctx context.Context, kernel *table, req Request) ([]*chan
 		if claim, ok := req.Claims[s.Name]; ok && claim != c.record.Claim {
 			return nil, fmt.Errorf("open %s: %w", s.Name, ErrClaimed)
 		}
-		c.claim()
+		c.record.Claim = rand.Text() // the last that an operator asked for
+		c.receipt.Claim = c.record.Claim
 		changes = append(changes, c)
 		if h.Config.Barrier == config.BarrierRequired && c.has(StepShut) && c.noBarrier != nil {
 			return nil, fmt.Errorf("close %s: %w: %w", s.Name, ErrBarrier, c.noBarrier)
@@ -109,12 +110,6 @@ func (h *Host) Holds(ctx context.Context, r *Receipt) (bool, error) {
 	defer unlock()
 	now, known, err := h.Dir().Record(r.Site)
 	return known && !r.Mode.StricterThan(now.Document.Mode), err
-}
-
-// claim makes the change the last that an operator asked for.
-func (c *change) claim() {
-	c.record.Claim = rand.Text()
-	c.receipt.Claim = c.record.Claim
 }
 
 // finishInterrupted completes a change that an earlier command didn't live to end, or undoes an opening that can't be

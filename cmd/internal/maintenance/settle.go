@@ -105,7 +105,7 @@ func (r *run) grace(ctx context.Context, changes []*change) error {
 
 // judge works out since when it is safe to take a snapshot of the sites, if it is.
 func (r *run) judge() {
-	for _, c := range r.draining() {
+	for _, c := range r.taking(StepDrain) {
 		drained := c.drain.done != nil
 		c.receipt.WasCut, c.receipt.wasNotSafe = c.record.Cut > 0, state.NotSafeUnknown
 		c.receipt.Unsettled = drained && len(c.site.Settled) > 0 && !c.drain.vouched

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
@@ -138,9 +137,9 @@ func (h *Host) standByFor(s config.Site, in *state.Interrupted) ([]byte, error) 
 			return nil, fmt.Errorf("write nginx's answers for %s: %w", s.Name, err)
 		}
 	}
-	disk, err := os.ReadFile(nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("read the rules in place: %w", err)
+	disk, err := h.rulesInPlace(s)
+	if err != nil {
+		return nil, err
 	}
 	mode, _ := nginxconf.ReadHeader(disk)
 	if mode != "" && (interrupted || mode.StricterThan(wanted)) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -185,11 +186,10 @@ func (h *Host) beginDue(ctx context.Context, all []*agenda, drain time.Duration)
 		}
 	}
 	for len(due) > 0 {
-		together := due[:1]
-		rest := []beginning{}
-		for _, b := range due[1:] {
-			if b.window.ID == due[0].window.ID && b.site.Name != due[0].site.Name {
-				together = append(together[:len(together):len(together)], b)
+		var together, rest []beginning
+		for _, b := range due {
+			if b.window.ID == due[0].window.ID {
+				together = append(together, b)
 			} else {
 				rest = append(rest, b)
 			}
@@ -230,15 +230,15 @@ func (h *Host) begin(ctx context.Context, a *agenda, w status.ScheduledWindow) (
 // closed already is a group of its own, because it keeps what it says.
 func (h *Host) alike(together []beginning) [][]beginning {
 	var groups [][]beginning
-next:
 	for _, b := range together {
-		for i, g := range groups {
-			if g[0].request(h) == nil && b.request(h) == nil && g[0].says(b) {
-				groups[i] = append(g, b)
-				continue next
-			}
+		i := slices.IndexFunc(groups, func(g []beginning) bool {
+			return g[0].request(h) == nil && b.request(h) == nil && g[0].says(b)
+		})
+		if i < 0 {
+			groups = append(groups, []beginning{b})
+		} else {
+			groups[i] = append(groups[i], b)
 		}
-		groups = append(groups, []beginning{b})
 	}
 	return groups
 }
