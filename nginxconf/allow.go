@@ -96,11 +96,3 @@ func allowedLines(allowed map[string][]netip.Prefix) string {
 	}
 	return b.String() + "}\n"
 }
-
-// allow are the rules of admin mode for whoever comes from an address that is let in.
-func (s Site) allow() string {
-	if !s.Allows {
-		return ""
-	}
-	return rule("allow")
-}

@@ -50,11 +50,7 @@ func HTTP(s Shared) ([]byte, error) {
 	v.quoted("SOCKET", "unix:"+s.GateSocket)
 	v.plain("COOKIES", gate.CookieName(""))
 	v.plain("ALLOWED", allowedLines(s.Allowed))
-	languages := ""
-	if s.ShowsPage {
-		languages = rule("languages")
-	}
-	v.plain("LANGUAGES", languages)
+	v.plain("LANGUAGES", ruleIf(s.ShowsPage, "languages"))
 	return v.fill(rule("http"))
 }
 
@@ -99,10 +95,7 @@ const DoorHeader = "X-Conforma-Door"
 // give the same bytes. It returns an error where Check does. Each mode has a file of its name in rules/; without one
 // Render panics.
 func (s Site) Render(mode status.Mode, revision string) ([]byte, error) {
-	text := rule("head") + rule(string(mode)) + rule("answers")
-	if mode == status.Admin {
-		text += rule("gate")
-	}
+	text := rule("head") + rule(string(mode)) + rule("answers") + ruleIf(mode == status.Admin, "gate")
 	text = strings.NewReplacer("{STATUS_LOCATION}", s.statusLocation()).Replace(text)
 	text = strings.NewReplacer(s.pageParts()...).Replace(text)
 	text = strings.NewReplacer(s.parts(mode)...).Replace(text)
@@ -131,12 +124,9 @@ func (s Site) parts(mode status.Mode) []string {
 	// A client that sends all of its body before it reads gets its answer then. If nginx didn't read the body to its
 	// end, a reset would lose the answer. What online has to say is for the moment before a reload, whose drain would
 	// wait for that.
-	patient := rule("patient")
-	if mode == status.Online {
-		patient = ""
-	}
+	patient := ruleIf(mode != status.Online, "patient")
 	parts := []string{
-		"{EARLY}", strings.Join(EarlyErrors, " "), "{PATIENT}", patient, "{UNDO}", undo(s.Modules), "{ALLOW}", s.allow(),
+		"{EARLY}", strings.Join(EarlyErrors, " "), "{PATIENT}", patient, "{UNDO}", undo(s.Modules), "{ALLOW}", ruleIf(s.Allows, "allow"),
 		"{FILES}", patient + undo(s.Modules) + line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
 	}
 	if s.Door == "" {

@@ -22,6 +22,14 @@ func rule(name string) string {
 	return string(text)
 }
 
+// ruleIf is the text of one where it is to be there, else "".
+func ruleIf(wanted bool, name string) string {
+	if !wanted {
+		return ""
+	}
+	return rule(name)
+}
+
 // values collects what is put in place of the words in braces, each in nginx's quotes.
 type values struct {
 	pairs []string
@@ -34,6 +42,13 @@ func (v *values) quoted(word, value string) {
 		v.err = errors.Join(v.err, fmt.Errorf("write %q into nginx's configuration: %w", value, err))
 	}
 	v.plain(word, text)
+}
+
+// quote is Quote, with its error added.
+func (v *values) quote(value string) string {
+	text, err := Quote(value)
+	v.fail(err)
+	return text
 }
 
 // fail adds an error, nil for none.

@@ -40,14 +40,10 @@ func (s *Stored) addTo(v *values) {
 	v.quoted("STORE_HOST", u.Host)
 	v.quoted("STORE_NAME", u.Hostname())
 	// With a variable in it nginx looks the name up at each request, and starts where it can't.
-	path, err := Quote(u.EscapedPath())
-	v.fail(err)
-	v.plain("STATUS_URL", `"`+u.Scheme+"://$conforma_store"+strings.TrimPrefix(path, `"`))
+	v.plain("STATUS_URL", `"`+u.Scheme+"://$conforma_store"+strings.TrimPrefix(v.quote(u.EscapedPath()), `"`))
 	verify := ""
 	if s.CAFile != "" && u.Scheme == "https" {
-		file, err := Quote(s.CAFile)
-		v.fail(err)
-		verify = "  proxy_ssl_verify on;\n  proxy_ssl_verify_depth 5;\n  proxy_ssl_trusted_certificate " + file + ";\n"
+		verify = "  proxy_ssl_verify on;\n  proxy_ssl_verify_depth 5;\n  proxy_ssl_trusted_certificate " + v.quote(s.CAFile) + ";\n"
 	}
 	v.plain("STORE_VERIFY", verify)
 }
@@ -107,75 +103,90 @@ func (s Standby) Files() (map[string][]byte, error) {
 	shared := Shared{GateSocket: "/nonexistent/gate.sock"}
 	var servers strings.Builder
 	for _, one := range s.Sites {
-		one.Dir, one.Modules, one.Door = filepath.Join(s.Dir, StandbySiteDir(one.Name)), nil, ""
 		shared.ShowsPage = shared.ShowsPage || one.ShowsPage
-		revision, err := one.Revision(status.Offline, 0)
-		if err != nil {
+		if err := s.addSite(one, files, &servers); err != nil {
 			return nil, err
-		}
-		rules := filepath.Join(StandbySiteDir(one.Name), "rules.conf")
-		if files[rules], err = one.Render(status.Offline, revision); err != nil {
-			return nil, err
-		}
-		files[filepath.Join(StandbySiteDir(one.Name), ClosedFile)] = []byte{} // as throughout offline
-		for _, server := range one.Servers {
-			text, err := server.render(filepath.Join(s.Dir, rules), s.Host)
-			if err != nil {
-				return nil, fmt.Errorf("render a server of %s: %w", one.Name, err)
-			}
-			servers.Write(text)
 		}
 	}
+	v := &values{}
 	for _, other := range s.Others {
-		v := &values{}
-		other.addTo(v)
-		text, err := v.fill("\n# Another server of the host's.\nserver {\n{LISTEN}  location / { return 503; }\n}\n")
-		if err != nil {
-			return nil, err
-		}
+		o := &values{}
+		other.addTo(o)
+		text, err := o.fill("\n# Another server of the host's.\nserver {\n{LISTEN}  location / { return 503; }\n}\n")
+		v.fail(err)
 		servers.Write(text)
 	}
 	http, err := HTTP(shared)
-	if err != nil {
-		return nil, err
-	}
-	v := &values{}
+	v.fail(err)
 	v.quoted("CACHE", filepath.Join(s.Dir, "cache"))
 	v.plain("HTTP", string(http))
 	v.plain("SERVERS", servers.String())
-	user := ""
-	if s.User != "" {
-		user = "user " + s.User + ";\n"
-		if !userName.MatchString(s.User) {
-			return nil, fmt.Errorf("write the user %q into nginx's configuration: no names of a user and a group", s.User)
-		}
-	}
-	v.plain("USER", user)
-	resolver := ""
-	if len(s.Resolvers) > 0 {
-		resolver = "# The name servers of the machine that this was rendered on.\nresolver"
-		for _, r := range s.Resolvers {
-			ip, err := netip.ParseAddr(r)
-			if err != nil {
-				return nil, fmt.Errorf("name server %q: %w", r, err)
-			}
-			if resolver += " " + ip.String(); ip.Is6() {
-				resolver = strings.TrimSuffix(resolver, ip.String()) + "[" + ip.String() + "]"
-			}
-		}
-		resolver += ";\n"
-	}
-	v.plain("RESOLVER", resolver)
+	s.addUser(v)
+	s.addResolver(v)
 	files[StandbyFile], err = v.fill(rule("standby"))
 	return files, err
+}
+
+// addSite adds the files of a site, and its servers.
+func (s Standby) addSite(one StandbySite, files map[string][]byte, servers *strings.Builder) error {
+	dir := StandbySiteDir(one.Name)
+	one.Dir, one.Modules, one.Door = filepath.Join(s.Dir, dir), nil, ""
+	revision, err := one.Revision(status.Offline, 0)
+	if err != nil {
+		return err
+	}
+	rules := filepath.Join(dir, "rules.conf")
+	if files[rules], err = one.Render(status.Offline, revision); err != nil {
+		return err
+	}
+	files[filepath.Join(dir, ClosedFile)] = []byte{} // as throughout offline
+	for _, server := range one.Servers {
+		text, err := server.render(filepath.Join(s.Dir, rules), s.Host)
+		if err != nil {
+			return fmt.Errorf("render a server of %s: %w", one.Name, err)
+		}
+		servers.Write(text)
+	}
+	return nil
 }
 
 // userName is one or two names, of a user and a group.
 var userName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*( [A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
 
+// addUser adds whose the workers are.
+func (s Standby) addUser(v *values) {
+	user := ""
+	if s.User != "" {
+		user = "user " + s.User + ";\n"
+		if !userName.MatchString(s.User) {
+			v.fail(fmt.Errorf("write the user %q into nginx's configuration: no names of a user and a group", s.User))
+		}
+	}
+	v.plain("USER", user)
+}
+
+// addResolver adds the name servers.
+func (s Standby) addResolver(v *values) {
+	resolver := ""
+	for _, r := range s.Resolvers {
+		ip, err := netip.ParseAddr(r)
+		if err != nil {
+			v.fail(fmt.Errorf("name server %q: %w", r, err))
+		}
+		at := ip.String()
+		if ip.Is6() {
+			at = "[" + at + "]"
+		}
+		resolver += " " + at
+	}
+	if resolver != "" {
+		resolver = "# The name servers of the machine that this was rendered on.\nresolver" + resolver + ";\n"
+	}
+	v.plain("RESOLVER", resolver)
+}
+
 // render is the server {} of a site whose rules lie in that file.
 func (s StandbyServer) render(rules, host string) ([]byte, error) {
-	text := rule("standbyserver")
 	acme := "    return 404;\n"
 	if host != "" {
 		acme = rule("standbyacme")
@@ -184,16 +195,14 @@ func (s StandbyServer) render(rules, host string) ([]byte, error) {
 	v.quoted("RULES", rules)
 	v.quoted("HOST", "http://"+net.JoinHostPort(host, "80"))
 	s.addTo(v)
-	return v.fill(strings.Replace(text, "{ACME}", acme, 1))
+	return v.fill(strings.Replace(rule("standbyserver"), "{ACME}", acme, 1))
 }
 
 // addTo adds the directives that say which server it is.
 func (s StandbyServer) addTo(v *values) {
 	var b strings.Builder
 	quoted := func(directive, value, rest string) {
-		text, err := Quote(value)
-		v.fail(err)
-		fmt.Fprintf(&b, "  %s %s%s;\n", directive, text, rest)
+		fmt.Fprintf(&b, "  %s %s%s;\n", directive, v.quote(value), rest)
 	}
 	for _, l := range s.Listens {
 		more := ""
@@ -224,9 +233,7 @@ func (s StandbyServer) addTo(v *values) {
 		quoted("ssl_password_file", s.PasswordFile, "")
 	}
 	if s.Secure != "" {
-		text, err := Quote(s.Secure)
-		v.fail(err)
-		fmt.Fprintf(&b, "  error_page 497 =307 %s$request_uri\";\n", strings.TrimSuffix(text, `"`))
+		fmt.Fprintf(&b, "  error_page 497 =307 %s$request_uri\";\n", strings.TrimSuffix(v.quote(s.Secure), `"`))
 	}
 	v.plain("LISTEN", b.String())
 }
