@@ -64,7 +64,11 @@ func (s *fileSet) config() (*Config, error) {
 			if c.HTTP.File == "" {
 				c.HTTP = d.at()
 			}
-			c.readHTTP(d)
+			for _, inner := range d.block {
+				if inner.name == "include" {
+					c.HTTPFiles = append(c.HTTPFiles, inner.args...)
+				}
+			}
 			c.readBlock(d, false)
 			c.readRealIP(d.block)
 		case d.name == "stream":
@@ -74,25 +78,15 @@ func (s *fileSet) config() (*Config, error) {
 	return c, nil
 }
 
-// readHTTP notes which files an http {} includes.
-func (c *Config) readHTTP(http *directive) {
-	for _, d := range http.block {
-		if d.name == "include" {
-			c.HTTPFiles = append(c.HTTPFiles, d.args...)
-		}
-	}
-}
-
 // readRealIP notes where whoever comes may say which address they come from (ngx_http_realip_module).
 func (c *Config) readRealIP(ds []*directive) {
-	for _, d := range ds {
+	each(ds, func(d *directive) {
 		if d.name == "set_real_ip_from" && len(d.args) == 1 {
 			if _, mask, found := strings.Cut(d.args[0], "/"); found && strings.Trim(mask, "0") == "" {
 				c.Credulous = append(c.Credulous, d.at())
 			}
 		}
-		c.readRealIP(d.block)
-	}
+	})
 }
 
 // HTTPIncludes reports whether http {} includes the file, by way of symbolic links too.

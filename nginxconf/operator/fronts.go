@@ -12,38 +12,32 @@ import (
 // Front is what a server {} of http {} shows to its visitors: where it listens, under which names, and what it proves
 // itself by.
 type Front struct {
-	At           Place
-	Files        []string // included at its top level, in their order
-	Names        []string // of server_name, as they stand there
-	Listens      []FrontListen
-	Certificates []nginxconf.Certificate // with absolute paths; empty where there are none
-	PasswordFile string                  // of their keys, absolute; "" for none
-	Secure       string                  // where it leads plain HTTP on a port of TLS, as "https://host:port"; "" where it doesn't say
+	At    Place
+	Files []string // included at its top level, in their order
+	// StandbyServer has the addresses of TCP, as host:port; the host may be "*". Paths are absolute.
+	nginxconf.StandbyServer
 	// Leads is set where requests may be handed on to an application: else it has files, redirects and errors of
 	// nginx's own.
 	Leads bool
-}
-
-// FrontListen is an address of TCP that it listens at.
-type FrontListen struct {
-	Addr                        string // host:port; the host may be "*"
-	TLS, ProxyProtocol, Default bool
 }
 
 // Fronts are the servers of http {} that listen at an address of TCP, in their order.
 func (c *Config) Fronts() []Front {
 	var out []Front
 	for _, s := range c.Servers {
-		f := Front{At: s.At, Files: s.Files, Names: s.Names, Secure: s.Address, Leads: s.Leads, PasswordFile: c.path(s.TLS.passwords)}
+		f := Front{At: s.At, Files: s.Files, Leads: s.Leads}
+		f.Names, f.Secure, f.PasswordFile = s.Names, s.Address, c.path(s.TLS.passwords)
 		for i := range min(len(s.TLS.certificates), len(s.TLS.keys)) {
 			f.Certificates = append(f.Certificates, nginxconf.Certificate{File: c.path(s.TLS.certificates[i]), Key: c.path(s.TLS.keys[i])})
 		}
 		for _, l := range s.Listens {
+			l.TLS = l.TLS || s.TLS.on
 			if !l.NotTCP {
-				f.Listens = append(f.Listens, FrontListen{l.Addr, l.TLS || s.TLS.on, l.ProxyProtocol, l.Default})
+				f.Listens = append(f.Listens, l.StandbyListen)
 			}
 			if _, port, err := net.SplitHostPort(l.Addr); l.Both && err == nil {
-				f.Listens = append(f.Listens, FrontListen{"*:" + port, l.TLS || s.TLS.on, l.ProxyProtocol, l.Default})
+				l.Addr = "*:" + port
+				f.Listens = append(f.Listens, l.StandbyListen)
 			}
 		}
 		if len(f.Listens) > 0 && !s.Stream {

@@ -31,12 +31,11 @@ const gatePass = "http://conforma_status_gate/"
 
 // collectValues adds what "set" makes of variables.
 func collectValues(values map[string][]string, ds []*directive) {
-	for _, d := range ds {
+	each(ds, func(d *directive) {
 		if d.name == "set" && len(d.args) == 2 {
 			values[d.args[0]] = append(slices.Clip(values[d.args[0]]), d.args[1])
 		}
-		collectValues(values, d.block)
-	}
+	})
 }
 
 // leadingVariable is a variable that says where a pass leads.
@@ -69,14 +68,13 @@ func (o inherited) resolved(to string) []string {
 var addressOfPass = regexp.MustCompile(`^([^/?$]+)(?:[/?]|\$\{?(?:request_uri|document_uri|uri|is_args|args)\b)`)
 
 func (s *server) collectPasses(ds []*directive, o inherited) {
-	for _, d := range ds {
+	each(ds, func(d *directive) {
 		if port, ok := passDirectives[d.name]; ok && len(d.args) > 0 && !strings.HasPrefix(d.args[0], gatePass) {
 			for _, to := range o.resolved(d.args[0]) {
 				s.Passes = append(s.Passes, pass{readPass(to, port, o.stream), d.at()})
 			}
 		}
-		s.collectPasses(d.block, o)
-	}
+	})
 }
 
 func readPass(to, port string, stream bool) string {

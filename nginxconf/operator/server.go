@@ -37,17 +37,13 @@ type server struct {
 	Stream bool
 }
 
+// listen is where a server listens, as host:port; the host may be "*".
 type listen struct {
-	Addr string // host:port
-	TLS  bool
+	nginxconf.StandbyListen
 	// NotTCP is set where clients come by other sockets than TCP's, which can't be told from another site's.
 	NotTCP bool
-	// ProxyProtocol is set where a proxy says, before each connection's data, whose it is.
-	ProxyProtocol bool
 	// Both is whether it is of IPv6 and takes clients by IPv4 as well.
 	Both bool
-	// Default is whether it answers those whose name no server there has.
-	Default bool
 }
 
 // obstacle is a directive that may keep the rules of a file included after it from running, or hand requests on
@@ -84,7 +80,7 @@ func readServer(block *directive, above inherited) *server {
 		}
 	}
 	if len(s.Listens) == 0 && !above.stream {
-		s.Listens = []listen{{Addr: "*:80"}} // nginx's default, for root
+		s.Listens = readListen([]string{"80"}) // nginx's default, for root
 	}
 	above.values = maps.Clone(above.values)
 	collectValues(above.values, block.block)
@@ -162,14 +158,24 @@ func readListen(args []string) []listen {
 	if len(args) == 0 {
 		return nil
 	}
-	if strings.HasPrefix(args[0], "unix:") {
-		return []listen{{Addr: args[0], NotTCP: true}}
+	var l listen
+	if l.Addr = args[0]; strings.HasPrefix(l.Addr, "unix:") {
+		l.NotTCP = true
+		return []listen{l}
 	}
-	quic := slices.Contains(args[1:], "quic")
-	l := listen{
-		Addr: args[0], NotTCP: quic, TLS: quic || slices.Contains(args[1:], "ssl"), ProxyProtocol: slices.Contains(args[1:], "proxy_protocol"),
-		Both:    slices.Contains(args[1:], "ipv6only=off"),
-		Default: slices.Contains(args[1:], "default_server") || slices.Contains(args[1:], "default"),
+	for _, arg := range args[1:] {
+		switch arg {
+		case "quic":
+			l.NotTCP, l.TLS = true, true
+		case "ssl":
+			l.TLS = true
+		case "proxy_protocol":
+			l.ProxyProtocol = true
+		case "default_server", "default":
+			l.Default = true
+		case "ipv6only=off":
+			l.Both = true
+		}
 	}
 	switch _, _, err := net.SplitHostPort(l.Addr); {
 	case err == nil:

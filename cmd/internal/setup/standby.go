@@ -80,7 +80,7 @@ func Standby(conf *operator.Config, c *config.Config, dir string) (nginxconf.Sta
 // uncertain are what of a site's server can't be told.
 func uncertain(s config.Site, f operator.Front, certificates []nginxconf.Certificate) []error {
 	var out []error
-	if slices.ContainsFunc(f.Listens, func(l operator.FrontListen) bool { return l.TLS }) && len(certificates) == 0 {
+	if slices.ContainsFunc(f.Listens, func(l nginxconf.StandbyListen) bool { return l.TLS }) && len(certificates) == 0 {
 		out = append(out, fmt.Errorf("%s: the server at %s has no ssl_certificate with its ssl_certificate_key", s.Name, f.At))
 	}
 	for _, c := range certificates {
@@ -187,7 +187,7 @@ func (p *standbyPlan) shared(f operator.Front, own func(int) bool) []string {
 
 // isTaken reports whether another server has that name wherever this one listens.
 func (p *standbyPlan) isTaken(f operator.Front, name string) bool {
-	return !slices.ContainsFunc(f.Listens, func(l operator.FrontListen) bool { return !p.taken[there(l.Addr)+" "+name] })
+	return !slices.ContainsFunc(f.Listens, func(l nginxconf.StandbyListen) bool { return !p.taken[there(l.Addr)+" "+name] })
 }
 
 // others are servers for those who come, where a site listens, for a server of the host's that is none of the sites'.
