@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -30,12 +29,12 @@ func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	there := s.network(strconv.Itoa(master))
+	there := s.network(master)
 	holders := map[uint64][]int{} // of a socket, by where they are in out
 	var out []Client
 	for _, p := range procs {
 		whose, _, err := s.owners(p)
-		if err != nil || !slices.Contains(users, whose[fileSystem]) || s.network(strconv.Itoa(p.PID)) != there {
+		if err != nil || !slices.Contains(users, whose[fileSystem]) || s.network(p.PID) != there {
 			continue
 		}
 		stat, err := p.Stat()

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
-
-	"github.com/prometheus/procfs"
 )
 
 // ErrCantDestroy is returned (wrapped) by Destroy where the kernel doesn't destroy sockets for us: it was built without
@@ -47,9 +45,9 @@ func (s Sockets) End(p Process, hard bool) error {
 
 // alive reports whether the process is still there, and still the same.
 func (s Sockets) alive(p Process) (bool, error) {
-	fs, err := procfs.NewFS(s.procDir())
+	fs, err := s.fs()
 	if err != nil {
-		return false, fmt.Errorf("look at this machine's processes: %w", err)
+		return false, err
 	}
 	proc, err := fs.Proc(p.PID)
 	if err != nil {

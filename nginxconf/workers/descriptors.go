@@ -17,7 +17,7 @@ const socketLink = "socket:["
 
 // links are what the descriptors of a process lead to, as proc(5) says it.
 func (s Sockets) links(pid int) ([]string, error) {
-	dir, err := os.Open(filepath.Join(s.procDir(), strconv.Itoa(pid), "fd"))
+	dir, err := os.Open(s.file(pid, "fd"))
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 
 	"github.com/prometheus/procfs"
 )
@@ -110,7 +108,7 @@ func (g *glance) knows(in *scoped, inode uint64) (bool, error) {
 // withoutTCP are the sockets that aren't TCP: nginx has such sockets for its own talk, for its resolver, for QUIC and
 // for logs.
 func (s Sockets) withoutTCP(master int) (map[uint64]bool, error) {
-	fs, err := procfs.NewFS(filepath.Join(s.procDir(), strconv.Itoa(master)))
+	fs, err := procfs.NewFS(s.file(master, ""))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,18 +50,18 @@ const (
 // Program returns the name of the program of nginx's master process, as in proc(5)'s comm. The error wraps
 // ErrNotMaster when pid is another process, and ErrHidden when it can't be looked at.
 func (s Sockets) Program(pid int) (string, error) {
-	fs, err := procfs.NewFS(s.procDir())
+	fs, err := s.fs()
 	if err != nil {
-		return "", fmt.Errorf("look at this machine's processes: %w", err)
+		return "", err
 	}
 	p, err := fs.Proc(pid)
 	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("look at process %d: %w", pid, ErrHidden)
+		err = ErrHidden
 	}
-	if err != nil {
-		return "", fmt.Errorf("look at process %d: %w", pid, err)
+	var stat procfs.ProcStat
+	if err == nil {
+		stat, err = p.Stat()
 	}
-	stat, err := p.Stat()
 	if err != nil {
 		return "", fmt.Errorf("look at process %d: %w", pid, err)
 	}
@@ -106,10 +105,7 @@ func inContainer(pid int, pidFile string) int {
 	if err != nil {
 		return 0
 	}
-	procs, err := procfs.AllProcs()
-	if err != nil {
-		return 0
-	}
+	procs, _ := Sockets{}.all()
 	for _, p := range procs {
 		if !strings.HasPrefix((Sockets{}).title(p), masterTitle) {
 			continue
@@ -119,7 +115,7 @@ func inContainer(pid int, pidFile string) int {
 		if err != nil || len(status.NSpids) < 2 || status.NSpids[len(status.NSpids)-1] != uint64(pid) {
 			continue
 		}
-		there, err := os.Stat(filepath.Join(procfs.DefaultMountPoint, strconv.Itoa(p.PID), "root", pidFile))
+		there, err := os.Stat(Sockets{}.file(p.PID, "root/"+pidFile))
 		if err == nil && os.SameFile(there, written) {
 			return p.PID
 		}
@@ -127,11 +123,20 @@ func inContainer(pid int, pidFile string) int {
 	return 0
 }
 
-// all lists the processes of this machine.
-func (s Sockets) all() (procfs.Procs, error) {
+// fs is where the processes of this machine are seen.
+func (s Sockets) fs() (procfs.FS, error) {
 	fs, err := procfs.NewFS(s.procDir())
 	if err != nil {
-		return nil, fmt.Errorf("look at this machine's processes: %w", err)
+		return fs, fmt.Errorf("look at this machine's processes: %w", err)
+	}
+	return fs, nil
+}
+
+// all lists the processes of this machine.
+func (s Sockets) all() (procfs.Procs, error) {
+	fs, err := s.fs()
+	if err != nil {
+		return nil, err
 	}
 	procs, err := fs.AllProcs()
 	if err != nil {
@@ -178,7 +183,7 @@ func (s Sockets) processes(comm string) (processes, error) {
 		out[p.PID] = process{
 			Process: Process{p.PID, stat.Starttime}, parent: stat.PPID,
 			master: strings.HasPrefix(text, masterTitle), shuttingDown: strings.Contains(text, leavingTitle),
-			user: users[effective], network: s.network(strconv.Itoa(p.PID)),
+			user: users[effective], network: s.network(p.PID),
 		}
 	}
 	return out, nil
@@ -226,10 +231,7 @@ func (s Sockets) Masters() ([]int, error) {
 // "net"; false where that can't be told.
 func SharesNamespace(kind string, a, b int) bool {
 	of := func(pid int) string {
-		name, err := os.Readlink(filepath.Join(procfs.DefaultMountPoint, strconv.Itoa(pid), "ns", kind))
-		if err != nil {
-			return ""
-		}
+		name, _ := os.Readlink(Sockets{}.file(pid, "ns/"+kind))
 		return name
 	}
 	return of(a) != "" && of(a) == of(b)
@@ -242,6 +244,6 @@ func Sees(pid int, path string) bool {
 	if err != nil {
 		return false
 	}
-	there, err := os.Stat(filepath.Join(procfs.DefaultMountPoint, strconv.Itoa(pid), "root", path))
+	there, err := os.Stat(Sockets{}.file(pid, "root/"+path))
 	return err == nil && os.SameFile(here, there)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -16,7 +15,7 @@ import (
 
 // read reads the beginning of a file of a process's, 4 KB at most: proc(5) hands out as much as there is in one read.
 func (s Sockets) read(pid int, name string) ([]byte, error) {
-	fd, err := syscall.Open(filepath.Join(s.procDir(), strconv.Itoa(pid), name), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	fd, err := syscall.Open(s.file(pid, name), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}

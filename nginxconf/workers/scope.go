@@ -27,22 +27,24 @@ type matcher struct {
 }
 
 func (sc Scope) matcher() (matcher, error) {
-	m := matcher{anywhere: sc.Anywhere}
-	for _, l := range sc.Listens {
-		ends, err := endpoints(l)
-		if err != nil {
-			return matcher{}, fmt.Errorf("read the address %q: %w", l, err)
-		}
-		m.listens = append(m.listens, ends...)
+	listens, err := endpointsOf(sc.Listens)
+	if err != nil {
+		return matcher{}, err
 	}
-	for _, u := range sc.Upstreams {
-		ends, err := endpoints(u)
+	upstreams, err := endpointsOf(sc.Upstreams)
+	return matcher{listens, upstreams, sc.Anywhere}, err
+}
+
+// endpointsOf are the endpoints of all of those.
+func endpointsOf(hostports []string) (out []netip.AddrPort, err error) {
+	for _, at := range hostports {
+		ends, err := endpoints(at)
 		if err != nil {
-			return matcher{}, fmt.Errorf("read the address %q: %w", u, err)
+			return nil, fmt.Errorf("read the address %q: %w", at, err)
 		}
-		m.upstreams = append(m.upstreams, ends...)
+		out = append(out, ends...)
 	}
-	return m, nil
+	return out, nil
 }
 
 // endpoints are the addresses that host:port may mean. A name that can't be looked up stands for any address: its
@@ -56,23 +58,15 @@ func endpoints(hostport string) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	anyAddress := []netip.AddrPort{netip.AddrPortFrom(netip.Addr{}, uint16(port))}
-	if host == "" || host == "*" {
-		return anyAddress, nil
+	at := func(ip netip.Addr) netip.AddrPort { return netip.AddrPortFrom(ip, uint16(port)) }
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err == nil && !ip.IsUnspecified():
+		return []netip.AddrPort{at(ip.Unmap())}, nil
+	case strings.EqualFold(host, "localhost"):
+		return []netip.AddrPort{at(netip.AddrFrom4([4]byte{127, 0, 0, 1})), at(netip.IPv6Loopback())}, nil
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if ip.IsUnspecified() {
-			return anyAddress, nil
-		}
-		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
-	}
-	if !strings.EqualFold(host, "localhost") {
-		return anyAddress, nil
-	}
-	return []netip.AddrPort{
-		netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)),
-		netip.AddrPortFrom(netip.IPv6Loopback(), uint16(port)),
-	}, nil
+	return []netip.AddrPort{at(netip.Addr{})}, nil
 }
 
 // isListen reports whether nginx is reached by the socket, or waits to be.

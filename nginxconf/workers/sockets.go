@@ -3,7 +3,6 @@ package workers
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -58,7 +57,7 @@ func (s Sockets) list(pid int, states uint32) ([]diagSocket, error) {
 			return all, nil
 		}
 	}
-	fs, err := procfs.NewFS(filepath.Join(s.procDir(), strconv.Itoa(pid)))
+	fs, err := procfs.NewFS(s.file(pid, ""))
 	if err != nil {
 		return nil, err
 	}
@@ -82,27 +81,24 @@ func (s Sockets) list(pid int, states uint32) ([]diagSocket, error) {
 }
 
 // network names the network namespace of a process, "" where that can't be read.
-func (s Sockets) network(process string) string {
-	name, err := os.Readlink(filepath.Join(s.procDir(), process, "ns", "net"))
-	if err != nil {
-		return ""
-	}
+func (s Sockets) network(pid int) string {
+	name, _ := os.Readlink(s.file(pid, "ns/net"))
 	return name
+}
+
+// file is the path of a file of a process's: proc(5).
+func (s Sockets) file(pid int, name string) string {
+	return filepath.Join(s.procDir(), strconv.Itoa(pid), name)
 }
 
 // Listening returns the TCP addresses that processes listen at in this network namespace.
 func (s Sockets) Listening() ([]netip.AddrPort, error) {
-	all, err := s.list(os.Getpid(), listenStates)
-	if err != nil {
-		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
-	}
+	all, err := s.Listeners(os.Getpid())
 	var out []netip.AddrPort
-	for _, sock := range all {
-		if sock.listening() {
-			out = append(out, sock.local)
-		}
+	for _, l := range all {
+		out = append(out, l.Addr)
 	}
-	return out, nil
+	return out, err
 }
 
 func addrPort(ip net.IP, port uint64) netip.AddrPort {

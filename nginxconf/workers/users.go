@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -34,7 +33,7 @@ func (s Sockets) Workers(master int) ([]Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	there := s.network(strconv.Itoa(master))
+	there := s.network(master)
 	var out []Worker
 	for _, p := range procs {
 		comm, err := s.comm(p)
@@ -47,7 +46,7 @@ func (s Sockets) Workers(master int) ([]Worker, error) {
 		case !strings.HasPrefix(text, anyTitle): // such as nginx -t, which has no title at its beginning and at its end
 			continue
 		}
-		if network := s.network(strconv.Itoa(p.PID)); network != there && network != "" && there != "" {
+		if network := s.network(p.PID); network != there && network != "" && there != "" {
 			continue
 		}
 		stat, err := p.Stat()
