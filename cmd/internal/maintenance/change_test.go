@@ -121,6 +121,11 @@ func TestReceiptCounts(t *testing.T) {
 			w.Config.Sites[0].Settled, w.settledErr = []string{"false"}, errors.New("3 transactions")
 		},
 			false, 0, 0, 0, false, "3 transactions", 32 * time.Second},
+		"cut, and not vouched for": {func(w *world) {
+			held(w)
+			w.Config.Sites[0].Settled, w.settledErr = []string{"false"}, errors.New("3 transactions")
+		},
+			false, 0, 2, 0, false, "3 transactions", 64 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -130,14 +135,15 @@ func TestReceiptCounts(t *testing.T) {
 			if r.Drained != c.drained || r.Cut != c.cut || r.Left != c.left || (r.SafeSince != nil) != c.safe {
 				t.Errorf("drained %d, cut %d, left %d, safe since %v", r.Drained, r.Cut, r.Left, r.SafeSince)
 			}
-			if unsettled := name == "drained, and not vouched for"; r.Unsettled != unsettled || r.WasCut != (c.cut > 0 && !c.safe) {
-				t.Errorf("not settled: %v, something was cut: %v", r.Unsettled, r.WasCut)
+			unsettled := strings.HasSuffix(name, "and not vouched for")
+			if (r.Doubt == state.NotSafeUnsettled) != unsettled || (r.Doubt == state.NotSafeCut) != (c.cut > 0 && !c.safe && !unsettled) {
+				t.Errorf("the doubt about it: %q", r.Doubt)
 			}
 			want := state.NotSafeUnknown
 			switch {
 			case c.left > 0:
 				want = state.NotSafeLeft
-			case r.Unsettled:
+			case unsettled:
 				want = state.NotSafeUnsettled
 			case !c.safe:
 				want = state.NotSafeCut
@@ -165,12 +171,12 @@ func TestSafety(t *testing.T) {
 	if r := w.set(t, status.Offline); r.Cut != 1 || r.SafeSince != nil {
 		t.Fatalf("cut %d, safe since %v", r.Cut, r.SafeSince)
 	}
-	if r := w.set(t, status.Offline); r.SafeSince != nil || !r.WasCut {
-		t.Errorf("safe, because it was asked twice (it says that something was cut: %v)", r.WasCut)
+	if r := w.set(t, status.Offline); r.SafeSince != nil || r.Doubt != state.NotSafeCut {
+		t.Errorf("safe, because it was asked twice (it says: %q)", r.Doubt)
 	}
 	eta := w.now.Add(time.Hour)
-	if r := w.set(t, status.Offline, func(r *Request) { r.WordsOnly, r.ETA = true, &eta }); r.SafeSince != nil || !r.WasCut {
-		t.Errorf("safe, because it was extended (it says that something was cut: %v)", r.WasCut)
+	if r := w.set(t, status.Offline, func(r *Request) { r.WordsOnly, r.ETA = true, &eta }); r.SafeSince != nil || r.Doubt != state.NotSafeCut {
+		t.Errorf("safe, because it was extended (it says: %q)", r.Doubt)
 	}
 	if r := w.set(t, status.Admin); r.SafeSince != nil {
 		t.Error("safe, because it went admin")

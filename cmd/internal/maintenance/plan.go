@@ -250,8 +250,11 @@ func (h *Host) newChange(s config.Site, r state.Record, seen observed, to status
 		leavesAlone: r.Hold.LeavesAlone(), wasBarred: r.Barrier && r.Safe() && r.Document.Mode == status.Offline,
 		receipt: &Receipt{
 			Site: s.Name, Mode: to.Mode, Previous: r.Document.Mode, Outcome: state.Done,
-			ClosedAt: r.ClosedAt, WasCut: r.Cut > 0, wasNotSafe: r.NotSafe, Warnings: []string{}, Steps: []StepTime{},
+			ClosedAt: r.ClosedAt, Doubt: r.NotSafe, Warnings: []string{}, Steps: []StepTime{},
 		},
+	}
+	if r.Cut > 0 {
+		c.receipt.Doubt = state.NotSafeCut
 	}
 	c.rules.number = max(r.Changes, nginxconf.Order(seen.revision), nginxconf.Order(seen.live.Revision)) + 1
 	if c.has(StepSmoke) {

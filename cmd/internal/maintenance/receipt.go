@@ -45,14 +45,11 @@ type Receipt struct {
 	Claim string `json:"-"`
 	// Remains says what is left, as people count it, "" where nothing is: one request has two connections in Left.
 	Remains string `json:"-"`
-	// wasNotSafe is the reason on record; it holds until the site is drained again.
-	wasNotSafe state.NotSafe
+	// Doubt is why the application may be at work though nothing is seen to be left, "" where that isn't known. That on
+	// record holds until the site is drained again.
+	Doubt state.NotSafe `json:"-"`
 	// Unanswered is set when the site is open and its application doesn't answer.
 	Unanswered bool `json:"-"`
-	// WasCut is set when something was cut, by this change or an earlier one, that nobody has vouched for since.
-	WasCut bool `json:"-"`
-	// Unsettled is set when nothing is left, and the site's settled command doesn't vouch for the application.
-	Unsettled bool `json:"-"`
 	// Elsewhere is set of a site that lives on another machine: what is published of it was changed, and nothing else.
 	Elsewhere bool `json:"-"`
 	// PublishErr is why Published is false, nil otherwise.
@@ -81,12 +78,8 @@ func (r *Receipt) NotSafe() state.NotSafe {
 		return state.NotSafeUnfinished
 	case r.Remains != "":
 		return state.NotSafeLeft
-	case r.Unsettled:
-		return state.NotSafeUnsettled
-	case r.WasCut:
-		return state.NotSafeCut
 	}
-	return r.wasNotSafe
+	return r.Doubt
 }
 
 // warn says something, once.

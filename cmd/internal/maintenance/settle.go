@@ -107,8 +107,14 @@ func (r *run) grace(ctx context.Context, changes []*change) error {
 func (r *run) judge() {
 	for _, c := range r.taking(StepDrain) {
 		drained := c.drain.done != nil
-		c.receipt.WasCut, c.receipt.wasNotSafe = c.record.Cut > 0, state.NotSafeUnknown
-		c.receipt.Unsettled = drained && len(c.site.Settled) > 0 && !c.drain.vouched
+		switch {
+		case drained && len(c.site.Settled) > 0 && !c.drain.vouched:
+			c.receipt.Doubt = state.NotSafeUnsettled
+		case c.record.Cut > 0:
+			c.receipt.Doubt = state.NotSafeCut
+		default:
+			c.receipt.Doubt = state.NotSafeUnknown
+		}
 		if c.unread != nil {
 			c.receipt.warn(fmt.Sprintf("nginx's configuration can't be looked through for other ways to the application: %v", c.unread))
 		}
@@ -118,7 +124,7 @@ func (r *run) judge() {
 			closed = false
 			c.receipt.warn(fmt.Sprintf("%v: %v", ErrBarrier, c.noBarrier))
 		}
-		if drained && closed && !c.receipt.WasCut && !c.receipt.Unsettled {
+		if drained && closed && c.receipt.Doubt == state.NotSafeUnknown {
 			c.record.SafeSince = c.drain.done
 		}
 	}

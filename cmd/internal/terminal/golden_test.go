@@ -119,7 +119,7 @@ func TestGolden(t *testing.T) {
 		},
 		"set-offline-not-safe": func(t *Terminal) {
 			r := receipt("demo", status.Offline)
-			r.SafeSince, r.WasCut = nil, true
+			r.SafeSince, r.Doubt = nil, state.NotSafeCut
 			closes(t, "")
 			t.Receipts([]*maintenance.Receipt{r})
 		},

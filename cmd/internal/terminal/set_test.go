@@ -20,10 +20,10 @@ func TestVerdict(t *testing.T) {
 		ends string
 	}{
 		{"safe", maintenance.Receipt{SafeSince: &at}, "safe to take a snapshot since " + clock(at)},
-		{"left", maintenance.Receipt{Left: 4, Remains: "2 requests", WasCut: true}, "2 requests still left"},
-		{"cut", maintenance.Receipt{WasCut: true}, "something was cut that the application may still be working on"},
-		{"not settled", maintenance.Receipt{Unsettled: true}, "the settled command does not vouch for the application"},
-		{"cut, and not settled", maintenance.Receipt{Unsettled: true, WasCut: true}, "the settled command does not vouch for the application"},
+		{"left", maintenance.Receipt{Left: 4, Remains: "2 requests", Doubt: state.NotSafeCut}, "2 requests still left"},
+		{"cut", maintenance.Receipt{Doubt: state.NotSafeCut}, "something was cut that the application may still be working on"},
+		{"not settled", maintenance.Receipt{Doubt: state.NotSafeUnsettled}, "the settled command does not vouch for the application"},
+		{"left, and not settled", maintenance.Receipt{Left: 4, Remains: "2 requests", Doubt: state.NotSafeUnsettled}, "2 requests still left"},
 		{"not looked through", maintenance.Receipt{}, "it is not known whether an earlier request is still running"},
 	} {
 		c.r.Site, c.r.Mode, c.r.Previous, c.r.Outcome, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, state.Done, at, true
