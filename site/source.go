@@ -97,9 +97,10 @@ func isContent(file string) bool {
 // named returns the source with the name and language that the file's name gives it; base is that without its ending.
 func named(file, base string) (source, fault.List) {
 	s := source{file: file, name: base}
-	name, lang, ok := cutLast(base, ".")
+	ending := path.Ext(base)
+	name, lang := strings.TrimSuffix(base, ending), strings.TrimPrefix(ending, ".")
 	switch {
-	case !ok:
+	case ending == "":
 	case status.IsLanguage(lang):
 		s.name, s.lang = name, lang
 	case name == "index":
@@ -179,12 +180,4 @@ func translations(sources []source, main source) []source {
 	}
 	slices.SortFunc(out, func(a, b source) int { return strings.Compare(a.lang, b.lang) })
 	return out
-}
-
-// cutLast slices s around the last sep.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }

@@ -228,7 +228,6 @@ func (s Schedule) Add(w ScheduledWindow, now time.Time) (Schedule, error) {
 
 // Moved is what Move makes of a window. What is nil stays as it is.
 type Moved struct {
-	Mode        *Mode
 	From, Until *time.Time
 	// Words replaces message and messages with those below, which may be nil.
 	Words    bool
@@ -239,14 +238,11 @@ type Moved struct {
 // notBegun are the states of a window that may still be moved, or taken back.
 var notBegun = []WindowState{WindowScheduled, WindowMissed}
 
-// Move gives a window other times, another mode or other words. One that was missed is scheduled anew by it. The error
+// Move gives a window other times or other words. One that was missed is scheduled anew by it. The error
 // may wrap ErrNoWindow, ErrWindowState or ErrOverlap, or say what is wrong with the window.
 func (s Schedule) Move(id string, to Moved, now time.Time) (Schedule, error) {
 	return s.change("move", id, now, notBegun, func(w *ScheduledWindow) {
 		w.State = WindowScheduled
-		if to.Mode != nil {
-			w.Mode = *to.Mode
-		}
 		if to.From != nil {
 			w.From = *to.From
 		}

@@ -130,10 +130,10 @@ func TestScheduleMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err = s.Move("w", Moved{Mode: ptr(Admin), From: ptr(now.Add(90 * time.Minute))}, now); err != nil {
+	if s, err = s.Move("w", Moved{From: ptr(now.Add(90 * time.Minute))}, now); err != nil {
 		t.Fatal(err)
 	}
-	if w, _ := s.Window("w"); w.Mode != Admin || !w.From.Equal(now.Add(90*time.Minute)) || *w.Message != "We upgrade." || w.Sequence != 1 {
+	if w, _ := s.Window("w"); w.Mode != Offline || !w.From.Equal(now.Add(90*time.Minute)) || *w.Message != "We upgrade." || w.Sequence != 1 {
 		t.Errorf("moved: %+v", w)
 	}
 	if _, err := s.Move("w", Moved{Until: ptr(now.Add(time.Minute))}, now); err == nil || !strings.Contains(err.Error(), "until is not after from") {

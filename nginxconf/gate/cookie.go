@@ -59,9 +59,6 @@ func macOf(purpose string, secret []byte, fields ...string) ([]byte, error) {
 	return mac.Sum(nil), nil
 }
 
-// equal compares in a time that doesn't tell where two texts differ.
-func equal(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
-
 // checkCookie returns when a cookie of that value ceases to admit to the site in that window of admin mode, and a
 // *refusal when it doesn't admit at the time now. An empty secret admits nobody.
 func checkCookie(value string, secret []byte, site, window string, now time.Time) (time.Time, error) {

@@ -134,7 +134,7 @@ func (s *fileSet) resolve(ds []*directive) ([]*directive, error) {
 
 // included are the names of the files that an include directive means.
 func (s *fileSet) included(include *directive) []string {
-	pattern := filepath.Clean(s.absolute(include.args[0]))
+	pattern := filepath.Clean(absolute(include.args[0], s.main))
 	pattern = strings.ReplaceAll(pattern, "[!", "[^") // glob(3) has both, package filepath one
 	var out []string
 	for _, name := range s.names {
@@ -150,9 +150,9 @@ func (s *fileSet) included(include *directive) []string {
 }
 
 // absolute is the path that a name of a file stands for: relative ones begin where the main file is.
-func (s *fileSet) absolute(name string) string {
+func absolute(name, main string) string {
 	if filepath.IsAbs(name) {
 		return name
 	}
-	return filepath.Join(filepath.Dir(filepath.Clean(s.main)), name)
+	return filepath.Join(filepath.Dir(filepath.Clean(main)), name)
 }

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -52,12 +51,12 @@ func (f Front) Includes(file string) bool {
 	return slices.ContainsFunc(f.Files, func(name string) bool { return sameFile(name, file) })
 }
 
-// path is an absolute name of a file that nginx's configuration names: relative ones begin where the main file is.
+// path is the absolute name of a file, or what stands in the place of one: "", "data:…", "engine:…".
 func (c *Config) path(name string) string {
-	if name == "" || filepath.IsAbs(name) || strings.Contains(name, ":") { // "data:…", "engine:…"
+	if name == "" || strings.Contains(name, ":") {
 		return name
 	}
-	return filepath.Join(filepath.Dir(filepath.Clean(c.Main)), name)
+	return absolute(name, c.Main)
 }
 
 // tlsFiles are what the directives of the ssl module name, as they stand there.

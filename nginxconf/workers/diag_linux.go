@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// By hand, because the library that could do it, github.com/vishvananda/netlink 1.3, destroys sockets of IPv4 only,
-// and by their addresses alone: see destroyDiag.
+// By hand: github.com/vishvananda/netlink 1.3 destroys sockets of IPv4 only, and by their addresses alone (see
+// destroyDiag), and github.com/mdlayher/netlink 1.7 reads each piece of a long list several times to learn its size.
 
 // What x/sys doesn't name: SOCK_DESTROY of linux/sock_diag.h, and TCPDIAG_GETSOCK of linux/inet_diag.h.
 const (

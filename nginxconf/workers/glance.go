@@ -75,9 +75,9 @@ func (g *glance) scoped(scope Scope) (*scoped, error) {
 	}
 	out := &scoped{site: map[uint64]tcpSocket{}, toApp: map[uint64]bool{}, others: map[uint64]bool{}}
 	for _, sock := range g.sockets {
-		toApp := m.leadsToApp(sock.tcpSocket)
+		toApp, fromApp := m.leadsToApp(sock.tcpSocket), m.leadsToApp(tcpSocket{sock.remote, sock.local, sock.state})
 		switch {
-		case toApp && sock.inode == 0 && sock.state == tcpFinWait2, sock.state == tcpCloseWait && m.leadsToApp(sock.turned()):
+		case toApp && sock.inode == 0 && sock.state == tcpFinWait2, sock.state == tcpCloseWait && fromApp:
 			out.givenUp = append(out.givenUp, Connection{Local: sock.local, Remote: sock.remote, Upstream: true})
 		case sock.inode == 0:
 		case toApp || m.isListen(sock.tcpSocket):

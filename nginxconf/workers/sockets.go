@@ -32,9 +32,6 @@ type tcpSocket struct {
 
 func (s tcpSocket) listening() bool { return s.state == tcpListen }
 
-// turned is the other end of a connection.
-func (s tcpSocket) turned() tcpSocket { return tcpSocket{s.remote, s.local, s.state} }
-
 // diagSocket is a TCP socket as sock_diag(7) tells of it.
 type diagSocket struct {
 	tcpSocket

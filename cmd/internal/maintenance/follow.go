@@ -233,12 +233,9 @@ func (h *Host) window(site string) string {
 	if h.Config.Fleet == nil {
 		return ""
 	}
-	on, _ := h.Dir().Followed(site) // what can't be read is said by whoever follows
-	return fleetWindow(on.Order)
+	on, _ := h.Dir().Followed(site)             // what can't be read is said by whoever follows
+	return fmt.Sprintf("%d-00000000", on.Order) // in the form of a revision, see nginxconf.Site
 }
-
-// fleetWindow has the form of a revision, see nginxconf.Site.
-func fleetWindow(order uint64) string { return fmt.Sprintf("%d-00000000", order) }
 
 // OrderWords is the document of an order: that in the switch now (the zero Document for none), with what the request
 // has it say, and the mode that the order wants. The mode in the document stays.

@@ -49,15 +49,13 @@ func Exempt(s workers.Sockets, master int, nginx []workers.Worker, ends []End) (
 		if err := unix.Stat(filepath.Join(root, path), &stat); err != nil {
 			continue // gone meanwhile, or another namespace's
 		}
-		c := Cgroup{Path: path, ID: stat.Ino, Level: level(path)}
+		c := Cgroup{Path: path, ID: stat.Ino, Level: uint32(strings.Count(path, "/"))}
 		if !slices.Contains(out, c) {
 			out = append(out, c)
 		}
 	}
 	return out, nil
 }
-
-func level(path string) uint32 { return uint32(strings.Count(path, "/")) }
 
 func below(path, top string) bool { return path == top || strings.HasPrefix(path, top+"/") }
 
