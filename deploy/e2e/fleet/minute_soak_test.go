@@ -60,6 +60,7 @@ func TestSoakFleetWithoutItsStoreForAMinute(t *testing.T) {
 			m.staysSo(t, minute/2, status.Offline, 200, 200, 503)
 			m.closeAlone(t, 1)
 			m.staysSo(t, minute/2, status.Offline, 200, 503, 503)
+			m.agents[2].Kill(t) // it would open by order 2 where it is back before app-2 is
 		})
 		m.waitUntil(t, 503, 503, 503) // by an order: nobody has given a newer one
 		if got := order.Wait(t).Want(t, 4); !strings.Contains(got.Stdout+got.Stderr, "somebody else has given an order meanwhile") {
@@ -69,6 +70,7 @@ func TestSoakFleetWithoutItsStoreForAMinute(t *testing.T) {
 			d, err := published(m.s3)
 			return err == nil && d.Order == 3 && d.Wanted == status.Offline && d.Mode == status.Offline
 		})
+		m.agents[2] = m.hosts[2].StartFollow(t)
 		m.hosts[1].CLI(t, "set", "online").Want(t, 0)
 		m.waitUntil(t, 200, 200, 200)
 	})
