@@ -94,7 +94,7 @@ func (h *Host) Tell(e webhook.Event) error {
 func (h *Host) queue() webhook.Queue { return webhook.QueueIn(h.Config.StateDir) }
 
 // Announced is part of fleet.Site.
-func (f FollowedSite) Announced(c fleet.Change) error {
+func (f followedSite) Announced(c fleet.Change) error {
 	e, concerns := f.Host.Tells(c, true)
 	if !concerns {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// FollowedSite is a site of this host as its fleet's agent needs it.
-type FollowedSite struct {
+// followedSite is a site of this host as its fleet's agent needs it.
+type followedSite struct {
 	Host *Host
 	Site config.Site
 	// Deliver has what waits for the webhooks delivered, without waiting for that; nil where somebody else does.
@@ -22,13 +22,13 @@ type FollowedSite struct {
 }
 
 // Kept is part of fleet.Site.
-func (f FollowedSite) Kept() (fleet.Kept, error) {
+func (f followedSite) Kept() (fleet.Kept, error) {
 	on, err := f.Host.Dir().Followed(f.Site.Name)
 	return fleet.Kept{Order: on.Order, Wanted: on.Wanted, Waits: on.Waits, Pending: on.Pending}, err
 }
 
 // Keep is part of fleet.Site.
-func (f FollowedSite) Keep(ctx context.Context, k fleet.Kept) error {
+func (f followedSite) Keep(ctx context.Context, k fleet.Kept) error {
 	return f.update(ctx, func(on *state.Followed) error {
 		on.Order, on.Wanted, on.Waits, on.Pending = k.Order, k.Wanted, k.Waits, k.Pending
 		return nil
@@ -36,7 +36,7 @@ func (f FollowedSite) Keep(ctx context.Context, k fleet.Kept) error {
 }
 
 // update changes what is on disk of the orders, and writes it only where it has changed.
-func (f FollowedSite) update(ctx context.Context, change func(*state.Followed) error) error {
+func (f followedSite) update(ctx context.Context, change func(*state.Followed) error) error {
 	unlock, err := f.Host.lock(ctx)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (f FollowedSite) update(ctx context.Context, change func(*state.Followed) e
 }
 
 // Local is part of fleet.Site.
-func (f FollowedSite) Local() (fleet.Local, error) {
+func (f followedSite) Local() (fleet.Local, error) {
 	r, known, err := f.Host.Dir().Record(f.Site.Name)
 	if err != nil {
 		return fleet.Local{}, err
@@ -70,7 +70,7 @@ func (f FollowedSite) Local() (fleet.Local, error) {
 }
 
 // Shut is part of fleet.Site.
-func (f FollowedSite) Shut(ctx context.Context) error {
+func (f followedSite) Shut(ctx context.Context) error {
 	return f.update(ctx, func(on *state.Followed) error {
 		on.Waits = true
 		return f.Host.shutWaiting(f.Site)
@@ -86,7 +86,7 @@ func (h *Host) shutWaiting(s config.Site) error {
 }
 
 // Heard is part of fleet.Site.
-func (f FollowedSite) Heard(ctx context.Context, d status.Document) error {
+func (f followedSite) Heard(ctx context.Context, d status.Document) error {
 	return f.update(ctx, func(on *state.Followed) error {
 		on.Switch = &d
 		r, known, err := f.Host.Dir().Record(f.Site.Name)
@@ -108,7 +108,7 @@ func (f FollowedSite) Heard(ctx context.Context, d status.Document) error {
 }
 
 // Alone is part of fleet.Site.
-func (f FollowedSite) Alone(there status.Document) (status.Document, error) {
+func (f followedSite) Alone(there status.Document) (status.Document, error) {
 	r, _, err := f.Host.Dir().Record(f.Site.Name)
 	if err != nil {
 		return r.Document, err
@@ -119,26 +119,26 @@ func (f FollowedSite) Alone(there status.Document) (status.Document, error) {
 	return d, nil
 }
 
-// Following is what a fleet's order asks of one site.
-type Following struct {
+// following is what a fleet's order asks of one site.
+type following struct {
 	Site     config.Site
 	Document status.Document // as the order has it; the zero Document where there is none yet
 	// Who returns who has given the order and why, "" where that isn't known.
 	Who func(context.Context) (by, reason string)
 }
 
-// Follow brings the sites to a mode that was ordered, with the steps of Set, and returns what there is of each by its
-// name.
-func (h *Host) Follow(ctx context.Context, mode status.Mode, orders []Following, drain time.Duration) map[string]fleet.Local {
+// applyOrders brings the sites to a mode that was ordered, with the steps of Set, and returns what there is of each by
+// its name.
+func (h *Host) applyOrders(ctx context.Context, mode status.Mode, orders []following, drain time.Duration) map[string]fleet.Local {
 	out := map[string]fleet.Local{}
-	req := Request{Mode: mode, Drain: drain, Reason: "the fleet's order", ordered: map[string]Following{}}
+	req := Request{Mode: mode, Drain: drain, Reason: "the fleet's order", ordered: map[string]following{}}
 	for _, o := range orders {
 		req.Sites = append(req.Sites, o.Site)
 		req.ordered[o.Site.Name] = o
 	}
 	failed := func(err error) map[string]fleet.Local {
 		for _, o := range orders {
-			local, unread := FollowedSite{Host: h, Site: o.Site}.Local()
+			local, unread := followedSite{Host: h, Site: o.Site}.Local()
 			local.Error = errors.Join(err, unread).Error()
 			out[o.Site.Name] = local
 		}
@@ -152,7 +152,7 @@ func (h *Host) Follow(ctx context.Context, mode status.Mode, orders []Following,
 		return failed(err)
 	}
 	for i, r := range receipts {
-		local, err := FollowedSite{Host: h, Site: orders[i].Site}.Local()
+		local, err := followedSite{Host: h, Site: orders[i].Site}.Local()
 		local.Left = r.Left
 		if err = errors.Join(err, r.Err); err != nil {
 			local.Error = err.Error()
@@ -237,9 +237,9 @@ func (h *Host) window(site string) string {
 	return fmt.Sprintf("%d-00000000", on.Order) // in the form of a revision, see nginxconf.Site
 }
 
-// OrderWords is the document of an order: that in the switch now (the zero Document for none), with what the request
+// orderWords is the document of an order: that in the switch now (the zero Document for none), with what the request
 // has it say, and the mode that the order wants. The mode in the document stays.
-func (h *Host) OrderWords(was status.Document, s config.Site, req Request) (status.Document, status.Mode, error) {
+func (h *Host) orderWords(was status.Document, s config.Site, req Request) (status.Document, status.Mode, error) {
 	if was.Site == "" {
 		was = firstDocument(s, h.now())
 	}

@@ -80,7 +80,7 @@ func (f *Follower) begin() error {
 	}
 	for _, s := range h.Config.Sites {
 		one := &followed{site: s, Agent: &fleet.Agent{
-			Name: s.Name, Path: s.Path, Site: FollowedSite{Host: h, Site: s, Deliver: f.Deliver}, Public: h.Store, Private: f.Fleet.Receipts,
+			Name: s.Name, Path: s.Path, Site: followedSite{Host: h, Site: s, Deliver: f.Deliver}, Public: h.Store, Private: f.Fleet.Receipts,
 			Key: f.Fleet.Key, Now: h.Clock.Now, Meta: StatusMeta, SwitchKey: StatusKey(s),
 		}}
 		one.Start(f.Fleet.Name, instance)
@@ -131,10 +131,10 @@ func (f *Follower) round(ctx context.Context) {
 
 // apply brings the sites to a mode.
 func (f *Follower) apply(ctx context.Context, mode status.Mode, those []*followed) {
-	var orders []Following
+	var orders []following
 	var sites []config.Site
 	for _, one := range those {
-		orders = append(orders, Following{Site: one.site, Document: one.doc, Who: one.who})
+		orders = append(orders, following{Site: one.site, Document: one.doc, Who: one.who})
 		sites = append(sites, one.site)
 	}
 	if mode.Closed() {
@@ -142,7 +142,7 @@ func (f *Follower) apply(ctx context.Context, mode status.Mode, those []*followe
 			f.Log.Warn("nginx shows the page as it was before, or none", "error", err)
 		}
 	}
-	locals := f.Host.Follow(ctx, mode, orders, f.Drain)
+	locals := f.Host.applyOrders(ctx, mode, orders, f.Drain)
 	for _, one := range those {
 		local := locals[one.site.Name]
 		err := one.Applied(ctx, one.step, local)

@@ -56,7 +56,7 @@ func (h *Host) Orders(f *Fleet, req Request) (orders fleet.Orders, err error) {
 			Name: s.Name, Public: h.Store, Receipts: fleet.Receipts{Store: f.Receipts, Path: s.Path}, Key: f.Key, Now: h.Clock.Now,
 			Meta: StatusMeta, SwitchKey: StatusKey(s), Own: on.Order,
 			By: h.Operator + " on " + f.Name, Reason: req.Reason,
-			Words: func(was status.Document) (status.Document, status.Mode, error) { return h.OrderWords(was, s, req) },
+			Words: func(was status.Document) (status.Document, status.Mode, error) { return h.orderWords(was, s, req) },
 		}
 		if claim, is := req.Claims[s.Name]; is {
 			if g.Only, err = strconv.ParseUint(claim, 10, 64); err != nil {

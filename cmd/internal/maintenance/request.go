@@ -39,7 +39,7 @@ type Request struct {
 	// wraps ErrOnline.
 	WordsOnly bool
 	// ordered is a fleet's order, by site: it says what Mode and the rest don't.
-	ordered map[string]Following
+	ordered map[string]following
 }
 
 // ErrOnline is returned (wrapped) for a change of words about a site that is online: there is nothing to say.
