@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -158,13 +159,7 @@ func (a *app) load(stops ...config.Scope) (*config.Config, error) {
 
 // configurationFile is where the configuration is.
 func (a *app) configurationFile() string {
-	if a.configFile != "" {
-		return a.configFile
-	}
-	if file := os.Getenv("CONFORMA_STATUS_CONFIG"); file != "" {
-		return file
-	}
-	return config.DefaultFile
+	return cmp.Or(a.configFile, os.Getenv("CONFORMA_STATUS_CONFIG"), config.DefaultFile)
 }
 
 // loadSites reads the configuration and picks the sites that a command is about. What is wrong with either is said

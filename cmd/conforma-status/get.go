@@ -71,7 +71,7 @@ func (a *app) look(ctx context.Context, h *maintenance.Host, chosen []config.Sit
 		print, code = a.lookAtPublished(ctx, h, chosen)
 		return print, code, nil
 	}
-	views := []maintenance.View{}
+	var views []maintenance.View
 	for _, s := range chosen {
 		v, err := h.View(ctx, s)
 		if err != nil {
@@ -94,7 +94,7 @@ func (a *app) look(ctx context.Context, h *maintenance.Host, chosen []config.Sit
 
 // lookAtPublished is look on a machine that is no host: what is published is all that can be seen from there.
 func (a *app) lookAtPublished(ctx context.Context, h *maintenance.Host, chosen []config.Site) (print func(), code int) {
-	views := []maintenance.PublishedView{}
+	var views []maintenance.PublishedView
 	for _, s := range chosen {
 		v := h.ViewPublished(ctx, s)
 		if len(v.Drift) > 0 {

@@ -177,7 +177,7 @@ func (a *app) scheduleListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all := []maintenance.Announced{}
+			var all []maintenance.Announced
 			for _, s := range chosen {
 				schedule, err := h.Schedule(cmd.Context(), s)
 				if err != nil {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -40,10 +41,7 @@ const longAgo = 15 * time.Minute
 
 func (e *examination) configuration() {
 	for _, f := range e.Faults {
-		hint := f.Hint
-		if hint == "" {
-			hint = "mend that line of the configuration"
-		}
+		hint := cmp.Or(f.Hint, "mend that line of the configuration")
 		if config.ScopeOf(f) == config.Removed {
 			e.warn(checkConfiguration, f.String(), hint)
 			continue

@@ -136,7 +136,7 @@ func (p Publisher) plan(ctx context.Context, all []Pages) (*plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	out := &plan{done: []Publication{}}
+	out := &plan{}
 	for _, one := range all {
 		files := one.Files
 		if kind == store.S3 { // which compresses nothing itself

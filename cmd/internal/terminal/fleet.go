@@ -207,7 +207,7 @@ type fleetView struct {
 
 // FleetViews prints what get found on a host of a fleet: that of each site, and a row for each host.
 func (t *Terminal) FleetViews(vs []maintenance.View, fs []Fleet) {
-	both := []fleetView{}
+	var both []fleetView
 	for i, f := range withErrors(fs) {
 		both = append(both, fleetView{vs[i], f})
 	}

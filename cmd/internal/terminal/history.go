@@ -24,7 +24,7 @@ func (t *Terminal) UnreadableHistory(lines int) {
 // History prints the past of each of the sites: its last changes, all of them where last is 0, and the times that it
 // was closed since.
 func (t *Terminal) History(sites []string, events []state.Event, last int) {
-	all := []siteHistory{}
+	var all []siteHistory
 	for _, name := range sites {
 		own := []state.Event{}
 		for _, e := range events {

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -82,10 +83,7 @@ func (t *Terminal) Draining(site string, left workers.Remaining, after, atMost t
 	if t.Words == Quiet {
 		return
 	}
-	what := left.Words()
-	if what == "" {
-		what = "nothing seen yet"
-	}
+	what := cmp.Or(left.Words(), "nothing seen yet")
 	t.live.show(fmt.Sprintf("draining: %s, %d s of %d s", what, int(after.Seconds()), int(atMost.Seconds())))
 }
 

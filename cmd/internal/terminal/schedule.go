@@ -50,7 +50,7 @@ type siteSchedule struct {
 // Schedules prints the windows of the sites.
 func (t *Terminal) Schedules(all []maintenance.Announced) {
 	if t.JSON {
-		out := []siteSchedule{}
+		var out []siteSchedule
 		for _, one := range all {
 			out = append(out, siteSchedule{one.Site, append([]status.ScheduledWindow{}, one.Windows...)})
 		}

@@ -36,7 +36,7 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 		}
 		t.verdict(w, rs)
 	}
-	documentOf(t, append([]*maintenance.Receipt{}, rs...))
+	documentOf(t, rs)
 }
 
 // unpublished warns that something isn't published, nil for nothing, and says who makes up for it.

@@ -181,12 +181,13 @@ func (t *Terminal) document(v any) {
 // has gone.
 func (t *Terminal) Unwritten() error { return t.unwritten }
 
-// documentOf prints the document of a command that is about sites, where one is wanted.
+// documentOf prints the document of a command that is about sites, where one is wanted. Without sites it has none, not
+// null.
 func documentOf[T any](t *Terminal, all []T) {
 	t.document(struct {
 		Version int `json:"version"`
 		Sites   []T `json:"sites"`
-	}{1, all})
+	}{1, append([]T{}, all...)})
 }
 
 // clock is a time as an operator reads it: in the machine's zone, with the date, and in UTC behind it.
