@@ -47,7 +47,7 @@ func (a *app) extendCommand() *cobra.Command {
 
 // extension reads WHEN of extend: "+10m" counts from the ETA that is announced, anything else from now.
 func (a *app) extension(said string, now time.Time) (maintenance.Request, error) {
-	req := maintenance.Request{WordsOnly: true}
+	req := maintenance.Request{Keeps: maintenance.KeepsMode}
 	longer, found := strings.CutPrefix(strings.TrimSpace(said), "+")
 	if !found {
 		eta, err := a.readTime(said, now)

@@ -27,7 +27,7 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 	if err != nil {
 		return nil, err
 	}
-	if req.WordsOnly {
+	if req.Keeps == maintenance.KeepsMode {
 		said, err := orders.Say(ctx)
 		if err == nil {
 			a.terminal.Said(said)
@@ -68,7 +68,7 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 
 // tellOrders has the webhooks told what came of the orders of a request.
 func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, orders fleet.Orders, foretold map[string]webhook.Event, req maintenance.Request) {
-	for _, err := range h.TellOrders(ctx, orders, foretold, req.WordsOnly, sender().Send) {
+	for _, err := range h.TellOrders(ctx, orders, foretold, req.Keeps == maintenance.KeepsMode, sender().Send) {
 		a.terminal.Warn(err.Error())
 	}
 	a.deliver(h.Config)

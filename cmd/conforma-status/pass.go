@@ -76,7 +76,7 @@ func (a *app) revoke(ctx context.Context, which selection) error {
 // revokeInFleet orders admin mode anew for the sites that are in it: with each order the passes of before are
 // worthless, on all hosts.
 func (a *app) revokeInFleet(ctx context.Context, h *maintenance.Host, chosen []config.Site) error {
-	req := maintenance.Request{Mode: status.Admin, KeepClosed: true, Claims: map[string]string{}, Reason: "pass --revoke"}
+	req := maintenance.Request{Mode: status.Admin, Keeps: maintenance.KeepsClosed, Claims: map[string]string{}, Reason: "pass --revoke"}
 	var done []terminal.Revoked
 	for _, s := range chosen {
 		v, err := lookAtFleet(ctx, h, nil, s)

@@ -47,7 +47,7 @@ func (a *app) runClosed(ctx context.Context, modeName string, f setFlags, argv [
 		return misused(fmt.Errorf("run %s: %w", argv[0], err), terminal.HintNoProgram)
 	}
 	a.terminal.Apart, a.terminal.JSON = true, false // standard output, and a --json among its arguments, are the command's
-	f.request.KeepClosed = true
+	f.request.Keeps = maintenance.KeepsClosed
 	closed, err := a.set(ctx, modeName, f)
 	// There is no command yet to hand a signal on to.
 	interrupted := fmt.Errorf("run %s: interrupted before it was started", argv[0])
@@ -94,7 +94,7 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 	code := exitDone
 	for _, mode := range status.Modes() {
 		req := f.request
-		req.Mode, req.MustAnswer, req.KeepClosed, req.Claims = mode, mode == status.Online, false, map[string]string{}
+		req.Mode, req.MustAnswer, req.Keeps, req.Claims = mode, mode == status.Online, maintenance.KeepsNothing, map[string]string{}
 		for _, r := range closed {
 			if r.Previous == mode && r.Mode != mode {
 				req.Claims[r.Site] = r.Claim

@@ -318,7 +318,7 @@ func (t *table) prove(ctx context.Context, sites []string) (map[string]uint64, e
 
 // tableFor is the kernel barrier for a request, with what of it the sites of the request can have.
 func (h *Host) tableFor(ctx context.Context, req Request) *table {
-	if req.WordsOnly {
+	if req.Keeps == KeepsMode {
 		return h.noTable().unavailable(errBarrierOff)
 	}
 	t := h.table(ctx)

@@ -175,7 +175,7 @@ func TestSafety(t *testing.T) {
 		t.Errorf("safe, because it was asked twice (it says: %q)", r.Doubt)
 	}
 	eta := w.now.Add(time.Hour)
-	if r := w.set(t, status.Offline, func(r *Request) { r.WordsOnly, r.ETA = true, &eta }); r.SafeSince != nil || r.Doubt != state.NotSafeCut {
+	if r := w.set(t, status.Offline, func(r *Request) { r.Keeps, r.ETA = KeepsMode, &eta }); r.SafeSince != nil || r.Doubt != state.NotSafeCut {
 		t.Errorf("safe, because it was extended (it says: %q)", r.Doubt)
 	}
 	if r := w.set(t, status.Admin); r.SafeSince != nil {
@@ -246,7 +246,7 @@ func TestNobodyIsToldOfAdminBeforeItIsOpen(t *testing.T) {
 			for what, again := range map[string]func(){
 				"set":       func() {},
 				"set again": func() { w.set(t, status.Admin, noCut) },
-				"extend":    func() { w.set(t, status.Admin, func(r *Request) { r.WordsOnly, r.Message = true, &message }) },
+				"extend":    func() { w.set(t, status.Admin, func(r *Request) { r.Keeps, r.Message = KeepsMode, &message }) },
 				"reconcile": func() {
 					if rs := w.reconcile(t); len(rs) > 0 {
 						t.Errorf("reconcile did something: %+v", rs[0])

@@ -66,7 +66,7 @@ func (h *Host) takeOverWords(ctx context.Context, sites []config.Site) {
 
 // Extend gives closed sites another ETA or other words, without touching nginx. For a site that lives on another
 // machine it changes only what is published, which has to say that the site is closed; that machine takes it over. The
-// errors are those of Set with WordsOnly.
+// errors are those of Set with KeepsMode.
 func (h *Host) Extend(ctx context.Context, req Request) ([]*Receipt, error) {
 	var here, there []config.Site
 	for _, s := range req.Sites {
@@ -106,7 +106,7 @@ func (h *Host) Extend(ctx context.Context, req Request) ([]*Receipt, error) {
 
 // said is the published document with what the request says.
 func (req Request) said(d status.Document, now time.Time) (status.Document, error) {
-	req.WordsOnly = true
+	req.Keeps = KeepsMode
 	if err := req.fit(d, now); err != nil {
 		return d, err
 	}

@@ -53,7 +53,7 @@ func TestExtendElsewhere(t *testing.T) {
 			before := w.announced(t).Seq
 			far := w.laptop(t)
 			until := eta(w)
-			rs, err := far.Extend(t.Context(), Request{WordsOnly: true, Sites: far.Config.Sites, ETA: &until, Message: &text})
+			rs, err := far.Extend(t.Context(), Request{Keeps: KeepsMode, Sites: far.Config.Sites, ETA: &until, Message: &text})
 			if err != nil || len(rs) != 1 || rs[0].Err != nil || !rs[0].Published || rs[0].Mode != status.Offline {
 				t.Fatalf("extend: %+v, %v", rs, err)
 			}
@@ -131,7 +131,7 @@ func TestExtendElsewhereRefuses(t *testing.T) {
 	w := newWorld(t)
 	far := w.laptop(t)
 	until := w.now.Add(time.Hour)
-	req := Request{WordsOnly: true, Sites: far.Config.Sites, ETA: &until}
+	req := Request{Keeps: KeepsMode, Sites: far.Config.Sites, ETA: &until}
 	if _, err := far.Extend(t.Context(), req); !errors.Is(err, ErrOnline) || !strings.Contains(err.Error(), "nothing is published") {
 		t.Errorf("of one that isn't published: %v", err)
 	}
@@ -140,7 +140,7 @@ func TestExtendElsewhereRefuses(t *testing.T) {
 		t.Errorf("of one that is online: %v", err)
 	}
 	w.set(t, status.Offline)
-	if _, err := far.Extend(t.Context(), Request{WordsOnly: true, Sites: far.Config.Sites, Longer: time.Hour}); !errors.Is(err, ErrNoETA) {
+	if _, err := far.Extend(t.Context(), Request{Keeps: KeepsMode, Sites: far.Config.Sites, Longer: time.Hour}); !errors.Is(err, ErrNoETA) {
 		t.Errorf("longer than nothing: %v", err)
 	}
 	w.docs[StatusKey(w.site)] = []byte(`{"version":2}`)

@@ -145,7 +145,7 @@ func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Reque
 		return nil, err
 	}
 	w := wish{mode: req.Mode, checks: kernel.checks(s, req.Mode, req.MustAnswer)}
-	if req.WordsOnly {
+	if req.Keeps == KeepsMode {
 		w.scope = wordsOnly
 	}
 	to := next(r.Document, s, req, h.now())

@@ -237,7 +237,7 @@ func TestKeepClosed(t *testing.T) {
 		if c.found.Closed() {
 			w.set(t, c.found, func(r *Request) { r.Message = &theirs })
 		}
-		r := w.set(t, c.asked, func(r *Request) { r.KeepClosed, r.ETA, r.Message = true, &eta, &mine })
+		r := w.set(t, c.asked, func(r *Request) { r.Keeps, r.ETA, r.Message = KeepsClosed, &eta, &mine })
 		if r.Err != nil || r.Mode != c.becomes || r.Previous != c.found || c.keeps != (*r.Message == theirs) || c.keeps != (r.ExpectedUntil == nil) {
 			t.Errorf("%s asked for %s: %+v", c.found, c.asked, r)
 		}
@@ -255,7 +255,7 @@ func TestKeepClosed(t *testing.T) {
 func TestLonger(t *testing.T) {
 	w := newWorld(t)
 	extend := func(d time.Duration) (*time.Time, error) {
-		rs, err := w.Set(t.Context(), Request{Sites: w.Config.Sites, WordsOnly: true, Longer: d})
+		rs, err := w.Set(t.Context(), Request{Sites: w.Config.Sites, Keeps: KeepsMode, Longer: d})
 		if err != nil {
 			return nil, err
 		}

@@ -33,14 +33,22 @@ type Request struct {
 	Claims map[string]string
 	// MustAnswer has an opening fail where the application doesn't answer.
 	MustAnswer bool
-	// KeepClosed has a site that is closed already keep its ETA and its words, and its mode where that is stricter.
-	KeepClosed bool
-	// WordsOnly keeps each site's mode, whatever Mode is, and leaves nginx alone. For a site that is online the error
-	// wraps ErrOnline.
-	WordsOnly bool
+	Keeps      Keeps
 	// ordered is a fleet's order, by site: it says what Mode and the rest don't.
 	ordered map[string]following
 }
+
+// Keeps is what of a site a request leaves as it is, whatever else it says.
+type Keeps int
+
+const (
+	// KeepsNothing takes the request as it stands.
+	KeepsNothing Keeps = iota
+	// KeepsClosed has a site that is closed already keep its ETA and its words, and its mode where that is stricter.
+	KeepsClosed
+	// KeepsMode changes the words alone and leaves nginx alone. For a site that is online the error wraps ErrOnline.
+	KeepsMode
+)
 
 // ErrOnline is returned (wrapped) for a change of words about a site that is online: there is nothing to say.
 var ErrOnline = errors.New("the site is online")
@@ -68,11 +76,11 @@ func (req Request) intent() state.Intent {
 
 // fit has the request fit a site of which was is said: words alone keep its mode, and an ETA is put off from there.
 func (req *Request) fit(was status.Document, now time.Time) error {
-	if req.WordsOnly {
+	if req.Keeps == KeepsMode {
 		req.Mode = was.Mode
 	}
 	switch {
-	case req.WordsOnly && !was.Mode.Closed():
+	case req.Keeps == KeepsMode && !was.Mode.Closed():
 		return fmt.Errorf("change what is said about %s: %w", was.Site, ErrOnline)
 	case req.Longer == 0:
 		return nil
@@ -89,7 +97,7 @@ func (req *Request) fit(was status.Document, now time.Time) error {
 
 // keep leaves to whoever closed a site what they said of it.
 func (req *Request) keep(was status.Document) {
-	if !req.KeepClosed || !was.Mode.Closed() {
+	if req.Keeps != KeepsClosed || !was.Mode.Closed() {
 		return
 	}
 	req.ETA, req.Message, req.Messages = nil, nil, nil

@@ -29,7 +29,7 @@ func (h *Host) Set(ctx context.Context, req Request) ([]*Receipt, error) {
 		if _, err := h.finishInterrupted(ctx, req.supersedes); err != nil {
 			return nil, err
 		}
-		if req.Mode.Closed() || req.WordsOnly {
+		if req.Mode.Closed() || req.Keeps == KeepsMode {
 			h.takeOverWords(ctx, req.Sites)
 		}
 	}
@@ -42,7 +42,7 @@ var ErrNotBegun = errors.New("interrupted before anything was changed")
 // move is Set by whoever has the lock.
 func (h *Host) move(ctx context.Context, req Request) ([]*Receipt, error) {
 	var learning sync.WaitGroup // beside the kernel: the site is open still
-	if !req.DryRun && !req.WordsOnly {
+	if !req.DryRun && req.Keeps != KeepsMode {
 		learning.Go(func() { h.learnModules(ctx) })
 	}
 	kernel := h.tableFor(ctx, req)
@@ -86,7 +86,7 @@ func (h *Host) planAll(ctx context.Context, kernel *table, req Request) ([]*chan
 		if h.Config.Barrier == config.BarrierRequired && c.has(StepShut) && c.noBarrier != nil {
 			return nil, fmt.Errorf("close %s: %w: %w", s.Name, ErrBarrier, c.noBarrier)
 		}
-		if (c.has(StepInstall) || c.to.Mode.Closed() && !req.WordsOnly) && (!c.has(StepRead) || req.DryRun) {
+		if (c.has(StepInstall) || c.to.Mode.Closed() && req.Keeps != KeepsMode) && (!c.has(StepRead) || req.DryRun) {
 			judge = append(judge, c)
 		}
 	}

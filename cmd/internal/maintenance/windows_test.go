@@ -407,7 +407,7 @@ func TestWindowOfAClosedSite(t *testing.T) {
 	}
 	w.now = start.Add(30 * time.Minute)
 	longer := start.Add(2 * time.Hour)
-	if _, err := w.Extend(t.Context(), Request{WordsOnly: true, Sites: w.Config.Sites, ETA: &longer}); err != nil {
+	if _, err := w.Extend(t.Context(), Request{Keeps: KeepsMode, Sites: w.Config.Sites, ETA: &longer}); err != nil {
 		t.Fatal(err)
 	}
 	if one := w.in(t, status.WindowInProgress); !one.Until.Equal(longer) {
