@@ -133,3 +133,14 @@ func TestAnotherNamespace(t *testing.T) {
 		t.Errorf("it wasn't destroyed: %v", err)
 	}
 }
+
+// TestNamespaceThatIsGone: a process that has ended has no sockets to list, and that is said.
+func TestNamespaceThatIsGone(t *testing.T) {
+	gone := exec.Command("true")
+	if err := gone.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Sockets{}).Listeners(gone.Process.Pid); !errors.Is(err, ErrNoNamespace) {
+		t.Errorf("the sockets of a process that has ended: %v", err)
+	}
+}

@@ -50,8 +50,8 @@ const (
 // There may be others among them.
 func (s Sockets) list(pid int, states uint32) ([]diagSocket, error) {
 	if s.proc == "" {
-		if all, err := listDiag(Of(pid), states); err == nil {
-			return all, nil
+		if all, err := listDiag(Of(pid), states); err == nil || errors.Is(err, ErrNoNamespace) {
+			return all, err
 		}
 	}
 	fs, err := procfs.NewFS(s.file(pid, ""))

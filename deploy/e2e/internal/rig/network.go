@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
@@ -101,4 +102,10 @@ func (n *Nginx) StartWithin(tb testing.TB, in *Network) {
 	tb.Helper()
 	argv := append(in.Before(), n.Args("-g", "daemon off;")...)
 	n.launch(tb, exec.Command(argv[0], argv[1:]...)) // nsenter becomes nginx
+}
+
+// End ends the network, as a container's does that is removed: with the last process and the last socket in it.
+func (n *Network) End(tb testing.TB) {
+	tb.Helper()
+	n.holder.stop(tb, syscall.SIGKILL, Patience)
 }
