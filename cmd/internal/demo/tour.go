@@ -100,11 +100,11 @@ func (t *tour) look(ctx context.Context, c check) error {
 
 func (t *tour) onlineChecks() []check {
 	return []check{
-		{"a navigation reaches the application", func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/", "text/html") }, true},
+		{"a navigation reaches the application", func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/") }, true},
 		{"a query is answered", func(ctx context.Context) error { return t.answers(ctx, t.guest) }, true},
 		{"a save is accepted", func(ctx context.Context) error { return t.keeps(ctx, t.guest) }, true},
 		{"the application has everything that was saved, and nothing else", func(context.Context) error { return t.counted() }, false},
-		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL, "text/html") }, false},
+		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL) }, false},
 		{checkStatus, func(ctx context.Context) error { return t.told(ctx, status.Online) }, false},
 		{checkGet, t.agrees, true},
 	}
@@ -118,7 +118,7 @@ func (t *tour) offlineChecks() []check {
 			return t.redirected(ctx, t.appURL+"/")
 		}, false},
 		{"the login page is shut, too", func(ctx context.Context) error { return t.redirected(ctx, t.appURL+"/login") }, false},
-		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL, "text/html") }, false},
+		{checkPage, func(ctx context.Context) error { return t.opens(ctx, t.pageURL) }, false},
 		{"a query gets a 503 that a script can read", func(ctx context.Context) error { return t.queryRefused(ctx, t.guest, status.Offline) }, false},
 		{"a save gets a 503, and nothing is written", func(ctx context.Context) error { return t.saveRefused(ctx, t.guest, status.Offline) }, false},
 		{"nothing of all this reached the application", func(context.Context) error {
@@ -131,7 +131,7 @@ func (t *tour) offlineChecks() []check {
 
 func (t *tour) adminChecks() []check {
 	return []check{
-		{"the login page is open", func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/login", "text/html") }, true},
+		{"the login page is open", func(ctx context.Context) error { return t.opens(ctx, t.appURL+"/login") }, true},
 		{"so are the files that it needs", func(ctx context.Context) error {
 			a, err := fetch(ctx, t.appURL+"/assets/app.js")
 			return firstOf(err, func() error { return a.isOpen("text/javascript") })
@@ -150,9 +150,9 @@ func (t *tour) adminChecks() []check {
 }
 
 // opens expects a navigation to be answered with a page.
-func (t *tour) opens(ctx context.Context, url, contentType string) error {
+func (t *tour) opens(ctx context.Context, url string) error {
 	a, err := navigate(ctx, url)
-	return firstOf(err, func() error { return a.isOpen(contentType) })
+	return firstOf(err, func() error { return a.isOpen("text/html") })
 }
 
 // redirected expects a navigation to be sent to the maintenance page, for now only.

@@ -25,9 +25,9 @@ func powerless(args ...string) rig.Call {
 }
 
 // second adds a site "second" with the application of the first. Either has the lines in config.toml.
-func (h *host) second(t *testing.T, lines string) (at string) {
+func (h *host) second(t *testing.T, lines string) {
 	t.Helper()
-	at = rig.Loopback(rig.Port(t))
+	at := rig.Loopback(rig.Port(t))
 	config, err := os.ReadFile(h.Config)
 	rig.Check(t, err)
 	text := strings.ReplaceAll(string(config), "\ngrace ", "\n"+lines+"\ngrace ")
@@ -35,7 +35,6 @@ func (h *host) second(t *testing.T, lines string) (at string) {
 	other := strings.NewReplacer(`"demo"`, `"second"`, h.URL, "http://"+at, rig.Loopback(h.Blocks[0].Port), at).Replace(text[i:])
 	rig.WriteFile(t, h.Config, text+"\n"+other)
 	rig.WriteFile(t, h.Enabled("second.conf"), fmt.Sprintf("server { include %s; listen %s; location / { proxy_pass http://%s; } }\n", h.SiteFile("second"), at, rig.Loopback(h.App.Port)))
-	return at
 }
 
 // otherTable has the kernel's packet filter have somebody else's table of that name. It refuses the port to

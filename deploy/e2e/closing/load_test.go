@@ -181,13 +181,13 @@ func (c *client) hold() bool {
 }
 
 // linger asks for something that the application works on for that long.
-func (c *client) linger(d time.Duration) bool {
-	return c.ask(http.MethodGet, fmt.Sprintf("%s?ms=%d", slowPath, d.Milliseconds()), func() io.Reader { return nil })
+func (c *client) linger(d time.Duration) {
+	c.ask(http.MethodGet, fmt.Sprintf("%s?ms=%d", slowPath, d.Milliseconds()), func() io.Reader { return nil })
 }
 
 // upload sends a body in so many parts with pauses between them.
-func (c *client) upload(path string, parts int, pause time.Duration) bool {
-	return c.ask(http.MethodPost, path, func() io.Reader { return &trickle{ctx: c.ctx, parts: parts, pause: pause} })
+func (c *client) upload(path string, parts int, pause time.Duration) {
+	c.ask(http.MethodPost, path, func() io.Reader { return &trickle{ctx: c.ctx, parts: parts, pause: pause} })
 }
 
 // trickle is a body that takes its time.

@@ -172,9 +172,10 @@ func (h *testHost) daemon(tb testing.TB) {
 }
 
 // upgrade has nginx start a new master beside the old one (nginx: "Upgrading Executable on the Fly").
-func (h *testHost) upgrade(tb testing.TB) (old, new int) {
+func (h *testHost) upgrade(tb testing.TB) (old int) {
 	tb.Helper()
 	old = h.Nginx.PID(tb)
+	new := 0
 	kill(tb, old, syscall.SIGUSR2)
 	rig.WaitFor(tb, "the new master and its workers", func() bool {
 		kids := children(tb, old)
@@ -185,7 +186,7 @@ func (h *testHost) upgrade(tb testing.TB) (old, new int) {
 		}
 		return new != 0 && h.Nginx.PID(tb) == new
 	})
-	return old, new
+	return old
 }
 
 func upgradedNginx(t *testing.T, mode string) {
@@ -198,7 +199,7 @@ func upgradedNginx(t *testing.T, mode string) {
 		h.StartGate(t)
 		l := newLoad(t, h)
 		tab := openSocket(t, l, s)
-		old, _ := h.upgrade(t)
+		old := h.upgrade(t)
 		orphans := children(t, old)
 		kill(t, old, syscall.SIGKILL)
 		poster := l.client(s, "HTTP/1.1", false)
@@ -225,7 +226,7 @@ func upgradedNginx(t *testing.T, mode string) {
 		h.daemon(t)
 		h.StartGate(t)
 		l := newLoad(t, h)
-		old, _ := h.upgrade(t)
+		old := h.upgrade(t)
 		for range 4 {
 			poster := l.client(s, "HTTP/1.1", false)
 			poster.run(2*time.Millisecond, func() { poster.post(); poster.http.CloseIdleConnections() })

@@ -24,7 +24,7 @@ func TestBarrierIsNamedBeforeItBites(t *testing.T) {
 	d := newDoctored(t)
 	app := rig.Loopback(d.App.Port)
 	elsewhere := rig.Loopback(rig.Port(t))
-	for _, f := range ofCheck(d.examine(t, 0), "kernel barrier") {
+	for _, f := range ofCheck(d.examine(t), "kernel barrier") {
 		if f.Level != "ok" {
 			t.Fatalf("before there is anything to name: %v", f)
 		}

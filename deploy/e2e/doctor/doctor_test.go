@@ -271,7 +271,7 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			t.Errorf("nothing makes the check %q fail", name)
 		}
 	}
-	if before := ofLevel(d.examine(t, 0), "fault"); len(before) > 0 {
+	if before := ofLevel(d.examine(t), "fault"); len(before) > 0 {
 		t.Fatalf("before anything was spoiled: %v", before)
 	}
 	was := listing(t, d.Store)
@@ -289,7 +289,7 @@ func TestEveryCheckFailsWhereItHasTo(t *testing.T) {
 			}
 		})
 	}
-	if after := ofLevel(d.examine(t, 0), "fault"); len(after) > 0 {
+	if after := ofLevel(d.examine(t), "fault"); len(after) > 0 {
 		t.Errorf("after all was mended: %v", after)
 	}
 	if is := listing(t, d.Store); is != was {

@@ -48,7 +48,7 @@ func TestRefusedToAnOrdinaryUser(t *testing.T) {
 			t.Cleanup(func() { rig.Check(t, os.Chmod(path, 0o755)) })
 		}
 	}
-	for _, f := range d.examine(t, 0) {
+	for _, f := range d.examine(t) {
 		if f.Level == "warning" && strings.Contains(f.Text, "user "+user) {
 			unseen[f.Check] = true
 		}

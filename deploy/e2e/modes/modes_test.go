@@ -28,7 +28,7 @@ func everyRequest(t *testing.T, sites ...string) {
 		for _, site := range sites {
 			t.Run(site, func(t *testing.T) {
 				t.Parallel()
-				for _, request := range requests(h, h.Block(t, site)) {
+				for _, request := range requests(h.Block(t, site)) {
 					for _, as := range []answers.Visitor{answers.Anyone, answers.OrdinaryUser, answers.Administrator} {
 						if request.Admin(as) == answers.Normal || as == answers.Administrator {
 							before[site][request.Name+" by "+string(as)] = request.Send(t, h, site, as)
@@ -70,7 +70,7 @@ func everyRequest(t *testing.T, sites ...string) {
 					if step.set != nil {
 						w.Published = h.Published(t, site)
 					}
-					for _, request := range requests(h, h.Block(t, site)) {
+					for _, request := range requests(h.Block(t, site)) {
 						for _, as := range step.visitors {
 							name := request.Name + " by " + string(as)
 							t.Run(name, func(t *testing.T) {

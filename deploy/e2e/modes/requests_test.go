@@ -34,7 +34,7 @@ const noMoreChunks = "0\r\n\r\n"
 const graphQL = `{"query":"mutation { updateApplication(id: 1) { id } }"}`
 
 // requests are the requests to a site, as browsers, scripts, certificate authorities and burglars send them.
-func requests(h *rig.Host, b *rig.Block) []answers.Request {
+func requests(b *rig.Block) []answers.Request {
 	origin := b.Origin()
 	elsewhere := "https://elsewhere.example.test"
 	method := func(method string, m rig.Message) rig.Message { m.Method = method; return m }

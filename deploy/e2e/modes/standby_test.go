@@ -65,7 +65,7 @@ navigation = "page"`)
 
 	site := "demo"
 	w := answers.Want{Host: h, Site: site, Mode: "offline", Page: h.PageURL + "/" + site + "/", Published: h.Published(t, site)}
-	for _, request := range requests(h, h.Block(t, site)) {
+	for _, request := range requests(h.Block(t, site)) {
 		if request.Offline == answers.Barred || request.Offline == answers.Normal {
 			continue // of a certificate authority: see below
 		}
