@@ -15,16 +15,17 @@ type Config struct {
 	PIDFile string // as it is configured, "" for nginx's default
 	User    string // of its workers, with a group after a space where one is named; "" for nginx's default
 	HTTP    Place  // of the first http {}; zero where there is none
-	Servers []*server
-	// HTTPFiles are the files included at the top level of http {}.
-	HTTPFiles []string
-	// Upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers.
-	Upstreams map[string][]member
-	// ShutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as
+
+	servers []*server
+	// httpFiles are the files included at the top level of http {}.
+	httpFiles []string
+	// upstreams maps the name of an upstream {}, after streamPrefix for one of stream {}, to its servers.
+	upstreams map[string][]member
+	// shutdownTimeout is how long nginx lets an old worker serve out its connections before it ends them; 0 for as
 	// long as they take.
-	ShutdownTimeout time.Duration
-	// Credulous are the places where nginx's realip module believes anybody about their address.
-	Credulous []Place
+	shutdownTimeout time.Duration
+	// credulous are the places where nginx's realip module believes anybody about their address.
+	credulous []Place
 }
 
 // member is a server of an upstream {}.
@@ -51,11 +52,11 @@ func (s *fileSet) config() (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Main: s.main, Upstreams: map[string][]member{}}
+	c := &Config{Main: s.main, upstreams: map[string][]member{}}
 	for _, d := range ds {
 		switch {
 		case d.name == "worker_shutdown_timeout" && len(d.args) == 1:
-			c.ShutdownTimeout = readTime(d.args[0])
+			c.shutdownTimeout = readTime(d.args[0])
 		case d.name == "pid" && len(d.args) == 1 && filepath.IsAbs(d.args[0]):
 			c.PIDFile = d.args[0]
 		case d.name == "user":
@@ -66,7 +67,7 @@ func (s *fileSet) config() (*Config, error) {
 			}
 			for _, inner := range d.block {
 				if inner.name == "include" {
-					c.HTTPFiles = append(c.HTTPFiles, inner.args...)
+					c.httpFiles = append(c.httpFiles, inner.args...)
 				}
 			}
 			c.readBlock(d, false)
@@ -83,7 +84,7 @@ func (c *Config) readRealIP(ds []*directive) {
 	each(ds, func(d *directive) {
 		if d.name == "set_real_ip_from" && len(d.args) == 1 {
 			if _, mask, found := strings.Cut(d.args[0], "/"); found && strings.Trim(mask, "0") == "" {
-				c.Credulous = append(c.Credulous, d.at())
+				c.credulous = append(c.credulous, d.at())
 			}
 		}
 	})
@@ -91,12 +92,12 @@ func (c *Config) readRealIP(ds []*directive) {
 
 // HTTPIncludes reports whether http {} includes the file, by way of symbolic links too.
 func (c *Config) HTTPIncludes(file string) bool {
-	return slices.ContainsFunc(c.HTTPFiles, func(f string) bool { return sameFile(f, file) })
+	return slices.ContainsFunc(c.httpFiles, func(f string) bool { return sameFile(f, file) })
 }
 
 // Includes reports whether http {} or a server {} includes the file, by way of symbolic links too.
 func (c *Config) Includes(file string) bool {
-	return c.HTTPIncludes(file) || slices.ContainsFunc(c.Servers, func(s *server) bool {
+	return c.HTTPIncludes(file) || slices.ContainsFunc(c.servers, func(s *server) bool {
 		return slices.ContainsFunc(s.Files, func(f string) bool { return sameFile(f, file) })
 	})
 }
@@ -136,7 +137,7 @@ func (c *Config) readBlock(block *directive, stream bool) {
 		case d.name == "upstream" && len(d.args) == 1:
 			c.readUpstream(d, stream)
 		case d.name == "server" && d.block != nil:
-			c.Servers = append(c.Servers, readServer(d, above))
+			c.servers = append(c.servers, readServer(d, above))
 		}
 	}
 }
@@ -148,7 +149,7 @@ func (c *Config) readUpstream(upstream *directive, stream bool) {
 	}
 	for _, d := range upstream.block {
 		if d.name == "server" && len(d.args) > 0 {
-			c.Upstreams[name] = append(c.Upstreams[name],
+			c.upstreams[name] = append(c.upstreams[name],
 				member{withPort(d.args[0], "80"), d.at(), slices.Contains(d.args, "down")})
 		}
 	}

@@ -34,7 +34,7 @@ func TestHTTPIncludes(t *testing.T) {
 func TestWhereAnybodyIsBelieved(t *testing.T) {
 	conf, err := ReadConfig([]byte("# configuration file /n.conf:\nhttp {\nset_real_ip_from 10.0.0.0/8;\nset_real_ip_from ::/0;\nserver {\nset_real_ip_from 0.0.0.0/0;\n" +
 		"location / { set_real_ip_from 0.0.0.0/00; set_real_ip_from unix:; set_real_ip_from 192.0.2.1; } } }"))
-	if want := []Place{{"/n.conf", 3}, {"/n.conf", 5}, {"/n.conf", 6}}; err != nil || !reflect.DeepEqual(conf.Credulous, want) {
-		t.Errorf("got %v, %v; want %v", conf.Credulous, err, want)
+	if want := []Place{{"/n.conf", 3}, {"/n.conf", 5}, {"/n.conf", 6}}; err != nil || !reflect.DeepEqual(conf.credulous, want) {
+		t.Errorf("got %v, %v; want %v", conf.credulous, err, want)
 	}
 }

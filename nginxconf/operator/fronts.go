@@ -23,7 +23,7 @@ type Front struct {
 // Fronts are the servers of http {} that listen at an address of TCP, in their order.
 func (c *Config) Fronts() []Front {
 	var out []Front
-	for _, s := range c.Servers {
+	for _, s := range c.servers {
 		f := Front{At: s.At, Files: s.Files, Leads: s.Leads}
 		f.Names, f.Secure, f.PasswordFile = s.Names, s.Address, c.path(s.TLS.passwords)
 		for i := range min(len(s.TLS.certificates), len(s.TLS.keys)) {

@@ -130,5 +130,5 @@ func (c *Config) members(to string) []member {
 	if err != nil {
 		name = to
 	}
-	return c.Upstreams[strings.ToLower(name)]
+	return c.upstreams[strings.ToLower(name)]
 }

@@ -20,7 +20,7 @@ type ServerBlock struct {
 // Proxies are the servers of http {} that hand requests on and listen at an address of TCP, in their order.
 func (c *Config) Proxies() []ServerBlock {
 	var out []ServerBlock
-	for _, s := range c.Servers {
+	for _, s := range c.servers {
 		l, ok := s.firstListen()
 		if len(s.Passes) == 0 || !ok || strings.HasPrefix(s.Passes[0].To, streamPrefix) {
 			continue

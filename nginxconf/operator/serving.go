@@ -23,7 +23,7 @@ type Serving struct {
 	// RequestsInvisible is set where they come in and go out by such sockets: not even whether the application is
 	// at work on one can be seen then.
 	RequestsInvisible bool
-	// ShutdownTimeout is after how long nginx ends what an old worker still has, see Config.
+	// ShutdownTimeout is after how long nginx ends what an old worker still has; 0 for never.
 	ShutdownTimeout time.Duration
 	// VariablePasses are passes of other servers that lead to a variable: where to, nobody can say.
 	VariablePasses []Place
@@ -38,7 +38,8 @@ type Serving struct {
 	Ungated []Ungated
 	// SamePort are other servers on a port of the site: their old connections can't be told from the site's.
 	SamePort []Place
-	// Credulous are those of Config: by an address, nobody can be told from anybody there.
+	// Credulous are the places where nginx's realip module believes anybody about their address: by an address, nobody
+	// can be told from anybody there.
 	Credulous []Place
 	// NeedClientCert are the site's servers where there is nowhere to ask: they talk to nobody without a certificate.
 	NeedClientCert []Place
@@ -74,7 +75,7 @@ type Hole struct {
 // and the upstreams that the operator's configuration of conforma-status names.
 func (c *Config) Serving(file string, known Target, upstreams []string) Serving {
 	own, others := c.divide(file)
-	out := Serving{ShutdownTimeout: c.ShutdownTimeout, Credulous: c.Credulous}
+	out := Serving{ShutdownTimeout: c.shutdownTimeout, Credulous: c.credulous}
 	for _, s := range own {
 		out.addOwn(s, known)
 	}
@@ -115,7 +116,7 @@ type siteServer struct {
 
 // divide tells the servers of a site from others.
 func (c *Config) divide(file string) (own []siteServer, others []*server) {
-	for _, s := range c.Servers {
+	for _, s := range c.servers {
 		i := slices.IndexFunc(s.Files, func(name string) bool { return sameFile(name, file) })
 		if i < 0 {
 			others = append(others, s)
