@@ -26,13 +26,25 @@ const previousSuffix = ".previous"
 // one of each beside it. It returns a function that puts those back, which needs no room on the disk. If Install fails
 // halfway, it has put them back itself.
 func Install(files map[string][]byte) (rollback func() error, err error) {
-	var done replaced
+	var undo []func() error
+	rollback = func() error { // the last first; a second call does nothing
+		var errs []error
+		for _, f := range slices.Backward(undo) {
+			errs = append(errs, f())
+		}
+		undo = nil
+		return errors.Join(errs...)
+	}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if err := done.replace(path, files[path]); err != nil {
-			return nil, errors.Join(err, done.rollBack())
+		back, err := replace(path, files[path])
+		if back != nil {
+			undo = append(undo, back)
+		}
+		if err != nil {
+			return nil, errors.Join(err, rollback())
 		}
 	}
-	return done.rollBack, nil
+	return rollback, nil
 }
 
 // Remove removes a file of rules with its predecessor, and their directory where nothing is left in it. It is no error
@@ -47,50 +59,35 @@ func Remove(path string) error {
 	return nil
 }
 
-// replaced are the files that were replaced, in their order.
-type replaced []predecessor
-
-type predecessor struct {
-	path string
-	was  []byte // nil when there was no file
-}
-
-func (r *replaced) replace(path string, data []byte) error {
+// replace puts data in the place of a file. back puts its predecessor back; it is nil where nothing was replaced.
+func replace(path string, data []byte) (back func() error, err error) {
 	was, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read the rules in place: %w", err)
+		return nil, fmt.Errorf("read the rules in place: %w", err)
 	}
 	if err == nil && bytes.Equal(was, data) {
-		return nil
+		return nil, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
+		return nil, err
 	}
 	if was != nil {
 		if err := durable.WriteFile(path+previousSuffix, was, 0o644); err != nil {
-			return fmt.Errorf("keep the rules in place: %w", err)
+			return nil, fmt.Errorf("keep the rules in place: %w", err)
 		}
 	}
-	*r = append(*r, predecessor{path, was})
-	return durable.WriteFile(path, data, 0o644)
+	return func() error { return putBack(path, was) }, durable.WriteFile(path, data, 0o644)
 }
 
-// rollBack puts back what was there, the last first. A second call does nothing.
-func (r *replaced) rollBack() error {
-	var errs []error
-	for _, f := range slices.Backward(*r) {
-		if f.was != nil {
-			errs = append(errs, putBack(f.path, f.was))
-		} else if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	*r = nil
-	return errors.Join(errs...)
-}
-
-// putBack puts the predecessor of a file back: by renaming the copy that was kept, since the disk may be full by now.
+// putBack puts back what was there, nil for no file: by renaming the copy that was kept, since the disk may be full by
+// now.
 func putBack(path string, was []byte) error {
+	if was == nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
 	if err := os.Rename(path+previousSuffix, path); err != nil { // somebody has taken it away
 		return durable.WriteFile(path, was, 0o644)
 	}
