@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/bench"
 	"github.com/msupply-foundation/conforma-status/deploy/e2e/internal/rig"
@@ -90,26 +92,30 @@ func idle(b *testing.B, addr string) (leave func()) {
 	return leave
 }
 
-// holdIdle is one process of idle: it is there until nothing is to be read any more.
+// holdIdle is one process of idle: it is there until nothing is to be read any more. Nothing in it wakes up when nginx
+// closes a connection, as nothing here would for a client on another machine.
 func holdIdle(addr string) error {
-	conns, answer := make([]net.Conn, idleClients/idleProcesses), make([]byte, 1024)
-	for i := range conns {
-		conn, err := net.Dial("tcp", addr)
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return err
+	}
+	answer := make([]byte, 1024)
+	for range idleClients / idleProcesses {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
-		conns[i] = conn
-		if _, err := io.WriteString(conn, "GET /idle HTTP/1.1\r\nHost: "+rig.Hostname+"\r\n\r\n"); err != nil {
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}); err != nil {
 			return err
 		}
-		if n, err := conn.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 204 ") {
-			return fmt.Errorf("%q, %w", answer[:n], err)
+		if _, err := unix.Write(fd, []byte("GET /idle HTTP/1.1\r\nHost: "+rig.Hostname+"\r\n\r\n")); err != nil {
+			return err
+		}
+		if n, err := unix.Read(fd, answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 204 ") {
+			return fmt.Errorf("%q, %w", answer[:max(n, 0)], err)
 		}
 	}
 	fmt.Println("ready")
-	_, err := io.Copy(io.Discard, os.Stdin)
-	for _, conn := range conns {
-		conn.Close()
-	}
-	return err
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err // and the kernel closes all of them
 }
