@@ -19,37 +19,43 @@ var ErrWritten = errors.New("it was written")
 // Guarded is a Store in which not everybody may do everything. An S3 bucket is one.
 type Guarded interface {
 	Store
-	// MayOverwrite reports whether whoever uses the store may write a file without a condition. The server is given data
-	// with the digest of other data. It looks at the rights first, and then refuses that (BadDigest of
-	// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). A server that doesn't look at the digest
-	// writes data: the error wraps ErrWritten.
-	MayOverwrite(ctx context.Context, key string, data []byte) (bool, error)
+	// MayOverwrite reports whether whoever uses the store may write a file without a condition. The server is given what
+	// the file has, data and meta in the version of that ETag, with the digest of other data. It looks at the rights
+	// first, and then refuses that (BadDigest of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html). A
+	// server that doesn't look at the digest is found out by a write over that version and no other, so nobody's is lost:
+	// the error wraps ErrWritten. It wraps ErrPrecondition where the file has another version by now.
+	MayOverwrite(ctx context.Context, key string, data []byte, meta Meta, etag string) (bool, error)
 	// ToAnyone returns the store as those find it who have no credentials.
 	ToAnyone() Store
 }
 
 // MayOverwrite is part of Guarded.
-func (s *s3Store) MayOverwrite(ctx context.Context, key string, data []byte) (may bool, err error) {
+func (s *s3Store) MayOverwrite(ctx context.Context, key string, data []byte, meta Meta, etag string) (bool, error) {
 	other := md5.Sum(append(bytes.Clone(data), '\n'))
-	written := false
-	err = s.on(ctx, "try to write", key, func(ctx context.Context, c *s3.Client) error {
-		_, err := c.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &s.bucket, Key: s.object(key), Body: bytes.NewReader(data), ContentMD5: aws.String(base64.StdEncoding.EncodeToString(other[:])),
+	for _, match := range []*string{aws.String(`"` + etag + `"`), nil} {
+		refused := false
+		err := s.on(ctx, "try to write", key, func(ctx context.Context, c *s3.Client) error {
+			_, err := c.PutObject(ctx, &s3.PutObjectInput{
+				Bucket: &s.bucket, Key: s.object(key), Body: bytes.NewReader(data), ContentMD5: aws.String(base64.StdEncoding.EncodeToString(other[:])),
+				ContentType: given(meta.ContentType), CacheControl: given(meta.CacheControl), IfMatch: match,
+			})
+			if api, is := errors.AsType[smithy.APIError](err); is && api.ErrorCode() == "BadDigest" {
+				refused = true
+				return nil
+			}
+			return err
 		})
-		if api, is := errors.AsType[smithy.APIError](err); is && api.ErrorCode() == "BadDigest" {
-			may = true
-			return nil
+		switch {
+		case refused:
+		case err == nil:
+			return false, fmt.Errorf("%s: %w", s.doing("try to write", key), ErrWritten)
+		case errors.Is(err, ErrDenied):
+			return false, nil
+		default:
+			return false, err
 		}
-		written = err == nil
-		return err
-	})
-	switch {
-	case written:
-		return true, fmt.Errorf("%s: %w", s.doing("try to write", key), ErrWritten)
-	case errors.Is(err, ErrDenied):
-		return false, nil
 	}
-	return may, err
+	return true, nil
 }
 
 // ToAnyone is part of Guarded.

@@ -7,33 +7,45 @@ import (
 	"testing"
 )
 
-// TestMayOverwrite: a server that would write says so by refusing the digest, which comes after the rights.
+// TestMayOverwrite: a server that would write says so by refusing the digest, which comes after the rights. Before that
+// it has shown that it looks at the digest, where nobody's write can be lost.
 func TestMayOverwrite(t *testing.T) {
 	awsEnv(t, testKeyID, testSecret)
-	for name, c := range map[string]struct {
+	type answer struct {
 		status int // 200 for a server that doesn't look at the digest
 		code   string
-		may    bool
-		is     error
+	}
+	digest, denied := answer{400, "BadDigest"}, answer{403, "AccessDenied"}
+	for name, c := range map[string]struct {
+		answers []answer // to the write with a condition, and to that without
+		may     bool
+		is      error
 	}{
-		"it may":              {status: 400, code: "BadDigest", may: true},
-		"it may not":          {status: 403, code: "AccessDenied"},
-		"there is no bucket":  {status: 404, code: "NoSuchBucket", is: ErrNoBucket},
-		"nobody looks at it":  {status: 200, may: true, is: ErrWritten},
-		"it isn't understood": {status: 400, code: "InvalidDigest", is: ErrUnavailable},
+		"it may":                       {answers: []answer{digest, digest}, may: true},
+		"it may not":                   {answers: []answer{denied}},
+		"it may only with a condition": {answers: []answer{digest, denied}},
+		"there is no bucket":           {answers: []answer{{404, "NoSuchBucket"}}, is: ErrNoBucket},
+		"there is another version":     {answers: []answer{{412, "PreconditionFailed"}}, is: ErrPrecondition},
+		"nobody looks at the digest":   {answers: []answer{{200, ""}}, is: ErrWritten},
+		"the digest isn't understood":  {answers: []answer{{400, "InvalidDigest"}}, is: ErrUnavailable},
+		"only the first is understood": {answers: []answer{digest, {400, "InvalidDigest"}}, is: ErrUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url, requests := badServer(t, func(_ int, w http.ResponseWriter, r *http.Request) {
-				if r.Header.Get("If-Match") != "" || r.Header.Get("If-None-Match") != "" || r.Header.Get("Content-MD5") == "" {
-					t.Errorf("it is asked with %v", r.Header)
+			url, requests := badServer(t, func(n int, w http.ResponseWriter, r *http.Request) {
+				match := ""
+				if n == 0 {
+					match = `"1"`
+				}
+				if r.Header.Get("If-Match") != match || r.Header.Get("Content-MD5") == "" || r.Header.Get("Cache-Control") != "no-store" {
+					t.Errorf("request %d has %v", n, r.Header)
 				}
 				_, _ = io.Copy(io.Discard, r.Body)
-				if c.code != "" {
-					refuse(w, r, c.status, c.code, "")
+				if a := c.answers[min(n, len(c.answers)-1)]; a.code != "" {
+					refuse(w, r, a.status, a.code, "")
 				}
 			})
-			may, err := openS3(t, url, 0).(Guarded).MayOverwrite(t.Context(), "demo/x", []byte("x"))
-			if may != c.may || !errors.Is(err, c.is) || requests.Load() != 1 {
+			may, err := openS3(t, url, 0).(Guarded).MayOverwrite(t.Context(), "demo/x", []byte("x"), Meta{CacheControl: "no-store"}, "1")
+			if may != c.may || !errors.Is(err, c.is) || int(requests.Load()) != len(c.answers) {
 				t.Errorf("%v, %v after %d requests", may, err, requests.Load())
 			}
 		})

@@ -253,3 +253,25 @@ func TestHang(t *testing.T) {
 	}
 	t.Errorf("nothing says what hangs: %v", found)
 }
+
+// TestNoteRights: the note of the orders stays as it is, whether or not the store honours conditions.
+func TestNoteRights(t *testing.T) {
+	for name, always := range map[string]bool{"honoured": false, "not honoured": true} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := store.Open("dir:"+t.TempDir(), store.S3Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := dir.Put(t.Context(), "demo/order_note.json", []byte("{}\n"), store.Meta{}, store.Always()); err != nil {
+				t.Fatal(err)
+			}
+			st := careless{dir, func(store.Condition) bool { return always }, map[string]store.Meta{}}
+			if err := noteRights(t.Context(), st, "demo/order_note.json"); always != (err == nil) || errors.Is(err, store.ErrDenied) {
+				t.Error(err)
+			}
+			if data, _, err := dir.Get(t.Context(), "demo/order_note.json"); err != nil || string(data) != "{}\n" {
+				t.Errorf("it is %q now (%v)", data, err)
+			}
+		})
+	}
+}

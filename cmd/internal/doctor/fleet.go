@@ -65,7 +65,7 @@ func (e *examination) fleet(ctx context.Context) {
 func (e *examination) fleetRights(ctx context.Context, private store.Guarded, s config.Site) {
 	host, _ := e.Host.Config.Fleet.HostName()
 	key := status.ReceiptKey(s.Path, host)
-	receipt, _, err := private.Get(ctx, key)
+	receipt, etag, err := private.Get(ctx, key)
 	if err != nil {
 		return // that was said
 	}
@@ -74,26 +74,33 @@ func (e *examination) fleetRights(ctx context.Context, private store.Guarded, s 
 	if unread == nil || unlisted == nil {
 		e.fault(checkFleet, "anybody may read the fleet's private store: it says which hosts there are, and who orders", hintPrivate)
 	}
-	_, err = private.Put(ctx, fleet.NoteKey(s.Path), nil, fleet.ReceiptMeta, store.IfMatch(wrongETag("")))
-	if errors.Is(err, store.ErrDenied) {
-		e.warn(checkFleet, "this host may not write the note of the orders: an opening that is put back could open a host that has missed the closing after it", hintNote)
+	if errors.Is(noteRights(ctx, private, fleet.NoteKey(s.Path)), store.ErrDenied) {
+		e.warn(checkFleet, "this host may not read or write the note of the orders: an opening that is put back could open a host that has missed the closing after it", hintNote)
 	}
-	may, err := private.MayOverwrite(ctx, key, receipt)
-	if may {
+	if may, _ := private.MayOverwrite(ctx, key, receipt, fleet.ReceiptMeta, etag); may {
 		e.warn(checkFleet, "this host may write its receipt without a condition, over what it hasn't read", hintConditions)
-	}
-	if errors.Is(err, store.ErrWritten) {
-		return // that was the same; what the switch says may be newer by now
 	}
 	public, is := e.Host.Store.(store.Guarded)
 	if !is {
 		return
 	}
-	if there, _, err := public.Get(ctx, maintenance.StatusKey(s)); err == nil {
-		if may, _ := public.MayOverwrite(ctx, maintenance.StatusKey(s), there); may {
+	key = maintenance.StatusKey(s)
+	if there, etag, err := public.Get(ctx, key); err == nil {
+		if may, _ := public.MayOverwrite(ctx, key, there, maintenance.StatusMeta, etag); may {
 			e.warn(checkFleet, "this host may write the switch without a condition, over what it hasn't read", hintConditions)
 		}
 	}
+}
+
+// noteRights returns an error that wraps store.ErrDenied where this host may not read or write the note of the orders.
+// It tries to write what is there where a condition forbids it: a store that writes all the same loses nothing of it.
+func noteRights(ctx context.Context, private store.Store, key string) error {
+	there, etag, err := private.Get(ctx, key)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	_, err = private.Put(ctx, key, there, fleet.ReceiptMeta, store.IfMatch(wrongETag(etag)))
+	return err
 }
 
 // hosts looks at the hosts of one site. The error is that of a store.

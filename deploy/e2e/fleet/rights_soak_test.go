@@ -20,7 +20,7 @@ func TestSoakFleetRights(t *testing.T) {
 	m.follow(t)
 	const words = "this host may write the receipt of app-2"
 	const unconditional, anybody = "without a condition", "anybody may read the fleet's private store"
-	const noNote = "this host may not write the note of the orders"
+	const noNote = "this host may not read or write the note of the orders"
 	m.hosts[0].CLI(t, "set", "online").Want(t, 0) // there is a switch from now on
 	got := m.hosts[0].CLI(t, "doctor", "--verbose").Stdout
 	if !strings.Contains(got, words) || strings.Count(got, unconditional) != 2 || strings.Contains(got, anybody) || strings.Contains(got, noNote) {
