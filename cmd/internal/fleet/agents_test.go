@@ -129,14 +129,7 @@ func orderingOf(mode status.Mode, public, private store.Store) *Ordering {
 // writes its receipt, once an order. Only who waits reads the receipts. Where nobody waits any more one member does.
 func TestAHundredAgentsAskLittle(t *testing.T) {
 	const hosts = 100
-	var stores [2]store.Store
-	for i := range stores {
-		var err error
-		if stores[i], err = store.Open("dir:"+t.TempDir(), store.S3Options{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	public, private := stores[0], stores[1]
+	public, private := dirStore(t), dirStore(t)
 	var agents []*agent
 	for i := range hosts {
 		agents = append(agents, agentOf(i, public, private))
@@ -222,25 +215,29 @@ func (n noNote) Put(ctx context.Context, key string, data []byte, meta store.Met
 }
 
 // TestAnOrderThatIsPutBackOpensNothing: a host that has missed a closing doesn't follow the opening before it, whether
-// or not the hosts may read and write the note of the orders.
+// or not the hosts may read and write the note of the orders, and whatever that says that nobody has noted.
 func TestAnOrderThatIsPutBackOpensNothing(t *testing.T) {
-	for name, private := range map[string]func(store.Store) store.Store{
-		"by the note":      func(s store.Store) store.Store { return s },
-		"none writes it":   func(s store.Store) store.Store { return noNote{s, false} },
-		"none can read it": func(s store.Store) store.Store { return noNote{s, true} },
+	all := func(s store.Store) store.Store { return s }
+	for name, c := range map[string]struct {
+		private func(store.Store) store.Store
+		note    string // in the place of what was noted
+	}{
+		"by the note":               {private: all},
+		"none writes it":            {private: func(s store.Store) store.Store { return noNote{s, false} }},
+		"none can read it":          {private: func(s store.Store) store.Store { return noNote{s, true} }},
+		"it is empty":               {all, "\n"},
+		"it is damaged":             {all, `{"version":1,"highest":1`},
+		"it says nothing":           {all, `{"version":1}`},
+		"it doesn't know its order": {all, `{"version":1,"highest":1,"order":9}`},
+		"it is of a later version":  {all, `{"version":2,"highest":1}`},
+		"no order comes after it":   {all, `{"version":1,"highest":18446744073709551615}`},
+		"nor after the highest":     {all, `{"version":1,"highest":9007199254740991}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			public, err := store.Open("dir:"+t.TempDir(), store.S3Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			receipts, err := store.Open("dir:"+t.TempDir(), store.S3Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, b := agentOf(1, public, private(receipts)), agentOf(2, public, private(receipts))
+			public, receipts := dirStore(t), dirStore(t)
+			a, b := agentOf(1, public, c.private(receipts)), agentOf(2, public, c.private(receipts))
 			order := func(mode status.Mode, who ...*agent) []byte {
-				if do, err := orderingOf(mode, public, private(receipts)).Round(t.Context()); err != nil || do != Wait {
+				if do, err := orderingOf(mode, public, c.private(receipts)).Round(t.Context()); err != nil || do != Wait {
 					t.Fatalf("order %s: %s, %v", mode, do, err)
 				}
 				for _, w := range who {
@@ -262,6 +259,11 @@ func TestAnOrderThatIsPutBackOpensNothing(t *testing.T) {
 			order(status.Offline, a, b)
 			opening := order(status.Online, a)
 			order(status.Offline, a)
+			if c.note != "" {
+				if _, err := receipts.Put(t.Context(), NoteKey("demo"), []byte(c.note), store.Meta{}, store.Always()); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if _, err := public.Put(t.Context(), a.SwitchKey, opening, store.Meta{}, store.Always()); err != nil {
 				t.Fatal(err)
 			}

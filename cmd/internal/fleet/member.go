@@ -199,7 +199,7 @@ func (m *Member) tell() Step {
 }
 
 // raise is what comes before a receipt names an order: whoever opens relies on the note. Where there is none yet, it is
-// made of all receipts.
+// made of all receipts, once all can be read.
 func (m *Member) raise(order uint64) Step {
 	var n Note
 	switch {
@@ -211,6 +211,8 @@ func (m *Member) raise(order uint64) Step {
 		n = *m.note
 	case m.members == nil:
 		return Step{Do: List}
+	case len(m.members.Unread) > 0: // one that can't be read may be above
+		return Step{Do: Rest}
 	default:
 		n = Note{Hosts: m.hosts, Highest: m.members.Highest()}
 	}

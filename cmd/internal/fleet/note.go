@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/msupply-foundation/conforma-status/status"
 	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
@@ -54,11 +55,17 @@ func (n *notes) read(ctx context.Context) (*Note, error) {
 			n.note = Note{}
 		}
 	}
-	if n.note.Version != noteVersion {
+	if !n.note.isOne() {
+		n.note = Note{}
 		return nil, nil
 	}
 	was := n.note
 	return &was, nil
+}
+
+// isOne reports whether a program of this version has written the note, and no order in it is above what can be given.
+func (n Note) isOne() bool {
+	return n.Version == noteVersion && n.Highest > 0 && n.Highest < status.MaxOrder && n.Order <= n.Highest
 }
 
 // put writes the note over what was read and no other, else the error wraps store.ErrPrecondition.
@@ -108,7 +115,7 @@ func given(was *Note, members *Members, order uint64, by, reason string) (Note, 
 	switch {
 	case was != nil:
 		n = *was
-	case members == nil:
+	case members == nil || len(members.Unread) > 0:
 		return n, false // an order above the receipts of all hosts isn't known
 	default:
 		n.Highest = members.Highest()

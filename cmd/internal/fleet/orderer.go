@@ -59,10 +59,13 @@ func (o *Orderer) Next() Step {
 	return Step{Do: Done}
 }
 
-// number is above every order that was given with the key. One that nobody signed doesn't count: it could use up all
-// the numbers there are.
+// number is above every order that was given with the key. One that nobody signed doesn't count, and neither does the
+// highest number there can be, whoever names it: they could use up all there are, and nobody could close any more.
 func (o *Orderer) number() uint64 {
-	n := max(o.Own, o.noted, o.members.Highest())
+	n := o.Own
+	if heard := max(o.noted, o.members.Highest()); heard < status.MaxOrder {
+		n = max(n, heard)
+	}
 	if o.sw.Signed {
 		n = max(n, o.sw.Order)
 	}

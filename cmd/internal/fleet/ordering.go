@@ -179,7 +179,7 @@ func (g *Ordering) listBefore(ctx context.Context) error {
 	if err != nil && !g.o.Wanted.Closed() {
 		return err
 	}
-	g.Members = all
+	g.Members, g.Unnoted = all, err
 	g.o.Asked(note)
 	g.o.Listed(all)
 	return nil
