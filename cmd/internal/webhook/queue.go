@@ -66,37 +66,45 @@ func (q Queue) AddFor(hooks []config.Webhook, e Event, then time.Time) error {
 	return errors.Join(errs...)
 }
 
-// Replace has an event wait for each of the webhooks, and another one, which hasn't been delivered yet, no longer.
+// Replace has an event wait for each of the webhooks, and another one, which hasn't been delivered yet, no longer. The
+// new one is there before the other is gone: who is killed in between tells of it twice, by one ID where they have one.
 func (q Queue) Replace(hooks []config.Webhook, was, now Event) error {
-	var errs []error
-	if was.ID() != now.ID() { // it is there before the other is gone
-		errs = append(errs, q.Add(hooks, now))
+	keep := q.add
+	if was.ID() == now.ID() {
+		keep = q.keep
 	}
+	var errs []error
 	for _, h := range hooks {
 		there, err := q.named(h, was.ID())
+		err = errors.Join(err, keep(h, now, now.At))
 		for _, path := range there {
-			err = errors.Join(err, os.Remove(path))
+			if err == nil && path != q.file(h, pendingOf(now)) {
+				err = os.Remove(path)
+			}
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("keep an event for the webhook %s: %w", Where(h.URL), err))
 		}
 	}
-	if was.ID() == now.ID() {
-		errs = append(errs, q.Add(hooks, now))
-	}
 	return errors.Join(errs...)
 }
 
 func (q Queue) add(h config.Webhook, e Event, then time.Time) error {
+	if there, err := q.named(h, e.ID()); err != nil || len(there) > 0 {
+		return err
+	}
+	return q.keep(h, e, then)
+}
+
+// keep is add, and replaces what waits under that ID since the same time.
+func (q Queue) keep(h config.Webhook, e Event, then time.Time) error {
 	if err := os.MkdirAll(q.of(h), 0o700); err != nil {
 		return err
 	}
-	p := pending{ID: e.ID(), Since: e.At, Body: e.body()}
-	if there, err := q.named(h, p.ID); err != nil || len(there) > 0 {
-		return err
-	}
-	return q.postpone(h, p, then)
+	return q.postpone(h, pendingOf(e), then)
 }
+
+func pendingOf(e Event) pending { return pending{ID: e.ID(), Since: e.At, Body: e.body()} }
 
 // named are the files of an event, of which there is at most one.
 func (q Queue) named(h config.Webhook, id string) ([]string, error) {

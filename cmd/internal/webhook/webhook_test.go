@@ -392,3 +392,29 @@ func TestReplace(t *testing.T) {
 		})
 	}
 }
+
+// TestReplaceThatFails: the event that waits stays where the better one can't be written.
+func TestReplaceThatFails(t *testing.T) {
+	was := Of(Closed, began, status.Document{Site: "demo", Mode: status.Offline, Seq: 7}, status.Online)
+	later := was
+	later.At = began.Add(30 * time.Second)
+	r := newReceiver(t)
+	hooks := []config.Webhook{r.Webhook}
+	if err := r.queue.AddFor(hooks, was, r.clock.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := r.queue.file(r.Webhook, pendingOf(later))
+	if err := os.Mkdir(inTheWay, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.queue.Replace(hooks, was, later); err == nil {
+		t.Fatal("it says nothing")
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.now = r.clock.now.Add(time.Hour)
+	if err := r.Deliver(t.Context(), r.queue, hooks); err != nil || len(r.took) != 1 || !r.took[0].At.Equal(was.At) {
+		t.Errorf("%+v is delivered, %v, want %+v", r.took, err, was)
+	}
+}
