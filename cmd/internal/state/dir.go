@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -81,13 +83,18 @@ func (d Dir) WriteAnswers(doc status.Document) error {
 			return err
 		}
 	}
+	var both errgroup.Group // each waits for the disk, and the site is open until then
 	for name, data := range map[string][]byte{
 		nginxconf.StatusFile:      doc.Marshal(),
 		nginxconf.UnavailableFile: nginxconf.Unavailable(doc),
 	} {
-		if _, err := Replace(filepath.Join(d.SiteDir(doc.Site), name), data); err != nil {
+		both.Go(func() error {
+			_, err := Replace(filepath.Join(d.SiteDir(doc.Site), name), data)
 			return err
-		}
+		})
+	}
+	if err := both.Wait(); err != nil {
+		return err
 	}
 	if _, err := os.Stat(toldOpen); err == nil || doc.Mode.Closed() {
 		return nil

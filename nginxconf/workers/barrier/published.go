@@ -3,6 +3,7 @@
 package barrier
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
+	"golang.org/x/sync/errgroup"
 )
 
 // published is a port of this machine that leads elsewhere, as a container's does that is published.
@@ -25,7 +27,12 @@ type published struct {
 // published lists the ports that lead elsewhere in the namespace: by the rules of nf_tables, which are those of
 // iptables-nft too, and by Docker's proxies. Rules of iptables-legacy are not seen.
 func (r Resolver) published(ctx context.Context) ([]published, error) {
-	var out []published
+	var out, proxies []published
+	var beside errgroup.Group // each process of the machine is looked at, and a site that closes is open until then
+	beside.Go(func() (err error) {
+		proxies, err = r.proxies()
+		return err
+	})
 	err := Table{Network: r.Network}.do(ctx, func(c *link) error {
 		chains, err := c.ListChains()
 		if err != nil {
@@ -53,11 +60,10 @@ func (r Resolver) published(ctx context.Context) ([]published, error) {
 		}
 		return nil
 	})
-	if err != nil {
+	if err = cmp.Or(err, beside.Wait()); err != nil {
 		return nil, err
 	}
-	proxies, err := r.proxies()
-	return append(out, proxies...), err
+	return append(out, proxies...), nil
 }
 
 // tableOf names the table of a chain: each family has names of its own.
