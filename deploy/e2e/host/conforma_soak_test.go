@@ -48,7 +48,7 @@ const conformaDocker = `#!/bin/sh
 [ "$1 $2" = "exec -i" ] || exit 64
 case $3 in conforma-demo-on-8000-app-1 | conforma-angola-on-8001-app-1) ;; *) echo "Error response from daemon: No such container: $3" >&2; exit 1 ;; esac
 [ "$4 $5 $6 $7" = "psql -U postgres tmf_app_manager" ] || exit 64
-case "$*" in *"SELECT 1") echo 1 ;; *) echo asked ;; esac
+case "$*" in *"SELECT 1") echo 1 ;; *) printf 'again\nasked\n' ;; esac
 `
 
 // handbookCommands are the commands of a section of the handbook, in their order, without sudo.
