@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -264,4 +265,32 @@ func FuzzCookie(f *testing.F) {
 			t.Errorf("found %q in %q", got, header)
 		}
 	})
+}
+
+// TestOffersInOneRow: as many as a row has room for are each offered a cookie once in a while, in whatever order they
+// come. One too many takes the place of whoever was offered theirs first.
+func TestOffersInOneRow(t *testing.T) {
+	var o offers
+	room := len(o.rows[0])
+	var meet []string // in one row
+	for i := 0; len(meet) <= room; i++ {
+		if name := strconv.Itoa(i); sha256.Sum256([]byte(name))[0] == 0 {
+			meet = append(meet, name)
+		}
+	}
+	now := time.Date(2026, 11, 22, 21, 15, 0, 0, time.UTC)
+	for round := range 3 {
+		for _, name := range meet[:room] {
+			now = now.Add(time.Millisecond)
+			if offered := o.make(name, offerAgain, now); offered != (round == 0) {
+				t.Errorf("round %d: %s is offered one: %v", round, name, offered)
+			}
+		}
+	}
+	if !o.make(meet[room], offerAgain, now) || !o.make(meet[0], offerAgain, now) || o.make(meet[room-1], offerAgain, now) {
+		t.Error("one too many isn't offered any, or takes the place of another than the first")
+	}
+	if now = now.Add(offerAgain); !o.make(meet[0], offerAgain, now) {
+		t.Error("nobody is offered one again")
+	}
 }

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"net/http"
 	"strconv"
 	"strings"
@@ -126,11 +125,11 @@ func (r request) again() time.Duration {
 	return offerAgain
 }
 
-// offers remembers to whom a cookie was offered of late. It never grows: where two meet in one slot, the later one
-// has it.
+// offers remembers to whom a cookie was offered of late. It never grows: where more meet in one row than it has room
+// for, those that came last have it. Two that meet must not drive each other out: each redirect would lead to another.
 type offers struct {
 	mutex sync.Mutex
-	slots [1024]struct {
+	rows  [256][4]struct {
 		holder [sha256.Size]byte
 		at     time.Time
 	}
@@ -142,7 +141,17 @@ func (o *offers) make(name string, again time.Duration, now time.Time) bool {
 	holder := sha256.Sum256([]byte(name))
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
-	slot := &o.slots[binary.BigEndian.Uint16(holder[:])%uint16(len(o.slots))]
+	row := &o.rows[holder[0]]
+	slot := &row[0]
+	for i := range row {
+		if row[i].holder == holder {
+			slot = &row[i]
+			break
+		}
+		if row[i].at.Before(slot.at) {
+			slot = &row[i]
+		}
+	}
 	if slot.holder == holder && now.Sub(slot.at).Abs() < again {
 		return false
 	}
