@@ -58,6 +58,9 @@ type Members struct {
 	Unread map[string]error
 }
 
+// count is how many members there are, those that can't be read among them.
+func (m Members) count() int { return len(m.Receipts) + len(m.Unread) }
+
 // Highest is the highest order that any member has a receipt for.
 func (m Members) Highest() uint64 {
 	var n uint64

@@ -286,9 +286,7 @@ func (m *Member) Saw(sw *Switch) {
 }
 
 // Listed says what the members say. Where they can't be read, the round is to end.
-func (m *Member) Listed(all Members) {
-	m.members, m.hosts = &all, len(all.Receipts)+len(all.Unread)
-}
+func (m *Member) Listed(all Members) { m.members, m.hosts = &all, all.count() }
 
 // Asked says what the note says, nil where there is none. Where it can't be read, the round is to end.
 func (m *Member) Asked(n *Note) {

@@ -124,7 +124,7 @@ func given(was *Note, members *Members, order uint64, by, reason string) (Note, 
 		return n, false
 	}
 	if members != nil {
-		n.Hosts = len(members.Receipts) + len(members.Unread)
+		n.Hosts = members.count()
 	}
 	n.Highest, n.Order, n.By, n.Reason = max(n.Highest, order), order, by, reason
 	return n, true
