@@ -343,9 +343,7 @@ func TestSharedUpstream(t *testing.T) {
 	w := newWorld(t)
 	k := w.withKernel()
 	k.shared = true
-	other := w.site
-	other.Name, other.Path = "other", "other"
-	w.Config.Sites = append(w.Config.Sites, other)
+	w.another()
 	if _, err := w.Render(t.Context(), w.Config.Nginx.ConfDir); err != nil {
 		t.Fatal(err)
 	}
@@ -484,9 +482,7 @@ func TestReconcileTakesNoSiteForClosedThatWasNeverChanged(t *testing.T) {
 	w := newWorld(t)
 	k := w.withKernel()
 	k.shared = true
-	other := w.site
-	other.Name, other.Path = "other", "other"
-	w.Config.Sites = append(w.Config.Sites, other)
+	w.another()
 	asked := 0
 	w.moment = func(what string) {
 		if what == "probe kernel" {

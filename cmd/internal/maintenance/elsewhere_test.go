@@ -213,9 +213,7 @@ func TestScheduleElsewhere(t *testing.T) {
 // TestAnnounceAllOrNone: what can't be announced for one site is announced for none.
 func TestAnnounceAllOrNone(t *testing.T) {
 	w := newWorld(t)
-	other := w.site
-	other.Name, other.Path = "other", "other"
-	w.Config.Sites = append(w.Config.Sites, other)
+	w.another()
 	far := w.laptop(t)
 	puts := 0
 	w.moment = func(what string) {

@@ -125,6 +125,14 @@ func newWorld(tb testing.TB) *world {
 	return w
 }
 
+// another adds a site to the configuration, and returns it.
+func (w *world) another() config.Site {
+	other := w.site
+	other.Name, other.Path = "other", "other"
+	w.Config.Sites = append(w.Config.Sites, other)
+	return other
+}
+
 // load is nginx reading its configuration.
 func (w *world) load() {
 	data, err := os.ReadFile(nginxconf.SiteFile(w.Config.Nginx.ConfDir, w.site.Name))

@@ -22,9 +22,7 @@ func TestHistoryOfOrders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			other := w.site
-			other.Name, other.Path, other.AppURL, other.Listen = "other", "other", "https://demo.example.org:50001", "127.0.0.1:50001"
-			w.Config.Sites = append(w.Config.Sites, other)
+			w.another()
 			asked := 0
 			var orders []following
 			for _, s := range w.Config.Sites {
