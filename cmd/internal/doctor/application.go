@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf/operator"
 )
 
@@ -54,7 +55,7 @@ func hintUpgrade(s config.Site) string {
 func (e *examination) cachedPages(ctx context.Context, s config.Site) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	page, err := e.Host.FetchPage(ctx, target(s), "/", "")
+	page, err := e.Host.FetchPage(ctx, maintenance.Target(s), "/", "")
 	switch why := ""; {
 	case err != nil:
 		e.warn(checkCachedPages, err.Error(), "see that nginx answers at the site's listen")

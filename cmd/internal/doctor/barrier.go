@@ -34,7 +34,7 @@ func (e *examination) barrier(s config.Site, conf *operator.Config, b maintenanc
 	var detours []string
 	if conf != nil {
 		file := e.rulesOf(s)
-		target := target(s)
+		target := maintenance.Target(s)
 		detours = maintenance.Detours(s, conf.Serving(file, target, s.Upstreams))
 	}
 	for _, text := range detours {

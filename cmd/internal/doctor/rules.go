@@ -20,7 +20,7 @@ import (
 // rules sees whether the rules of a site are included, come first and are in effect, what leads past them, and whose
 // processes serve it. conf is nil where nginx's configuration can't be read.
 func (e *examination) rules(ctx context.Context, s config.Site, conf *operator.Config) {
-	targets := []operator.Target{target(s)}
+	targets := []operator.Target{maintenance.Target(s)}
 	listens := []string{s.Listen}
 	if conf == nil {
 		e.warn(checkInclude, "can't be told while nginx's configuration can't be read", "mend what is said of it above")
@@ -39,11 +39,6 @@ func (e *examination) rules(ctx context.Context, s config.Site, conf *operator.C
 			e.ok(checkInEffect, where)
 		}
 	}
-}
-
-// target is where a site's nginx is asked.
-func target(s config.Site) operator.Target {
-	return operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
 }
 
 // rulesOf is the file that has the rules of a site.

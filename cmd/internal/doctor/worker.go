@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/maintenance"
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 )
 
@@ -22,7 +23,7 @@ func (e *examination) serviceWorker(ctx context.Context, s config.Site) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	at := target(s)
+	at := maintenance.Target(s)
 	served, err := e.Nginx.FetchScript(ctx, at, nginxconf.WorkerPath)
 	switch {
 	case err != nil:

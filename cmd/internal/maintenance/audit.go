@@ -74,7 +74,7 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 
 // readServing finds out how the site is served, and warns of what can't be told. file is the path of its rules.
 func (c *change) readServing(conf *operator.Config, file string) {
-	c.serving = conf.Serving(file, target(c.site), c.site.Upstreams)
+	c.serving = conf.Serving(file, Target(c.site), c.site.Upstreams)
 	if !c.reachable() {
 		c.serving.Targets = nil // its ports are mapped to others: only the operator knows to which
 	}

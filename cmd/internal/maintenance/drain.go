@@ -378,5 +378,5 @@ func (c *change) targets() []operator.Target {
 	if len(c.serving.Targets) > 0 {
 		return c.serving.Targets
 	}
-	return []operator.Target{target(c.site)}
+	return []operator.Target{Target(c.site)}
 }

@@ -187,7 +187,8 @@ func (h *Host) learnModules(ctx context.Context) {
 	}
 }
 
-func target(s config.Site) operator.Target {
+// Target is where the nginx of a site is asked.
+func Target(s config.Site) operator.Target {
 	return operator.Target{Site: s.Name, Addr: s.Listen, URL: s.AppURL}
 }
 

@@ -34,7 +34,7 @@ func (h *Host) PassKeys(ctx context.Context, s config.Site) (window, epoch strin
 	if !known || r.Document.Mode != status.Admin {
 		return "", "", fmt.Errorf("%w: %s", ErrNotAdmin, s.Name)
 	}
-	live, err := h.Probe(ctx, target(s))
+	live, err := h.Probe(ctx, Target(s))
 	if err != nil {
 		return "", "", fmt.Errorf("ask nginx for the mode of %s: %w", s.Name, err)
 	}

@@ -78,7 +78,7 @@ func (h *Host) look(ctx context.Context, s config.Site) (observed, error) {
 	}
 	seen.onDisk, seen.revision = nginxconf.ReadHeader(seen.disk)
 	seen.shut = h.Dir().IsShut(s.Name)
-	seen.live, seen.liveErr = h.Probe(ctx, target(s))
+	seen.live, seen.liveErr = h.Probe(ctx, Target(s))
 	if seen.liveErr == nil {
 		seen.inNginx, seen.found = seen.live.Mode, seen.live.Mode
 		if seen.live.Closed {

@@ -62,7 +62,7 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 			t.none[s.Name] = fmt.Errorf("nginx's configuration doesn't say where it leads to: %w", err)
 			continue
 		}
-		serving := conf.Serving(nginxconf.SiteFile(t.Config.Nginx.ConfDir, s.Name), target(s), s.Upstreams)
+		serving := conf.Serving(nginxconf.SiteFile(t.Config.Nginx.ConfDir, s.Name), Target(s), s.Upstreams)
 		for _, hole := range serving.Holes {
 			if !slices.Contains(closes, hole.Site) {
 				t.none[s.Name] = fmt.Errorf("%w: the server at %s leads to %s", ErrShared, hole.Server, hole.Upstream)

@@ -60,7 +60,7 @@ func (r *run) noteShut(c *change) {
 
 // notClosed adds to the failure of a closing whether requests still get through: it tries one.
 func (r *run) notClosed(ctx context.Context, c *change, failure error) error {
-	page, err := r.FetchPage(context.WithoutCancel(ctx), target(c.site), "/", "")
+	page, err := r.FetchPage(context.WithoutCancel(ctx), Target(c.site), "/", "")
 	// A 502 or 504 says that nginx had no answer of the application's.
 	if err == nil && page.Maintenance == "" && page.Status != http.StatusBadGateway && page.Status != http.StatusGatewayTimeout {
 		return fmt.Errorf("%w: %w", ErrNotShut, failure)
@@ -73,7 +73,7 @@ func (r *run) isClosedNow(ctx context.Context, c *change) bool {
 	if c.shutAt != nil {
 		return true
 	}
-	a, err := r.Probe(context.WithoutCancel(ctx), target(c.site))
+	a, err := r.Probe(context.WithoutCancel(ctx), Target(c.site))
 	if err == nil && a.Closed {
 		r.noteShut(c)
 		return true
