@@ -30,6 +30,10 @@ const longMessage = "We are moving the application to a new server, which takes 
 	"If you were about to submit an application that is due today, the deadline is extended by one day.\n" +
 	"Averyveryverylongwordthathasnospacesinitatallanddoesnotendbeforethelineisoverandthenitgoesonforawhile."
 
+// appeared holds where all of the page's state is seen, however late the end of the page came.
+const appeared = `document.readyState === "complete" && [...document.querySelectorAll("#now > *")]
+	.every((e) => !e.checkVisibility() || getComputedStyle(e).visibility === "visible")`
+
 func pageStates() []pageState {
 	offline, admin := `document.documentElement.dataset.mode === "offline"`, `document.documentElement.dataset.mode === "admin"`
 	announced := doc(status.Online, 1, 0, "")
@@ -42,7 +46,7 @@ func pageStates() []pageState {
 		{"admin", doc(status.Admin, 1, 10*time.Minute, ""), true, admin},
 		{"online", announced, true, `document.documentElement.dataset.mode === "online"`},
 		{"unknown", answer{}, true, `window.later`},
-		{"no-javascript", answer{}, false, `getComputedStyle(document.getElementById("detail")).visibility === "visible"`},
+		{"no-javascript", answer{}, false, appeared},
 	}
 }
 
