@@ -99,12 +99,14 @@ func (h *Host) table(ctx context.Context) *table {
 	if t.known, _, t.err = h.Dir().Barrier(); t.err != nil {
 		return t.unavailable(t.err)
 	}
-	if t.err = t.find(ctx); t.err != nil {
+	var seen barrier.Seen
+	var unseen error
+	atOnce(
+		func() { t.err = t.find(ctx) },
+		func() { seen, unseen = h.Kernel.Look(ctx, t.master, t.known.Rules) },
+	)
+	if t.err = cmp.Or(t.err, unseen); t.err != nil {
 		return t.unavailable(t.err)
-	}
-	seen, err := h.Kernel.Look(ctx, t.master, t.known.Rules)
-	if t.err = err; err != nil {
-		return t.unavailable(err)
 	}
 	t.there, t.differs = seen.There, seen.Differs
 	for s, r := range h.onRecord() {

@@ -42,12 +42,12 @@ func (w *world) withKernel() *fakeKernel {
 }
 
 func (k *fakeKernel) Who(int, []barrier.End) ([]barrier.User, []barrier.Cgroup, error) {
-	k.w.moment("who")
+	k.w.at("who")
 	return append([]barrier.User{{ID: 33, Here: 33, Group: 33}}, k.users...), nil, nil
 }
 
 func (k *fakeKernel) Places(_ context.Context, _ int, upstreams map[string][]string) (map[string]barrier.Place, error) {
-	k.w.moment("places")
+	k.w.at("places")
 	out := map[string]barrier.Place{}
 	port := uint16(8000)
 	for _, s := range k.w.Config.Sites {
@@ -67,22 +67,22 @@ func (k *fakeKernel) Places(_ context.Context, _ int, upstreams map[string][]str
 }
 
 func (k *fakeKernel) Probe(_ context.Context, _ int, r barrier.Rules) error {
-	k.w.moment("probe kernel")
+	k.w.at("probe kernel")
 	return errors.Join(r.Check(), k.loadErr)
 }
 
 func (k *fakeKernel) Load(_ context.Context, _ int, r barrier.Rules) error {
-	k.w.moment("load")
+	k.w.at("load")
 	if err := errors.Join(r.Check(), k.loadErr); err != nil {
 		return err
 	}
 	k.rules, k.there = r, true
-	k.w.moment("loaded")
+	k.w.at("loaded")
 	return nil
 }
 
 func (k *fakeKernel) Prove(ctx context.Context, master int, r barrier.Rules, sites []string, users []barrier.User) (barrier.Seen, error) {
-	k.w.moment("prove")
+	k.w.at("prove")
 	for _, name := range sites {
 		if !k.refuses(name) || len(users) == 0 {
 			return barrier.Seen{}, barrier.ErrNotProven
@@ -95,7 +95,7 @@ func (k *fakeKernel) Prove(ctx context.Context, master int, r barrier.Rules, sit
 }
 
 func (k *fakeKernel) Look(_ context.Context, _ int, r barrier.Rules) (barrier.Seen, error) {
-	k.w.moment("look at kernel")
+	k.w.at("look at kernel")
 	seen := barrier.Seen{There: k.there, Nginx: map[string]barrier.Traffic{}, Outside: map[string]barrier.Traffic{}}
 	for _, s := range r.Sites {
 		seen.Nginx[s.Name] = barrier.Traffic{Tried: k.passed}
@@ -107,7 +107,7 @@ func (k *fakeKernel) Look(_ context.Context, _ int, r barrier.Rules) (barrier.Se
 }
 
 func (k *fakeKernel) Remove(context.Context, int) error {
-	k.w.moment("remove")
+	k.w.at("remove")
 	if k.loadErr != nil {
 		return k.loadErr
 	}
@@ -230,6 +230,48 @@ func TestBehindTheBarrier(t *testing.T) {
 		w.agrees(t, c.mode)
 		if rs := w.reconcile(t); len(rs) != 0 {
 			t.Errorf("%s: reconcile does something: %v", c.mode, stepsOf(rs[0]))
+		}
+	}
+}
+
+// TestNginxWithOtherModules: a closing makes its rules for the nginx that is there, whichever was there before. Only
+// where it reads nginx's configuration once the site is shut does it ask that late.
+func TestNginxWithOtherModules(t *testing.T) {
+	for name, c := range map[string]struct {
+		barrier  bool
+		from, to status.Mode
+		late     []bool // of each time that nginx is asked
+	}{
+		"behind the barrier":  {true, status.Online, status.Offline, []bool{true}},
+		"without the barrier": {false, status.Online, status.Offline, []bool{false}},
+		"closed already":      {true, status.Offline, status.Offline, []bool{false, false}},
+		"from admin":          {true, status.Admin, status.Offline, []bool{true}},
+		"to admin":            {true, status.Online, status.Admin, []bool{false}},
+		"opened":              {true, status.Offline, status.Online, []bool{false}},
+	} {
+		w := newWorld(t)
+		if c.barrier {
+			w.withKernel()
+		}
+		w.modules = []string{"limit_req"}
+		w.set(t, c.from)
+		w.modules = []string{"limit_req", "ssi"}
+		var asked []bool
+		w.moment = func(what string) {
+			if what == "modules" {
+				asked = append(asked, w.Dir().IsShut("demo") && c.from != status.Offline)
+			}
+		}
+		w.set(t, c.to)
+		if !slices.Equal(asked, c.late) {
+			t.Errorf("%s: nginx is asked once it is shut: %v, want %v", name, asked, c.late)
+		}
+		if rules, err := os.ReadFile(nginxconf.SiteFile(w.Config.Nginx.ConfDir, "demo")); err != nil || !strings.Contains(string(rules), "ssi off;") {
+			t.Errorf("%s: the rules don't name the module that came (%v)", name, err)
+		}
+		w.agrees(t, c.to)
+		if rs := w.reconcile(t); len(rs) != 0 {
+			t.Errorf("%s: reconcile does something: %v", name, stepsOf(rs[0]))
 		}
 	}
 }

@@ -72,16 +72,26 @@ func (h *Host) carryOut(ctx context.Context, kernel *table, changes []*change, i
 		return h.Dir().ForgetJournal()
 	}
 	in.Started, in.Operator = h.Clock.Now().UTC(), h.Operator
-	journal, err := h.Dir().Begin(in)
-	if err != nil {
+	r := &run{Host: h, intent: in, changes: active, kernel: kernel}
+	var err error
+	if r.journal, err = h.Dir().Begin(in, string(r.first())); err != nil {
 		return err
 	}
-	r := &run{Host: h, intent: in, changes: active, journal: journal, kernel: kernel}
 	for _, a := range actions {
 		r.act(ctx, a)
 	}
 	r.finish()
 	return nil
+}
+
+// first is the step that is taken first.
+func (r *run) first() Step {
+	for _, a := range actions {
+		if len(r.taking(a.step)) > 0 {
+			return a.step
+		}
+	}
+	return StepRecord
 }
 
 // leave sees to a change for which there is nothing to do.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,9 +52,11 @@ type world struct {
 
 	// moment is called wherever the host asks its surroundings for something: whatever has to hold always is looked
 	// at there, and a crash is a panic from it.
-	moment func(what string)
-	sleeps func() // runs at each Sleep
-	heard  heard
+	moment  func(what string)
+	modules []string // of nginx, nil where it doesn't say
+	asking  sync.Mutex
+	sleeps  func() // runs at each Sleep
+	heard   heard
 }
 
 // nginxRules is what nginx has read of the site's file.
@@ -115,7 +118,7 @@ func newWorld(tb testing.TB) *world {
 			Nginx: config.Nginx{ConfDir: filepath.Join(dir, "conf")}, Gate: config.Gate{Socket: "/run/gate.sock"},
 		},
 		Store: fakeStore{w}, Nginx: fakeNginx{w}, Sockets: fakeSockets{w}, Clock: fakeClock{w}, Progress: &w.heard,
-		Settled: func(context.Context, []string) error { w.moment("settled"); return w.settledErr },
+		Settled: func(context.Context, []string) error { w.at("settled"); return w.settledErr },
 		Probe:   w.probe, FetchPage: w.see, Operator: "ann", Command: "set",
 	}
 	if _, err := w.Render(tb.Context(), w.Config.Nginx.ConfDir); err != nil {
@@ -131,6 +134,14 @@ func (w *world) another() config.Site {
 	other.Name, other.Path = "other", "other"
 	w.Config.Sites = append(w.Config.Sites, other)
 	return other
+}
+
+// at is called at each moment at which the surroundings of a command are asked for something; some are asked for two
+// things at once.
+func (w *world) at(what string) {
+	w.asking.Lock()
+	defer w.asking.Unlock()
+	w.moment(what)
 }
 
 // load is nginx reading its configuration.
@@ -167,7 +178,7 @@ func (w *world) published() status.Mode {
 }
 
 func (w *world) probe(context.Context, operator.Target) (control.Answer, error) {
-	w.moment("probe")
+	w.at("probe")
 	if !w.running {
 		return control.Answer{}, control.ErrUnreachable
 	}
@@ -180,7 +191,7 @@ func (w *world) probe(context.Context, operator.Target) (control.Answer, error) 
 }
 
 func (w *world) see(_ context.Context, _ operator.Target, _ string, door string) (control.Page, error) {
-	w.moment("see")
+	w.at("see")
 	if w.mute {
 		return control.Page{}, errMute
 	}
@@ -199,7 +210,7 @@ type fakeClock struct{ w *world }
 func (c fakeClock) Now() time.Time { return c.w.now }
 
 func (c fakeClock) Sleep(ctx context.Context, d time.Duration) error {
-	c.w.moment("sleep")
+	c.w.at("sleep")
 	c.w.now = c.w.now.Add(d)
 	c.w.sleeps()
 	return ctx.Err()
@@ -207,10 +218,10 @@ func (c fakeClock) Sleep(ctx context.Context, d time.Duration) error {
 
 type fakeNginx struct{ w *world }
 
-func (n fakeNginx) Test(context.Context) error { n.w.moment("test"); return n.w.testErr }
+func (n fakeNginx) Test(context.Context) error { n.w.at("test"); return n.w.testErr }
 
 func (n fakeNginx) Reload(context.Context) error {
-	n.w.moment("reload")
+	n.w.at("reload")
 	switch {
 	case !n.w.running:
 		return workers.ErrNotRunning
@@ -227,7 +238,13 @@ func (n fakeNginx) Config(context.Context) (*operator.Config, error) {
 	return nil, control.ErrNoDump
 }
 
-func (n fakeNginx) Modules(context.Context) ([]string, error) { return nil, control.ErrNoDump }
+func (n fakeNginx) Modules(context.Context) ([]string, error) {
+	if n.w.modules == nil {
+		return nil, control.ErrNoDump
+	}
+	n.w.at("modules")
+	return n.w.modules, nil
+}
 
 func (n fakeNginx) Master() (int, error) {
 	if !n.w.running {
@@ -243,7 +260,7 @@ func (s fakeSockets) Program(int) (string, error) { return "nginx", nil }
 func (s fakeSockets) Snapshot(int) (workers.Snapshot, error) { return workers.Snapshot{}, nil }
 
 func (s fakeSockets) Remaining(workers.Snapshot, workers.Scope) (workers.Remaining, error) {
-	s.w.moment("left")
+	s.w.at("left")
 	if s.w.drainAfter > 0 {
 		if s.w.drainAfter--; s.w.drainAfter == 0 {
 			s.w.left = workers.Remaining{}
@@ -265,7 +282,7 @@ func (s fakeSockets) RemainingOf(before workers.Snapshot, scopes []workers.Scope
 }
 
 func (s fakeSockets) Destroy(c workers.Connection) error {
-	s.w.moment("destroy")
+	s.w.at("destroy")
 	if s.w.cantCut {
 		return workers.ErrCantDestroy
 	}
@@ -276,7 +293,7 @@ func (s fakeSockets) Destroy(c workers.Connection) error {
 }
 
 func (s fakeSockets) End(p workers.Process, _ bool) error {
-	s.w.moment("end")
+	s.w.at("end")
 	if !s.w.cutStays {
 		s.w.left.Connections = slices.DeleteFunc(s.w.left.Connections, func(o workers.Connection) bool { return o.Process == p })
 		s.w.left.ListeningWorkers = slices.DeleteFunc(s.w.left.ListeningWorkers, func(o workers.Process) bool { return o == p })
@@ -288,7 +305,7 @@ func (s fakeSockets) End(p workers.Process, _ bool) error {
 type fakeStore struct{ w *world }
 
 func (s fakeStore) Get(ctx context.Context, key string) ([]byte, string, error) {
-	s.w.moment("get")
+	s.w.at("get")
 	data, ok := s.w.docs[key]
 	switch {
 	case ctx.Err() != nil:
@@ -302,7 +319,7 @@ func (s fakeStore) Get(ctx context.Context, key string) ([]byte, string, error) 
 }
 
 func (s fakeStore) Put(_ context.Context, key string, data []byte, _ store.Meta, cond store.Condition) (string, error) {
-	s.w.moment("put")
+	s.w.at("put")
 	if s.w.between != nil {
 		between := s.w.between
 		s.w.between = nil
@@ -316,7 +333,7 @@ func (s fakeStore) Put(_ context.Context, key string, data []byte, _ store.Meta,
 		return "", store.ErrPrecondition
 	}
 	s.w.docs[key] = data
-	s.w.moment("published")
+	s.w.at("published")
 	if s.w.lostPuts > 0 {
 		s.w.lostPuts--
 		return "", errDown

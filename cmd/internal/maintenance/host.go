@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -181,10 +182,14 @@ func (h *Host) rulesInPlace(s config.Site) ([]byte, error) {
 
 // learnModules notes which modules nginx has for the rules to use. If nginx can't be asked, for example in a container
 // that is stopped, what was noted before holds. If the state directory can't be written, another step reports that.
-func (h *Host) learnModules(ctx context.Context) {
-	if modules, err := h.Nginx.Modules(ctx); err == nil {
-		_ = h.Dir().WriteModules(modules)
+// changed is whether something else was noted before.
+func (h *Host) learnModules(ctx context.Context) (changed bool) {
+	modules, err := h.Nginx.Modules(ctx)
+	if err != nil {
+		return false
 	}
+	before := h.Dir().Modules()
+	return h.Dir().WriteModules(modules) == nil && !slices.Equal(before, modules)
 }
 
 // Target is where the nginx of a site is asked.

@@ -33,7 +33,8 @@ type change struct {
 
 	// serving is what nginx's configuration says of the site; without one it is what ours says.
 	serving operator.Serving
-	// unread is why nginx's configuration could not be looked through for other ways to the application, nil where it was.
+	// unread is why nginx's configuration could not be looked through for other ways to the application, nil where it
+	// was.
 	unread error
 	// shutAt is when nginx was first seen to be shut by this change, nil before.
 	shutAt *time.Time
@@ -103,9 +104,22 @@ func (h *Host) isInForce(s config.Site, r state.Record, seen observed) (bool, er
 		seen.shut == r.Shut() && seen.live.Closed == r.Shut(), nil
 }
 
-// recall returns what is on record of a site, and what is found. With mayWrite it sets a damaged record aside: what
-// holds is seen on this machine, and the operator says what is wanted now.
-func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, mayWrite bool) (state.Record, observed, error) {
+// lookAll looks at sites. What it returns is in their order.
+func (h *Host) lookAll(ctx context.Context, sites []config.Site) ([]observed, error) {
+	var all []observed
+	for _, s := range sites {
+		seen, err := h.look(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, seen)
+	}
+	return all, nil
+}
+
+// recall returns what is on record of a site, and how that compares with what is found. With mayWrite it sets a
+// damaged record aside: what holds is seen on this machine, and the operator says what is wanted now.
+func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, seen observed, mayWrite bool) (state.Record, observed, error) {
 	r, known, err := h.recordOf(s)
 	if errors.Is(err, state.ErrRecord) && mayWrite {
 		r.Document, err = firstDocument(s, h.now()), h.setAside(h.Dir().RecordFile(s.Name), err)
@@ -113,19 +127,16 @@ func (h *Host) recall(ctx context.Context, kernel *table, s config.Site, mayWrit
 	if err != nil {
 		return r, observed{}, err
 	}
-	seen, err := h.compare(ctx, kernel, s, &r)
+	seen, err = h.compare(ctx, kernel, s, seen, &r)
 	seen.known = known
 	return r, seen, err
 }
 
-// compare looks at a site and finds out whether its record is in force. If its kernel barrier was lost, the record says
-// so from now on: what got through meanwhile may still be at work.
-func (h *Host) compare(ctx context.Context, kernel *table, s config.Site, r *state.Record) (observed, error) {
+// compare finds out whether the record of a site is in force. If its kernel barrier was lost, the record says so from
+// now on: what got through meanwhile may still be at work.
+func (h *Host) compare(ctx context.Context, kernel *table, s config.Site, seen observed, r *state.Record) (_ observed, err error) {
 	h.withhold(ctx, s, r)
-	seen, err := h.look(ctx, s)
-	if err == nil {
-		seen.inForce, err = h.isInForce(s, *r, seen)
-	}
+	seen.inForce, err = h.isInForce(s, *r, seen)
 	seen.barred = kernel.there
 	if kernel.lost[s.Name] {
 		r.Barrier, r.SafeSince, seen.inForce = false, nil, false
@@ -135,8 +146,8 @@ func (h *Host) compare(ctx context.Context, kernel *table, s config.Site, r *sta
 }
 
 // plan works out what a request comes to for one site.
-func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Request) (*change, error) {
-	r, seen, err := h.recall(ctx, kernel, s, !req.DryRun)
+func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, seen observed, req Request) (*change, error) {
+	r, seen, err := h.recall(ctx, kernel, s, seen, !req.DryRun)
 	if err != nil {
 		return nil, err
 	}
@@ -176,10 +187,15 @@ func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, req Reque
 	return c, nil
 }
 
-// planAgain works out what is left to do of an interrupted change of one site. It has the document that the change had.
+// planAgain works out what is left to do of an interrupted change of one site. It has the document that the change
+// had.
 func (h *Host) planAgain(ctx context.Context, kernel *table, s config.Site, in *state.Interrupted) (*change, error) {
 	one, _ := in.Of(s.Name)
-	r, seen, err := h.recall(ctx, kernel, s, true)
+	seen, err := h.look(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r, seen, err := h.recall(ctx, kernel, s, seen, true)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +223,10 @@ func (h *Host) planAgain(ctx context.Context, kernel *table, s config.Site, in *
 // planRepair works out what brings a site back to its record. Visitors are told anew where the record says that they
 // weren't told yet.
 func (h *Host) planRepair(ctx context.Context, kernel *table, s config.Site, r state.Record) (*change, error) {
-	seen, err := h.compare(ctx, kernel, s, &r)
+	seen, err := h.look(ctx, s)
+	if err == nil {
+		seen, err = h.compare(ctx, kernel, s, seen, &r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -260,12 +279,17 @@ func (h *Host) newChange(s config.Site, r state.Record, seen observed, to status
 	if c.has(StepSmoke) {
 		c.rules.door = rand.Text()
 	}
-	var err error
-	if c.rules.revision, err = h.rules(s, c.rules.door).Revision(to.Mode, c.rules.number); err != nil {
-		return nil, err
+	return c, h.renderRules(c)
+}
+
+// renderRules makes the rules that nginx is to take up.
+func (h *Host) renderRules(c *change) (err error) {
+	of := h.rules(c.site, c.rules.door)
+	if c.rules.revision, err = of.Revision(c.to.Mode, c.rules.number); err != nil {
+		return err
 	}
-	c.rules.text, err = h.rules(s, c.rules.door).Render(to.Mode, c.rules.revision)
-	return c, err
+	c.rules.text, err = of.Render(c.to.Mode, c.rules.revision)
+	return err
 }
 
 // foresee fills in the receipt of a dry run.

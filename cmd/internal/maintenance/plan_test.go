@@ -58,7 +58,11 @@ func (w *world) plan(t *testing.T, s situation) *change {
 		}
 	}
 	req := w.request(s.wanted)
-	c, err := w.Host.plan(t.Context(), w.tableFor(t.Context(), req), w.site, req)
+	seen, err := w.look(t.Context(), w.site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.Host.plan(t.Context(), w.tableFor(t.Context(), req), w.site, seen, req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -223,7 +223,18 @@ func (r *run) publishEach(ctx context.Context, changes []*change, hold func(*cha
 	var errs []error
 	for _, c := range changes {
 		told := r.Dir().Announced(c.to, hold(c))
-		done, err := r.publish(ctx, c.site, told, c.record.Published)
+		var done publication
+		var err error
+		atOnce(
+			func() { done, err = r.publish(ctx, c.site, told, c.record.Published) },
+			func() {
+				// Each waits for a disk, and a site that closes is open until then. Without a record the number may be
+				// one that nginx has given to another document.
+				if c.known && told.Mode.Closed() {
+					_ = r.Dir().WriteAnswers(told) // what fails now fails again below
+				}
+			},
+		)
 		if err == nil {
 			told = done.doc
 			c.to.Seq, c.to.UpdatedAt = told.Seq, told.UpdatedAt

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -21,9 +23,21 @@ func (r *run) count(ctx context.Context, changes []*change) error {
 	return r.load(ctx, changes)
 }
 
-// read looks through nginx's configuration, once the sites are shut: the kernel holds what it can't say.
+// read looks through nginx's configuration, once the sites are shut: the kernel holds what it can't say. If nginx has
+// other modules than were noted, the rules are made anew.
 func (r *run) read(ctx context.Context, changes []*change) error {
-	return r.audit(ctx, changes, r.intent.Force)
+	var learning errgroup.Group
+	learning.Go(func() error {
+		if !r.learnModules(ctx) {
+			return nil
+		}
+		var errs []error
+		for _, c := range r.changes {
+			errs = append(errs, r.renderRules(c))
+		}
+		return errors.Join(errs...)
+	})
+	return errors.Join(r.audit(ctx, changes, r.intent.Force), learning.Wait())
 }
 
 // refuse has the kernel refuse new connections to the applications, and looks again at what nginx holds: behind the

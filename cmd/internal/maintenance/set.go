@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // Set moves the sites of a request to its mode. The receipts say what came of it. An error means that nothing was
@@ -41,13 +41,29 @@ var ErrNotBegun = errors.New("interrupted before anything was changed")
 
 // move is Set by whoever has the lock.
 func (h *Host) move(ctx context.Context, req Request) ([]*Receipt, error) {
-	var learning sync.WaitGroup // beside the kernel: the site is open still
-	if !req.DryRun && req.Keeps != KeepsMode {
-		learning.Go(func() { h.learnModules(ctx) })
+	learns := !req.DryRun && req.Keeps != KeepsMode
+	// A closing goes by what was noted, and asks once it is shut: nginx has other modules now and then only.
+	late := learns && req.Mode == status.Offline && h.Dir().Modules() != nil
+	var kernel *table
+	var seen []observed
+	var err error
+	atOnce( // the site is open until all have answered
+		func() { kernel = h.tableFor(ctx, req) },
+		func() { seen, err = h.lookAll(ctx, req.Sites) },
+		func() {
+			if learns && !late {
+				h.learnModules(ctx)
+			}
+		},
+	)
+	if err != nil {
+		return nil, err
 	}
-	kernel := h.tableFor(ctx, req)
-	learning.Wait()
-	changes, err := h.planAll(ctx, kernel, req)
+	changes, err := h.planAll(ctx, kernel, seen, req)
+	readsAll := !slices.ContainsFunc(changes, func(c *change) bool { return !c.has(StepRead) })
+	if err == nil && late && !readsAll && h.learnModules(ctx) {
+		changes, err = h.planAll(ctx, kernel, seen, req)
+	}
 	if ctx.Err() != nil { // what was looked at may not have answered for that reason alone
 		return nil, ErrNotBegun
 	}
@@ -68,12 +84,30 @@ func (h *Host) move(ctx context.Context, req Request) ([]*Receipt, error) {
 	return receipts(changes), nil
 }
 
+// atOnce calls all of them, and waits for them. A panic of one is the caller's.
+func atOnce(all ...func()) {
+	panics := make(chan any, len(all))
+	for _, do := range all {
+		go func() {
+			defer func() { panics <- recover() }()
+			do()
+		}()
+	}
+	var why any
+	for range all {
+		why = cmp.Or(<-panics, why)
+	}
+	if why != nil {
+		panic(why)
+	}
+}
+
 // planAll works out the change of each site of the request, and looks for holes in nginx's configuration, but for sites
-// that have a kernel barrier: those are shut first.
-func (h *Host) planAll(ctx context.Context, kernel *table, req Request) ([]*change, error) {
+// that have a kernel barrier: those are shut first. seen is what is found of each.
+func (h *Host) planAll(ctx context.Context, kernel *table, seen []observed, req Request) ([]*change, error) {
 	var changes, judge []*change
-	for _, s := range req.Sites {
-		c, err := h.plan(ctx, kernel, s, req)
+	for i, s := range req.Sites {
+		c, err := h.plan(ctx, kernel, s, seen[i], req)
 		if err != nil {
 			return nil, err
 		}

@@ -69,6 +69,7 @@ type Journal struct {
 	file  *os.File
 	dir   Dir
 	torn  bool                         // its last line is not complete
+	begun bool                         // it says that the first step begins
 	rooms map[string]*durable.Reserved // for the records of its sites
 }
 
@@ -92,18 +93,19 @@ const (
 // JournalFile is the journal of the change that is under way, or was interrupted.
 func (d Dir) JournalFile() string { return filepath.Join(string(d), "journal") }
 
-// Begin writes the journal's first line. The file takes its name once that line is on disk: so nobody sees half a line.
-// It also sets room aside for the records, which are written last: by then the disk may be full.
-func (d Dir) Begin(in Intent) (*Journal, error) {
-	j := &Journal{dir: d, rooms: map[string]*durable.Reserved{}}
-	if err := j.begin(in); err != nil {
+// Begin writes the journal's first line, and that the step of this name begins: it is the first that Write is told of.
+// The file takes its name once both are on disk: so nobody sees half a line, and the disk is waited for once. Begin
+// also sets room aside for the records, which are written last: by then the disk may be full.
+func (d Dir) Begin(in Intent, step string) (*Journal, error) {
+	j := &Journal{dir: d, rooms: map[string]*durable.Reserved{}, begun: true}
+	if err := j.begin(in, step); err != nil {
 		j.release()
 		return nil, fmt.Errorf("write the journal: %w", err)
 	}
 	return j, nil
 }
 
-func (j *Journal) begin(in Intent) error {
+func (j *Journal) begin(in Intent, step string) error {
 	for _, c := range in.Changes {
 		room, err := j.dir.reserveRecord(c)
 		if err != nil {
@@ -112,13 +114,15 @@ func (j *Journal) begin(in Intent) error {
 		j.rooms[c.Site] = room
 	}
 	in.Version = journalVersion
-	line, err := json.Marshal(in)
-	if err != nil {
+	var lines bytes.Buffer
+	to := json.NewEncoder(&lines)
+	if err := errors.Join(to.Encode(in), to.Encode(JournalLine{Step: step, Event: StepBegins})); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(j.dir.JournalFile(), append(line, '\n'), 0o644); err != nil {
+	if err := durable.WriteFile(j.dir.JournalFile(), lines.Bytes(), 0o644); err != nil {
 		return err
 	}
+	var err error
 	j.file, err = os.OpenFile(j.dir.JournalFile(), os.O_APPEND|os.O_WRONLY, 0)
 	return err
 }
@@ -134,6 +138,10 @@ func (j *Journal) release() {
 func (j *Journal) Write(l JournalLine) error { return wrapped("write the journal", j.write(l)) }
 
 func (j *Journal) write(l JournalLine) error {
+	if j.begun && l.Event == StepBegins { // Begin has written it
+		j.begun = false
+		return nil
+	}
 	line, err := json.Marshal(l)
 	if err != nil {
 		return err

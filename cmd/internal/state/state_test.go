@@ -27,7 +27,7 @@ func document(mode status.Mode) status.Document {
 func journalOf(tb testing.TB, to status.Mode) []byte {
 	tb.Helper()
 	d := Dir(tb.TempDir())
-	j, err := d.Begin(Intent{Operator: "ann", Drain: 30 * time.Second, Changes: []SiteChange{{Site: "demo", From: status.Online, To: document(to)}}})
+	j, err := d.Begin(Intent{Operator: "ann", Drain: 30 * time.Second, Changes: []SiteChange{{Site: "demo", From: status.Online, To: document(to)}}}, "announce")
 	if err != nil {
 		tb.Fatal(err)
 	}
