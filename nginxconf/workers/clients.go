@@ -54,7 +54,7 @@ func (s Sockets) Clients(master int, users []uint32) ([]Client, error) {
 	if len(out) == 0 {
 		return nil, nil
 	}
-	all, err := s.list(master, inUse)
+	all, err := s.list(master, inUse, nil)
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // TestKernelAndProcAgree lists sockets of every kind both ways.
 func TestKernelAndProcAgree(t *testing.T) {
-	if _, err := listDiag(Network{}, inUse); err != nil {
+	if _, err := listDiag(Network{}, inUse, nil); err != nil {
 		t.Logf("the kernel can't be asked (%v): /proc is compared with itself", err)
 	}
 	var plain net.ListenConfig
@@ -109,10 +109,10 @@ func TestAnotherNamespace(t *testing.T) {
 		t.Fatalf("it is ours: %v (%v)", ours, err)
 	}
 	is := func(s diagSocket) bool { return s.local == there.server.Local && s.remote == there.server.Remote }
-	if all, err := (Sockets{}).list(there.Process(), inUse); err != nil || !slices.ContainsFunc(all, is) {
+	if all, err := (Sockets{}).list(there.Process(), inUse, nil); err != nil || !slices.ContainsFunc(all, is) {
 		t.Errorf("the connection there isn't seen: %v (%v)", all, err)
 	}
-	if all, err := (Sockets{}).list(os.Getpid(), inUse); err != nil || slices.ContainsFunc(all, is) {
+	if all, err := (Sockets{}).list(os.Getpid(), inUse, nil); err != nil || slices.ContainsFunc(all, is) {
 		t.Errorf("the connection there is seen here (%v)", err)
 	}
 	elsewhere := there.server

@@ -9,6 +9,6 @@ import "errors"
 // Any number does where nothing can be asked.
 const inUse, listenStates = 0, 0
 
-func listDiag(Network, uint32) ([]diagSocket, error) { return nil, errors.ErrUnsupported }
+func listDiag(Network, uint32, []uint16) ([]diagSocket, error) { return nil, errors.ErrUnsupported }
 
 func destroy(Network, Connection) error { return ErrCantDestroy }

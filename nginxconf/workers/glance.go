@@ -16,9 +16,11 @@ type glance struct {
 	processes processes
 	workers   []process // what may serve requests
 	since     uint64    // see Snapshot.since
-	sockets   []diagSocket
-	found     map[int]descriptors // by process id
-	others    map[uint64]bool     // the inodes of sockets that aren't TCP, nil before they are asked for
+	// sockets are those that listen and those of the sites' upstreams; nginx may have tens of thousands of others.
+	sockets []diagSocket
+	found   map[int]descriptors  // by process id
+	all     map[uint64]tcpSocket // the TCP sockets that processes hold, by inode; nil before they are asked for
+	others  map[uint64]bool      // the inodes of sockets that aren't TCP, nil before they are asked for
 }
 
 // descriptors are what the descriptors of a process lead to.
@@ -28,14 +30,18 @@ type descriptors struct {
 }
 
 // glance looks at the processes first: a worker that isn't there any more holds no socket either.
-func (s Sockets) glance(before Snapshot) (*glance, error) {
+func (s Sockets) glance(before Snapshot, sites []matcher) (*glance, error) {
 	g := &glance{Sockets: s, before: before, found: map[int]descriptors{}}
 	var err error
 	if g.processes, err = s.processes(before.program); err != nil {
 		return nil, err
 	}
 	g.workers, g.since = g.processes.workersOf(before.master), before.since(g.processes)
-	if g.sockets, err = s.list(before.master, inUse); err != nil {
+	ports := []uint16{}
+	for _, m := range sites {
+		ports = append(ports, m.appPorts()...)
+	}
+	if g.sockets, err = s.list(before.master, inUse, ports); err != nil {
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
 	return g, nil
@@ -59,50 +65,53 @@ func (g *glance) descriptors(pid int) (descriptors, error) {
 	return d, nil
 }
 
-// scoped are the sockets in nginx's network namespace, beside what is the site's.
+// scoped are sockets of a site in nginx's network namespace.
 type scoped struct {
-	site    map[uint64]tcpSocket // the site's, by inode
-	toApp   map[uint64]bool      // those of site that lead to its upstreams
-	others  map[uint64]bool      // the inodes of all other TCP sockets
+	matcher
+	site    map[uint64]tcpSocket // those that listen, and those of its upstreams, by inode
 	givenUp []Connection         // see Remaining.GivenUp
 }
 
 // scoped finds the sockets of a site.
-func (g *glance) scoped(scope Scope) (*scoped, error) {
-	m, err := scope.matcher()
-	if err != nil {
-		return nil, err
-	}
-	out := &scoped{site: map[uint64]tcpSocket{}, toApp: map[uint64]bool{}, others: map[uint64]bool{}}
+func (g *glance) scoped(m matcher) *scoped {
+	out := &scoped{matcher: m, site: map[uint64]tcpSocket{}}
 	for _, sock := range g.sockets {
 		toApp, fromApp := m.leadsToApp(sock.tcpSocket), m.leadsToApp(tcpSocket{sock.remote, sock.local, sock.state})
 		switch {
 		case toApp && sock.inode == 0 && sock.state == tcpFinWait2, sock.state == tcpCloseWait && fromApp:
 			out.givenUp = append(out.givenUp, Connection{Local: sock.local, Remote: sock.remote, Upstream: true})
-		case sock.inode == 0:
-		case toApp || m.isListen(sock.tcpSocket):
-			out.site[sock.inode], out.toApp[sock.inode] = sock.tcpSocket, toApp
-		default:
-			out.others[sock.inode] = true
+		case sock.inode != 0 && (toApp || m.isListen(sock.tcpSocket)):
+			out.site[sock.inode] = sock.tcpSocket
 		}
 	}
-	return out, nil
+	return out
 }
 
-// knows reports whether a socket is in any table of the kernel's. Whoever holds one that isn't may not have noticed
-// yet.
-func (g *glance) knows(in *scoped, inode uint64) (bool, error) {
-	if _, site := in.site[inode]; site || in.others[inode] {
-		return true, nil
-	}
+// socket finds a socket that a process holds; what isn't TCP is the zero value. One that is in no table of the kernel's
+// isn't known: whoever holds it may not have noticed yet.
+func (g *glance) socket(inode uint64) (found tcpSocket, known bool, err error) {
 	if g.others == nil {
-		others, err := g.withoutTCP(g.before.master)
-		if err != nil {
-			return false, err
+		if g.others, err = g.withoutTCP(g.before.master); err != nil {
+			return found, false, err
 		}
-		g.others = others
 	}
-	return g.others[inode], nil
+	if g.others[inode] {
+		return found, true, nil
+	}
+	if g.all == nil {
+		all, err := g.list(g.before.master, inUse, nil)
+		if err != nil {
+			return found, false, err
+		}
+		g.all = make(map[uint64]tcpSocket, len(all))
+		for _, sock := range all {
+			if sock.inode != 0 {
+				g.all[sock.inode] = sock.tcpSocket
+			}
+		}
+	}
+	found, known = g.all[inode]
+	return found, known, nil
 }
 
 // withoutTCP are the sockets that aren't TCP: nginx has such sockets for its own talk, for its resolver, for QUIC and

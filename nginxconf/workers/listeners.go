@@ -14,7 +14,7 @@ type Listener struct {
 
 // Listeners returns the TCP sockets that listen in the network namespace of a process.
 func (s Sockets) Listeners(pid int) ([]Listener, error) {
-	all, err := s.list(pid, listenStates)
+	all, err := s.list(pid, listenStates, nil)
 	if err != nil {
 		return nil, fmt.Errorf("look at this machine's sockets: %w", err)
 	}

@@ -100,24 +100,27 @@ func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
 
 // RemainingOf is Remaining for several sites at one look, in their order.
 func (s Sockets) RemainingOf(before Snapshot, scopes []Scope) ([]Remaining, error) {
-	g, err := s.glance(before)
+	sites := make([]matcher, len(scopes))
+	var err error
+	for i, scope := range scopes {
+		if sites[i], err = scope.matcher(); err != nil {
+			return nil, err
+		}
+	}
+	g, err := s.glance(before, sites)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Remaining, len(scopes))
 	for i, scope := range scopes {
-		if out[i], err = g.remaining(scope); err != nil {
+		if out[i], err = g.remaining(scope, g.scoped(sites[i])); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (g *glance) remaining(scope Scope) (Remaining, error) {
-	sockets, err := g.scoped(scope)
-	if err != nil {
-		return Remaining{}, err
-	}
+func (g *glance) remaining(scope Scope, sockets *scoped) (Remaining, error) {
 	left := Remaining{NoNewWorkerSeen: true, GivenUp: sockets.givenUp}
 	for _, w := range g.workers {
 		held, err := g.held(w.Process, sockets)
@@ -133,16 +136,19 @@ func (g *glance) remaining(scope Scope) (Remaining, error) {
 		}
 		switch {
 		case g.processes.ofOtherMaster(w, g.before.master):
+			if err := g.findClients(&held, w.Process, sockets); err != nil {
+				return Remaining{}, err
+			}
 			left.Connections = append(left.Connections, held.connections...)
 			if held.listening {
 				left.OtherMasters = append(left.OtherMasters, w.Process)
 			}
 		case g.isOld(w):
+			if err := g.findClients(&held, w.Process, sockets); err != nil {
+				return Remaining{}, err
+			}
 			left.Connections = append(left.Connections, held.connections...)
-			lost, err := g.loses(held, sockets)
 			switch {
-			case err != nil:
-				return Remaining{}, fmt.Errorf("look at nginx's sockets: %w", err)
 			case held.listening || scope.WorkersMustEnd:
 				left.ListeningWorkers = append(left.ListeningWorkers, w.Process)
 				switch {
@@ -151,7 +157,7 @@ func (g *glance) remaining(scope Scope) (Remaining, error) {
 				case !held.listening && g.isBare(w.Process):
 					left.Bare = append(left.Bare, w.Process)
 				}
-			case lost:
+			case held.loses:
 				left.Lost = append(left.Lost, w.Process)
 			}
 		default:
@@ -168,7 +174,8 @@ func (g *glance) remaining(scope Scope) (Remaining, error) {
 type holding struct {
 	connections []Connection
 	listening   bool
-	rest        []uint64 // the inodes of its other sockets
+	rest        []uint64 // the inodes of its other sockets: the site's clients are among them, see findClients
+	loses       bool     // one of rest is in no table of the kernel's, see Remaining.Lost
 }
 
 func (h holding) toApp() []Connection {
@@ -180,25 +187,35 @@ func (g *glance) held(p Process, sockets *scoped) (holding, error) {
 	var out holding
 	d, err := g.descriptors(p.PID)
 	for _, inode := range d.inodes {
-		sock, ours := sockets.site[inode]
-		switch {
-		case !ours:
+		if sock, ours := sockets.site[inode]; ours {
+			out.add(sock, p, sockets.matcher)
+		} else {
 			out.rest = append(out.rest, inode)
-		case sock.listening():
-			out.listening = true
-		default:
-			out.connections = append(out.connections, Connection{sock.local, sock.remote, p, sockets.toApp[inode]})
 		}
 	}
 	return out, err
 }
 
-// loses reports whether a process has a socket that is in no table of the kernel's.
-func (g *glance) loses(h holding, sockets *scoped) (bool, error) {
+func (h *holding) add(sock tcpSocket, p Process, m matcher) {
+	if sock.listening() {
+		h.listening = true
+		return
+	}
+	h.connections = append(h.connections, Connection{sock.local, sock.remote, p, m.leadsToApp(sock)})
+}
+
+// findClients finds the site's clients among the other sockets of a process, and what has come meanwhile.
+func (g *glance) findClients(h *holding, p Process, sockets *scoped) error {
 	for _, inode := range h.rest {
-		if known, err := g.knows(sockets, inode); err != nil || !known {
-			return true, err
+		sock, known, err := g.socket(inode)
+		switch {
+		case err != nil:
+			return fmt.Errorf("look at nginx's sockets: %w", err)
+		case !known:
+			h.loses = true
+		case sockets.leadsToApp(sock), sockets.isListen(sock):
+			h.add(sock, p, sockets.matcher)
 		}
 	}
-	return false, nil
+	return nil
 }

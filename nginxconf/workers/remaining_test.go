@@ -41,15 +41,15 @@ func soon(t *testing.T, what string, is func() bool) {
 // glanceAtSelf looks at this process as if it were nginx.
 func glanceAtSelf(t *testing.T, s Sockets, scope Scope) (*glance, *scoped) {
 	t.Helper()
-	g, err := s.glance(Snapshot{master: os.Getpid(), program: "nginx"})
+	m, err := scope.matcher()
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := g.scoped(scope)
+	g, err := s.glance(Snapshot{master: os.Getpid(), program: "nginx"}, []matcher{m})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, found
+	return g, g.scoped(m)
 }
 
 // TestGivenUp has nginx's side of a connection closed, and the application's not: it may be at work on it.
@@ -78,15 +78,15 @@ func TestLost(t *testing.T) {
 	client, server, address := pair(t)
 	lost := func() bool {
 		g, found := glanceAtSelf(t, Sockets{}, Scope{Upstreams: []string{address}})
-		held, err := g.held(Process{PID: os.Getpid()}, found)
+		self := Process{PID: os.Getpid()}
+		held, err := g.held(self, found)
 		if err != nil {
 			t.Fatal(err)
 		}
-		is, err := g.loses(held, found)
-		if err != nil {
+		if err := g.findClients(&held, self, found); err != nil {
 			t.Fatal(err)
 		}
-		return is
+		return held.loses
 	}
 	if lost() {
 		t.Error("a socket is lost before anything was reset")

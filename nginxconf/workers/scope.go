@@ -35,6 +35,15 @@ func (sc Scope) matcher() (matcher, error) {
 	return matcher{listens, upstreams, sc.Anywhere}, err
 }
 
+// appPorts are the ports of the application.
+func (m matcher) appPorts() []uint16 {
+	out := slices.Clone(m.anywhere)
+	for _, u := range m.upstreams {
+		out = append(out, u.Port())
+	}
+	return out
+}
+
 // endpointsOf are the endpoints of all of those.
 func endpointsOf(hostports []string) (out []netip.AddrPort, err error) {
 	for _, at := range hostports {

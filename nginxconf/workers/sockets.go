@@ -47,10 +47,10 @@ const (
 )
 
 // list lists the TCP sockets in the network namespace of a process that are in those states: inUse, or listenStates.
-// There may be others among them.
-func (s Sockets) list(pid int, states uint32) ([]diagSocket, error) {
+// Where ports isn't nil, they listen or have one of the ports at either end. There may be others among them.
+func (s Sockets) list(pid int, states uint32, ports []uint16) ([]diagSocket, error) {
 	if s.proc == "" {
-		if all, err := listDiag(Of(pid), states); err == nil || errors.Is(err, ErrNoNamespace) {
+		if all, err := listDiag(Of(pid), states, ports); err == nil || errors.Is(err, ErrNoNamespace) {
 			return all, err
 		}
 	}
