@@ -2,6 +2,7 @@ package closing
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -62,7 +63,7 @@ func BenchmarkServing(b *testing.B) {
 }
 
 // BenchmarkOnlineTime measures the processor time that our rules add to a request while the site is online, beside what
-// one look at a file adds, which is the least that such a design costs.
+// one look at a file of the same directory adds, which is the least that such a design costs.
 func BenchmarkOnlineTime(b *testing.B) {
 	// nginx answers by itself in all three: what an application costs would be most of what is measured.
 	const answer = "location = /application { return 200 ok; }\n"
@@ -72,7 +73,7 @@ func BenchmarkOnlineTime(b *testing.B) {
 	h.CLI(b, "render").Want(b, 0)
 	for _, s := range []*testSite{
 		{name: "plain", port: plain, extra: answer},
-		{name: "look", port: look, extra: "if (-f " + h.Nginx.Dir + "/nothing) { return 503; }\n" + answer},
+		{name: "look", port: look, extra: "if (-f " + filepath.Join(h.State, "sites", "online", "nothing") + ") { return 503; }\n" + answer},
 	} {
 		s.plain, s.noRules, s.app, s.names, s.listen = true, true, behind, rig.Hostname, []string{rig.Loopback(s.port)}
 		h.sites = append(h.sites, s)
