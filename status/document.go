@@ -164,7 +164,7 @@ func (d Document) checkMessages(f *problems) {
 		}
 	}
 	for _, lang := range slices.Sorted(maps.Keys(d.Messages)) {
-		if !languageTag.MatchString(lang) {
+		if !languageTag().MatchString(lang) {
 			f.add("messages: %q is not a language tag", lang)
 		}
 		if err := ValidateMessage(d.Messages[lang]); err != nil {

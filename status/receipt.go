@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,14 +44,16 @@ type Receipt struct {
 }
 
 // hostName is a label of a host name (RFC 1123, section 2.1), or several with dots, in either case.
-var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+})
 
 // maxHostName is what a DNS name may have (RFC 1035, section 2.3.4), less the room for the ".json" of its receipt in a
 // segment of a store's key.
 const maxHostName = 240
 
 // IsHostName reports whether a host of a fleet can be called that.
-func IsHostName(s string) bool { return len(s) <= maxHostName && hostName.MatchString(s) }
+func IsHostName(s string) bool { return len(s) <= maxHostName && hostName().MatchString(s) }
 
 // receiptDir is where the receipts of a site lie below its place in the store.
 const receiptDir = "hosts/"

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -133,7 +134,7 @@ func (s Schedule) tidy() Schedule {
 }
 
 // windowID is what an id looks like: it stands in file names, URLs and calendars.
-var windowID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
+var windowID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`) })
 
 // Validate returns nil, or every fault of the schedule joined (errors.Join).
 func (s Schedule) Validate() error {
@@ -157,7 +158,7 @@ func (s Schedule) Validate() error {
 // Validate returns nil, or every fault of the window joined (errors.Join).
 func (w ScheduledWindow) Validate() error {
 	var f problems
-	if !windowID.MatchString(w.ID) {
+	if !windowID().MatchString(w.ID) {
 		f.add("id: %q is not one", w.ID)
 	}
 	if !w.State.known() {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,7 +35,7 @@ const (
 )
 
 // windowName is what names a window of admin mode: the revision of the rules.
-var windowName = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f]{8}$`)
+var windowName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f]{8}$`) })
 
 // mintCookie returns the value of a cookie that admits to the site in that window of admin mode until the moment
 // expires, to the second. It is the moment in seconds since 1970, a dot, and an HMAC-SHA256 of it, in base64url.
@@ -66,7 +67,7 @@ func checkCookie(value string, secret []byte, site, window string, now time.Time
 	if len(secret) == 0 {
 		return none, refuse(reasonNoSecret)
 	}
-	if !windowName.MatchString(window) {
+	if !windowName().MatchString(window) {
 		return none, refuse(reasonCookieWindow)
 	}
 	when, sum, found := strings.Cut(value, ".")

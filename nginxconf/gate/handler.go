@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -42,7 +43,7 @@ const (
 )
 
 // siteName is what the name of a site in the log may look like; without a dot it can't be a token.
-var siteName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+var siteName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`) })
 
 type handler struct {
 	sites  map[string]SiteSource // by request target
@@ -107,7 +108,7 @@ func (h *handler) admits(w http.ResponseWriter, r *http.Request) bool {
 	}
 	site, known := h.sites[r.RequestURI]
 	switch {
-	case !known && siteName.MatchString(name):
+	case !known && siteName().MatchString(name):
 		return h.refused(r, name, reasonUnknownSite)
 	case !known:
 		return h.refused(r, "", reasonUnknownSite)

@@ -97,7 +97,7 @@ func (h *handler) offer(w http.ResponseWriter, r *http.Request, to holder) {
 		return
 	}
 	asked, ok := readRequest(r.Header)
-	if !ok || !windowName.MatchString(window) || !asked.canFollow() {
+	if !ok || !windowName().MatchString(window) || !asked.canFollow() {
 		return
 	}
 	if !h.offers.make(to.site+"\n"+window+"\n"+to.token, asked.again(), now) {

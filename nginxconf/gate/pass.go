@@ -83,7 +83,7 @@ func checkPass(t passTerms, purpose, value string, now time.Time) (Pass, error) 
 	switch {
 	case len(t.secret) == 0:
 		return Pass{}, refuse(reasonNoSecret)
-	case !windowName.MatchString(t.window):
+	case !windowName().MatchString(t.window):
 		return Pass{}, refuse(reasonCookieWindow)
 	case !epochName.MatchString(t.epoch):
 		return Pass{}, refuse(reasonPassNone)

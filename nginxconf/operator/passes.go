@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 type pass struct {
@@ -39,11 +40,11 @@ func collectValues(values map[string][]string, ds []*directive) {
 }
 
 // leadingVariable is a variable that says where a pass leads.
-var leadingVariable = regexp.MustCompile(`^([a-z]+://)?\$\{?(\w+)\}?(.*)$`)
+var leadingVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z]+://)?\$\{?(\w+)\}?(.*)$`) })
 
 // resolved are the addresses that a pass may mean, with the values that its first variable may have.
 func (o inherited) resolved(to string) []string {
-	m := leadingVariable.FindStringSubmatch(to)
+	m := leadingVariable().FindStringSubmatch(to)
 	if m == nil {
 		return []string{to}
 	}
@@ -65,7 +66,9 @@ func (o inherited) resolved(to string) []string {
 
 // addressOfPass is where the address ends in what a pass leads to: before a path, a query, or a variable that holds
 // these.
-var addressOfPass = regexp.MustCompile(`^([^/?$]+)(?:[/?]|\$\{?(?:request_uri|document_uri|uri|is_args|args)\b)`)
+var addressOfPass = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([^/?$]+)(?:[/?]|\$\{?(?:request_uri|document_uri|uri|is_args|args)\b)`)
+})
 
 func (s *server) collectPasses(ds []*directive, o inherited) {
 	each(ds, func(d *directive) {
@@ -88,7 +91,7 @@ func readPass(to, port string, stream bool) string {
 		to, _, _ = strings.Cut(to[len("unix:"):], ":")
 		return "unix:" + to
 	}
-	if m := addressOfPass.FindStringSubmatch(to); m != nil {
+	if m := addressOfPass().FindStringSubmatch(to); m != nil {
 		to = m[1]
 	}
 	if to = withPort(to, port); stream {

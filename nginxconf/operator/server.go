@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 )
@@ -98,7 +99,7 @@ func (s *server) read(d *directive) {
 	case "error_page":
 		s.readBypass(d)
 		if to := d.args[max(0, len(d.args)-1):]; slices.Contains(d.args, plainToTLS) && len(to) > 0 {
-			if m := writtenOut.FindStringSubmatch(to[0]); m != nil {
+			if m := writtenOut().FindStringSubmatch(to[0]); m != nil {
 				s.Address = m[1]
 			}
 		}
@@ -129,7 +130,9 @@ func (s *server) read(d *directive) {
 const plainToTLS = "497"
 
 // writtenOut is an address that an error_page names without variables, but for what was asked for there.
-var writtenOut = regexp.MustCompile(`^(https?://[A-Za-z0-9.-]+(?::[0-9]+)?)(?:/|\$request_uri)*$`)
+var writtenOut = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(https?://[A-Za-z0-9.-]+(?::[0-9]+)?)(?:/|\$request_uri)*$`)
+})
 
 // readBypass notes a directive that hands requests on beside the rules.
 func (s *server) readBypass(d *directive) {

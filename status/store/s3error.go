@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"sync"
 	"syscall"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -83,7 +84,7 @@ const hintReach = "see that this machine reaches the store, and endpoint under [
 func (s *s3Store) explainAnswer(f *opError, err error, resp *http.Response) {
 	code := "no code"
 	api, is := errors.AsType[smithy.APIError](err)
-	if is && errorCode.MatchString(api.ErrorCode()) {
+	if is && errorCode().MatchString(api.ErrorCode()) {
 		code = api.ErrorCode()
 	}
 	status := resp.StatusCode
@@ -122,18 +123,18 @@ func (s *s3Store) explainAnswer(f *opError, err error, resp *http.Response) {
 }
 
 var (
-	errorCode  = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
-	regionName = regexp.MustCompile(`^[a-z0-9-]{1,32}$`)
-	expecting  = regexp.MustCompile(`expecting ['"]([a-z0-9-]{1,32})['"]`)
+	errorCode  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z]{1,64}$`) })
+	regionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,32}$`) })
+	expecting  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`expecting ['"]([a-z0-9-]{1,32})['"]`) })
 )
 
 // regionIn returns the region that S3 names in refusing a request for another, or "".
 func regionIn(resp *http.Response, api smithy.APIError) string {
-	if region := resp.Header.Get("x-amz-bucket-region"); regionName.MatchString(region) {
+	if region := resp.Header.Get("x-amz-bucket-region"); regionName().MatchString(region) {
 		return region
 	}
 	if api != nil {
-		if m := expecting.FindStringSubmatch(api.ErrorMessage()); m != nil {
+		if m := expecting().FindStringSubmatch(api.ErrorMessage()); m != nil {
 			return m[1]
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -88,13 +89,13 @@ func checkDir(path string) error {
 }
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+var bucketName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`) })
 
 func checkBucket(name string) error {
 	if strings.ContainsAny(name, "@:") {
 		return errors.New("credentials or a port in the URL: want s3://bucket/prefix")
 	}
-	if _, err := netip.ParseAddr(name); err == nil || !bucketName.MatchString(name) || strings.Contains(name, "..") {
+	if _, err := netip.ParseAddr(name); err == nil || !bucketName().MatchString(name) || strings.Contains(name, "..") {
 		return errors.New("not a bucket name: want 3 to 63 lower-case letters, digits, hyphens and dots")
 	}
 	return nil

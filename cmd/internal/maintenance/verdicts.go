@@ -7,10 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 )
 
 // verdict is how nginx names a file of its cache, and one that it is still writing (ngx_http_file_cache_name).
-var verdict = regexp.MustCompile(`^[0-9a-f]{32}([.][0-9]{10})?$`)
+var verdict = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{32}([.][0-9]{10})?$`) })
 
 // memoryFile is the file in which the first release noted what nginx had read.
 const memoryFile = "nginx.json"
@@ -35,7 +36,7 @@ func (h *Host) forgetVerdicts() error {
 	files, err := fs.ReadDir(dir.FS(), ".")
 	errs := []error{err}
 	for _, f := range files {
-		if !f.Type().IsRegular() || !verdict.MatchString(f.Name()) {
+		if !f.Type().IsRegular() || !verdict().MatchString(f.Name()) {
 			continue
 		}
 		if err := dir.Remove(f.Name()); !errors.Is(err, fs.ErrNotExist) { // nginx itself deletes them, too
