@@ -89,16 +89,17 @@ func openDiag(n Network) (fd int, err error) {
 type diagRequest struct {
 	kind, flags uint16
 	family      uint8
+	extensions  uint8 // what else is to be said: one bit for each INET_DIAG_* of linux/inet_diag.h, from 1 on
 	states      uint32
 	of          Connection
 	cookie      [8]byte
 }
 
 func (r diagRequest) send(fd int) error {
-	// struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, two unused bytes, states, ports and
+	// struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, extensions, an unused byte, states, ports and
 	// addresses, interface (any), cookie.
 	var body [56]byte
-	body[0], body[1] = r.family, unix.IPPROTO_TCP
+	body[0], body[1], body[2] = r.family, unix.IPPROTO_TCP, r.extensions
 	binary.NativeEndian.PutUint32(body[4:], r.states)
 	if r.of.Local.IsValid() {
 		binary.BigEndian.PutUint16(body[8:], r.of.Local.Port())
@@ -129,9 +130,9 @@ func ask(fd int, kind, flags uint16, body []byte) error {
 // errDumpInterrupted is returned by receiveDiag where the tables changed so that the kernel can't vouch for a list.
 var errDumpInterrupted = errors.New("the list was interrupted")
 
-// receiveDiag hands the sockets of one answer to each, which returns at its end: at once, or for a list when it is
-// complete.
-func receiveDiag(fd int, list bool, each func(diagSocket)) error {
+// receiveDiag hands what one answer says of each socket, a struct inet_diag_msg and its attributes, to each. It returns
+// at the end of the answer: at once, or for a list when it is complete.
+func receiveDiag(fd int, list bool, each func(msg []byte)) error {
 	buf := make([]byte, 64<<10)
 	interrupted := false
 	for {
@@ -152,9 +153,7 @@ func receiveDiag(fd int, list bool, each func(diagSocket)) error {
 			interrupted = interrupted || flags&unix.NLM_F_DUMP_INTR != 0
 			switch kind {
 			case unix.SOCK_DIAG_BY_FAMILY, getSockets:
-				if s, ok := readDiag(data); ok {
-					each(s)
-				}
+				each(data)
 			case unix.NLMSG_ERROR, unix.NLMSG_DONE: // the end of a list may say what kept the kernel from making it
 				if len(data) >= 4 {
 					if code := int32(binary.NativeEndian.Uint32(data)); code != 0 {
@@ -194,7 +193,12 @@ func listDiag(n Network, states uint32, ports []uint16) ([]diagSocket, error) {
 		return nil, err
 	}
 	var out []diagSocket
-	if err := receiveDiag(fd, true, func(s diagSocket) { out = append(out, s) }); err != nil {
+	each := func(msg []byte) {
+		if s, ok := readDiag(msg); ok {
+			out = append(out, s)
+		}
+	}
+	if err := receiveDiag(fd, true, each); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -211,12 +215,7 @@ func destroy(n Network, c Connection) error {
 		return fmt.Errorf("%w: %w", ErrCantDestroy, err)
 	}
 	defer unix.Close(fd)
-	families := []uint8{unix.AF_INET6}
-	if c.Local.Addr().Is4() {
-		// A socket that listens on [::] holds IPv4 clients under mapped addresses.
-		families = []uint8{unix.AF_INET, unix.AF_INET6}
-	}
-	for _, family := range families {
+	for _, family := range c.families() {
 		switch err := destroyDiag(fd, family, c); {
 		case err == nil:
 			return nil
@@ -235,6 +234,15 @@ func destroy(n Network, c Connection) error {
 	return nil
 }
 
+// families are those that the socket of a connection may have.
+func (c Connection) families() []uint8 {
+	if c.Local.Addr().Is4() {
+		// A socket that listens on [::] holds IPv4 clients under mapped addresses.
+		return []uint8{unix.AF_INET, unix.AF_INET6}
+	}
+	return []uint8{unix.AF_INET6}
+}
+
 // destroyDiag destroys the socket of a connection by its cookie. By its addresses alone the kernel would find the
 // socket that listens there, of new workers too, where the connection has gone meanwhile. The error is ENOENT where
 // there is none.
@@ -244,7 +252,12 @@ func destroyDiag(fd int, family uint8, c Connection) error {
 		return err
 	}
 	found := diagSocket{tcpSocket: tcpSocket{state: tcpListen}}
-	if err := receiveDiag(fd, false, func(s diagSocket) { found = s }); err != nil {
+	each := func(msg []byte) {
+		if s, ok := readDiag(msg); ok {
+			found = s
+		}
+	}
+	if err := receiveDiag(fd, false, each); err != nil {
 		return err
 	}
 	if found.listening() {
@@ -255,7 +268,7 @@ func destroyDiag(fd int, family uint8, c Connection) error {
 	if err := request.send(fd); err != nil {
 		return err
 	}
-	return receiveDiag(fd, false, func(diagSocket) {})
+	return receiveDiag(fd, false, func([]byte) {})
 }
 
 // hasDiag returns an error where the kernel has nobody to ask about TCP: without the module tcp_diag it says of any
@@ -266,5 +279,5 @@ func hasDiag(fd int) error {
 	if err := request.send(fd); err != nil {
 		return err
 	}
-	return receiveDiag(fd, true, func(diagSocket) {})
+	return receiveDiag(fd, true, func([]byte) {})
 }

@@ -12,3 +12,5 @@ const inUse, listenStates = 0, 0
 func listDiag(Network, uint32, []uint16) ([]diagSocket, error) { return nil, errors.ErrUnsupported }
 
 func destroy(Network, Connection) error { return ErrCantDestroy }
+
+func areSilent(Network, []Connection) bool { return false }

@@ -18,8 +18,12 @@ type Connection struct {
 
 // Remaining is what there still is of the time before a reload.
 type Remaining struct {
-	Connections      []Connection // of clients of the site, and to its upstreams
-	ListeningWorkers []Process    // old workers that could still be given a new client, or have some that can't be told
+	Connections []Connection // of clients of the site, and to its upstreams
+	// Silent is set where all of Connections are of clients that have never sent a byte, as browsers do that connect
+	// ahead. None of them carries a request. nginx 1.22 keeps them in an old worker until client_header_timeout is over
+	// (https://nginx.org/r/client_header_timeout), where it closes those that have been answered at once.
+	Silent           bool
+	ListeningWorkers []Process // old workers that could still be given a new client, or have some that can't be told
 	// Gathering are those of ListeningWorkers that hold the body of a request in a file. nginx hands it on once it is
 	// whole (https://nginx.org/r/client_body_temp_path).
 	Gathering []Process
@@ -167,7 +171,17 @@ func (g *glance) remaining(scope Scope, sockets *scoped) (Remaining, error) {
 			}
 		}
 	}
+	left.Silent = g.areSilent(left.Connections)
 	return left, nil
+}
+
+// areSilent reports whether there are connections, and all are of clients that have never sent a byte. Where that can't
+// be seen they aren't.
+func (g *glance) areSilent(all []Connection) bool {
+	if len(all) == 0 || g.proc != "" || slices.ContainsFunc(all, func(c Connection) bool { return c.Upstream }) {
+		return false
+	}
+	return areSilent(Of(g.before.master), all)
 }
 
 // holding is what a process holds of a site's.

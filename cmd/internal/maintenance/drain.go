@@ -22,8 +22,10 @@ type drain struct {
 	all   map[workers.Connection]bool
 	ended map[workers.Connection]bool // by us, or by nginx itself, while they may have been at work
 	left  workers.Remaining           // at the last look, what concerns the site
-	empty int                         // looks in a row that found nothing
-	err   error                       // why no more could be seen, nil where it could
+	// silent are clients that have sent nothing by the last look: nobody has to wait for them. They stay as they are.
+	silent []workers.Connection
+	empty  int   // looks in a row that found nothing
+	err    error // why no more could be seen, nil where it could
 	// done is when nothing was left, nil before.
 	done *time.Time
 	// busy is when something was last seen to lead to the application, or may have without being seen; zero for never.
@@ -263,8 +265,9 @@ func (r *run) countDrained() {
 // finish has the kernel refuse what comes from now on. Clients that are gone by now have drained; of those that are
 // left only what led to the application counts.
 func (d *drain) finish() {
+	still := slices.Concat(d.left.Connections, d.silent)
 	for conn := range d.all {
-		if !conn.Upstream && !slices.Contains(d.left.Connections, conn) {
+		if !conn.Upstream && !slices.Contains(still, conn) {
 			d.finished++
 		}
 	}
@@ -325,6 +328,10 @@ func (c *change) concerning(left workers.Remaining, waited time.Duration) worker
 		return left
 	}
 	left.OtherMasters = nil
+	c.drain.silent = nil
+	if left.Silent {
+		c.drain.silent, left.Connections = left.Connections, nil
+	}
 	refused := c.drain.refused
 	switch {
 	case refused || !c.serving.WorkersMustEnd:

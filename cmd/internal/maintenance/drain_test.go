@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
+	"github.com/msupply-foundation/conforma-status/status"
 )
 
 // TestWhatWasEndedIsNotSeenAgain ends a worker whose application is slow to close its side: that is one connection.
@@ -24,6 +25,35 @@ func TestWhatWasEndedIsNotSeenAgain(t *testing.T) {
 		left := c.concerning(workers.Remaining{GivenUp: []workers.Connection{{Local: row.local, Remote: row.remote, Upstream: true}}}, 0)
 		if len(left.GivenUp) != row.left {
 			t.Errorf("seen %s: %d left, want %d", row.name, len(left.GivenUp), row.left)
+		}
+	}
+}
+
+// TestWhoHasSentNothing: a client that has never sent a byte is waited for where the kernel doesn't keep it from the
+// application. It has drained only once it is gone.
+func TestWhoHasSentNothing(t *testing.T) {
+	conn := workers.Connection{Local: netip.MustParseAddrPort("192.0.2.1:443"), Remote: netip.MustParseAddrPort("192.0.2.9:50000"), Process: workers.Process{PID: 7}}
+	for _, row := range []struct {
+		name    string
+		mode    status.Mode
+		barrier error
+		silent  bool
+		left    int
+	}{
+		{"behind the barrier", status.Offline, nil, true, 0},
+		{"it has sent something", status.Offline, nil, false, 1},
+		{"there is no barrier", status.Offline, errBarrierOff, true, 1},
+		{"towards admin", status.Admin, nil, true, 1},
+	} {
+		c := &change{}
+		c.steps, c.to.Mode, c.noBarrier = []Step{StepRefuse}, row.mode, row.barrier
+		c.drain.all = map[workers.Connection]bool{conn: true} // seen beside another, of which that isn't so
+		c.drain.look(c.concerning(workers.Remaining{Connections: []workers.Connection{conn}, Silent: row.silent}, 0))
+		if n := len(c.drain.left.Connections); n != row.left {
+			t.Errorf("%s: %d left, want %d", row.name, n, row.left)
+		}
+		if c.drain.finish(); c.drain.finished != 0 {
+			t.Errorf("%s: it is still there, and counts as drained", row.name)
 		}
 	}
 }

@@ -48,6 +48,9 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 	t.Parallel()
 	h, s, l := oneSite(t, false)
 	tab := openSocket(t, l, s)
+	ahead := rig.Client{Addr: dialledAt(s)}.Dial(t) // as a browser does; nobody waits for what may never be sent
+	defer ahead.Close()
+	ahead.Taken(t)
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2"} {
 		c := l.client(s, proto, false)
 		c.wait.Go(func() {
@@ -70,6 +73,9 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 	got.closed(t, began, returned, true)
 	if strings.Contains(r.Stderr, "warning:") {
 		t.Errorf("a warning without need:\n%s", r.Stderr)
+	}
+	if !ahead.Alive(t) {
+		t.Error("a client that had sent nothing was cut")
 	}
 	for _, f := range l.failures() {
 		if !strings.Contains(f, "503") {
