@@ -140,8 +140,10 @@ func (g *glance) remaining(scope Scope, sockets *scoped) (Remaining, error) {
 		}
 		switch {
 		case g.processes.ofOtherMaster(w, g.before.master):
-			if err := g.findClients(&held, w.Process, sockets); err != nil {
-				return Remaining{}, err
+			if held.listening || w.shuttingDown { // else it is given none of the site's clients
+				if err := g.findClients(&held, w.Process, sockets); err != nil {
+					return Remaining{}, err
+				}
 			}
 			left.Connections = append(left.Connections, held.connections...)
 			if held.listening {

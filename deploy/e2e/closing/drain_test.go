@@ -60,7 +60,7 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 		})
 	}
 	began := time.Now()
-	c := h.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", "5m", "--json"}})
+	c := h.Start(t, rig.Call{Args: []string{"set", "offline", "--drain", rig.Patience.String(), "--json"}})
 	c.Says(t, "draining: ")
 	if err := exchange(l.ctx, tab); err != nil {
 		t.Errorf("the tab was cut: %v", err)
@@ -76,6 +76,9 @@ func TestClientsThatLeaveByThemselvesAreNotCut(t *testing.T) {
 	}
 	if !ahead.Alive(t) {
 		t.Error("a client that had sent nothing was cut")
+	}
+	if returned.Sub(began) >= rig.Patience {
+		t.Error("a client that had sent nothing was waited for")
 	}
 	for _, f := range l.failures() {
 		if !strings.Contains(f, "503") {
