@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,11 +24,14 @@ const (
 	idleClients   = 20_000
 	idleProcesses = 4
 	idleRounds    = 5
+	bareRounds    = 3
 	idleEnv       = "CONFORMA_STATUS_IDLE_CLIENTS_OF"
+	idleFromEnv   = "CONFORMA_STATUS_IDLE_CLIENTS_FROM"
 )
 
 // BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing, since
-// they were answered, with that of one that has none.
+// they were answered, with that of one that has none. A part of it is nginx's: it closes all of them. So a bare reload,
+// until the last old worker is gone, is compared in the same way.
 func BenchmarkIdleConnections(b *testing.B) {
 	site := &testSite{name: "demo", plain: true, extra: "        keepalive_timeout 10m;\n        location = /idle { return 204; }\n"}
 	h := newTestHost(b, site)
@@ -45,6 +49,20 @@ func BenchmarkIdleConnections(b *testing.B) {
 		*to = append(*to, ms(time.Since(began)))
 		h.CLI(b, "set", "online").Want(b, 0)
 	}
+	bareWithout, bareWith := []float64{}, []float64{}
+	reload := func(to *[]float64) {
+		master := h.Nginx.PID(b)
+		old, args := children(b, master), h.Nginx.Args("-s", "reload")
+		began := time.Now()
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		rig.WaitFor(b, "the old workers to be gone", func() bool {
+			now := children(b, master)
+			return len(now) == len(old) && !slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(old, pid) })
+		})
+		*to = append(*to, ms(time.Since(began)))
+	}
 	for b.Loop() {
 		for range idleRounds {
 			switches(&without)
@@ -52,10 +70,18 @@ func BenchmarkIdleConnections(b *testing.B) {
 			switches(&with)
 			leave()
 		}
+		for range bareRounds {
+			reload(&bareWithout)
+			leave := idle(b, dialledAt(site))
+			reload(&bareWith)
+			leave()
+		}
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(bench.Ratio(with, without), "20000-idle/none(<=2)")
 	b.ReportMetric(bench.Median(with), "command-ms-with-20000-idle")
+	b.ReportMetric(bench.Median(with)-bench.Median(without), "more-ms-with-20000-idle")
+	b.ReportMetric(bench.Median(bareWith)-bench.Median(bareWithout), "more-ms-of-a-bare-reload")
 }
 
 // idle connects many clients to an address and returns what has them leave.
@@ -63,9 +89,9 @@ func idle(b *testing.B, addr string) (leave func()) {
 	b.Helper()
 	var all []func()
 	var ready []*bufio.Reader
-	for range idleProcesses {
+	for i := range idleProcesses {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), idleEnv+"="+addr)
+		cmd.Env = append(os.Environ(), idleEnv+"="+addr, fmt.Sprintf("%s=127.0.1.%d", idleFromEnv, i+1))
 		cmd.Stderr = os.Stderr
 		in, err := cmd.StdinPipe()
 		rig.Check(b, err)
@@ -93,9 +119,14 @@ func idle(b *testing.B, addr string) (leave func()) {
 }
 
 // holdIdle is one process of idle: it is there until nothing is to be read any more. Nothing in it wakes up when nginx
-// closes a connection, as nothing here would for a client on another machine.
+// closes a connection, as nothing here would for a client on another machine. Like such clients they have an address of
+// their own: the kernel would look for a free port among theirs for each question that nginx is asked from here.
 func holdIdle(addr string) error {
 	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return err
+	}
+	from, err := netip.ParseAddr(os.Getenv(idleFromEnv))
 	if err != nil {
 		return err
 	}
@@ -103,6 +134,13 @@ func holdIdle(addr string) error {
 	for range idleClients / idleProcesses {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
+			return err
+		}
+		// ip(7): the port is chosen when both ends are known.
+		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+			return err
+		}
+		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: from.As4()}); err != nil {
 			return err
 		}
 		if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}); err != nil {
