@@ -19,14 +19,15 @@ MODULES     := . deploy/e2e
 PLATFORMS   := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 RETRY       := $(CURDIR)/.ci/retry
 
-# Compilers spend a third of their time on collecting memory that they are soon done with, and on tables for debuggers
-# that no binary made here has. What is linted is compiled by the same flags, so that all of it is compiled once.
+# Compilers spend a third of their time on collecting memory that they are soon done with (a GiB each is not too much), and
+# on tables for debuggers that no binary made here has. What is linted is compiled by the same flags, so that all of it is compiled once.
 # What only the end-to-end tests are made of is compiled without inlining, which saves a third of that.
 TESTS_ONLY := versity segmentio gofiber hashicorp klauspost valyala andybalholm go-json-experiment nats-io chromedp rabbitmq \
   tinylib santhosh-tekuri msupply-foundation/conforma-status/deploy
 export GOFLAGS := $(GOFLAGS) -trimpath -buildvcs=false -gcflags=all=-dwarf=false \
   $(foreach of,$(TESTS_ONLY),'-gcflags=github.com/$(of)/...=-dwarf=false -l')
-build tested lint test soak: export GOGC := 400
+build tested lint test soak: export GOGC := 800
+build tested lint test soak: export GOMEMLIMIT := 1GiB
 lint: export CGO_ENABLED := 0
 TOP_LEVEL   := cmd site content status nginxconf deploy go.mod go.sum Makefile README.md bin dist coverage
 SCRIPTS     := $(wildcard .ci/* deploy/*.sh deploy/*/*.sh deploy/package/p*inst deploy/package/p*rm) \

@@ -82,16 +82,22 @@ func workerThatIsStopped(t *testing.T, mode string) {
 			h.NoBarrier(t)
 			workers := workersOf(t, h.Nginx.PID(t))
 			var conns []*rig.Conn
-			rig.WaitFor(t, "each worker to take some connections", func() bool {
-				conn := h.dialer(s).Dial(t)
-				t.Cleanup(func() { conn.Close() })
-				if r := conn.Do(t, aPost); r.Status != 200 {
-					t.Fatalf("got %d", r.Status)
+			for i, worker := range workers { // each takes some while the other is stopped
+				other := workers[1-i]
+				rig.Halt(t, other)
+				for range 3 {
+					conn := h.dialer(s).Dial(t)
+					t.Cleanup(func() { conn.Close() })
+					if r := conn.Do(t, aPost); r.Status != 200 {
+						t.Fatalf("got %d", r.Status)
+					}
+					conns = append(conns, conn)
 				}
-				conns = append(conns, conn)
-				// It takes long to look, and one worker may take many in a row.
-				return len(conns)%4 == 0 && rig.Clients(t, workers[0], s.port) > 2 && rig.Clients(t, workers[1], s.port) > 2
-			})
+				kill(t, other, syscall.SIGCONT)
+				if n := rig.Clients(t, worker, s.port); n != 3 {
+					t.Fatalf("one of the two workers has %d connections, want 3", n)
+				}
+			}
 			stopped := workers[0]
 			rig.Halt(t, stopped)
 			defer func() { _ = syscall.Kill(stopped, syscall.SIGCONT) }()

@@ -20,6 +20,10 @@ const load = (events, began, seconds) => {
   return { mean: each.reduce((a, b) => a + b) / seconds, peak: Math.max(...each) };
 };
 
+// A real Response, and a real timer for each request, take half of a crowd's time. Nothing fails or hangs in one.
+const response = (body, { headers }) => ({ ok: true, status: 200, headers: { get: (name) => headers[name] ?? null }, json: async () => JSON.parse(body) });
+AbortSignal.timeout = () => undefined;
+
 const quantile = (values, q) => values.sort((a, b) => a - b)[Math.ceil(q * values.length) - 1] / 1000;
 
 /**
@@ -28,6 +32,7 @@ const quantile = (values, q) => values.sort((a, b) => a - b)[Math.ceil(q * value
  */
 export const crowd = async ({ visitors = 1000, every = 15000, closed }) => {
   const world = new World();
+  world.response = response;
   const random = seeded(1);
   const figures = {};
 

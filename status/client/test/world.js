@@ -52,6 +52,7 @@ export class World {
   /** What the store answers: a document, an HTTP status, "down", or a function of these. */
   store = document1();
   serverAhead = 0;
+  response = (body, init) => new Response(body, init);
 
   // runs what is due in the next so many milliseconds.
   async pass(ms) {
@@ -172,9 +173,9 @@ export class World {
     (own ? this.visits : this.polls).push({ tab, at: this.time, to, options });
     const store = typeof this.store === "function" ? await this.store() : this.store;
     if (store === "down") throw new TypeError("Failed to fetch");
-    const headers = new Headers({ date: new Date(this.time + this.serverAhead).toUTCString() });
-    if (typeof store === "number") return new Response("<!doctype html>", { status: store, headers });
-    return new Response(typeof store === "string" ? store : JSON.stringify(store), { headers });
+    const headers = { date: new Date(this.time + this.serverAhead).toUTCString() };
+    if (typeof store === "number") return this.response("<!doctype html>", { status: store, headers });
+    return this.response(typeof store === "string" ? store : JSON.stringify(store), { headers });
   }
 }
 
