@@ -245,7 +245,8 @@ func TestSoakPackage(t *testing.T) {
 	m.do(0, `conforma-status schedule cancel $(conforma-status schedule list | grep -om1 '^  [a-z0-9]*')`)
 	m.do(3, "systemctl is-active conforma-status-window.timer")
 	m.do(0, "conforma-status schedule offline --from 15s --for 1h --reason 'release 2.4'")
-	m.eventually("the window to begin", "conforma-status history | grep -q 'online -> offline.*release 2.4'")
+	// The history has it before the record does.
+	m.eventually("the window to begin", "conforma-status history | grep -q 'online -> offline.*release 2.4' && conforma-status get")
 	m.do(0, "conforma-status get", "offline since")
 	m.want("a visitor", m.visit(""), "503")
 	m.do(0, `grep -q '"safeSince": "' /var/lib/conforma-status/records/demo.json && conforma-status schedule list | grep -q 'in progress'`)
