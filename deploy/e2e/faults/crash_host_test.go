@@ -239,7 +239,8 @@ func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error)
 	h.store(t, true)
 	r := h.CLI(t, reconcile...)
 	if r.Code != 0 && !(r.Code == 4 && c.variant.cut) {
-		return nil, fmt.Errorf("the second reconcile: exit code %d\n%s", r.Code, r.Stderr)
+		return nil, fmt.Errorf("the second reconcile: exit code %d\n%s%s\nthe first, exit code %d, said:\n%s%s",
+			r.Code, r.Stdout, r.Stderr, first.Code, first.Stdout, first.Stderr)
 	}
 	rules.Unannounced = false
 	w.Allow(rules)
