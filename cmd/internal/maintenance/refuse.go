@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -26,18 +24,18 @@ func (r *run) count(ctx context.Context, changes []*change) error {
 // read looks through nginx's configuration, once the sites are shut: the kernel holds what it can't say. If nginx has
 // other modules than were noted, the rules are made anew.
 func (r *run) read(ctx context.Context, changes []*change) error {
-	var learning errgroup.Group
-	learning.Go(func() error {
-		if !r.learnModules(ctx) {
-			return nil
-		}
-		var errs []error
-		for _, c := range r.changes {
-			errs = append(errs, r.renderRules(c))
-		}
-		return errors.Join(errs...)
-	})
-	return errors.Join(r.audit(ctx, changes, r.intent.Force), learning.Wait())
+	var unread, unmade error
+	atOnce(
+		func() { unread = r.audit(ctx, changes, r.intent.Force) },
+		func() {
+			if r.learnModules(ctx) {
+				for _, c := range r.changes {
+					unmade = errors.Join(unmade, r.renderRules(c))
+				}
+			}
+		},
+	)
+	return errors.Join(unread, unmade)
 }
 
 // refuse has the kernel refuse new connections to the applications, and looks again at what nginx holds: behind the
