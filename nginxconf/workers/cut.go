@@ -26,16 +26,24 @@ func (s Sockets) Destroy(c Connection) error {
 	return nil
 }
 
+// ShutDown tells a worker to take no more connections, and to end once those that it has are served: its master tells it
+// so at a reload (https://nginx.org/en/docs/control.html). A process that is gone, or that is another one by now, is left
+// alone.
+func (s Sockets) ShutDown(p Process) error { return s.signal(p, syscall.SIGQUIT) }
+
 // End tells a worker to end, with all that it holds: first by SIGTERM, and, when hard is set, by SIGKILL, which also
 // ends one that is stopped. A process that is gone, or that is another one by now, is left alone.
 func (s Sockets) End(p Process, hard bool) error {
+	if hard {
+		return s.signal(p, syscall.SIGKILL)
+	}
+	return s.signal(p, syscall.SIGTERM)
+}
+
+func (s Sockets) signal(p Process, signal syscall.Signal) error {
 	same, err := s.alive(p)
 	if err != nil || !same {
 		return err
-	}
-	signal := syscall.SIGTERM
-	if hard {
-		signal = syscall.SIGKILL
 	}
 	if err := syscall.Kill(p.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("end worker %d: %w", p.PID, err)

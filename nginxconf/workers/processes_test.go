@@ -57,3 +57,23 @@ func TestOldWorkersAreToldFromNewOnes(t *testing.T) {
 		})
 	}
 }
+
+func TestWorkersThatNeverLearnOfAReload(t *testing.T) {
+	b := Snapshot{master: 1000, processes: map[Process]process{
+		{PID: 1000}: {master: true, parent: 900},
+		{PID: 900}:  {master: true, parent: 1}, // of an upgrade that isn't finished
+		{PID: 10}:   {parent: 1000},
+		{PID: 20}:   {parent: 900},
+		{PID: 30}:   {parent: 1}, // its master was killed
+	}}
+	for pid, want := range map[int]struct{ notTold, orphan bool }{
+		1000: {}, 900: {}, 10: {}, 20: {notTold: true}, 30: {notTold: true, orphan: true}, 40: {},
+	} {
+		if got := b.NotTold(pid); got != want.notTold {
+			t.Errorf("process %d: never learns of a reload is %v", pid, got)
+		}
+		if _, got := b.Orphan(pid); got != want.orphan {
+			t.Errorf("process %d: its master is gone is %v", pid, got)
+		}
+	}
+}

@@ -164,7 +164,13 @@ func (g *glance) remaining(scope Scope, sockets *scoped) (Remaining, error) {
 					left.Bare = append(left.Bare, w.Process)
 				}
 			case held.loses:
-				left.Lost = append(left.Lost, w.Process)
+				lost, err := g.isLost(w)
+				if err != nil {
+					return Remaining{}, err
+				}
+				if lost {
+					left.Lost = append(left.Lost, w.Process)
+				}
 			}
 		default:
 			left.Newer = append(left.Newer, held.toApp()...)
@@ -175,6 +181,16 @@ func (g *glance) remaining(scope Scope, sockets *scoped) (Remaining, error) {
 	}
 	left.Silent = g.areSilent(left.Connections)
 	return left, nil
+}
+
+// isLost reports whether an old worker that doesn't listen for the site, and holds a socket that is in no table, belongs to
+// Remaining.Lost. One whose master is gone, and that isn't leaving, is given none of the site's clients. One that has
+// ended since its descriptors were read holds nothing.
+func (g *glance) isLost(w process) (bool, error) {
+	if w.parent != g.before.master && !w.shuttingDown {
+		return false, nil
+	}
+	return g.alive(w.Process)
 }
 
 // areSilent reports whether there are connections, and all are of clients that have never sent a byte. Where that can't

@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // pair is a connection to a listener of this process, by both of its ends.
@@ -98,4 +100,36 @@ func TestLost(t *testing.T) {
 	soon(t, "the reset socket is in no table", lost)
 	client.Close()
 	soon(t, "it is gone", func() bool { return !lost() })
+}
+
+// TestWhoCanBeLost: a worker of another nginx whose master was killed, or one that ends while it is looked at, holds no
+// request of the site's.
+func TestWhoCanBeLost(t *testing.T) {
+	const master = 1000
+	proc, err := procfs.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives := Process{PID: proc.PID, Start: stat.Starttime}
+	ended := Process{PID: proc.PID, Start: stat.Starttime - 1}
+	g := &glance{before: Snapshot{master: master}}
+	for name, c := range map[string]struct {
+		is   process
+		want bool
+	}{
+		"an old worker":                       {process{Process: lives, parent: master}, true},
+		"one that is leaving":                 {process{Process: lives, parent: master, shuttingDown: true}, true},
+		"one that has ended":                  {process{Process: ended, parent: master, shuttingDown: true}, false},
+		"its master is gone":                  {process{Process: lives, parent: 1}, false},
+		"its master is gone, and it leaves":   {process{Process: lives, parent: 1, shuttingDown: true}, true},
+		"its master is gone, as it is by now": {process{Process: ended, parent: 1, shuttingDown: true}, false},
+	} {
+		if got, err := g.isLost(c.is); got != c.want || err != nil {
+			t.Errorf("%s: %v (%v), want %v", name, got, err, c.want)
+		}
+	}
 }

@@ -292,6 +292,8 @@ func (s fakeSockets) Destroy(c workers.Connection) error {
 	return nil
 }
 
+func (s fakeSockets) ShutDown(workers.Process) error { return nil }
+
 func (s fakeSockets) End(p workers.Process, _ bool) error {
 	s.w.at("end")
 	if !s.w.cutStays {

@@ -49,6 +49,7 @@ type Sockets interface {
 	Remaining(before workers.Snapshot, scope workers.Scope) (workers.Remaining, error)
 	RemainingOf(before workers.Snapshot, scopes []workers.Scope) ([]workers.Remaining, error)
 	Destroy(c workers.Connection) error
+	ShutDown(p workers.Process) error
 	End(p workers.Process, hard bool) error
 }
 

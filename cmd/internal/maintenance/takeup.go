@@ -14,6 +14,9 @@ import (
 // inARow is how many answers in a row must be new: an old worker may take any connection until it stops listening.
 const inARow = 3
 
+// shortPause is the pause before nginx is asked again because the wrong worker has answered.
+const shortPause = time.Millisecond
+
 // oldWorkers is what there was of nginx before the reload.
 type oldWorkers struct {
 	workers.Snapshot
@@ -172,12 +175,16 @@ func (r *run) awaitRevision(ctx context.Context, c *change, deadline time.Time) 
 	return nil
 }
 
-// awaitAnswers waits until nginx's answers are good, several times in a row.
+// awaitAnswers waits until nginx's answers are good, several times in a row. What a worker answers that never learns of
+// a reload doesn't count.
 func (r *run) awaitAnswers(ctx context.Context, c *change, good func(control.Answer) bool, deadline time.Time) error {
 	var why error
 	all, err := r.until(ctx, deadline, func() (bool, error) {
 		for range inARow {
 			a, err := r.probeAll(ctx, c, good)
+			for err == nil && !good(a) && r.old.NotTold(a.PID) && r.Clock.Now().Before(deadline) {
+				a, err = r.passBy(ctx, c, a.PID, good)
+			}
 			if why = err; err == nil && !good(a) {
 				why = fmt.Errorf("it goes on serving revision %s", a.Revision)
 			}
@@ -191,6 +198,18 @@ func (r *run) awaitAnswers(ctx context.Context, c *change, good func(control.Ans
 		return err
 	}
 	return why
+}
+
+// passBy asks again where a worker has answered that never learns of the reload. It may be given many connections in a
+// row (ngx_reorder_accept_events). One whose master is gone is told what that would have told it.
+func (r *run) passBy(ctx context.Context, c *change, pid int, good func(control.Answer) bool) (control.Answer, error) {
+	if orphan, is := r.old.Orphan(pid); is && r.Sockets.ShutDown(orphan) == nil {
+		c.receipt.warn(fmt.Sprintf("old worker %d, whose master process is gone, was told to shut down", pid))
+	}
+	if err := r.Clock.Sleep(ctx, shortPause); err != nil {
+		return control.Answer{}, err
+	}
+	return r.probeAll(ctx, c, good)
 }
 
 // probeAll asks nginx at each address and name of the site. It returns the first answer that isn't good, else the last.

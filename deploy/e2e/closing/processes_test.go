@@ -1,6 +1,7 @@
 package closing
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -155,11 +156,18 @@ func TestNginxWithoutMaster(t *testing.T) {
 	s.app.untouchedSince(t, returned)
 }
 
-// daemon starts nginx as a system does, without a parent: one whose parent lives takes that for a sign that an upgrade
-// is under way already.
-func (h *testHost) daemon(tb testing.TB) {
+// daemon starts nginx, with so many workers, as a system does, without a parent: one whose parent lives takes that for a
+// sign that an upgrade is under way already.
+func (h *testHost) daemon(tb testing.TB, workers int) {
 	tb.Helper()
 	h.render(tb)
+	conf, err := os.ReadFile(h.Nginx.Conf)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	many := strings.Replace(string(conf), "worker_processes 2;", fmt.Sprintf("worker_processes %d;", workers), 1)
+	rig.WriteFile(tb, h.Nginx.Conf, many)
+	defer rig.WriteFile(tb, h.Nginx.Conf, string(conf)) // as the next one reads it
 	args := h.Nginx.Args()
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 		tb.Fatalf("start nginx: %v\n%s", err, out)
@@ -170,7 +178,7 @@ func (h *testHost) daemon(tb testing.TB) {
 		if err == nil {
 			group, err = strconv.Atoi(strings.TrimSpace(string(data))) // it leads a session of its own
 		}
-		return err == nil && len(children(tb, group)) == 2
+		return err == nil && len(children(tb, group)) == workers
 	})
 	tb.Cleanup(func() {
 		rig.WaitFor(tb, "nginx to end", func() bool { return syscall.Kill(-group, syscall.SIGKILL) == syscall.ESRCH })
@@ -201,7 +209,7 @@ func upgradedNginx(t *testing.T, mode string) {
 		s := &testSite{name: "demo", settled: true}
 		h := newTestHost(t, s)
 		h.NoBarrier(t)
-		h.daemon(t)
+		h.daemon(t, 24) // each is given 16 connections in a row: ngx_reorder_accept_events
 		h.StartGate(t)
 		l := newLoad(t, h)
 		tab := openSocket(t, l, s)
@@ -218,7 +226,7 @@ func upgradedNginx(t *testing.T, mode string) {
 		if err := exchange(l.ctx, tab); err == nil {
 			t.Error("the tab can still be used")
 		}
-		for _, pid := range orphans[:2] {
+		for _, pid := range orphans {
 			if children(t, pid) == nil && !gone(pid) && pid != h.Nginx.PID(t) {
 				t.Errorf("orphan %d is left", pid)
 			}
@@ -229,7 +237,7 @@ func upgradedNginx(t *testing.T, mode string) {
 		s := &testSite{name: "demo", settled: true}
 		h := newTestHost(t, s)
 		h.NoBarrier(t)
-		h.daemon(t)
+		h.daemon(t, 2)
 		h.StartGate(t)
 		l := newLoad(t, h)
 		old := h.upgrade(t)

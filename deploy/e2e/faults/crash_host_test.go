@@ -227,7 +227,7 @@ func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error)
 			want = "" // whatever holds: what reconcile has to see to is that all agrees
 		}
 	}
-	reconcile := []string{"reconcile"}
+	reconcile := []string{"reconcile", "--json"}
 	if c.variant.held {
 		reconcile = append(reconcile, c.variant.args...)
 	}
@@ -239,15 +239,28 @@ func (h *crashHost) crash(t *testing.T, c crashCase) (steps []string, err error)
 	h.store(t, true)
 	r := h.CLI(t, reconcile...)
 	if r.Code != 0 && !(r.Code == 4 && c.variant.cut) {
-		return nil, fmt.Errorf("the second reconcile: exit code %d\n%s%s\nthe first, exit code %d, said:\n%s%s",
-			r.Code, r.Stdout, r.Stderr, first.Code, first.Stdout, first.Stderr)
+		return nil, fmt.Errorf("%sthe second reconcile: exit code %d", h.account(t, first, r), r.Code)
 	}
 	rules.Unannounced = false
 	w.Allow(rules)
 	if err := h.agreed(t, c, want); err != nil {
-		return nil, fmt.Errorf("%w\nreconcile said:\n%s\nand then:\n%s", err, first.Stderr, r.Stderr)
+		return nil, fmt.Errorf("%s%w", h.account(t, first, r), err)
 	}
 	return steps, nil
+}
+
+// account is what is known of how a case went: what the host has noted, what is on record, and what reconcile said.
+func (h *crashHost) account(t *testing.T, reconciled ...rig.Result) string {
+	t.Helper()
+	var b strings.Builder
+	for _, name := range []string{"history.jsonl", "barrier.json", "records/demo.json"} {
+		data, err := os.ReadFile(filepath.Join(h.State, name))
+		fmt.Fprintf(&b, "%s (%v):\n%s\n", name, err, data[max(0, len(data)-4000):])
+	}
+	for _, r := range reconciled {
+		fmt.Fprintf(&b, "reconcile, exit code %d:\n%s%s\n", r.Code, r.Stdout, r.Stderr)
+	}
+	return b.String()
 }
 
 // agreed looks whether all views of the site agree on a mode.
@@ -256,7 +269,7 @@ func (h *crashHost) agreed(t *testing.T, c crashCase, want status.Mode) error {
 	v := rig.ViewOf(t, h.CLI(t, "get", "--json"))
 	h.mode = v.Mode
 	if v.Code != 0 || len(v.Drift) > 0 || v.Published == nil || v.Published.Mode != v.Mode || v.Live.Mode != v.Mode {
-		return fmt.Errorf("it doesn't end in agreement: exit code %d\n%s", v.Code, v.Text)
+		return fmt.Errorf("%s\nit doesn't end in agreement: exit code %d", v.Text, v.Code)
 	}
 	if want != "" && v.Mode != want {
 		return fmt.Errorf("it ends in %s, want %s", v.Mode, want)
@@ -267,7 +280,7 @@ func (h *crashHost) agreed(t *testing.T, c crashCase, want status.Mode) error {
 	// The machine's end is not ours: what it cut counts as drained. What we cut, only the site's own command vouches for.
 	begun := c.step == "cut" || slices.Contains([]string{"settle", "open", "record"}, c.step)
 	if unsafe := c.variant.cut && (c.followed != "a reboot" || begun); unsafe != (v.Wanted.SafeSince == nil) {
-		return fmt.Errorf("safe since %v, but that it was cut and nobody vouched for it is %v\n%s", v.Wanted.SafeSince, unsafe, v.Text)
+		return fmt.Errorf("%s\nsafe since %v, but that it was cut and nobody vouched for it is %v", v.Text, v.Wanted.SafeSince, unsafe)
 	}
 	return nil
 }
