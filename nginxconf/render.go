@@ -167,7 +167,6 @@ func (s Site) values(mode status.Mode) *values {
 	v.quoted("DIR", s.Dir)
 	v.quoted("MAIN_PAGE", s.Dir+"/"+PageFile(MainPage))
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
-	v.closedAtFirst(s.Dir + "/" + ClosedFile)
 	v.quoted("PAGE_URL", s.PageURL)
 	v.quoted("WORKER", s.Worker)
 	s.Stored.addTo(v)

@@ -54,15 +54,6 @@ func (v *values) quote(value string) string {
 // fail adds an error, nil for none.
 func (v *values) fail(err error) { v.err = errors.Join(v.err, err) }
 
-// closedAtFirst is the name of the closed file, and of no file once the site's rules have run for a request.
-func (v *values) closedAtFirst(path string) {
-	text, err := Quote(path)
-	if err != nil {
-		return // as for the name alone
-	}
-	v.plain("CLOSED_AT_FIRST", strings.TrimSuffix(text, `"`)+`$conforma_seen"`)
-}
-
 func (v *values) plain(word, text string) { v.pairs = append(v.pairs, "{"+word+"}", text) }
 
 // fill replaces in one pass: what a value holds is not looked at again.
