@@ -14,8 +14,9 @@ import (
 // inARow is how many answers in a row must be new: an old worker may take any connection until it stops listening.
 const inARow = 3
 
-// shortPause is the pause before nginx is asked again because the wrong worker has answered.
-const shortPause = time.Millisecond
+// passByPause is the pause before nginx is asked again because the wrong worker has answered: each question may come to
+// its access log.
+const passByPause = 10 * time.Millisecond
 
 // oldWorkers is what there was of nginx before the reload.
 type oldWorkers struct {
@@ -206,7 +207,7 @@ func (r *run) passBy(ctx context.Context, c *change, pid int, good func(control.
 	if orphan, is := r.old.Orphan(pid); is && r.Sockets.ShutDown(orphan) == nil {
 		c.receipt.warn(fmt.Sprintf("old worker %d, whose master process is gone, was told to shut down", pid))
 	}
-	if err := r.Clock.Sleep(ctx, shortPause); err != nil {
+	if err := r.Clock.Sleep(ctx, passByPause); err != nil {
 		return control.Answer{}, err
 	}
 	return r.probeAll(ctx, c, good)
