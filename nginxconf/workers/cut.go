@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// ErrCantDestroy is returned (wrapped) by Destroy where the kernel doesn't destroy sockets for us: it was built without
-// CONFIG_INET_DIAG_DESTROY, or this process lacks CAP_NET_ADMIN.
+// ErrCantDestroy is returned (wrapped) by Destroy where the kernel doesn't destroy sockets for us: it was built
+// without CONFIG_INET_DIAG_DESTROY, or this process lacks CAP_NET_ADMIN.
 var ErrCantDestroy = errors.New("the kernel doesn't let us destroy sockets")
 
 // Destroy ends a connection as if its peer had reset it (RFC 9293, 3.10.7.4): whoever holds the socket gets an error
@@ -26,9 +26,9 @@ func (s Sockets) Destroy(c Connection) error {
 	return nil
 }
 
-// ShutDown tells a worker to take no more connections, and to end once those that it has are served: its master tells it
-// so at a reload (https://nginx.org/en/docs/control.html). A process that is gone, or that is another one by now, is left
-// alone.
+// ShutDown tells a worker to take no more connections, and to end once those that it has are served: its master tells
+// it so at a reload (https://nginx.org/en/docs/control.html). A process that is gone, or that is another one by now,
+// is left alone.
 func (s Sockets) ShutDown(p Process) error { return s.signal(p, syscall.SIGQUIT) }
 
 // End tells a worker to end, with all that it holds: first by SIGTERM, and, when hard is set, by SIGKILL, which also

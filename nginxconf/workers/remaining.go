@@ -20,8 +20,8 @@ type Connection struct {
 type Remaining struct {
 	Connections []Connection // of clients of the site, and to its upstreams
 	// Silent is set where all of Connections are of clients that have never sent a byte, as browsers do that connect
-	// ahead. None of them carries a request. nginx 1.22 keeps them in an old worker until client_header_timeout is over
-	// (https://nginx.org/r/client_header_timeout), where it closes those that have been answered at once.
+	// ahead. None of them carries a request. nginx 1.22 keeps them in an old worker until client_header_timeout is
+	// over (https://nginx.org/r/client_header_timeout), where it closes those that have been answered at once.
 	Silent           bool
 	ListeningWorkers []Process // old workers that could still be given a new client, or have some that can't be told
 	// Gathering are those of ListeningWorkers that hold the body of a request in a file. nginx hands it on once it is
@@ -183,9 +183,9 @@ func (g *glance) remaining(scope Scope, sockets *scoped) (Remaining, error) {
 	return left, nil
 }
 
-// isLost reports whether an old worker that doesn't listen for the site, and holds a socket that is in no table, belongs to
-// Remaining.Lost. One whose master is gone, and that isn't leaving, is given none of the site's clients. One that has
-// ended since its descriptors were read holds nothing.
+// isLost reports whether an old worker that doesn't listen for the site, and holds a socket that is in no table,
+// belongs to Remaining.Lost. One whose master is gone, and that isn't leaving, is given none of the site's clients.
+// One that has ended since its descriptors were read holds nothing.
 func (g *glance) isLost(w process) (bool, error) {
 	if w.parent != g.before.master && !w.shuttingDown {
 		return false, nil
@@ -193,8 +193,8 @@ func (g *glance) isLost(w process) (bool, error) {
 	return g.alive(w.Process)
 }
 
-// areSilent reports whether there are connections, and all are of clients that have never sent a byte. Where that can't
-// be seen they aren't.
+// areSilent reports whether there are connections, and all are of clients that have never sent a byte. Where that
+// can't be seen they aren't.
 func (g *glance) areSilent(all []Connection) bool {
 	if len(all) == 0 || g.proc != "" || slices.ContainsFunc(all, func(c Connection) bool { return c.Upstream }) {
 		return false

@@ -74,8 +74,8 @@ func (b Snapshot) Contains(pid int) bool {
 	return false
 }
 
-// NotTold reports whether a worker with this id was there before the reload that followed b and is not of nginx's master,
-// but of another one: it never learns of the reload.
+// NotTold reports whether a worker with this id was there before the reload that followed b and is not of nginx's
+// master, but of another one: it never learns of the reload.
 func (b Snapshot) NotTold(pid int) bool {
 	w, was := b.worker(pid)
 	return was && b.processes[w].parent != b.master

@@ -156,8 +156,8 @@ func TestNginxWithoutMaster(t *testing.T) {
 	s.app.untouchedSince(t, returned)
 }
 
-// daemon starts nginx, with so many workers, as a system does, without a parent: one whose parent lives takes that for a
-// sign that an upgrade is under way already.
+// daemon starts nginx, with so many workers, as a system does, without a parent: one whose parent lives takes that
+// for a sign that an upgrade is under way already.
 func (h *testHost) daemon(tb testing.TB, workers int) {
 	tb.Helper()
 	h.render(tb)
