@@ -154,6 +154,15 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 	}
+	var conns sync.WaitGroup
+	server.ConnState = func(_ net.Conn, is http.ConnState) {
+		switch is {
+		case http.StateNew:
+			conns.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			conns.Done()
+		}
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	select {
@@ -161,13 +170,19 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		return errors.Join(fmt.Errorf("serve on %s: %w", l.Addr(), err), server.Close())
 	case <-ctx.Done():
 	}
+	// Not Shutdown: it hangs up on who was accepted and asks from now on (net/http's conn.serve), and nginx doesn't ask
+	// again on a connection that was new.
+	_ = l.Close()
+	server.SetKeepAlivesEnabled(false) // which closes those that are idle
+	<-ended
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	err := server.Shutdown(bounded)
-	<-ended // it may be only now that it closes the listener, where ctx was done before it began
-	// Who was accepted in the moment in which it was told to stop is known from here only, and waits for an answer.
-	if err = errors.Join(err, server.Shutdown(bounded)); err != nil {
-		err = errors.Join(fmt.Errorf("stop serving on %s: %w", l.Addr(), err), server.Close())
+	answered := make(chan struct{})
+	go func() { conns.Wait(); close(answered) }()
+	select {
+	case <-answered:
+		return server.Close()
+	case <-bounded.Done():
+		return errors.Join(fmt.Errorf("stop serving on %s: %w", l.Addr(), bounded.Err()), server.Close())
 	}
-	return err
 }

@@ -242,6 +242,60 @@ func TestServeStops(t *testing.T) {
 	}
 }
 
+// spied says when it has accepted a connection, and when it is closed.
+type spied struct {
+	net.Listener
+	accepted, closed chan struct{}
+	once             sync.Once
+}
+
+func (s *spied) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err == nil {
+		s.accepted <- struct{}{}
+	}
+	return conn, err
+}
+
+func (s *spied) Close() error {
+	defer s.once.Do(func() { close(s.closed) })
+	return s.Listener.Close()
+}
+
+// Who was accepted before the gate is told to stop, and asks after it, is answered: nginx doesn't ask again.
+func TestServeAnswersWhoAsksLate(t *testing.T) {
+	path := filepath.Join(shortDir(t), "gate.sock")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &spied{Listener: l, accepted: make(chan struct{}, 1), closed: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Serve(ctx, s, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	}()
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	<-s.accepted
+	cancel()
+	<-s.closed
+	if _, err := io.WriteString(conn, "GET /check/demo HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || response.StatusCode != http.StatusNoContent {
+		t.Errorf("got %v, %v", response, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServeEndsWithItsListener(t *testing.T) {
 	l, err := Listen(filepath.Join(shortDir(t), "gate.sock"))
 	if err != nil {
