@@ -80,6 +80,7 @@ func (h *Host) carryOut(ctx context.Context, kernel *table, changes []*change, i
 	for _, a := range actions {
 		r.act(ctx, a)
 	}
+	r.handOver(ctx)
 	r.finish()
 	return nil
 }

@@ -134,7 +134,30 @@ func (r *run) elsewhere(c *change, failure error) error {
 
 // awaitNewWorkers waits until no old worker listens for visitors of opening sites: it would answer by the old rules.
 func (r *run) awaitNewWorkers(ctx context.Context, changes []*change) {
-	_, _ = r.until(ctx, r.Clock.Now().Add(takeUpTimeout), func() (bool, error) { // who is left in changes tells
+	for _, c := range r.awaitHandover(ctx, changes, takeUpTimeout) {
+		c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by other rules", c.site.Name))
+	}
+}
+
+// handoverTimeout bounds the wait for old workers that a closing leaves alone: nginx's master tells them to leave
+// 100 ms after it has new ones (ngx_master_process_cycle).
+const handoverTimeout = 2 * time.Second
+
+// handOver waits until nobody who asks next about a site that has drained is answered by an old worker: get would find
+// nginx at earlier rules.
+func (r *run) handOver(ctx context.Context) {
+	var closed []*change
+	for _, c := range r.taking(StepProbe) {
+		if c.drain.done != nil {
+			closed = append(closed, c)
+		}
+	}
+	_ = r.awaitHandover(ctx, closed, handoverTimeout) // they let nobody in
+}
+
+// awaitHandover waits until no old worker listens for the sites, and returns those of which one still does, or may.
+func (r *run) awaitHandover(ctx context.Context, changes []*change, atMost time.Duration) []*change {
+	_, _ = r.until(ctx, r.Clock.Now().Add(atMost), func() (bool, error) { // who is left in changes tells
 		if len(changes) == 0 {
 			return true, nil
 		}
@@ -157,9 +180,7 @@ func (r *run) awaitNewWorkers(ctx context.Context, changes []*change) {
 		changes = waiting
 		return len(changes) == 0, nil
 	})
-	for _, c := range changes {
-		c.receipt.warn(fmt.Sprintf("it is not known whether old workers still answer for %s by other rules", c.site.Name))
-	}
+	return changes
 }
 
 // awaitRevision waits until nginx answers with the new rules.
