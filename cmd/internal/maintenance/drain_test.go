@@ -57,3 +57,27 @@ func TestWhoHasSentNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestClosingEndsWhenNoOldWorkerListens: behind the kernel barrier it is safe before that, but whoever asks nginx next
+// would be answered by the earlier rules. It doesn't wait for ever.
+func TestClosingEndsWhenNoOldWorkerListens(t *testing.T) {
+	listens := workers.Remaining{ListeningWorkers: []workers.Process{{PID: 7}}}
+	for name, looks := range map[string]int{"it leaves": 20, "it stays": 0} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.withKernel()
+			w.left, w.drainAfter = listens, looks
+			began := w.now
+			r := w.set(t, status.Offline)
+			if r.SafeSince == nil {
+				t.Fatalf("it is not safe: %q", r.Warnings)
+			}
+			if looks > 0 && len(w.left.ListeningWorkers) > 0 {
+				t.Errorf("it is over after %v, and an old worker still listens", w.now.Sub(began))
+			}
+			if took := w.now.Sub(*r.SafeSince); took > 2*handoverTimeout {
+				t.Errorf("it went on for %v after it was safe", took)
+			}
+		})
+	}
+}
