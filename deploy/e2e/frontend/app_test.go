@@ -51,7 +51,8 @@ type pageStore struct {
 	loaded int           // pages
 	said   int           // how often say was called
 	since  int           // answers about the status since then
-	held   chan struct{} // keeps pages back until it is closed; nil for none
+	held   chan struct{} // keeps answers back until it is closed; nil for none
+	ends   string        // how the addresses end whose answers are kept back
 }
 
 func (p *pageStore) say(down bool, status string) {
@@ -62,12 +63,13 @@ func (p *pageStore) say(down bool, status string) {
 	p.since = 0
 }
 
-// hold keeps pages back until release: a tab that leaves for one stays where it is until then, and its scripts go on.
-func (p *pageStore) hold() (release func()) {
+// hold keeps the answers at addresses that end so back until release. Pages do with "/": a tab that leaves for one stays
+// where it is until then, and its scripts go on.
+func (p *pageStore) hold(ends string) (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	held := make(chan struct{})
-	p.held = held
+	p.held, p.ends = held, ends
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -105,7 +107,7 @@ func servePageStore(tb testing.TB, dir string) *pageStore {
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		isStatus := strings.HasSuffix(r.URL.Path, "/status.json")
 		p.mu.Lock()
-		down, status, said, held := p.down, p.status, p.said, p.held
+		down, status, said, held, ends := p.down, p.status, p.said, p.held, p.ends
 		if isStatus {
 			p.asked++
 		}
@@ -120,7 +122,7 @@ func servePageStore(tb testing.TB, dir string) *pageStore {
 				p.since++
 			}
 		}()
-		if held != nil && strings.HasSuffix(r.URL.Path, "/") {
+		if held != nil && strings.HasSuffix(r.URL.Path, ends) {
 			select {
 			case <-held:
 			case <-r.Context().Done(): // the test has failed meanwhile

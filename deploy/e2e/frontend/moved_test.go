@@ -82,7 +82,7 @@ func situations() []situation {
 		// The site closes.
 		{"closes while it polls", visit{every: often}, closes, leaves, polled, nil},
 		{"closes, which cuts its WebSocket", visit{every: never, script: `window.tellsLeaving = true`}, func(t *testing.T, s *appSite, p *visitor) {
-			release := s.store.hold()
+			release := s.store.hold("/")
 			defer release()
 			s.set(t, "offline")
 			p.told(atOnce, "socket: maintenance", "leaving") // the others by a page that is being left
@@ -126,7 +126,12 @@ func situations() []situation {
 		{"five queries fail at once", visit{every: never}, func(t *testing.T, s *appSite, p *visitor) {
 			closes(t, s, p)
 			before := s.store.polls()
-			p.run(`for (let i = 0; i < 5; i++) app.query("q" + i)`)
+			// No answer comes before all have failed: one that fails after it is asked about anew.
+			release := s.store.hold("/status.json")
+			p.run(`performance.clearResourceTimings(); for (let i = 0; i < 5; i++) app.query("q" + i)`)
+			p.has(`performance.getEntriesByType("resource").filter(({ name }) => name.endsWith("/server/graphql")).length === 5`)
+			p.passes(50)
+			release()
 			p.left()
 			// The page asks as well, once it is there.
 			if n := s.store.polls() - before; n > 2 {
