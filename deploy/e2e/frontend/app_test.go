@@ -63,8 +63,8 @@ func (p *pageStore) say(down bool, status string) {
 	p.since = 0
 }
 
-// hold keeps the answers at addresses that end so back until release. Pages do with "/": a tab that leaves for one stays
-// where it is until then, and its scripts go on.
+// hold keeps the answers at addresses that end so back until release. Pages do with "/": a tab that leaves for one
+// stays where it is until then, and its scripts go on.
 func (p *pageStore) hold(ends string) (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
