@@ -66,35 +66,31 @@ func (b Snapshot) AnyAnswered() bool { return len(b.answered) > 0 }
 
 // Contains reports whether a process with this id was there before the reload that followed b.
 func (b Snapshot) Contains(pid int) bool {
+	_, was := b.find(pid)
+	return was
+}
+
+// find returns the process with this id that was there before the reload that followed b.
+func (b Snapshot) find(pid int) (_ Process, was bool) {
 	for p := range b.processes {
 		if p.PID == pid {
-			return true
+			return p, true
 		}
 	}
-	return false
+	return Process{}, false
 }
 
 // NotTold reports whether a worker with this id was there before the reload that followed b and is not of nginx's
 // master, but of another one: it never learns of the reload.
 func (b Snapshot) NotTold(pid int) bool {
-	w, was := b.worker(pid)
-	return was && b.processes[w].parent != b.master
+	w, was := b.find(pid)
+	return was && !b.processes[w].master && b.processes[w].parent != b.master
 }
 
 // Orphan returns the worker with this id that is NotTold because the master that it had is gone.
 func (b Snapshot) Orphan(pid int) (w Process, is bool) {
-	w, is = b.worker(pid)
-	return w, is && !b.Contains(b.processes[w].parent)
-}
-
-// worker returns the worker with this id that was there before the reload that followed b.
-func (b Snapshot) worker(pid int) (w Process, was bool) {
-	for w, is := range b.processes {
-		if w.PID == pid {
-			return w, !is.master
-		}
-	}
-	return Process{}, false
+	w, _ = b.find(pid)
+	return w, b.NotTold(pid) && !b.Contains(b.processes[w].parent)
 }
 
 // WasShuttingDown reports whether the worker was shutting down before the reload that followed b.
