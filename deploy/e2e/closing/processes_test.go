@@ -161,13 +161,10 @@ func TestNginxWithoutMaster(t *testing.T) {
 func (h *testHost) daemon(tb testing.TB, workers int) {
 	tb.Helper()
 	h.render(tb)
-	conf, err := os.ReadFile(h.Nginx.Conf)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	many := strings.Replace(string(conf), "worker_processes 2;", fmt.Sprintf("worker_processes %d;", workers), 1)
-	rig.WriteFile(tb, h.Nginx.Conf, many)
-	defer rig.WriteFile(tb, h.Nginx.Conf, string(conf)) // as the next one reads it
+	const two = "worker_processes 2;"
+	many := fmt.Sprintf("worker_processes %d;", workers)
+	rig.Edit(tb, h.Nginx.Conf, two, many)
+	defer rig.Edit(tb, h.Nginx.Conf, many, two) // as the next one reads it
 	args := h.Nginx.Args()
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 		tb.Fatalf("start nginx: %v\n%s", err, out)
