@@ -115,6 +115,26 @@ func TestAnotherNamespace(t *testing.T) {
 	if all, err := (Sockets{}).list(os.Getpid(), inUse, nil); err != nil || slices.ContainsFunc(all, is) {
 		t.Errorf("the connection there is seen here (%v)", err)
 	}
+	soon(t, "a listener and both ends of a connection are held there", func() bool { // orphans elsewhere count for a while
+		n, err := (Sockets{}).Held(Snapshot{master: there.Process()})
+		return n == 3 && err == nil
+	})
+	app := there.server.Local.String()
+	for _, row := range []struct {
+		name   string
+		master int
+		scopes []Scope
+		want   bool
+	}{
+		{"the application's address", there.Process(), []Scope{{}, {Upstreams: []string{app}}}, true},
+		{"another", there.Process(), []Scope{{Upstreams: []string{"127.0.0.1:1"}}}, false},
+		{"sockets that can't be told apart", there.Process(), []Scope{{WorkersMustEnd: true}}, true},
+		{"the same address here", os.Getpid(), []Scope{{Upstreams: []string{app}}}, false},
+	} {
+		if busy, err := (Sockets{}).Busy(Snapshot{master: row.master}, row.scopes); busy != row.want || err != nil {
+			t.Errorf("%s is busy: %v (%v)", row.name, busy, err)
+		}
+	}
 	elsewhere := there.server
 	elsewhere.Process.PID = os.Getpid()
 	for _, c := range []Connection{elsewhere, there.server} {

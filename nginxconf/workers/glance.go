@@ -37,11 +37,7 @@ func (s Sockets) glance(before Snapshot, sites []matcher) (*glance, error) {
 		return nil, err
 	}
 	g.workers, g.since = g.processes.workersOf(before.master), before.since(g.processes)
-	ports := []uint16{}
-	for _, m := range sites {
-		ports = append(ports, m.appPorts()...)
-	}
-	if g.sockets, err = s.list(before.master, inUse, ports); err != nil {
+	if g.sockets, err = s.list(before.master, inUse, appPorts(sites)); err != nil {
 		return nil, fmt.Errorf("look at nginx's sockets: %w", err)
 	}
 	return g, nil

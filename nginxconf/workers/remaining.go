@@ -104,12 +104,9 @@ func (s Sockets) Remaining(before Snapshot, scope Scope) (Remaining, error) {
 
 // RemainingOf is Remaining for several sites at one look, in their order.
 func (s Sockets) RemainingOf(before Snapshot, scopes []Scope) ([]Remaining, error) {
-	sites := make([]matcher, len(scopes))
-	var err error
-	for i, scope := range scopes {
-		if sites[i], err = scope.matcher(); err != nil {
-			return nil, err
-		}
+	sites, err := matchers(scopes)
+	if err != nil {
+		return nil, err
 	}
 	g, err := s.glance(before, sites)
 	if err != nil {

@@ -35,11 +35,26 @@ func (sc Scope) matcher() (matcher, error) {
 	return matcher{listens, upstreams, sc.Anywhere}, err
 }
 
-// appPorts are the ports of the application.
-func (m matcher) appPorts() []uint16 {
-	out := slices.Clone(m.anywhere)
-	for _, u := range m.upstreams {
-		out = append(out, u.Port())
+// matchers are those of several sites, in their order.
+func matchers(scopes []Scope) (out []matcher, err error) {
+	for _, scope := range scopes {
+		m, err := scope.matcher()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// appPorts are the ports of the applications of those sites. They aren't nil.
+func appPorts(sites []matcher) []uint16 {
+	out := []uint16{}
+	for _, m := range sites {
+		out = append(out, m.anywhere...)
+		for _, u := range m.upstreams {
+			out = append(out, u.Port())
+		}
 	}
 	return out
 }

@@ -84,6 +84,7 @@ func (r *run) awaitDrained(ctx context.Context, changes []*change) error {
 		}
 	}
 	began := r.Clock.Now()
+	r.awaitFewer(ctx, changes)
 	_, err := r.until(ctx, began.Add(r.intent.Drain), func() (bool, error) {
 		done, err := r.lookOnce(changes, r.Clock.Now().Sub(began))
 		if err != nil || done {
@@ -139,11 +140,7 @@ func (r *run) lookOnce(changes []*change, waited time.Duration) (bool, error) {
 	if len(changes) == 0 {
 		return true, nil
 	}
-	var scopes []workers.Scope
-	for _, c := range changes {
-		scopes = append(scopes, r.scope(c))
-	}
-	all, err := r.Sockets.RemainingOf(r.old.Snapshot, scopes)
+	all, err := r.Sockets.RemainingOf(r.old.Snapshot, r.scopes(changes))
 	if err != nil {
 		return false, err
 	}
@@ -359,6 +356,14 @@ func (r *run) scope(c *change) workers.Scope {
 		r.kernel.scope(c.site.Name, &s)
 	}
 	return s
+}
+
+// scopes are those of several sites, in their order.
+func (r *run) scopes(changes []*change) (out []workers.Scope) {
+	for _, c := range changes {
+		out = append(out, r.scope(c))
+	}
+	return out
 }
 
 // scope is which sockets are the site's by nginx's configuration.

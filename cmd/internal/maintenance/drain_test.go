@@ -58,6 +58,56 @@ func TestWhoHasSentNothing(t *testing.T) {
 	}
 }
 
+// TestManyClientsAreLookedAtLate: while nginx closes thousands that are idle, nobody looks at each one that is left.
+// Where they stay, or something leads to an application, they are looked at.
+func TestManyClientsAreLookedAtLate(t *testing.T) {
+	const clients, told, closing = 20_000, 8, 10 // in pauses
+	one := workers.Connection{Upstream: true}
+	for _, row := range []struct {
+		name   string
+		held   int
+		closed int // by nginx, of these clients
+		toApp  bool
+		looks  bool // at any of them
+	}{
+		{"nginx closes them", clients + 10, clients, false, false},
+		{"it closes them, and a request is under way", clients + 10, clients, true, true},
+		{"they stay", clients + 10, 0, false, true},
+		{"nobody can say how many there are", 0, clients, false, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.withKernel()
+			w.left.Connections = make([]workers.Connection, clients)
+			if row.toApp {
+				w.left.Connections[0] = one
+			}
+			w.held = row.held
+			slept, looks := 0, 0
+			w.sleeps = func() {
+				if slept++; slept > told && slept <= told+closing && w.held > 0 {
+					w.held -= row.closed / closing
+				}
+				if slept == told+closing {
+					w.left.Connections = nil
+				}
+			}
+			w.moment = func(what string) {
+				if what == "left" && len(w.left.Connections) > 0 {
+					looks++
+				}
+			}
+			began := w.now
+			if r := w.set(t, status.Offline); r.SafeSince == nil {
+				t.Fatalf("it is not safe: %q", r.Warnings)
+			}
+			if looks > 0 != row.looks {
+				t.Errorf("%d looks at them in %v", looks, w.now.Sub(began))
+			}
+		})
+	}
+}
+
 // TestClosingEndsWhenNoOldWorkerListens: behind the kernel barrier it is safe before that, but whoever asks nginx next
 // would be answered by the earlier rules. It doesn't wait for ever.
 func TestClosingEndsWhenNoOldWorkerListens(t *testing.T) {

@@ -46,6 +46,7 @@ type world struct {
 
 	left       workers.Remaining // what old workers hold
 	drainAfter int               // looks until it is gone, if it goes by itself
+	held       int               // sockets that processes hold
 	cantCut    bool              // the kernel doesn't destroy sockets
 	cutStays   bool              // what is cut doesn't go
 	settledErr error
@@ -279,6 +280,12 @@ func (s fakeSockets) RemainingOf(before workers.Snapshot, scopes []workers.Scope
 		out = append(out, left)
 	}
 	return out, nil
+}
+
+func (s fakeSockets) Held(workers.Snapshot) (int, error) { return s.w.held, nil }
+
+func (s fakeSockets) Busy(workers.Snapshot, []workers.Scope) (bool, error) {
+	return s.w.left.ToApp() > 0, nil
 }
 
 func (s fakeSockets) Destroy(c workers.Connection) error {

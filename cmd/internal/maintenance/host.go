@@ -48,6 +48,8 @@ type Sockets interface {
 	Snapshot(master int) (workers.Snapshot, error)
 	Remaining(before workers.Snapshot, scope workers.Scope) (workers.Remaining, error)
 	RemainingOf(before workers.Snapshot, scopes []workers.Scope) ([]workers.Remaining, error)
+	Held(before workers.Snapshot) (int, error)
+	Busy(before workers.Snapshot, scopes []workers.Scope) (bool, error)
 	Destroy(c workers.Connection) error
 	ShutDown(p workers.Process) error
 	End(p workers.Process, hard bool) error

@@ -33,3 +33,39 @@ func (h *Host) until(ctx context.Context, deadline time.Time, ask func() (bool, 
 		}
 	}
 }
+
+const (
+	// many is how many sockets have a look at them take long.
+	many = 1000
+	// toldAfter is when nginx has told its old workers to leave, at the latest, since a new one has answered: see
+	// handoverTimeout.
+	toldAfter = 110 * time.Millisecond
+	// fewerAtOnce is how many fewer sockets there are after closingPause while nginx closes them.
+	fewerAtOnce  = 50
+	closingPause = 10 * time.Millisecond
+)
+
+// awaitFewer waits while old workers close the connections of clients that are idle, where there are many, for no
+// longer than any pause. A look at all of them would take the processor from nginx, and find what has gone by then.
+// Where something leads to an application it doesn't wait: when that was last seen counts.
+func (r *run) awaitFewer(ctx context.Context, changes []*change) {
+	first, err := r.Sockets.Held(r.old.Snapshot)
+	if err != nil || first < many {
+		return
+	}
+	if busy, err := r.Sockets.Busy(r.old.Snapshot, r.scopes(changes)); err != nil || busy {
+		return
+	}
+	began, last := r.Clock.Now(), first
+	for waited := time.Duration(0); waited < mostPause; waited = r.Clock.Now().Sub(began) {
+		if r.Clock.Sleep(ctx, closingPause) != nil {
+			return // whoever looks next says so
+		}
+		now, err := r.Sockets.Held(r.old.Snapshot)
+		started, goesOn := now <= first-fewerAtOnce, now <= last-fewerAtOnce
+		if err != nil || now < many || started && !goesOn || !started && waited >= toldAfter {
+			return
+		}
+		last = now
+	}
+}

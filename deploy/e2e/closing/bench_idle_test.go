@@ -32,8 +32,22 @@ const (
 // BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing, since
 // they were answered, with that of one that has none. A part of it is nginx's: it closes all of them. So a bare reload,
 // until the last old worker is gone, is compared in the same way.
+//
+// The clients are on a machine of their own, as visitors are: their ends of the connections aren't in the tables of the
+// host.
 func BenchmarkIdleConnections(b *testing.B) {
-	site := &testSite{name: "demo", plain: true, extra: "        keepalive_timeout 10m;\n        location = /idle { return 204; }\n"}
+	rig.NeedBarrier(b) // and root
+	machine := rig.NewNetwork(b)
+	visitors := machine.Apart(b)
+	machine.Wire(b, "visitors", visitors, "machine")
+	machine.IP(b, "addr add 198.18.0.1/24 dev visitors") // RFC 2544: for benchmarks
+	for i := range idleProcesses {
+		visitors.IP(b, fmt.Sprintf("addr add %s/24 dev machine", idleFrom(i)))
+	}
+	machine.Enter(b)
+	port := rig.Port(b)
+	site := &testSite{name: "demo", plain: true, port: port, listen: []string{fmt.Sprintf("198.18.0.1:%d", port)},
+		extra: "        keepalive_timeout 10m;\n        location = /idle { return 204; }\n"}
 	h := newTestHost(b, site)
 	h.vouched(b)
 	h.CLI(b, "render").Want(b, 0)
@@ -41,7 +55,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 	// Whoever has the accept mutex doesn't ask for it while it is nearly full, so that none is given too many.
 	rig.Edit(b, h.Nginx.Conf, "worker_connections 512;", "worker_connections 10000; accept_mutex on; accept_mutex_delay 5ms;")
 	rig.Edit(b, h.Nginx.Conf, "worker_processes 2;", "worker_processes 4; worker_rlimit_nofile 15000;")
-	h.Nginx.Start(b)
+	h.Nginx.StartWithin(b, machine)
 	without, with := []float64{}, []float64{}
 	switches := func(to *[]float64) {
 		began := time.Now()
@@ -66,13 +80,13 @@ func BenchmarkIdleConnections(b *testing.B) {
 	for b.Loop() {
 		for range idleRounds {
 			switches(&without)
-			leave := idle(b, dialledAt(site))
+			leave := idle(b, visitors, dialledAt(site))
 			switches(&with)
 			leave()
 		}
 		for range bareRounds {
 			reload(&bareWithout)
-			leave := idle(b, dialledAt(site))
+			leave := idle(b, visitors, dialledAt(site))
 			reload(&bareWith)
 			leave()
 		}
@@ -84,14 +98,18 @@ func BenchmarkIdleConnections(b *testing.B) {
 	b.ReportMetric(bench.Median(bareWith)-bench.Median(bareWithout), "more-ms-of-a-bare-reload")
 }
 
-// idle connects many clients to an address and returns what has them leave.
-func idle(b *testing.B, addr string) (leave func()) {
+// idleFrom is the address of the clients of a process.
+func idleFrom(process int) string { return fmt.Sprintf("198.18.0.%d", 10+process) }
+
+// idle connects many clients of a network to an address and returns what has them leave.
+func idle(b *testing.B, visitors *rig.Network, addr string) (leave func()) {
 	b.Helper()
 	var all []func()
 	var ready []*bufio.Reader
 	for i := range idleProcesses {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), idleEnv+"="+addr, fmt.Sprintf("%s=127.0.1.%d", idleFromEnv, i+1))
+		argv := append(visitors.Before(), os.Args[0])
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Env = append(os.Environ(), idleEnv+"="+addr, idleFromEnv+"="+idleFrom(i))
 		cmd.Stderr = os.Stderr
 		in, err := cmd.StdinPipe()
 		rig.Check(b, err)
@@ -119,8 +137,7 @@ func idle(b *testing.B, addr string) (leave func()) {
 }
 
 // holdIdle is one process of idle: it is there until nothing is to be read any more. Nothing in it wakes up when nginx
-// closes a connection, as nothing here would for a client on another machine. Like such clients they have an address of
-// their own: the kernel would look for a free port among theirs for each question that nginx is asked from here.
+// closes a connection, as nothing here would for a client on another machine.
 func holdIdle(addr string) error {
 	at, err := netip.ParseAddrPort(addr)
 	if err != nil {

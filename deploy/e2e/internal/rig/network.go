@@ -4,11 +4,15 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
@@ -20,7 +24,20 @@ type Network struct{ holder *process }
 // NewNetwork makes one that has nothing but its loopback.
 func NewNetwork(tb testing.TB) *Network {
 	tb.Helper()
-	n := &Network{startProcess(tb, exec.Command("unshare", "-n", "sh", "-c", "ip link set lo up && echo ready && exec sleep 1d"))}
+	return newNetwork(tb, nil)
+}
+
+// Apart makes another one, whose connections the kernel doesn't go through when it lists those of n, as if it were
+// that of another machine. Linux does so since 6.1 (net.ipv4.tcp_child_ehash_entries of ip-sysctl).
+func (n *Network) Apart(tb testing.TB) *Network {
+	tb.Helper()
+	return newNetwork(tb, append(n.Before(), "sh", "-c", `sysctl -qw net.ipv4.tcp_child_ehash_entries=65536 2>&- || :; exec "$@"`, "sh"))
+}
+
+func newNetwork(tb testing.TB, before []string) *Network {
+	tb.Helper()
+	argv := append(before, "unshare", "-n", "sh", "-c", "ip link set lo up && echo ready && exec sleep 1d")
+	n := &Network{startProcess(tb, exec.Command(argv[0], argv[1:]...))}
 	WaitFor(tb, "the network", func() bool {
 		if n.holder.hasExited() {
 			tb.Fatalf("rig: make a network: %s", n.holder.output(tb))
@@ -59,6 +76,19 @@ func (n *Network) Namespace() workers.Network { return workers.Of(n.pid()) }
 // Within calls f by a thread that is in the network.
 func (n *Network) Within(f func() error) error {
 	return n.Namespace().Within(context.Background(), func() {}, f)
+}
+
+// Enter has the calling goroutine be in the network for good, with the commands that it runs and the sockets that it
+// opens. What goes on beside it, such as an nginx, is started there with StartWithin.
+func (n *Network) Enter(tb testing.TB) {
+	tb.Helper()
+	file, err := os.Open(n.Namespace().File())
+	Check(tb, err)
+	defer file.Close()
+	runtime.LockOSThread() // and never unlocked: the runtime ends the thread then
+	if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNET); err != nil {
+		tb.Fatalf("rig: enter a network: %v", err)
+	}
 }
 
 // Dial connects to an address from the network.
