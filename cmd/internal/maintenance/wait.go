@@ -57,7 +57,7 @@ func (r *run) awaitFewer(ctx context.Context, changes []*change) {
 		return
 	}
 	began, last := r.Clock.Now(), first
-	for waited := time.Duration(0); waited < mostPause; waited = r.Clock.Now().Sub(began) {
+	for waited := time.Duration(0); waited < min(mostPause, r.intent.Drain); waited = r.Clock.Now().Sub(began) {
 		if r.Clock.Sleep(ctx, closingPause) != nil {
 			return // whoever looks next says so
 		}
