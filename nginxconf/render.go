@@ -139,31 +139,46 @@ func (s Site) parts(mode status.Mode) []string {
 
 // Check returns an error when a value has no safe spelling in nginx's configuration (see Quote), alone or together
 // with others, or a login path is not one (see CheckLoginPath).
-func (s Site) Check() error { return s.values(status.Online).err }
+func (s Site) Check() error {
+	v := &values{}
+	_, v.err = openRequests(s.Preset, s.LoginPaths)
+	s.addTexts(v, status.Online)
+	return v.err
+}
+
+// shownMode is what rules of a mode say that the site is: those of online answer only while the closed file is there.
+func shownMode(mode status.Mode) status.Mode {
+	if mode == status.Online {
+		return status.Offline
+	}
+	return mode
+}
 
 // values are what is put into the rules of a mode.
 func (s Site) values(mode status.Mode) *values {
-	shown := mode
-	if mode == status.Online { // these rules answer only while the closed file is there
-		shown = status.Offline
-	}
+	v := &values{}
+	open, err := openRequests(s.Preset, s.LoginPaths)
+	v.err = err
+	v.plain("NAME", s.Name)
+	v.plain("MODE", string(mode))
+	v.plain("SHOWN", string(shownMode(mode)))
+	v.plain("SHUT", shutAlready(mode))
+	v.plain("NAVIGATION", s.navigation(mode, open))
+	v.plain("OPEN", openLines(open))
+	s.addTexts(v, mode)
+	return v
+}
+
+// addTexts adds what is quoted in the rules of a mode.
+func (s Site) addTexts(v *values, mode status.Mode) {
 	// What nginx says should the files be missing or unreadable: true of these rules, with no times.
 	fallback := status.Document{
 		Version: status.Version, Site: s.Name, Mode: mode, Since: time.Unix(0, 0), UpdatedAt: time.Unix(0, 0),
 		AppURL: s.AppURL, PageURL: s.PageURL,
 	}
 	shut := fallback
-	shut.Mode = shown
-	v := &values{}
-	open, err := openRequests(s.Preset, s.LoginPaths)
-	v.err = err
-	v.plain("NAME", s.Name)
-	v.plain("MODE", string(mode))
-	v.plain("SHOWN", string(shown))
-	v.plain("SHUT", shutAlready(mode))
+	shut.Mode = shownMode(mode)
 	v.quoted("TOLD_OPEN", s.Dir+"/"+ToldOpenFile)
-	v.plain("NAVIGATION", s.navigation(mode, open))
-	v.plain("OPEN", openLines(open))
 	v.quoted("DIR", s.Dir)
 	v.quoted("MAIN_PAGE", s.Dir+"/"+PageFile(MainPage))
 	v.quoted("CLOSED", s.Dir+"/"+ClosedFile)
@@ -172,7 +187,6 @@ func (s Site) values(mode status.Mode) *values {
 	s.Stored.addTo(v)
 	v.quoted("STATUS", string(bytes.TrimSpace(fallback.Marshal())))
 	v.quoted("UNAVAILABLE", string(bytes.TrimSpace(Unavailable(shut))))
-	return v
 }
 
 // shutAlready is what a site is to HealthPath without its closed file: the rules of offline do without it.

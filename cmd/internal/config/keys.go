@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -134,24 +135,39 @@ func below(table string) (names []string) {
 	return names
 }
 
+// places are the places of keys in Keys, by name. Hundreds of sites ask for thousands.
+var places = sync.OnceValue(func() map[string]int {
+	out := map[string]int{}
+	for i, k := range Keys {
+		out[k.Name] = i
+	}
+	return out
+})
+
 // key is the key of that dotted name. One that isn't in the table is a mistake of the program's.
 func key(name string) Key {
-	for _, k := range Keys {
-		if k.Name == name {
-			return k
-		}
+	i, known := places()[name]
+	if !known {
+		panic("config: no such key: " + name)
 	}
-	panic("config: no such key: " + name)
+	return Keys[i]
 }
 
-// preset is the default of a key as TOML has it: a string, a boolean, or a list.
-func (k Key) preset() any {
-	var value struct{ V any }
-	if err := toml.Unmarshal([]byte("v = "+k.Default), &value); err != nil {
-		panic(fmt.Sprintf("config: the default of %s: %v", k.Name, err))
+// presets are the defaults of keys as TOML has them, by name: a string, a boolean, or a list.
+var presets = sync.OnceValue(func() map[string]any {
+	out := map[string]any{}
+	for _, k := range Keys {
+		if k.Default == "" {
+			continue
+		}
+		var value struct{ V any }
+		if err := toml.Unmarshal([]byte("v = "+k.Default), &value); err != nil {
+			panic(fmt.Sprintf("config: the default of %s: %v", k.Name, err))
+		}
+		out[k.Name] = value.V
 	}
-	return value.V
-}
+	return out
+})
 
 // shown is what is written for a key in an example.
 func (k Key) shown() string {
