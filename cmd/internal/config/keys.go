@@ -153,21 +153,21 @@ func key(name string) Key {
 	return Keys[i]
 }
 
-// presets are the defaults of keys as TOML has them, by name: a string, a boolean, or a list.
-var presets = sync.OnceValue(func() map[string]any {
-	out := map[string]any{}
-	for _, k := range Keys {
-		if k.Default == "" {
-			continue
-		}
-		var value struct{ V any }
-		if err := toml.Unmarshal([]byte("v = "+k.Default), &value); err != nil {
-			panic(fmt.Sprintf("config: the default of %s: %v", k.Name, err))
-		}
-		out[k.Name] = value.V
+// presets has what preset has parsed, by name.
+var presets sync.Map
+
+// preset is the default of a key as TOML has it: a string, a boolean, or a list.
+func (k Key) preset() any {
+	if known, is := presets.Load(k.Name); is {
+		return known
 	}
-	return out
-})
+	var value struct{ V any }
+	if err := toml.Unmarshal([]byte("v = "+k.Default), &value); err != nil {
+		panic(fmt.Sprintf("config: the default of %s: %v", k.Name, err))
+	}
+	presets.Store(k.Name, value.V)
+	return value.V
+}
 
 // shown is what is written for a key in an example.
 func (k Key) shown() string {

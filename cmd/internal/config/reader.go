@@ -81,7 +81,7 @@ func (t *table) done() {
 
 // usual is text with the default of Keys.
 func (t *table) usual(key string) string {
-	def, _ := presets()[t.name+key].(string)
+	def, _ := t.key(key).preset().(string)
 	return t.text(key, def)
 }
 
@@ -143,7 +143,7 @@ func (t *table) program(key string) []string {
 func (t *table) command(key string) []string {
 	if !t.has(key) {
 		var argv []string
-		for _, word := range presets()[t.name+key].([]any) {
+		for _, word := range t.key(key).preset().([]any) {
 			argv = append(argv, word.(string))
 		}
 		return argv
