@@ -72,7 +72,7 @@ type scoped struct {
 func (g *glance) scoped(m matcher) *scoped {
 	out := &scoped{matcher: m, site: map[uint64]tcpSocket{}}
 	for _, sock := range g.sockets {
-		toApp, fromApp := m.leadsToApp(sock.tcpSocket), m.leadsToApp(tcpSocket{sock.remote, sock.local, sock.state})
+		toApp, fromApp := m.leadsToApp(sock.tcpSocket), m.leadsToApp(sock.otherEnd())
 		switch {
 		case toApp && sock.inode == 0 && sock.state == tcpFinWait2, sock.state == tcpCloseWait && fromApp:
 			out.givenUp = append(out.givenUp, Connection{Local: sock.local, Remote: sock.remote, Upstream: true})

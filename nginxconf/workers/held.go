@@ -55,7 +55,7 @@ func (s Sockets) Busy(before Snapshot, scopes []Scope) (bool, error) {
 	}
 	return slices.ContainsFunc(all, func(sock diagSocket) bool {
 		return slices.ContainsFunc(sites, func(m matcher) bool {
-			return m.leadsToApp(sock.tcpSocket) || m.leadsToApp(tcpSocket{sock.remote, sock.local, sock.state})
+			return m.leadsToApp(sock.tcpSocket) || m.leadsToApp(sock.otherEnd())
 		})
 	}), nil
 }

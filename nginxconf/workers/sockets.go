@@ -32,6 +32,9 @@ type tcpSocket struct {
 
 func (s tcpSocket) listening() bool { return s.state == tcpListen }
 
+// otherEnd is the socket with its addresses exchanged.
+func (s tcpSocket) otherEnd() tcpSocket { return tcpSocket{s.remote, s.local, s.state} }
+
 // diagSocket is a TCP socket as sock_diag(7) tells of it.
 type diagSocket struct {
 	tcpSocket
