@@ -27,6 +27,8 @@ const (
 	bareRounds    = 3
 	idleEnv       = "CONFORMA_STATUS_IDLE_CLIENTS_OF"
 	idleFromEnv   = "CONFORMA_STATUS_IDLE_CLIENTS_FROM"
+	// idleServer has a server {} answer who then does nothing.
+	idleServer = "        keepalive_timeout 10m;\n        location = /idle { return 204; }\n"
 )
 
 // BenchmarkIdleConnections compares the switch of a site at whose port many clients are connected and do nothing, since
@@ -47,7 +49,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 	machine.Enter(b)
 	port := rig.Port(b)
 	site := &testSite{name: "demo", plain: true, port: port, listen: []string{fmt.Sprintf("198.18.0.1:%d", port)},
-		extra: "        keepalive_timeout 10m;\n        location = /idle { return 204; }\n"}
+		extra: idleServer}
 	h := newTestHost(b, site)
 	h.vouched(b)
 	h.CLI(b, "render").Want(b, 0)

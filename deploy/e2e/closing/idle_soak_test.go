@@ -16,7 +16,7 @@ import (
 // go by nginx, and who is at work in the application is waited for all the same.
 func TestSoakManyIdleClients(t *testing.T) {
 	const idle = 3000 // more than the sockets that a closing looks at without waiting
-	s := &testSite{name: "demo", plain: true, extra: "        keepalive_timeout 10m;\n        location = /idle { return 204; }\n"}
+	s := &testSite{name: "demo", plain: true, extra: idleServer}
 	h := newTestHost(t, s)
 	h.CLI(t, "render").Want(t, 0)
 	h.Nginx.Configure(t, h.nginxConf(true))

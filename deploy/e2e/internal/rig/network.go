@@ -31,7 +31,8 @@ func NewNetwork(tb testing.TB) *Network {
 // that of another machine. Linux does so since 6.1 (net.ipv4.tcp_child_ehash_entries of ip-sysctl).
 func (n *Network) Apart(tb testing.TB) *Network {
 	tb.Helper()
-	return newNetwork(tb, append(n.Before(), "sh", "-c", `sysctl -qw net.ipv4.tcp_child_ehash_entries=65536 2>&- || :; exec "$@"`, "sh"))
+	const script = `own=/proc/sys/net/ipv4/tcp_child_ehash_entries; [ ! -e $own ] || echo 65536 >$own; exec "$@"`
+	return newNetwork(tb, append(n.Before(), "sh", "-c", script, "sh"))
 }
 
 func newNetwork(tb testing.TB, before []string) *Network {
