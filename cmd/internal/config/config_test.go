@@ -353,6 +353,28 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// What is not measured, because it is short, fits.
+func TestRoomy(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("&", n) } // what grows the most
+	const origin = "https://a.example/"
+	for _, c := range []struct {
+		name, dir string
+		app, page int
+	}{
+		{"app_url", "/s", 1, 0}, {"page_url", "/s", 0, 1}, {"both", "/s", 1, 1}, {"state_dir", "/" + strings.Repeat(`"`, 200), 1, 1},
+	} {
+		left := roomy - len("demo") - len(c.dir) - 2*len(origin)
+		s := Site{
+			Name: "demo", AppURL: origin + long(c.app*left/(c.app+c.page)), PageURL: origin + long(c.page*left/(c.app+c.page)),
+			ServiceWorker: true,
+		}
+		rules := nginxconf.Site{Name: s.Name, Dir: c.dir, AppURL: s.AppURL, PageURL: s.PageURL, Worker: s.Worker()}
+		if err := rules.Check(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 // Whatever is in the file, faults are said in the order of its lines and always the same; and without faults that
 // stop every command, nginx's configuration can be written for all modes.
 func FuzzParse(f *testing.F) {
@@ -395,7 +417,7 @@ func FuzzParse(f *testing.F) {
 			}
 			rules := nginxconf.Site{
 				Name: s.Name, Dir: filepath.Join(c.StateDir, "sites", s.Name), AppURL: s.AppURL, PageURL: s.PageURL,
-				Preset: s.Preset, LoginPaths: s.LoginPaths,
+				Preset: s.Preset, LoginPaths: s.LoginPaths, Worker: s.Worker(),
 			}
 			for _, mode := range status.Modes() {
 				if _, err := rules.Render(mode, "1-00000000"); err != nil {

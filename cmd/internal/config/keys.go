@@ -125,47 +125,52 @@ var Keys = []Key{
 		"Addresses and networks that are let in while the site is in admin mode: the peer's address, or the one that nginx's realip module has put in its place."},
 }
 
-// below are the keys of the table of that name ("" for the top, else with a dot at its end), without that name.
-func below(table string) (names []string) {
-	for _, k := range Keys {
-		if name, ok := strings.CutPrefix(k.Name, table); ok && !strings.Contains(name, ".") {
-			names = append(names, name)
-		}
-	}
-	return names
+// family are the keys of one table, in their order.
+type family []member
+
+// member is a key in its table.
+type member struct {
+	Key
+	name   string     // without that of its table
+	preset func() any // the default; it is parsed once, when it is asked for
 }
 
-// places are the places of keys in Keys, by name. Hundreds of sites ask for thousands.
-var places = sync.OnceValue(func() map[string]int {
-	out := map[string]int{}
-	for i, k := range Keys {
-		out[k.Name] = i
+// families are the keys of each table, by its name: "" for the top, else with a dot at its end. Hundreds of sites ask
+// for thousands of keys.
+var families = sync.OnceValue(func() map[string]family {
+	out := map[string]family{}
+	for _, k := range Keys {
+		at := strings.LastIndex(k.Name, ".") + 1
+		m := member{Key: k, name: k.Name[at:], preset: sync.OnceValue(k.parseDefault)}
+		out[k.Name[:at]] = append(out[k.Name[:at]], m)
 	}
 	return out
 })
 
-// key is the key of that dotted name. One that isn't in the table is a mistake of the program's.
-func key(name string) Key {
-	i, known := places()[name]
-	if !known {
-		panic("config: no such key: " + name)
+// key is the key of that name, nil where there is none.
+func (f family) key(name string) *member {
+	for i := range f {
+		if f[i].name == name {
+			return &f[i]
+		}
 	}
-	return Keys[i]
+	return nil
 }
 
-// presets has what preset has parsed, by name.
-var presets sync.Map
-
-// preset is the default of a key as TOML has it: a string, a boolean, or a list.
-func (k Key) preset() any {
-	if known, is := presets.Load(k.Name); is {
-		return known
+// names are the names of the keys, without that of the table.
+func (f family) names() (out []string) {
+	for _, m := range f {
+		out = append(out, m.name)
 	}
+	return out
+}
+
+// parseDefault returns the default of a key as TOML has it: a string, a boolean, or a list.
+func (k Key) parseDefault() any {
 	var value struct{ V any }
 	if err := toml.Unmarshal([]byte("v = "+k.Default), &value); err != nil {
 		panic(fmt.Sprintf("config: the default of %s: %v", k.Name, err))
 	}
-	presets.Store(k.Name, value.V)
 	return value.V
 }
 
@@ -194,15 +199,14 @@ func (k Key) Usual() string {
 // for the top, else its name with a dot at its end. The keys in but are left out.
 func Comments(table string, but ...string) string {
 	var b strings.Builder
-	for _, name := range below(table) {
-		k := key(table + name)
-		if slices.Contains(but, name) || k.Kind == Table || k.Kind == Tables {
+	for _, k := range families()[table] {
+		if slices.Contains(but, k.name) || k.Kind == Table || k.Kind == Tables {
 			continue
 		}
 		for _, line := range folded(k.Text+k.usually(), 108) {
 			b.WriteString("# " + line + "\n")
 		}
-		fmt.Fprintf(&b, "# %s = %s\n\n", name, k.shown())
+		fmt.Fprintf(&b, "# %s = %s\n\n", k.name, k.shown())
 	}
 	return b.String()
 }

@@ -18,7 +18,7 @@ type lineFinder struct {
 
 // keyLines returns the line of every table and key in data, which must be TOML.
 func keyLines(data []byte) map[string]int {
-	f := &lineFinder{data: data, lines: map[string]int{}, counts: map[string]int{}, line: 1}
+	f := &lineFinder{data: data, lines: make(map[string]int, bytes.Count(data, []byte("\n"))), counts: map[string]int{}, line: 1}
 	var p unstable.Parser
 	p.Reset(data)
 	prefix := ""

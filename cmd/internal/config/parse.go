@@ -21,7 +21,9 @@ const maxSocketPath = 107
 // Parse reads and validates a configuration. file is only named in faults. Parse touches nothing outside its arguments.
 // With a fault of scope Core the configuration is not usable.
 func Parse(file string, data []byte) (*Config, fault.List) {
-	r := &reader{file: file, names: map[string]Site{}, paths: map[string]Site{}}
+	r := &reader{file: file, names: map[string]taken{}, paths: map[string]taken{}}
+	lines := make(chan map[string]int, 1)
+	go func() { lines <- keyLines(data) }()
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
 		line := 1
@@ -31,7 +33,7 @@ func Parse(file string, data []byte) (*Config, fault.List) {
 		problem := "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")
 		return nil, fault.List{{File: file, Line: line, Problem: problem}}
 	}
-	r.lines = keyLines(data)
+	r.lines = <-lines
 	c := r.config(tree)
 	c.File = file
 	r.faults.Sort()
@@ -59,7 +61,9 @@ func (r *reader) config(tree map[string]any) *Config {
 	if t.has("fleet") {
 		c.Fleet = fleetOf(t.sub("fleet"), c.Store)
 	}
-	for _, st := range t.subs("site") {
+	sites := t.subs("site")
+	c.Sites = slices.Grow(c.Sites, len(sites))
+	for _, st := range sites {
 		c.Sites = append(c.Sites, r.site(st, c))
 	}
 	if list, isList := tree["site"].([]any); len(list) == 0 && (isList || !t.has("site")) {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -29,14 +28,21 @@ type reader struct {
 	file   string
 	lines  map[string]int
 	faults fault.List
-	names  map[string]Site // the first site of each name
-	paths  map[string]Site // the first site at each place in the store
+	names  map[string]taken // by name
+	paths  map[string]taken // by place in the store
 }
 
-// table is one table of the file. Its keys are those below its name in Keys, the others being unknown.
+// taken says which site has something first.
+type taken struct {
+	name string
+	line int
+}
+
+// table is one table of the file.
 type table struct {
 	r      *reader
 	tree   map[string]any
+	keys   family // all that it may have
 	at     string // path with indices, the key into reader.lines: "site[1].jwt."
 	name   string // path for people: "site.jwt."
 	line   int
@@ -44,7 +50,7 @@ type table struct {
 }
 
 func (r *reader) table(tree map[string]any, at, name string, line int) *table {
-	return &table{r: r, tree: tree, at: at, name: name, line: line}
+	return &table{r: r, tree: tree, keys: families()[name], at: at, name: name, line: line}
 }
 
 func (t *table) fault(key, problem, hint string) {
@@ -64,17 +70,29 @@ func (t *table) get(key string) (any, bool) {
 
 func (t *table) has(key string) bool { _, ok := t.tree[key]; return ok }
 
-// key is that key of Keys.
-func (t *table) key(name string) Key { return key(t.name + name) }
+// key is that key. One that the table can't have is a mistake of the program's.
+func (t *table) key(name string) *member {
+	k := t.keys.key(name)
+	if k == nil {
+		panic("config: no such key: " + t.name + name)
+	}
+	return k
+}
 
 // done reports the keys that there aren't.
 func (t *table) done() {
-	known := below(t.name)
-	for _, key := range slices.Sorted(maps.Keys(t.tree)) {
+	var unknown []string
+	for key := range t.tree {
+		if t.keys.key(key) == nil {
+			unknown = append(unknown, key)
+		}
+	}
+	slices.Sort(unknown)
+	for _, key := range unknown {
 		if became, ok := removed[t.name+key]; ok {
 			t.fault(key, became, hintRemoved)
-		} else if !slices.Contains(known, key) {
-			t.fault(key, "unknown key", "known here: "+strings.Join(known, ", "))
+		} else {
+			t.fault(key, "unknown key", "known here: "+strings.Join(t.keys.names(), ", "))
 		}
 	}
 }

@@ -49,9 +49,9 @@ func reference() string {
 			b.WriteString(text + "\n\n")
 		}
 		b.WriteString("| key | type | default | example | since | |\n|---|---|---|---|---|---|\n")
-		for _, name := range below(prefix) {
-			if k := key(prefix + name); k.Kind != Table && k.Kind != Tables {
-				fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", name, k.Kind, cell(k), code(k.shown()), k.Since, strings.ReplaceAll(k.Text, "|", "\\|"))
+		for _, k := range families()[prefix] {
+			if k.Kind != Table && k.Kind != Tables {
+				fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", k.name, k.Kind, cell(k.Key), code(k.shown()), k.Since, strings.ReplaceAll(k.Text, "|", "\\|"))
 			}
 		}
 	}

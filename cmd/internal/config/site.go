@@ -76,19 +76,19 @@ func (r *reader) site(t *table, c *Config) Site {
 func (r *reader) unique(t *table, s Site) {
 	hasPath := s.Name != "" || t.has("path") // else there is neither a path nor a name that it follows from
 	if other, taken := r.names[s.Name]; taken {
-		t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.Line), "")
+		t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.line), "")
 		return
 	}
 	if other, taken := r.paths[s.Path]; taken && hasPath {
-		t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, other.Name, other.Line),
+		t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, other.name, other.line),
 			"give each site a path of its own")
 		return
 	}
 	if s.Name != "" {
-		r.names[s.Name] = s
+		r.names[s.Name] = taken{s.Name, s.Line}
 	}
 	if hasPath {
-		r.paths[s.Path] = s
+		r.paths[s.Path] = taken{s.Name, s.Line}
 	}
 }
 
@@ -134,9 +134,16 @@ func loginPathsOf(t *table) []string {
 	return paths
 }
 
+// roomy is how long texts are together that fit into nginx's configuration in any case: no byte takes more than seven
+// there, as \u0026 in JSON, and nothing that they are put into has more than 1,500 of its own.
+const roomy = 300
+
 // checkLength reports values that nginx's configuration takes one by one, but not together.
 func checkLength(t *table, s Site, c *Config) {
 	dir := filepath.Join(c.StateDir, "sites", s.Name)
+	if len(s.Name)+len(dir)+len(s.AppURL)+len(s.PageURL) <= roomy {
+		return
+	}
 	if err := (nginxconf.Site{Name: s.Name, Dir: dir, AppURL: s.AppURL, PageURL: s.PageURL, Worker: s.Worker()}).Check(); err != nil {
 		t.fault("app_url", "is too long for nginx's configuration, together with page_url, path and state_dir", "")
 	}
