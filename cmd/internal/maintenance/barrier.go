@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -74,6 +75,8 @@ type table struct {
 	lost map[string]bool
 	// joins are sites that were closed before, one by one, and get their barrier with the one that closes now.
 	joins []string
+	// records are what this machine has on record of its sites, by name; nil where they weren't read.
+	records map[string]state.Record
 	// remembers is whether what the kernel said since the machine was started is enough; see canHave.
 	remembers bool
 	// err is why the kernel can't be looked at, nil where it can.
@@ -104,18 +107,40 @@ func (h *Host) table(ctx context.Context) *table {
 	atOnce(
 		func() { t.err = t.find(ctx) },
 		func() { seen, unseen = h.Kernel.Look(ctx, t.master, t.known.Rules) },
+		t.readRecords,
 	)
 	if t.err = cmp.Or(t.err, unseen); t.err != nil {
 		return t.unavailable(t.err)
 	}
 	t.there, t.differs = seen.There, seen.Differs
-	for s, r := range h.onRecord() {
+	for s, r := range t.onRecord() {
 		if r.Barrier {
 			t.wants[s.Name] = treatmentOf(r)
 			t.lost[s.Name] = seen.Less || t.leadsElsewhere(s.Name)
 		}
 	}
 	return t
+}
+
+func (t *table) readRecords() {
+	t.records = map[string]state.Record{}
+	for s, r := range t.Host.onRecord() {
+		t.records[s.Name] = r
+	}
+}
+
+// onRecord is that of the host when the table was made: each file is read once, and there may be hundreds.
+func (t *table) onRecord() iter.Seq2[config.Site, state.Record] {
+	if t.records == nil {
+		return t.Host.onRecord()
+	}
+	return func(yield func(config.Site, state.Record) bool) {
+		for _, s := range t.Config.Sites {
+			if r, known := t.records[s.Name]; known && !yield(s, r) {
+				return
+			}
+		}
+	}
 }
 
 func (t *table) unavailable(why error) *table {

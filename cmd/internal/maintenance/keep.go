@@ -29,7 +29,7 @@ func (h *Host) keepAll(ctx context.Context) error {
 	t := h.table(ctx)
 	records := map[string]state.Record{}
 	barred := false
-	for s, r := range h.onRecord() {
+	for s, r := range t.onRecord() {
 		barred = barred || r.Barrier
 		records[s.Name] = r
 	}

@@ -65,7 +65,7 @@ func (h *Host) reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 // in damaged: for these the operator has to say the mode.
 func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt) (changes []*change, damaged, err error) {
 	var closed []config.Site
-	for s, r := range h.onRecord() {
+	for s, r := range kernel.onRecord() {
 		if r.Document.Mode.Closed() {
 			closed = append(closed, s)
 		}
@@ -97,7 +97,7 @@ func (h *Host) planRepairs(ctx context.Context, kernel *table, begun []*Receipt)
 			takeUp = append(takeUp, c)
 		}
 	}
-	h.noteSiblings(changes)
+	kernel.noteSiblings(changes)
 	return changes, damaged, h.audit(ctx, takeUp, true)
 }
 

@@ -124,7 +124,7 @@ func (h *Host) planAll(ctx context.Context, kernel *table, seen []observed, req 
 			judge = append(judge, c)
 		}
 	}
-	h.noteSiblings(changes)
+	kernel.noteSiblings(changes)
 	if err := h.audit(ctx, judge, req.Force); err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 		return nil, nil
 	}
 	h.Progress.Resuming(names(changes))
-	h.noteSiblings(changes)
+	kernel.noteSiblings(changes)
 	if err := h.audit(ctx, changes, true); err != nil {
 		return nil, err
 	}
@@ -204,15 +204,16 @@ func (h *Host) closing(in *state.Interrupted) []config.Site {
 }
 
 // noteSiblings notes of each change which sites are closed, or become so with it: they are no holes of each other's.
-func (h *Host) noteSiblings(changes []*change) {
+func (t *table) noteSiblings(changes []*change) {
 	var closed []string
+	changing := names(changes)
 	for _, c := range changes {
 		if c.to.Mode.Closed() {
 			closed = append(closed, c.site.Name)
 		}
 	}
-	for s, r := range h.onRecord() {
-		if r.Shut() && !slices.Contains(names(changes), s.Name) {
+	for s, r := range t.onRecord() {
+		if r.Shut() && !slices.Contains(changing, s.Name) {
 			closed = append(closed, s.Name)
 		}
 	}
