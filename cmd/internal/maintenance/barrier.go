@@ -321,7 +321,7 @@ func (t *table) load(ctx context.Context) error {
 
 // isWanted reports whether the rules refuse or count anybody.
 func isWanted(r barrier.Rules) bool {
-	return slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return s.Nginx != barrier.Leave || s.Outside != barrier.Leave })
+	return slices.ContainsFunc(r.Sites, func(s barrier.Site) bool { return !s.IsLeft() })
 }
 
 // prove proves the barrier of those sites, which is loaded, and returns how many connections nginx got through while

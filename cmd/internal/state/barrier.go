@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 )
@@ -63,11 +64,13 @@ func (d Dir) HasTried(r barrier.Rules) bool {
 // NoteTried notes that the kernel can have a barrier by those rules.
 func (d Dir) NoteTried(r barrier.Rules) error { return write(d.triedFile(), trial(r)) }
 
-// trial is nil where it isn't known when the machine was started.
+// trial is nil where it isn't known when the machine was started. The kernel isn't told of sites that are left alone:
+// what they are doesn't matter, and there may be hundreds.
 func trial(r barrier.Rules) []byte {
 	boot, err := os.ReadFile(bootFile)
 	if err != nil {
 		return nil
 	}
+	r.Sites = slices.DeleteFunc(slices.Clone(r.Sites), barrier.Site.IsLeft)
 	return fmt.Appendf(boot, "%x\n", sha256.Sum256(mustJSON(r)))
 }

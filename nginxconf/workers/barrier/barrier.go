@@ -79,6 +79,9 @@ type Site struct {
 	Ways []string `json:",omitempty"`
 }
 
+// IsLeft reports whether the table has nothing of the site.
+func (s Site) IsLeft() bool { return s.Nginx == Leave && s.Outside == Leave }
+
 // Around returns the rules for this process's network namespace where nginx has another: none is for nginx, whose
 // users mean nothing there.
 func (r Rules) Around() Rules {
@@ -133,12 +136,14 @@ func (s Site) shared(o Site) (End, bool) {
 
 // Check returns a *SharedError where two sites that are treated differently share an upstream.
 func (r Rules) Check() error {
-	for i, a := range r.Sites {
-		for _, b := range r.Sites[:i] {
+	for i := range r.Sites {
+		a := &r.Sites[i] // there are hundreds: they are not copied
+		for j := range i {
+			b := &r.Sites[j]
 			if a.Nginx == b.Nginx && a.Outside == b.Outside {
 				continue
 			}
-			if at, shared := b.shared(a); shared {
+			if at, shared := b.shared(*a); shared {
 				return &SharedError{A: b.Name, B: a.Name, At: at}
 			}
 		}
