@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -21,9 +22,7 @@ const maxSocketPath = 107
 // Parse reads and validates a configuration. file is only named in faults. Parse touches nothing outside its arguments.
 // With a fault of scope Core the configuration is not usable.
 func Parse(file string, data []byte) (*Config, fault.List) {
-	r := &reader{file: file, names: map[string]taken{}, paths: map[string]taken{}}
-	lines := make(chan map[string]int, 1)
-	go func() { lines <- keyLines(data) }()
+	r := &reader{file: file, names: map[string]*table{}, paths: map[string]*table{}}
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
 		line := 1
@@ -33,7 +32,8 @@ func Parse(file string, data []byte) (*Config, fault.List) {
 		problem := "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")
 		return nil, fault.List{{File: file, Line: line, Problem: problem}}
 	}
-	r.lines = <-lines
+	r.lines = sync.OnceValue(func() map[string]int { return keyLines(data) })
+	go r.lines() // while the values are looked at
 	c := r.config(tree)
 	c.File = file
 	r.faults.Sort()
@@ -41,7 +41,7 @@ func Parse(file string, data []byte) (*Config, fault.List) {
 }
 
 func (r *reader) config(tree map[string]any) *Config {
-	t := r.table(tree, "", "", 1)
+	t := &table{r: r, tree: tree, keys: families()[""]}
 	c := &Config{
 		Store:       t.storeURL("store"),
 		PageURL:     strings.TrimRight(t.webURL("page_url"), "/"),
@@ -49,7 +49,6 @@ func (r *reader) config(tree map[string]any) *Config {
 		OnChange:    t.program("on_change"),
 		AuditLog:    t.optionalPath("audit_log"),
 		MetricsFile: t.optionalPath("metrics_file"),
-		ContentLine: r.lines["content"],
 		Barrier:     barrierOf(t),
 	}
 	c.Content = t.usual("content")
@@ -57,7 +56,6 @@ func (r *reader) config(tree map[string]any) *Config {
 	c.S3 = s3Of(t.sub("s3"))
 	c.Nginx = nginxOf(t.sub("nginx"))
 	c.Gate = gateOf(t.sub("gate"))
-	c.Webhooks = r.webhooks(t.subs("webhook"))
 	if t.has("fleet") {
 		c.Fleet = fleetOf(t.sub("fleet"), c.Store)
 	}
@@ -70,7 +68,12 @@ func (r *reader) config(tree map[string]any) *Config {
 		t.fault("site", "there is no [[site]]",
 			"add one for each web application behind nginx; conforma-status init guesses them from the nginx that runs here")
 	}
+	c.Webhooks = r.webhooks(t.subs("webhook"))
 	t.done()
+	for i, st := range sites {
+		c.Sites[i].Line = st.line()
+	}
+	c.ContentLine = r.lines()["content"]
 	return c
 }
 

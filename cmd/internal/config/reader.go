@@ -26,16 +26,10 @@ const maxURL = 2000
 // type, and all faults are to be said in one run.
 type reader struct {
 	file   string
-	lines  map[string]int
+	lines  func() map[string]int // as keyLines returns them
 	faults fault.List
-	names  map[string]taken // by name
-	paths  map[string]taken // by place in the store
-}
-
-// taken says which site has something first.
-type taken struct {
-	name string
-	line int
+	names  map[string]*table // of the first site of each name
+	paths  map[string]*table // of the first site at each place in the store
 }
 
 // table is one table of the file.
@@ -43,14 +37,16 @@ type table struct {
 	r      *reader
 	tree   map[string]any
 	keys   family // all that it may have
+	above  *table // nil for the top
 	at     string // path with indices, the key into reader.lines: "site[1].jwt."
 	name   string // path for people: "site.jwt."
-	line   int
-	silent bool // it isn't a table at all, and that has been said
+	silent bool   // it isn't a table at all, and that has been said
 }
 
-func (r *reader) table(tree map[string]any, at, name string, line int) *table {
-	return &table{r: r, tree: tree, keys: families()[name], at: at, name: name, line: line}
+// below is the table that is tree, at a key of t.
+func (t *table) below(tree map[string]any, at, key string) *table {
+	name := t.name + key + "."
+	return &table{r: t.r, tree: tree, keys: families()[name], above: t, at: at + ".", name: name}
 }
 
 func (t *table) fault(key, problem, hint string) {
@@ -295,7 +291,7 @@ func (t *table) sub(key string) *table {
 	if ok && !isTable {
 		t.fault(key, "want a table, have "+kindOf(v), fmt.Sprintf("write [%s%s]", t.name, key))
 	}
-	below := t.r.table(tree, t.at+key+".", t.name+key+".", t.lineOf(t.at+key))
+	below := t.below(tree, t.at+key, key)
 	below.silent = ok && !isTable
 	return below
 }
@@ -315,16 +311,25 @@ func (t *table) subs(key string) []*table {
 			t.fault(key, "want tables, one of them is "+kindOf(e), fmt.Sprintf("write [[%s]]", key))
 			continue
 		}
-		out = append(out, t.r.table(tree, at+".", t.name+key+".", t.lineOf(at)))
+		out = append(out, t.below(tree, at, key))
 	}
 	return out
 }
 
+// line is that of the table, or of the one above it that has a line of its own.
+func (t *table) line() int {
+	if t.above == nil {
+		return 1
+	}
+	return t.above.lineOf(strings.TrimSuffix(t.at, "."))
+}
+
+// lineOf is the line of what is at that path, or else that of the table.
 func (t *table) lineOf(at string) int {
-	if l, ok := t.r.lines[at]; ok {
+	if l, ok := t.r.lines()[at]; ok {
 		return l
 	}
-	return t.line
+	return t.line()
 }
 
 func kindOf(v any) string {

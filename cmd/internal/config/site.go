@@ -28,7 +28,7 @@ const (
 )
 
 func (r *reader) site(t *table, c *Config) Site {
-	s := Site{Line: t.line, Name: t.text("name", required), AppURL: t.webURL("app_url")}
+	s := Site{Name: t.text("name", required), AppURL: t.webURL("app_url")}
 	if s.Name != "" && !siteName.MatchString(s.Name) {
 		t.fault("name", fmt.Sprintf("%q can't name a site", s.Name),
 			"use letters, digits, - and _, at most 63, beginning with a letter or digit")
@@ -76,19 +76,20 @@ func (r *reader) site(t *table, c *Config) Site {
 func (r *reader) unique(t *table, s Site) {
 	hasPath := s.Name != "" || t.has("path") // else there is neither a path nor a name that it follows from
 	if other, taken := r.names[s.Name]; taken {
-		t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.line), "")
+		t.fault("name", fmt.Sprintf("%q is taken by the site on line %d", s.Name, other.line()), "")
 		return
 	}
 	if other, taken := r.paths[s.Path]; taken && hasPath {
-		t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, other.name, other.line),
+		name, _ := other.tree["name"].(string)
+		t.fault("path", fmt.Sprintf("%q is taken by site %q on line %d", s.Path, name, other.line()),
 			"give each site a path of its own")
 		return
 	}
 	if s.Name != "" {
-		r.names[s.Name] = taken{s.Name, s.Line}
+		r.names[s.Name] = t
 	}
 	if hasPath {
-		r.paths[s.Path] = taken{s.Name, s.Line}
+		r.paths[s.Path] = t
 	}
 }
 

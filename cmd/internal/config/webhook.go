@@ -11,7 +11,7 @@ import (
 func (r *reader) webhooks(tables []*table) []Webhook {
 	var out []Webhook
 	for _, t := range tables {
-		h := Webhook{Line: t.line, URL: t.text("url", required), SecretFile: t.text("secret_file", required)}
+		h := Webhook{Line: t.line(), URL: t.text("url", required), SecretFile: t.text("secret_file", required)}
 		if h.URL != "" && t.checkURL("url", h.URL) {
 			t.checkPrivate("url", h.URL)
 		}
