@@ -54,7 +54,7 @@ func (s selection) of(c *config.Config) ([]config.Site, error) {
 func unknownSites(c *config.Config, names []string) fault.List {
 	line := 1
 	if len(c.Sites) > 0 {
-		line = c.Sites[0].Line
+		line = c.LineOf(c.Sites[0])
 	}
 	var unknown fault.List
 	for i, name := range names {

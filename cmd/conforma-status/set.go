@@ -303,7 +303,7 @@ func lettingNobodyIn(c *config.Config, sites []config.Site) error {
 	var faults fault.List
 	for _, s := range sites {
 		if s.JWT == nil && len(s.Allow) == 0 && !hasPassKey(c, s) {
-			faults = append(faults, fault.Fault{File: c.File, Line: s.Line, Key: "site.admin", Problem: fmt.Sprintf("site %s lets nobody in while in admin mode", s.Name)})
+			faults = append(faults, fault.Fault{File: c.File, Line: c.LineOf(s), Key: "site.admin", Problem: fmt.Sprintf("site %s lets nobody in while in admin mode", s.Name)})
 		}
 	}
 	if len(faults) == 0 {

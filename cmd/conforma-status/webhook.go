@@ -41,7 +41,7 @@ func (a *app) webhookTestCommand() *cobra.Command {
 					if err == nil {
 						webhook.QueueIn(c.StateDir).ForgetGivenUp(h)
 					}
-					tried[i] = terminal.WebhookTried{Webhook: webhook.Where(h.URL), Line: h.Line, Took: time.Since(began), Err: err}
+					tried[i] = terminal.WebhookTried{Webhook: webhook.Where(h.URL), Line: c.LineOfWebhook(i), Took: time.Since(began), Err: err}
 				})
 			}
 			all.Wait()

@@ -31,7 +31,6 @@ type Config struct {
 	PageURL     string   // where the store's root is served, without a trailing slash
 	StateDir    string   // absolute
 	Content     string   // directory of Markdown, absolute; "" means the built-in content
-	ContentLine int      // of content in the file, 0 where it isn't there
 	AuditLog    string   // file that gets a line of JSON for each change, absolute; "" for none
 	MetricsFile string   // for the node exporter's textfile collector, absolute; "" for none
 	OnChange    []string // a command that is started at each change, or empty
@@ -42,7 +41,20 @@ type Config struct {
 	Webhooks    []Webhook
 	Fleet       *Fleet // nil on a single host
 	Sites       []Site // at least one, names and store paths unique
+
+	lines func() map[string]int // as keyLines returns them
 }
+
+// Line is the line of a key or table in the file: of "content", or "site[0]". It is 0 where that isn't there.
+func (c *Config) Line(place string) int { return c.lines()[place] }
+
+// LineOf is the line of a site's [[site]].
+func (c *Config) LineOf(s Site) int {
+	return c.Line("site" + index(slices.IndexFunc(c.Sites, func(o Site) bool { return o.Name == s.Name })))
+}
+
+// LineOfWebhook is the line of the [[webhook]] of that index.
+func (c *Config) LineOfWebhook(i int) int { return c.Line("webhook" + index(i)) }
 
 // Barrier says whether the kernel is to keep nginx from the applications of closed sites.
 type Barrier string
@@ -73,7 +85,6 @@ type Gate struct {
 type Webhook struct {
 	URL        string // https, or http to this machine
 	SecretFile string // absolute
-	Line       int    // of its [[webhook]] in the file
 }
 
 // Fleet is what this host has in common with others that follow the same switch.
@@ -113,7 +124,6 @@ type Site struct {
 	Navigation     Navigation
 	JWT            *JWT           // nil when the site has no [site.jwt]: no token lets anybody in then
 	Allow          []netip.Prefix // addresses that are let in while in admin mode; none is in another
-	Line           int            // of its [[site]] in the file
 }
 
 // Navigation says how nginx answers a browser that asks a closed site for a page.

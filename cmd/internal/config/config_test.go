@@ -97,12 +97,13 @@ app_url = "https://demo.example.org"
 
 func TestGoodFiles(t *testing.T) {
 	for name, c := range map[string]struct {
-		data string
-		want Config
+		data  string
+		lines map[string]int
+		want  Config
 	}{
-		"full": {full, Config{
+		"full": {full, map[string]int{"content": 5, "site[0]": 28, "site[1]": 44}, Config{
 			File: "full", Store: "s3://conforma-maintenance", PageURL: "https://maintenance.example.org",
-			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content", ContentLine: 5, Barrier: BarrierRequired,
+			StateDir: "/var/lib/conforma-status", Content: "/etc/conforma-status/content", Barrier: BarrierRequired,
 			S3: store.S3Options{Region: "ap-southeast-2", Endpoint: "http://127.0.0.1:7070", PathStyle: true},
 			Nginx: Nginx{
 				ConfDir: "/etc/nginx/conforma-status", PIDFile: "/run/nginx.pid",
@@ -112,7 +113,7 @@ func TestGoodFiles(t *testing.T) {
 			Fleet: &Fleet{Host: "app-1", Store: "s3://conforma-fleet", Poll: 2 * time.Second, KeyFile: "/etc/conforma-status/fleet.key"},
 			Sites: []Site{{
 				Name: "demo", Path: "", AppURL: "https://demo.example.org:50000", PageURL: "https://maintenance.example.org/",
-				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Grace: 5 * time.Second, Navigation: NavigationRedirect, Line: 28,
+				Listen: "127.0.0.1:50000", Upstreams: []string{"127.0.0.1:8000"}, Preset: "conforma", Grace: 5 * time.Second, Navigation: NavigationRedirect,
 				JWT: &JWT{
 					SecretEnvFile: "/home/ubuntu/demo_server/env_files/demo.env",
 					Audience:      "postgraphile", AdminClaim: "isAdmin", MaxAge: 8 * time.Hour,
@@ -121,7 +122,7 @@ func TestGoodFiles(t *testing.T) {
 			}, {
 				Name: "live", Path: "a/live-2.0", AppURL: "http://[2001:db8::1]", PageURL: "https://maintenance.example.org/a/live-2.0/",
 				Listen: "[::1]:8080", Upstreams: []string{"unix:/run/live.sock", "[::1]:8000", "app.internal:80"},
-				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1", Line: 44,
+				LoginPaths: []string{"/sign-in", "/static/"}, Settled: []string{"pg_idle", "--database", "a b"}, Smoke: "/health?deep=1",
 				Grace: 1500 * time.Millisecond, Navigation: NavigationRedirect, SharedUpstream: true,
 				JWT: &JWT{
 					SecretFile: "/etc/live.secret", Audience: "a", AdminClaim: "role.admin", MaxAge: 36 * time.Hour,
@@ -130,7 +131,7 @@ func TestGoodFiles(t *testing.T) {
 				Allow: []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
 			}},
 		}},
-		"minimal": {minimal, Config{
+		"minimal": {minimal, map[string]int{"content": 0, "site[0]": 4}, Config{
 			File: "minimal", Store: "dir:/var/www/maintenance", PageURL: "https://maintenance.example.org",
 			StateDir: "/var/lib/conforma-status", Barrier: BarrierAuto,
 			Nginx: Nginx{
@@ -140,7 +141,7 @@ func TestGoodFiles(t *testing.T) {
 			Gate: Gate{Socket: "/run/conforma-status/gate.sock"},
 			Sites: []Site{{
 				Name: "demo", Path: "demo", AppURL: "https://demo.example.org", PageURL: "https://maintenance.example.org/demo/",
-				Listen: "127.0.0.1:443", Grace: 5 * time.Second, Navigation: NavigationRedirect, Line: 4,
+				Listen: "127.0.0.1:443", Grace: 5 * time.Second, Navigation: NavigationRedirect,
 			}},
 		}},
 	} {
@@ -148,6 +149,12 @@ func TestGoodFiles(t *testing.T) {
 		if len(faults) > 0 {
 			t.Errorf("%s:\n%v", name, faults)
 		}
+		for place, line := range c.lines {
+			if now := got.Line(place); now != line {
+				t.Errorf("%s: %s is at line %d, want %d", name, place, now, line)
+			}
+		}
+		got.lines = nil
 		if !reflect.DeepEqual(got, &c.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, &c.want)
 		}
@@ -197,8 +204,9 @@ func TestSpellings(t *testing.T) {
 			t.Errorf("%s: %v", name, faults)
 			continue
 		}
-		want := want
-		want.Line = c.line
+		if line := got.LineOf(got.Sites[0]); line != c.line {
+			t.Errorf("%s: at line %d, want %d", name, line, c.line)
+		}
 		if !reflect.DeepEqual(got.Sites[0], want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got.Sites[0], want)
 		}
@@ -278,7 +286,7 @@ func TestRemovedKeys(t *testing.T) {
 				continue
 			}
 			got.Gate.Verdicts = ""
-			got.Sites[0].Line = want.Sites[0].Line
+			got.lines, want.lines = nil, nil
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: %+v, want %+v", line, got, want)
 			}

@@ -32,10 +32,9 @@ func Parse(file string, data []byte) (*Config, fault.List) {
 		problem := "is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")
 		return nil, fault.List{{File: file, Line: line, Problem: problem}}
 	}
-	r.lines = sync.OnceValue(func() map[string]int { return keyLines(data) })
-	go r.lines() // while the values are looked at
+	r.lines = sync.OnceValue(func() map[string]int { return keyLines(data) }) // only faults need them
 	c := r.config(tree)
-	c.File = file
+	c.File, c.lines = file, r.lines
 	r.faults.Sort()
 	return c, r.faults
 }
@@ -56,6 +55,7 @@ func (r *reader) config(tree map[string]any) *Config {
 	c.S3 = s3Of(t.sub("s3"))
 	c.Nginx = nginxOf(t.sub("nginx"))
 	c.Gate = gateOf(t.sub("gate"))
+	c.Webhooks = r.webhooks(t.subs("webhook"))
 	if t.has("fleet") {
 		c.Fleet = fleetOf(t.sub("fleet"), c.Store)
 	}
@@ -68,12 +68,7 @@ func (r *reader) config(tree map[string]any) *Config {
 		t.fault("site", "there is no [[site]]",
 			"add one for each web application behind nginx; conforma-status init guesses them from the nginx that runs here")
 	}
-	c.Webhooks = r.webhooks(t.subs("webhook"))
 	t.done()
-	for i, st := range sites {
-		c.Sites[i].Line = st.line()
-	}
-	c.ContentLine = r.lines()["content"]
 	return c
 }
 

@@ -11,12 +11,12 @@ import (
 func (r *reader) webhooks(tables []*table) []Webhook {
 	var out []Webhook
 	for _, t := range tables {
-		h := Webhook{Line: t.line(), URL: t.text("url", required), SecretFile: t.text("secret_file", required)}
+		h := Webhook{URL: t.text("url", required), SecretFile: t.text("secret_file", required)}
 		if h.URL != "" && t.checkURL("url", h.URL) {
 			t.checkPrivate("url", h.URL)
 		}
 		if i := slices.IndexFunc(out, func(o Webhook) bool { return o.URL == h.URL }); i >= 0 && h.URL != "" {
-			t.fault("url", fmt.Sprintf("is that of the webhook on line %d", out[i].Line), "keep one of them")
+			t.fault("url", fmt.Sprintf("is that of the webhook on line %d", tables[i].line()), "keep one of them")
 		}
 		t.checkAbsolute("secret_file", h.SecretFile)
 		t.done()

@@ -13,8 +13,8 @@ const deliveredWithin = 5 * time.Minute
 // webhooks sees whether those who are to be told of each change are told.
 func (e *examination) webhooks() {
 	queue := webhook.QueueIn(e.Host.Config.StateDir)
-	for _, h := range e.Host.Config.Webhooks {
-		where := fmt.Sprintf("%s (line %d)", webhook.Where(h.URL), h.Line)
+	for i, h := range e.Host.Config.Webhooks {
+		where := fmt.Sprintf("%s (line %d)", webhook.Where(h.URL), e.Host.Config.LineOfWebhook(i))
 		if _, err := webhook.ReadSecret(h.SecretFile); err != nil {
 			if !e.denied(checkWebhooks, err) {
 				e.fault(checkWebhooks, fmt.Sprintf("%s is told nothing: %v", where, err),

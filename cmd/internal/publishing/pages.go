@@ -84,7 +84,7 @@ func folder(c *config.Config) (fs.FS, string, error) {
 		err = fmt.Errorf("%s is not a directory", c.Content)
 	}
 	if err != nil {
-		return nil, "", &kinded{ErrContent, fmt.Errorf("read the content: %s:%d: content: %w", c.File, c.ContentLine, err)}
+		return nil, "", &kinded{ErrContent, fmt.Errorf("read the content: %s:%d: content: %w", c.File, c.Line("content"), err)}
 	}
 	root, err := os.OpenRoot(c.Content) // which gives out nothing that a link leads to outside
 	if err != nil {
@@ -121,7 +121,7 @@ func Build(c *config.Config) (all []Pages, remarks fault.List, err error) {
 			if other, taken := owner[f.Key]; taken {
 				return nil, nil, &kinded{ErrSamePlace, fmt.Errorf(
 					"build the maintenance site: %s:%d: site.path: the page of site %s would lie at %s, where one of site %s lies already",
-					c.File, s.Line, s.Name, f.Key, other.Name)}
+					c.File, c.LineOf(s), s.Name, f.Key, other.Name)}
 			}
 			owner[f.Key] = s
 		}
