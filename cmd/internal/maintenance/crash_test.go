@@ -125,6 +125,30 @@ func TestKilledWhileCuttingAndOverruled(t *testing.T) {
 	w.agrees(t, status.Offline)
 }
 
+// TestKilledOpeningThatWasTold: an opening that was published and killed, and can't be finished because nginx is broken,
+// is closed with an announcement, although nginx is off and can't say that it is open.
+func TestKilledOpeningThatWasTold(t *testing.T) {
+	for _, from := range []status.Mode{status.Offline, status.Admin} {
+		for _, then := range []status.Mode{status.Admin, status.Offline, status.Online} {
+			for n := 1; ; n++ {
+				w := newWorld(t)
+				w.set(t, from)
+				w.promise(t, fmt.Sprintf("%s to online, killed at %d, then %s", from, n, then))
+				if !w.killAt(n, func() { w.set(t, status.Online) }) {
+					break
+				}
+				w.testErr = control.ErrRefused
+				_, _ = w.Set(t.Context(), w.request(status.Online))
+				w.running = false
+				_, _ = w.Set(t.Context(), w.request(then))
+				w.mend()
+				w.set(t, then)
+				w.agrees(t, then)
+			}
+		}
+	}
+}
+
 // TestKilledAnywhere kills every change at every moment at which it asks its surroundings for something.
 func TestKilledAnywhere(t *testing.T) {
 	for _, from := range modes {

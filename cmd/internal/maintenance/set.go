@@ -10,6 +10,7 @@ import (
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/nginxconf"
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
@@ -158,6 +159,10 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 		return nil, err
 	}
 	in.Cut = in.Cut || slices.Contains(in.Begun, string(StepCut))
+	opened, err := h.noteOpened(in)
+	if err != nil {
+		return nil, err
+	}
 	kernel := h.table(ctx)
 	kernel.try(ctx, h.closing(in))
 	var changes []*change
@@ -176,6 +181,9 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 		if err != nil {
 			return nil, fmt.Errorf("finish an interrupted change of %s: %w", one.Site, err)
 		}
+		if opened[s.Name] {
+			c.from, c.receipt.Previous = one.From, one.From // the history says so
+		}
 		changes = append(changes, c)
 	}
 	if len(changes) == 0 {
@@ -190,6 +198,34 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 		return nil, fmt.Errorf("finish an interrupted change: %w", err)
 	}
 	return receipts(changes), nil
+}
+
+// noteOpened writes down which sites an interrupted change has opened: all that it had left to do was to tell visitors,
+// who may know by now. They must not be told that a site is open while it is shut because its record says so.
+func (h *Host) noteOpened(in *state.Interrupted) (opened map[string]bool, err error) {
+	opened = map[string]bool{}
+	if !slices.Contains(in.Begun, string(StepPublish)) {
+		return opened, nil
+	}
+	for _, one := range in.Changes {
+		s, ok := h.Config.Site(one.Site)
+		if !ok || !one.From.Closed() || one.To.Mode != status.Online || h.Dir().IsShut(s.Name) {
+			continue
+		}
+		disk, unread := h.rulesInPlace(s)
+		onDisk, revision := nginxconf.ReadHeader(disk)
+		r, _, damaged := h.recordOf(s)
+		if unread != nil || damaged != nil || onDisk != status.Online || r.Document.Mode == status.Online {
+			continue // the change that follows sees to it
+		}
+		r.Open(one.To)
+		r.Revision, r.Changes, r.Door, r.Unpublished = revision, nginxconf.Order(revision), "", true
+		if err := h.Dir().WriteRecord(s.Name, r); err != nil {
+			return nil, err
+		}
+		opened[s.Name] = true
+	}
+	return opened, nil
 }
 
 // closing are the sites that an interrupted change was to close.
