@@ -52,13 +52,13 @@ func (s selection) of(c *config.Config) ([]config.Site, error) {
 
 // unknownSites returns a fault, at the first site, for each name that no site of the configuration has.
 func unknownSites(c *config.Config, names []string) fault.List {
-	line := 1
-	if len(c.Sites) > 0 {
-		line = c.LineOf(c.Sites[0])
-	}
 	var unknown fault.List
 	for i, name := range names {
 		if _, ok := c.Site(name); !ok && !slices.Contains(names[:i], name) {
+			line := 1
+			if len(c.Sites) > 0 {
+				line = c.LineOf(c.Sites[0])
+			}
 			unknown = append(unknown, fault.Fault{File: c.File, Line: line, Key: "site.name", Problem: fmt.Sprintf("there is no site %q", name)})
 		}
 	}
