@@ -158,6 +158,10 @@ func number(s string) (netip.Addr, bool) {
 
 // ends are where each of those lists of addresses is reached.
 func (r Resolver) ends(ctx context.Context, addrs [][]netip.AddrPort, listeners []workers.Listener, ports []published) ([][]End, error) {
+	byPort := map[uint16][]workers.Listener{} // hundreds of sites ask, and each has a listener
+	for _, l := range listeners {
+		byPort[l.Addr.Port()] = append(byPort[l.Addr.Port()], l)
+	}
 	out := make([][]End, len(addrs))
 	err := r.Network.Within(ctx, func() {}, func() error {
 		way := remembered(wayTo)
@@ -167,7 +171,7 @@ func (r Resolver) ends(ctx context.Context, addrs [][]netip.AddrPort, listeners 
 				if err != nil {
 					return fmt.Errorf("find the way to %s: %w", a, err)
 				}
-				out[i] = append(out[i], endAt(a, w, listeners))
+				out[i] = append(out[i], endAt(a, w, byPort[a.Port()]))
 			}
 			if err := follow(&out[i], ports, way); err != nil {
 				return err
@@ -178,7 +182,7 @@ func (r Resolver) ends(ctx context.Context, addrs [][]netip.AddrPort, listeners 
 	return out, err
 }
 
-// endAt is the end at an address that is reached that way.
+// endAt is the end at an address that is reached that way, where those listen at its port.
 func endAt(a netip.AddrPort, w way, listeners []workers.Listener) End {
 	if w.local || a.Addr().IsLoopback() {
 		return End{Addr: a, Local: true, Anywhere: anywhere(a, listeners)}
