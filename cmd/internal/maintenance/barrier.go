@@ -75,7 +75,7 @@ type table struct {
 	lost map[string]bool
 	// joins are sites that were closed before, one by one, and get their barrier with the one that closes now.
 	joins []string
-	// records are what this machine has on record of its sites, by name; nil where they weren't read.
+	// records are those that readRecords has read, by name; nil where it wasn't called.
 	records map[string]state.Record
 	// remembers is whether what the kernel said since the machine was started is enough; see canHave.
 	remembers bool
@@ -89,7 +89,11 @@ func (h *Host) noTable() *table {
 }
 
 // table looks at the kernel barrier, and at what it is to be made of.
-func (h *Host) table(ctx context.Context) *table {
+func (h *Host) table(ctx context.Context) *table { return h.tableOf(ctx, h.Config.Sites) }
+
+// tableOf is table for a change of those sites. It goes by the records of others only where they may be closed: there
+// are hundreds, and a site that closes is open until they are read.
+func (h *Host) tableOf(ctx context.Context, sites []config.Site) *table {
 	t := h.noTable()
 	if h.Kernel == nil || h.Config.Barrier == config.BarrierOff {
 		return t.unavailable(errBarrierOff)
@@ -107,7 +111,7 @@ func (h *Host) table(ctx context.Context) *table {
 	atOnce(
 		func() { t.err = t.find(ctx) },
 		func() { seen, unseen = h.Kernel.Look(ctx, t.master, t.known.Rules) },
-		t.readRecords,
+		func() { t.readRecords(sites) },
 	)
 	if t.err = cmp.Or(t.err, unseen); t.err != nil {
 		return t.unavailable(t.err)
@@ -122,14 +126,27 @@ func (h *Host) table(ctx context.Context) *table {
 	return t
 }
 
-func (t *table) readRecords() {
+// readRecords reads the records of these sites, and of those that the kernel was told of, or that have a closed file.
+func (t *table) readRecords(sites []config.Site) {
+	matters := map[string]bool{}
+	for _, s := range sites {
+		matters[s.Name] = true
+	}
+	for _, s := range t.known.Rules.Sites {
+		matters[s.Name] = matters[s.Name] || !s.IsLeft()
+	}
 	t.records = map[string]state.Record{}
-	for s, r := range t.Host.onRecord() {
-		t.records[s.Name] = r
+	for _, s := range t.Config.Sites {
+		if !matters[s.Name] && !t.Dir().IsShut(s.Name) {
+			continue
+		}
+		if r, known, err := t.Dir().Record(s.Name); err == nil && known {
+			t.records[s.Name] = r
+		}
 	}
 }
 
-// onRecord is that of the host when the table was made: each file is read once, and there may be hundreds.
+// onRecord is that of the host when the table was made, but for sites that readRecords passes by: they are open.
 func (t *table) onRecord() iter.Seq2[config.Site, state.Record] {
 	if t.records == nil {
 		return t.Host.onRecord()
@@ -348,7 +365,7 @@ func (h *Host) tableFor(ctx context.Context, req Request) *table {
 	if req.Keeps == KeepsMode {
 		return h.noTable().unavailable(errBarrierOff)
 	}
-	t := h.table(ctx)
+	t := h.tableOf(ctx, req.Sites)
 	t.remembers = !req.DryRun && h.Config.Barrier != config.BarrierRequired
 	if req.Mode.Closed() {
 		t.readFirst(ctx, req.Sites)

@@ -18,11 +18,16 @@ func readsFirst(s config.Site) bool { return len(s.Upstreams) == 0 || s.SharedUp
 // findJoining finds the sites that have had no barrier so far because they share an upstream with one of those that
 // close now.
 func (t *table) findJoining(closing []config.Site) {
-	for s, r := range t.onRecord() {
-		if r.Document.Mode != status.Offline || r.Barrier || t.none[s.Name] != nil || slices.ContainsFunc(closing, isNamed(s.Name)) {
+	closes := map[string]bool{}
+	for _, s := range closing {
+		closes[s.Name] = true
+	}
+	for _, s := range t.Config.Sites {
+		shares := func(o config.Site) bool { return t.shareUpstream(o.Name, s.Name) }
+		if closes[s.Name] || t.none[s.Name] != nil || !slices.ContainsFunc(closing, shares) {
 			continue
 		}
-		if slices.ContainsFunc(closing, func(o config.Site) bool { return t.shareUpstream(o.Name, s.Name) }) {
+		if r, known, err := t.Dir().Record(s.Name); err == nil && known && r.Document.Mode == status.Offline && !r.Barrier {
 			t.joins = append(t.joins, s.Name)
 		}
 	}
