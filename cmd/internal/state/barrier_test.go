@@ -8,7 +8,9 @@ import (
 )
 
 func TestHasTried(t *testing.T) {
-	at := func(addr string) []barrier.End { return []barrier.End{{Addr: netip.MustParseAddrPort(addr), Local: true}} }
+	at := func(addr string) []barrier.End {
+		return []barrier.End{{Addr: netip.MustParseAddrPort(addr), Local: true}}
+	}
 	closes := barrier.Site{Name: "demo", Nginx: barrier.Refuse, Outside: barrier.Refuse, Ends: at("127.0.0.1:8000")}
 	open := barrier.Site{Name: "other", Ends: at("127.0.0.1:8001")}
 	tried := barrier.Rules{Users: []uint32{33}, Sites: []barrier.Site{closes, open}}
