@@ -125,8 +125,8 @@ func TestKilledWhileCuttingAndOverruled(t *testing.T) {
 	w.agrees(t, status.Offline)
 }
 
-// TestKilledOpeningThatWasTold: an opening that was published and killed, and can't be finished because nginx is broken,
-// is closed with an announcement, although nginx is off and can't say that it is open.
+// TestKilledOpeningThatWasTold: an opening is killed once it is published, and can't be finished because nginx is
+// broken. What closes the site then announces it, although nginx is off and can't say that the site is open.
 func TestKilledOpeningThatWasTold(t *testing.T) {
 	for _, from := range []status.Mode{status.Offline, status.Admin} {
 		for _, then := range []status.Mode{status.Admin, status.Offline, status.Online} {
