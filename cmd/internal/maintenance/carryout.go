@@ -237,7 +237,7 @@ func (r *run) recordChange(c *change) error {
 	}
 	switch {
 	case c.to.Mode == status.Online:
-		rec.ClosedAt, rec.SafeSince, rec.Cut, rec.Barrier = nil, nil, 0, false
+		rec.ForgetClosing()
 	case c.shutAt != nil && (rec.ClosedAt == nil || c.from == status.Online):
 		rec.ClosedAt = c.shutAt
 	}

@@ -218,7 +218,8 @@ func (h *Host) noteOpened(in *state.Interrupted) (opened map[string]bool, err er
 		if unread != nil || damaged != nil || onDisk != status.Online || r.Document.Mode == status.Online {
 			continue // the change that follows sees to it
 		}
-		r.Open(one.To)
+		r.ForgetClosing()
+		r.Document, r.Hold = one.To, state.HoldNone
 		r.Revision, r.Changes, r.Door, r.Unpublished = revision, nginxconf.Order(revision), "", true
 		if err := h.Dir().WriteRecord(s.Name, r); err != nil {
 			return nil, err

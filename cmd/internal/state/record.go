@@ -109,10 +109,9 @@ func (r Record) KeptShut() bool {
 // Shut reports whether the site's closed file is to be there.
 func (r Record) Shut() bool { return r.Document.Mode == status.Offline || r.KeptShut() }
 
-// Open has the record say that the site is open, with that document, and forget how it was closed.
-func (r *Record) Open(doc status.Document) {
-	r.Document, r.Hold, r.NotSafe = doc, HoldNone, NotSafeUnknown
-	r.ClosedAt, r.SafeSince, r.Cut, r.Barrier = nil, nil, 0, false
+// ForgetClosing forgets how the site was closed: it is open.
+func (r *Record) ForgetClosing() {
+	r.ClosedAt, r.SafeSince, r.NotSafe, r.Cut, r.Barrier = nil, nil, NotSafeUnknown, 0, false
 }
 
 // Announced is d as visitors are told of it: offline where Hold keeps the mode from them and the closed file is there.
