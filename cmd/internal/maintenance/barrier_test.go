@@ -380,6 +380,48 @@ func TestOpeningThatFailsIsBarredAgain(t *testing.T) {
 	}
 }
 
+// TestAnotherClosesBeside: a site goes on as the kernel was told while another one closes, whether it has a closed file
+// or not.
+func TestAnotherClosesBeside(t *testing.T) {
+	for _, c := range []struct {
+		mode   status.Mode
+		nginx  barrier.Verdict
+		closed bool // whether there is a closed file
+	}{{status.Offline, barrier.Refuse, true}, {status.Offline, barrier.Refuse, false}, {status.Admin, barrier.Leave, false}} {
+		w := newWorld(t)
+		k := w.withKernel()
+		w.set(t, status.Offline)
+		w.set(t, status.Online)
+		w.another()
+		if _, err := w.Render(t.Context(), w.Config.Nginx.ConfDir); err != nil {
+			t.Fatal(err)
+		}
+		rec := w.recordOf(t, "demo")
+		rec.Document.Site, rec.Document.Mode, rec.Barrier, rec.SafeSince = "other", c.mode, true, new(w.now)
+		end := barrier.End{Addr: netip.MustParseAddrPort("127.0.0.1:8001"), Local: true}
+		k.there, k.rules = true, barrier.Rules{Users: []uint32{33}, Sites: []barrier.Site{
+			{Name: "other", Nginx: c.nginx, Outside: barrier.Refuse, Ends: []barrier.End{end}},
+		}}
+		if err := errors.Join(w.Dir().WriteRecord("other", rec), w.Dir().WriteBarrier(state.Barrier{Rules: k.rules})); err != nil {
+			t.Fatal(err)
+		}
+		if c.closed {
+			if err := w.Dir().Shut("other"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		one := w.request(status.Offline)
+		one.Sites = w.Config.Sites[:1]
+		if _, err := w.Set(t.Context(), one); err != nil || !k.refuses("demo") {
+			t.Fatalf("%s: %v", c.mode, err)
+		}
+		after := w.recordOf(t, "other")
+		if is := k.site("other"); is.Nginx != c.nginx || is.Outside != barrier.Refuse || !after.Barrier || after.SafeSince == nil {
+			t.Errorf("%s, closed file %v: the kernel is told %v, %v of the other, on record %+v", c.mode, c.closed, is.Nginx, is.Outside, after)
+		}
+	}
+}
+
 // TestSharedUpstream: sites behind one address are closed together, or have no barrier.
 func TestSharedUpstream(t *testing.T) {
 	w := newWorld(t)
