@@ -55,10 +55,7 @@ func unknownSites(c *config.Config, names []string) fault.List {
 	var unknown fault.List
 	for i, name := range names {
 		if _, ok := c.Site(name); !ok && !slices.Contains(names[:i], name) {
-			line := 1
-			if len(c.Sites) > 0 {
-				line = c.LineOf(c.Sites[0])
-			}
+			line := max(1, c.Line("site[0]"))
 			unknown = append(unknown, fault.Fault{File: c.File, Line: line, Key: "site.name", Problem: fmt.Sprintf("there is no site %q", name)})
 		}
 	}
