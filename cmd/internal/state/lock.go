@@ -15,8 +15,8 @@ import (
 // LockTimeout bounds the wait for another change to end; a change that drains takes its time.
 const LockTimeout = 10 * time.Minute
 
-// lockRetry is how often a lock that is held is tried again.
-const lockRetry = 25 * time.Millisecond
+// holderRetry is how often the lock is tried while its holder has yet to write who they are.
+const holderRetry = 25 * time.Millisecond
 
 // ErrBusy is returned (wrapped) when another change didn't end in time.
 var ErrBusy = errors.New("another change is under way")
@@ -37,8 +37,8 @@ type Holder struct {
 }
 
 // Lock makes me the only holder until unlock is called, or the process ends in any way: the kernel drops the lock then
-// (flock(2)). It waits for LockTimeout; after that the error wraps ErrBusy. waiting is called once with the holder that
-// it waits for. me.Since is filled in.
+// (flock(2)). It waits for LockTimeout; after that the error wraps ErrBusy. Who waits gets it in the order in which they
+// came. waiting is called once with the holder that it waits for. me.Since is filled in.
 func (d Dir) Lock(ctx context.Context, clock Clock, me Holder, waiting func(Holder)) (unlock func(), err error) {
 	if err := MakeDirs(string(d)); err != nil {
 		return nil, fmt.Errorf("lock the state directory: %w", err)
@@ -46,7 +46,6 @@ func (d Dir) Lock(ctx context.Context, clock Clock, me Holder, waiting func(Hold
 	path := filepath.Join(string(d), "lock")
 	l := flock.New(path, flock.SetPermissions(0o600))
 	deadline := clock.Now().Add(LockTimeout)
-	told := false
 	for {
 		ok, err := l.TryLock()
 		if err != nil {
@@ -55,17 +54,18 @@ func (d Dir) Lock(ctx context.Context, clock Clock, me Holder, waiting func(Hold
 		if ok {
 			break
 		}
-		holder := readHolder(path)
-		if !told && holder.PID != 0 { // who has only just got it has yet to write who they are
+		if holder := readHolder(path); holder.PID != 0 {
 			waiting(holder)
-			told = true
+			if err := queue(ctx, clock, l, deadline.Sub(clock.Now())); err != nil {
+				return nil, err
+			}
+			break
 		}
 		if !clock.Now().Before(deadline) {
-			return nil, fmt.Errorf("lock the state directory: %w: %s (process %d) since %s",
-				ErrBusy, holder.Command, holder.PID, holder.Since.Format(time.RFC3339))
+			return nil, busy(path)
 		}
-		if err := clock.Sleep(ctx, lockRetry); err != nil {
-			return nil, fmt.Errorf("wait for another change to end: %w", err)
+		if err := clock.Sleep(ctx, holderRetry); err != nil {
+			return nil, notWaited(err)
 		}
 	}
 	me.Since = clock.Now().UTC()
@@ -73,6 +73,44 @@ func (d Dir) Lock(ctx context.Context, clock Clock, me Holder, waiting func(Hold
 		return nil, errors.Join(fmt.Errorf("lock the state directory: %w", err), l.Unlock())
 	}
 	return func() { _ = l.Unlock() }, nil
+}
+
+// queue waits in the kernel, which wakes the one who came first, and nobody else (Linux, fs/locks.c). Asking again and
+// again takes processor time from the holder, and lets the lucky one in.
+func queue(ctx context.Context, clock Clock, l *flock.Flock, longest time.Duration) error {
+	got := make(chan error, 1)
+	waiting, end := context.WithCancel(ctx)
+	defer end()
+	go func() {
+		got <- l.Lock()
+		end()
+	}()
+	tired := clock.Sleep(waiting, longest)
+	select {
+	case err := <-got:
+		if err != nil {
+			return fmt.Errorf("lock the state directory: %w", err)
+		}
+		return nil
+	default:
+	}
+	go func() { // a place in the queue can't be given up: what comes of it is let go
+		if <-got == nil {
+			_ = l.Unlock()
+		}
+	}()
+	if tired != nil {
+		return notWaited(tired)
+	}
+	return busy(l.Path())
+}
+
+func notWaited(err error) error { return fmt.Errorf("wait for another change to end: %w", err) }
+
+func busy(path string) error {
+	holder := readHolder(path)
+	return fmt.Errorf("lock the state directory: %w: %s (process %d) since %s",
+		ErrBusy, holder.Command, holder.PID, holder.Since.Format(time.RFC3339))
 }
 
 func readHolder(path string) Holder {
