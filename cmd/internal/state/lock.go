@@ -37,8 +37,8 @@ type Holder struct {
 }
 
 // Lock makes me the only holder until unlock is called, or the process ends in any way: the kernel drops the lock then
-// (flock(2)). It waits for LockTimeout; after that the error wraps ErrBusy. Who waits gets it in the order in which they
-// came. waiting is called once with the holder that it waits for. me.Since is filled in.
+// (flock(2)). It waits for LockTimeout; after that the error wraps ErrBusy. Those who wait get it in the order in which
+// they came. waiting is called once with the holder that it waits for. me.Since is filled in.
 func (d Dir) Lock(ctx context.Context, clock Clock, me Holder, waiting func(Holder)) (unlock func(), err error) {
 	if err := MakeDirs(string(d)); err != nil {
 		return nil, fmt.Errorf("lock the state directory: %w", err)
