@@ -17,8 +17,9 @@ import (
 // ErrHoles is returned (wrapped) when nginx's configuration leads to a site's application past the site's rules.
 var ErrHoles = errors.New("nginx's configuration has holes")
 
-// audit reads how nginx serves the sites. It refuses to close a site that has a hole; with force it only warns. It
-// doesn't judge a configuration that nginx itself can't read: the test reports that.
+// audit reads how nginx serves the sites. It refuses to close a site that has a hole; with force it only warns. Such a
+// site isn't safe, but where the operator answers for it. audit doesn't judge a configuration that nginx itself can't
+// read: the test reports that.
 func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 	if len(changes) == 0 {
 		return nil
@@ -35,7 +36,7 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		if err != nil && !force && c.to.Mode == status.Admin && errors.Is(err, control.ErrDuplicate) {
 			return fmt.Errorf("%w: %w", ErrHoles, err)
 		}
-		if c.unread = nil; !force {
+		if c.unread = nil; !c.forced {
 			c.unread = err
 		}
 	}
@@ -56,9 +57,9 @@ func (h *Host) audit(ctx context.Context, changes []*change, force bool) error {
 		}
 		for _, hole := range c.holes(file) {
 			switch {
-			case force:
+			case c.forced:
 				c.receipt.warn(hole)
-			case c.behindBarrier():
+			case force, c.behindBarrier():
 				c.receipt.warn(hole)
 				c.open = true
 			default:

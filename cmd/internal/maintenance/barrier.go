@@ -120,10 +120,28 @@ func (h *Host) tableOf(ctx context.Context, sites []config.Site) *table {
 	for s, r := range t.onRecord() {
 		if r.Barrier {
 			t.wants[s.Name] = treatmentOf(r)
-			t.lost[s.Name] = seen.Less || t.leadsElsewhere(s.Name)
 		}
 	}
+	holds := t.holds()
+	for name := range t.wants {
+		t.lost[name] = seen.Less || !holds[name] || t.leadsElsewhere(name)
+	}
 	return t
+}
+
+// holds are the sites for which the rules do what is wanted. They don't where an upstream is a unix socket by now, or
+// shared with a site that is open.
+func (t *table) holds() map[string]bool {
+	if len(t.wants) == 0 {
+		return nil
+	}
+	trial := *t
+	trial.wants, trial.none = maps.Clone(t.wants), maps.Clone(t.none)
+	out := map[string]bool{}
+	for _, s := range trial.rules().Sites {
+		out[s.Name] = treatment{s.Nginx, s.Outside} == t.wants[s.Name]
+	}
+	return out
 }
 
 // readRecords reads the records of these sites, and of those that the kernel was told of, or that have a closed file.

@@ -66,7 +66,7 @@ func (h *Host) carryOut(ctx context.Context, kernel *table, changes []*change, i
 			continue
 		}
 		active = append(active, c)
-		in.Changes = append(in.Changes, state.SiteChange{Site: c.site.Name, From: c.from, To: c.to, NoCut: c.leavesAlone})
+		in.Changes = append(in.Changes, state.SiteChange{Site: c.site.Name, From: c.from, To: c.to, NoCut: c.leavesAlone, Forced: c.forced})
 	}
 	if len(active) == 0 {
 		return h.Dir().ForgetJournal()
@@ -234,6 +234,9 @@ func (r *run) recordChange(c *change) error {
 	rec.Document, rec.Hold = c.to, hold
 	if c.receipt.Err == nil && c.has(StepInstall) {
 		rec.Revision, rec.Changes, rec.Door = c.rules.revision, c.rules.number, c.rules.door
+	}
+	if c.has(StepInstall) && c.receipt.Outcome != state.Failed {
+		rec.Forced = c.forced
 	}
 	switch {
 	case c.to.Mode == status.Online:

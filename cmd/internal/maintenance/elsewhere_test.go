@@ -213,7 +213,7 @@ func TestScheduleElsewhere(t *testing.T) {
 // TestAnnounceAllOrNone: what can't be announced for one site is announced for none.
 func TestAnnounceAllOrNone(t *testing.T) {
 	w := newWorld(t)
-	w.another()
+	w.another(t)
 	far := w.laptop(t)
 	puts := 0
 	w.moment = func(what string) {

@@ -129,11 +129,15 @@ func newWorld(tb testing.TB) *world {
 	return w
 }
 
-// another adds a site to the configuration, and returns it.
-func (w *world) another() config.Site {
+// another adds a site, of which nginx reads each change at once, to the configuration, and returns it.
+func (w *world) another(tb testing.TB) config.Site {
+	tb.Helper()
 	other := w.site
 	other.Name, other.Path = "other", "other"
 	w.Config.Sites = append(w.Config.Sites, other)
+	if _, err := w.Render(tb.Context(), w.Config.Nginx.ConfDir); err != nil {
+		tb.Fatal(err)
+	}
 	return other
 }
 
@@ -146,16 +150,20 @@ func (w *world) at(what string) {
 }
 
 // load is nginx reading its configuration.
-func (w *world) load() {
-	data, err := os.ReadFile(nginxconf.SiteFile(w.Config.Nginx.ConfDir, w.site.Name))
+func (w *world) load() { w.loaded = w.inPlace(w.site.Name) }
+
+// inPlace are the rules of a site that nginx finds on disk.
+func (w *world) inPlace(site string) (r nginxRules) {
+	data, err := os.ReadFile(nginxconf.SiteFile(w.Config.Nginx.ConfDir, site))
 	if err != nil {
 		panic(err)
 	}
-	w.loaded.mode, w.loaded.revision = nginxconf.ReadHeader(data)
-	w.loaded.door = "no door"
+	r.mode, r.revision = nginxconf.ReadHeader(data)
+	r.door = "no door"
 	if _, rest, ok := strings.Cut(string(data), `$conforma_knock ~ "^`); ok {
-		w.loaded.door, _, _ = strings.Cut(rest, `[`)
+		r.door, _, _ = strings.Cut(rest, `[`)
 	}
+	return r
 }
 
 // effective is what visitors find, "" when nginx doesn't run.
@@ -178,7 +186,7 @@ func (w *world) published() status.Mode {
 	return d.Mode
 }
 
-func (w *world) probe(context.Context, operator.Target) (control.Answer, error) {
+func (w *world) probe(_ context.Context, t operator.Target) (control.Answer, error) {
 	w.at("probe")
 	if !w.running {
 		return control.Answer{}, control.ErrUnreachable
@@ -186,9 +194,11 @@ func (w *world) probe(context.Context, operator.Target) (control.Answer, error) 
 	if w.mute {
 		return control.Answer{}, errMute
 	}
-	return control.Answer{
-		Site: w.site.Name, Mode: w.loaded.mode, Revision: w.loaded.revision, Closed: w.Dir().IsShut(w.site.Name) && !w.blind,
-	}, nil
+	rules := w.loaded
+	if t.Site != w.site.Name {
+		rules = w.inPlace(t.Site)
+	}
+	return control.Answer{Site: t.Site, Mode: rules.mode, Revision: rules.revision, Closed: w.Dir().IsShut(t.Site) && !w.blind}, nil
 }
 
 func (w *world) see(_ context.Context, _ operator.Target, _ string, door string) (control.Page, error) {

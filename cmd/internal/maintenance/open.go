@@ -109,9 +109,13 @@ func (r *run) awaitAnswer(ctx context.Context, c *change, deadline time.Time) er
 	return nil
 }
 
-// shutAgain undoes an opening: closed files first, then the previous rules. Whoever got in may still be there.
+// shutAgain undoes an opening: closed files first, then the previous rules. Whoever got in may still be there. A site
+// that only got other rules stays open.
 func (r *run) shutAgain(ctx context.Context, changes []*change, failure error) error {
 	for _, c := range r.taking(StepOpen) {
+		if c.isOpenAlready {
+			continue
+		}
 		c.record.SafeSince = nil
 		if err := r.Dir().Shut(c.site.Name); err != nil {
 			failure = errors.Join(failure, fmt.Errorf("shut %s again: %w", c.site.Name, err))

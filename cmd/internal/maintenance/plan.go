@@ -28,8 +28,12 @@ type change struct {
 	who func() (by, reason string)
 	// leavesAlone: earlier requests that are left are not cut.
 	leavesAlone bool
-	rules       rules
-	receipt     *Receipt
+	// isOpenAlready is whether visitors find the site in the mode that it is to have, before and throughout the change.
+	isOpenAlready bool
+	// forced is whether the operator answers for holes in nginx's configuration.
+	forced  bool
+	rules   rules
+	receipt *Receipt
 
 	// serving is what nginx's configuration says of the site; without one it is what ours says.
 	serving operator.Serving
@@ -184,6 +188,9 @@ func (h *Host) plan(ctx context.Context, kernel *table, s config.Site, seen obse
 	if c.has(StepInstall) {
 		c.leavesAlone = req.NoCut
 	}
+	if req.Keeps != KeepsMode {
+		c.forced = req.Force
+	}
 	return c, nil
 }
 
@@ -216,7 +223,7 @@ func (h *Host) planAgain(ctx context.Context, kernel *table, s config.Site, in *
 		c.record.Cut++
 	}
 	c.record.Claim = rand.Text()
-	c.leavesAlone, c.noBarrier = one.NoCut, kernel.none[s.Name]
+	c.leavesAlone, c.forced, c.noBarrier = one.NoCut, one.Forced, kernel.none[s.Name]
 	return c, nil
 }
 
@@ -266,7 +273,8 @@ func (t *table) checks(s config.Site, mode status.Mode, mustAnswer bool) []Step 
 func (h *Host) newChange(s config.Site, r state.Record, seen observed, to status.Document, steps []Step) (*change, error) {
 	c := &change{
 		site: s, known: seen.known, record: r, from: r.Document.Mode, to: to, steps: steps,
-		leavesAlone: r.Hold.LeavesAlone(), wasBarred: r.Barrier && r.Safe() && r.Document.Mode == status.Offline,
+		isOpenAlready: r.Document.Mode == to.Mode && !seen.shut && !slices.Contains(steps, StepShut),
+		leavesAlone:   r.Hold.LeavesAlone(), forced: r.Forced, wasBarred: r.Barrier && r.Safe() && r.Document.Mode == status.Offline,
 		receipt: &Receipt{
 			Site: s.Name, Mode: to.Mode, Previous: r.Document.Mode, Outcome: state.Done,
 			ClosedAt: r.ClosedAt, Doubt: r.NotSafe, Warnings: []string{}, Steps: []StepTime{},

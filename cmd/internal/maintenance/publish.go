@@ -200,9 +200,10 @@ func (h *Host) withhold(ctx context.Context, s config.Site, r *state.Record) {
 	}
 }
 
-// announce publishes closings before they happen. A store that can't be reached holds up nothing.
+// announce publishes closings before they happen. A store that can't be reached holds up nothing. Who interrupts the
+// command doesn't interrupt this: the sites are shut next.
 func (r *run) announce(ctx context.Context, changes []*change) error {
-	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
 	defer cancel()
 	return r.publishEach(ctx, changes, func(c *change) state.Hold { return c.record.Hold })
 }

@@ -130,8 +130,9 @@ func (r *run) load(ctx context.Context, changes []*change) error {
 // noteLifted writes down of other sites that they have no barrier any more, since they share an upstream with one that
 // opens.
 func (r *run) noteLifted(changes []*change) error {
-	for s, rec := range r.onRecord() {
-		if !rec.Barrier || slices.Contains(names(changes), s.Name) || r.kernel.wants[s.Name] == treatmentOf(rec) {
+	for s := range r.kernel.onRecord() {
+		rec, known, err := r.Dir().Record(s.Name) // it may have been written since
+		if err != nil || !known || !rec.Barrier || slices.Contains(names(changes), s.Name) || r.kernel.wants[s.Name] == treatmentOf(rec) {
 			continue
 		}
 		rec.Barrier, rec.SafeSince = false, nil

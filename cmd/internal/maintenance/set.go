@@ -172,7 +172,7 @@ func (h *Host) finishInterrupted(ctx context.Context, superseded func(state.Site
 			continue // the operator took it out of the configuration since
 		}
 		if superseded(one) {
-			if err := h.recordCut(s, in.Cut); err != nil {
+			if err := h.recordCut(s, in.Cut && one.To.Mode.Closed()); err != nil {
 				return nil, err
 			}
 			continue

@@ -22,7 +22,7 @@ func TestHistoryOfOrders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.another()
+			w.another(t)
 			asked := 0
 			var orders []following
 			for _, s := range w.Config.Sites {

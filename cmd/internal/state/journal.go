@@ -41,6 +41,8 @@ type SiteChange struct {
 	To   status.Document `json:"to"`
 	// NoCut is set when what is left of the site is not to be cut.
 	NoCut bool `json:"noCut,omitempty"`
+	// Forced is set when the operator answers for holes in nginx's configuration.
+	Forced bool `json:"forced,omitempty"`
 }
 
 // Closes reports whether the change lets nobody in who wasn't let in before.

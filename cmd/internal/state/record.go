@@ -37,6 +37,8 @@ type Record struct {
 	Cut int `json:"cut"`
 	// Hold says what is done about requests from before the closing.
 	Hold Hold `json:"hold,omitempty"`
+	// Forced is whether the operator answers for holes in nginx's configuration (--force).
+	Forced bool `json:"forced,omitempty"`
 	// Barrier is whether the kernel keeps connections from the application: in offline everybody's, which was proven, in
 	// admin those from outside the machine.
 	Barrier bool `json:"barrier,omitempty"`
@@ -111,7 +113,8 @@ func (r Record) Shut() bool { return r.Document.Mode == status.Offline || r.Kept
 
 // ForgetClosing forgets how the site was closed: it is open.
 func (r *Record) ForgetClosing() {
-	r.ClosedAt, r.SafeSince, r.NotSafe, r.Cut, r.Barrier = nil, nil, NotSafeUnknown, 0, false
+	r.ClosedAt, r.SafeSince, r.NotSafe, r.Cut = nil, nil, NotSafeUnknown, 0
+	r.Forced, r.Barrier = false, false
 }
 
 // Announced is d as visitors are told of it: offline where Hold keeps the mode from them and the closed file is there.
