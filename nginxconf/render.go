@@ -54,6 +54,9 @@ func HTTP(s Shared) ([]byte, error) {
 	return v.fill(rule("http"))
 }
 
+// NamesLanguage reports whether rules, or http.conf, name what http.conf defines for Shared.ShowsPage only.
+func NamesLanguage(rules []byte) bool { return bytes.Contains(rules, []byte("$conforma_language")) }
+
 // Site is what the rules of one site are made of.
 type Site struct {
 	Name       string // as in the configuration: letters, digits, - and _

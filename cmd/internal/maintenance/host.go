@@ -2,12 +2,10 @@
 package maintenance
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"net/netip"
 	"os"
 	"path"
 	"slices"
@@ -141,28 +139,6 @@ func (h *Host) lockIfAny(ctx context.Context) (unlock func(), err error) {
 		return func() {}, nil
 	}
 	return h.lock(ctx)
-}
-
-// httpConf is what http.conf is to say.
-func (h *Host) httpConf() ([]byte, error) {
-	shared := nginxconf.Shared{GateSocket: h.Config.Gate.Socket, Allowed: map[string][]netip.Prefix{}, Modules: h.Dir().Modules()}
-	for _, s := range h.Config.Sites {
-		if len(s.Allow) > 0 {
-			shared.Allowed[s.Name] = s.Allow
-		}
-		shared.ShowsPage = shared.ShowsPage || s.ShowsPage()
-	}
-	return nginxconf.HTTP(shared)
-}
-
-// httpInPlace reports whether http.conf says that.
-func (h *Host) httpInPlace() (bool, error) {
-	want, err := h.httpConf()
-	if err != nil {
-		return false, err
-	}
-	there, _ := os.ReadFile(nginxconf.HTTPFile(h.Config.Nginx.ConfDir)) // one that can't be read isn't in place
-	return bytes.Equal(want, there), nil
 }
 
 // rules is what a site's rules are made of, with the given door or none.

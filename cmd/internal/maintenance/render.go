@@ -17,7 +17,11 @@ import (
 
 // Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
 func (h *Host) Rendered() (map[string][]byte, error) {
-	http, err := h.httpConf()
+	var all []string
+	for _, s := range h.Config.Sites {
+		all = append(all, s.Name)
+	}
+	http, err := h.httpConf(all)
 	if err != nil {
 		return nil, err
 	}

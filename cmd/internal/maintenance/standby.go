@@ -25,11 +25,8 @@ func (h *Host) standBy(ctx context.Context) error {
 	if err != nil && !errors.Is(err, state.ErrJournal) { // a damaged one is set aside when nginx runs
 		return err
 	}
-	http, err := h.httpConf()
-	if err != nil {
-		return err
-	}
-	files := map[string][]byte{nginxconf.HTTPFile(h.Config.Nginx.ConfDir): http}
+	files := map[string][]byte{}
+	var renewed []string
 	errs := []error{h.putBarrierBack(ctx)}
 	for _, s := range h.Config.Sites {
 		rules, err := h.standByFor(s, interrupted)
@@ -37,9 +34,15 @@ func (h *Host) standBy(ctx context.Context) error {
 			errs = append(errs, err) // the others' are seen to all the same
 		} else if rules != nil {
 			files[nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name)] = rules
+			renewed = append(renewed, s.Name)
 		}
 	}
-	if _, err := nginxconf.Install(files); err != nil {
+	http, err := h.httpConf(renewed)
+	if err == nil {
+		files[nginxconf.HTTPFile(h.Config.Nginx.ConfDir)] = http
+		_, err = nginxconf.Install(files)
+	}
+	if err != nil {
 		errs = append(errs, fmt.Errorf("put the rules in place: %w", err))
 	}
 	publishes := h.Config.Sites

@@ -42,7 +42,7 @@ func (r *run) noteWorkers() {
 
 // install puts the new rules in place.
 func (r *run) install(_ context.Context, changes []*change) error {
-	http, err := r.httpConf()
+	http, err := r.httpConf(names(changes))
 	if err != nil {
 		return err
 	}
