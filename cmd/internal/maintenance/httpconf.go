@@ -37,8 +37,8 @@ func (h *Host) shared() nginxconf.Shared {
 	return shared
 }
 
-// httpInPlace reports whether http.conf says what it is to say. It looks through all the sites' rules only where it says
-// more.
+// httpInPlace reports whether http.conf says what it is to say. It looks through all the sites' rules only where it
+// says more.
 func (h *Host) httpInPlace() (bool, error) {
 	want, err := nginxconf.HTTP(h.shared())
 	if err != nil {

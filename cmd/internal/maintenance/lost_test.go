@@ -11,8 +11,8 @@ import (
 	"github.com/msupply-foundation/conforma-status/status"
 )
 
-// TestClosedSiteOutOfReach: the upstream of a closed site becomes one that the kernel can't keep nginx from. The site is
-// drained again, and isn't said to be behind the barrier.
+// TestClosedSiteOutOfReach: the upstream of a closed site becomes one that the kernel can't keep nginx from. The site
+// is drained again, and isn't said to be behind the barrier.
 func TestClosedSiteOutOfReach(t *testing.T) {
 	for name, moves := range map[string]func(*testing.T, *world, *fakeKernel){
 		"a unix socket": func(_ *testing.T, _ *world, k *fakeKernel) {
