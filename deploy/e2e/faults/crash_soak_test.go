@@ -9,7 +9,7 @@ func TestSoakCrashTable(t *testing.T) {
 	crashTable(t, true)
 }
 
+// TestSoakConcurrentSets runs beside no other test here: the last command has ten minutes to wait for its turn.
 func TestSoakConcurrentSets(t *testing.T) {
-	t.Parallel()
 	concurrentSets(t, 200)
 }
