@@ -130,6 +130,7 @@ func (s Site) parts(mode status.Mode) []string {
 	patient := ruleIf(mode != status.Online, "patient")
 	parts := []string{
 		"{EARLY}", strings.Join(EarlyErrors, " "), "{PATIENT}", patient, "{UNDO}", undo(s.Modules), "{ALLOW}", ruleIf(s.Allows, "allow"),
+		"{ASKED}", ruleIf(mode == status.Offline, "asked"),
 		"{FILES}", patient + undo(s.Modules) + line("files"), "{UNAVAILABLE_HEADERS}", line("unavailable"), "{STATUS_HEADERS}", line("status"),
 	}
 	if s.Door == "" {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/google/renameio/v2"
 )
@@ -18,6 +19,11 @@ import (
 // it is: the link is replaced. Errors are those of the file system.
 func WriteFile(path string, data []byte, perm os.FileMode) error {
 	return write(path, data, perm, func(*os.File) error { return nil })
+}
+
+// WriteFileAt is WriteFile, and the file has that time of modification from the moment it is there.
+func WriteFileAt(path string, data []byte, perm os.FileMode, modified time.Time) error {
+	return write(path, data, perm, func(f *os.File) error { return os.Chtimes(f.Name(), modified, modified) })
 }
 
 // ReplaceFile is WriteFile, but the owner and group of the file that is there, if any, stay.

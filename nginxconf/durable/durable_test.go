@@ -7,12 +7,15 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
-	for _, write := range []func(string, []byte, os.FileMode) error{WriteFile, ReplaceFile} {
+	then := time.Date(2026, 12, 5, 22, 0, 0, 0, time.UTC)
+	at := func(path string, data []byte, perm os.FileMode) error { return WriteFileAt(path, data, perm, then) }
+	for _, write := range []func(string, []byte, os.FileMode) error{WriteFile, ReplaceFile, at} {
 		for _, data := range []string{"one", "", "three\x00"} {
 			if err := write(path, []byte(data), 0o640); err != nil {
 				t.Fatal(err)
@@ -23,6 +26,9 @@ func TestWriteFile(t *testing.T) {
 				t.Errorf("wrote %q, read %q, %v, %v", data, got, err, errStat)
 			}
 		}
+	}
+	if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(then) {
+		t.Errorf("written last at %v, %v, want %v", info.ModTime(), err, then)
 	}
 	if err := WriteFile(filepath.Join(dir, "no", "f"), nil, 0o644); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("into a directory that isn't there: %v", err)

@@ -43,6 +43,8 @@ func Of(s status.Schedule, site Site) []byte {
 		e.SetSequence(int(w.Sequence))
 		e.SetDtStampTime(w.UpdatedAt)
 		e.SetModifiedAt(w.UpdatedAt)
+		// RFC 5546, section 3.2.1, wants one. It may be any URI; SetOrganizer would make it an address for mail.
+		e.SetProperty(ics.ComponentPropertyOrganizer, site.PageURL)
 		e.SetStartAt(w.From)
 		e.SetEndAt(w.Until)
 		e.SetSummary("Maintenance: " + site.Title)

@@ -33,6 +33,7 @@ func TestOf(t *testing.T) {
 		"BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//mSupply Foundation//conforma-status//EN", "METHOD:PUBLISH",
 		"NAME:Maintenance: demo.example.org", "X-WR-CALNAME:Maintenance: demo.example.org", "REFRESH-INTERVAL;VALUE=DURATION:PT1H", "X-PUBLISHED-TTL:PT1H",
 		"BEGIN:VEVENT", "UID:w1.demo@conforma-status", "SEQUENCE:2", "DTSTAMP:20261204T220000Z", "LAST-MODIFIED:20261204T220000Z",
+		"ORGANIZER:https://maintenance.example.org/demo/",
 		"DTSTART:20261205T220000Z", "DTEND:20261205T230000Z", "SUMMARY:Maintenance: demo.example.org",
 		`DESCRIPTION:One\, two\; \\three\nfour\n\nພວກເຮົາ\n\nUma`, `  atualização\n\nhttps://maintenance.example.org/demo/`,
 		"URL:https://maintenance.example.org/demo/", "TRANSP:TRANSPARENT", "STATUS:CONFIRMED", "END:VEVENT", "END:VCALENDAR", "",
@@ -81,6 +82,30 @@ func TestLines(t *testing.T) {
 			if says := wrong(string(Of(status.Schedule{Version: 1, Windows: []status.ScheduledWindow{window("w", status.WindowScheduled, 0, long)}}, demo))); says != "" {
 				t.Fatalf("%q after %d: %s", words, before, says)
 			}
+		}
+	}
+}
+
+// required are what RFC 5546, section 3.2.1, wants once in each event that is published.
+var required = []string{"DTSTAMP", "DTSTART", "ORGANIZER", "SUMMARY", "UID", "SEQUENCE"}
+
+// TestRequired: a long address is folded, and what would be escaped in a text is not in a URI.
+func TestRequired(t *testing.T) {
+	site := demo
+	site.PageURL = "https://maintenance.example.org/" + strings.Repeat("a,b;c/", 20)
+	for _, state := range []status.WindowState{status.WindowScheduled, status.WindowCancelled, status.WindowMissed} {
+		got := string(Of(status.Schedule{Version: 1, Windows: []status.ScheduledWindow{window("w", state, 0, "")}}, site))
+		if says := wrong(got); says != "" {
+			t.Error(says)
+		}
+		whole := strings.ReplaceAll(got, "\r\n ", "")
+		for _, name := range required {
+			if strings.Count(whole, "\r\n"+name+":") != 1 {
+				t.Errorf("%s: it has not one %s: %s", state, name, whole)
+			}
+		}
+		if !strings.Contains(whole, "\r\nORGANIZER:"+site.PageURL+"\r\n") {
+			t.Errorf("%s: the organizer is not the page: %s", state, whole)
 		}
 	}
 }

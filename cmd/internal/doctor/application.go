@@ -31,16 +31,22 @@ func (e *examination) webSockets(s config.Site, conf *operator.Config) {
 			e.ok(checkWebSockets, "they are handed on")
 		}
 	}
+	const cuts = "a closing has to cut those that are open, and then ends in exit code 4, not safe to snapshot"
+	handedOn := conf != nil && conf.HasUpgrade(file)
 	switch {
 	case len(s.Settled) > 0:
 		e.ok(checkSettled, "the site has a command that vouches for the application")
-	case has || conf != nil && conf.HasUpgrade(file):
-		e.warn(checkSettled, "the site has WebSockets and no settled command: a closing has to cut those that are open, and then ends in exit code 4, not safe to snapshot",
-			"name a command that exits 0 once the application is idle: conforma-status init prints one for Conforma, /usr/share/conforma-status/settled-postgres.sh says how it is called")
+	case has && conf != nil && !handedOn:
+		e.warn(checkSettled, "there is none. Once nginx hands the front end's WebSockets on, "+cuts, hintSettled)
+	case has || handedOn:
+		e.warn(checkSettled, "the site has WebSockets and no settled command: "+cuts, hintSettled)
 	default:
 		e.ok(checkSettled, "there is none, and no WebSocket that would need one")
 	}
 }
+
+const hintSettled = "name a command that exits 0 once the application is idle: conforma-status init prints one for Conforma, " +
+	"/usr/share/conforma-status/settled-postgres.sh says how it is called"
 
 func hintUpgrade(s config.Site) string {
 	to := "ADDRESS"

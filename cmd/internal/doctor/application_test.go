@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,48 @@ func TestCachedPages(t *testing.T) {
 			}}}
 			e.cachedPages(context.Background(), config.Site{})
 			want(t, e, checkCachedPages, c.want)
+		})
+	}
+}
+
+// TestWebSockets: what is said of a settled command holds beside what is said of the site's WebSockets.
+func TestWebSockets(t *testing.T) {
+	const rules = "/etc/nginx/conforma-status/sites/demo.conf"
+	const pass, upgrade = "proxy_pass http://127.0.0.1:8000; ", "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+	conforma := config.Site{Name: "demo", Preset: "conforma"}
+	settled := config.Site{Name: "demo", Preset: "conforma", Settled: []string{"true"}}
+	for _, c := range []struct {
+		name, location string
+		site           config.Site
+		want           []string // the beginnings of what is said, in order
+	}{
+		{"not handed on", pass, conforma, []string{"the location at", "there is none. Once nginx hands"}},
+		{"handed on", pass + upgrade, conforma, []string{"they are handed on", "the site has WebSockets and no settled command"}},
+		{"nginx can't be read", "", conforma, []string{"the site has WebSockets and no settled command"}},
+		{"not handed on, and vouched for", pass, settled, []string{"the location at", "the site has a command"}},
+		{"of another application", pass + upgrade, config.Site{Name: "demo"}, []string{"the site has WebSockets and no settled command"}},
+		{"of none", pass, config.Site{Name: "demo"}, []string{"there is none, and no WebSocket"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var conf *operator.Config
+			if c.location != "" {
+				var err error
+				conf, err = operator.ReadConfig([]byte("# configuration file /etc/nginx/nginx.conf:\nhttp { server { include " + rules +
+					"; location / { " + c.location + "} } }\n# configuration file " + rules + ":\n"))
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			e := &examination{Doctor: Doctor{Host: &maintenance.Host{Config: &config.Config{Nginx: config.Nginx{ConfDir: "/etc/nginx/conforma-status"}}}}}
+			e.webSockets(c.site, conf)
+			if len(e.findings) != len(c.want) {
+				t.Fatalf("got %+v, want %q", e.findings, c.want)
+			}
+			for i, f := range e.findings {
+				if !strings.HasPrefix(f.Text, c.want[i]) {
+					t.Errorf("it says %q, want %q", f.Text, c.want[i])
+				}
+			}
 		})
 	}
 }

@@ -30,7 +30,7 @@ type fakeKernel struct {
 	findErr, loadErr  error
 	proveErr, lookErr error
 	unresolved        error // why the upstream's name has no address
-	passed            uint64
+	passed, refused   uint64
 	users             []barrier.User
 	clients           []workers.Client // of each site
 }
@@ -102,7 +102,7 @@ func (k *fakeKernel) Look(_ context.Context, _ int, r barrier.Rules) (barrier.Se
 	k.w.at("look at kernel")
 	seen := barrier.Seen{There: k.there, Nginx: map[string]barrier.Traffic{}, Outside: map[string]barrier.Traffic{}}
 	for _, s := range r.Sites {
-		seen.Nginx[s.Name] = barrier.Traffic{Tried: k.passed}
+		seen.Nginx[s.Name] = barrier.Traffic{Tried: k.passed + k.refused, Refused: k.refused}
 		if has := k.site(s.Name); has.Nginx < s.Nginx || has.Outside < s.Outside {
 			seen.Less, seen.Differs = true, "the table is gone"
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -238,11 +239,8 @@ func (r *run) recordChange(c *change) error {
 	if c.has(StepInstall) && c.receipt.Outcome != state.Failed {
 		rec.Forced = c.forced
 	}
-	switch {
-	case c.to.Mode == status.Online:
+	if rec.ClosedAt = c.closedAt(); c.to.Mode == status.Online {
 		rec.ForgetClosing()
-	case c.shutAt != nil && (rec.ClosedAt == nil || c.from == status.Online):
-		rec.ClosedAt = c.shutAt
 	}
 	if c.receipt.Outcome == state.Shut {
 		rec.SafeSince = nil
@@ -260,6 +258,17 @@ func (r *run) recordChange(c *change) error {
 		return nil // a site that could not be opened for the first time stays unknown
 	}
 	return r.journal.WriteRecord(c.site.Name, *rec)
+}
+
+// closedAt is when nginx was seen to be shut by the closing that the site is in, nil where it wasn't, or is open.
+func (c *change) closedAt() *time.Time {
+	switch {
+	case c.to.Mode == status.Online:
+		return nil
+	case c.shutAt != nil && (c.record.ClosedAt == nil || c.from == status.Online):
+		return c.shutAt
+	}
+	return c.record.ClosedAt
 }
 
 // hold is what is done about requests from before the closing, now that the steps are taken. A site on its way from

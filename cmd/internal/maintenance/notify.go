@@ -144,7 +144,7 @@ func (r *run) writeHistory() error {
 		events = append(events, state.Event{
 			At: r.moment(), Site: c.site.Name, From: c.from, To: c.receipt.Mode,
 			Operator: operator, Reason: reason, Outcome: c.receipt.Outcome, Error: c.receipt.Error,
-			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut,
+			Seq: c.to.Seq, ExpectedUntil: c.to.ExpectedUntil, Cut: c.receipt.Cut, ClosedAt: c.closedAt(),
 		})
 	}
 	history, audit := r.Dir().AppendHistory(events, r.Config.AuditLog)

@@ -61,7 +61,7 @@ type Receipt struct {
 
 // Tried is how often somebody tried to reach the application of a closed site, and was refused by the kernel.
 type Tried struct {
-	Nginx   uint64 `json:"nginx"`   // nginx itself: there is a way past the site's rules
+	Nginx   uint64 `json:"nginx"`   // nginx itself: a certificate authority asked, or a way leads past the rules
 	Outside uint64 `json:"outside"` // from outside the machine
 }
 

@@ -199,8 +199,12 @@ func (r *run) noteTried(ctx context.Context, changes []*change) {
 	for _, c := range changes {
 		t := &Tried{Nginx: seen.Nginx[c.site.Name].Refused, Outside: seen.Outside[c.site.Name].Refused}
 		if c.receipt.Tried = t; t.Nginx > 0 {
-			c.receipt.warn(fmt.Sprintf("nginx tried %d times to reach the application of %s while it was closed, and the kernel refused it: "+
-				"there is a way past the site's rules", t.Nginx, c.site.Name))
+			times := fmt.Sprintf("%d times", t.Nginx)
+			if t.Nginx == 1 {
+				times = "once"
+			}
+			c.receipt.warn(fmt.Sprintf("nginx tried %s to reach the application of %s while it was closed, and the kernel refused it: "+
+				"a certificate authority's question (/.well-known/acme-challenge/), or a way past the site's rules", times, c.site.Name))
 		}
 	}
 }

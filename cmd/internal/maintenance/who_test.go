@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"testing"
+	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
 	"github.com/msupply-foundation/conforma-status/status"
@@ -46,5 +47,25 @@ func TestHistoryOfOrders(t *testing.T) {
 				t.Errorf("%d asked, history %+v, %v; want %d asked, by %s", asked, events, err, c.asked, c.by)
 			}
 		})
+	}
+}
+
+// TestHistoryOfAClosing: the history counts a closing from when nginx was shut. The grace is part of it, and so is
+// admin mode.
+func TestHistoryOfAClosing(t *testing.T) {
+	w := newWorld(t)
+	w.Config.Sites[0].Grace = 5 * time.Second
+	shut := *w.set(t, status.Offline).ClosedAt
+	if w.now.Before(shut.Add(5 * time.Second)) {
+		t.Fatalf("it is shut at %v, and the closing is over at %v: it proves nothing", shut, w.now)
+	}
+	w.set(t, status.Admin)
+	w.set(t, status.Online)
+	events, _, err := w.Dir().History()
+	if err != nil || len(events) != 3 || events[1].ClosedAt == nil || !events[1].ClosedAt.Equal(shut) || events[2].ClosedAt != nil {
+		t.Fatalf("the history has %+v, %v, want that it was shut at %v", events, err, shut)
+	}
+	if ws := state.Windows(events); len(ws) != 1 || !ws[0].From.Equal(shut) {
+		t.Errorf("it was closed in %+v, want from %v", ws, shut)
 	}
 }

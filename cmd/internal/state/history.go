@@ -42,11 +42,21 @@ type Event struct {
 	Seq           uint64      `json:"seq"`
 	ExpectedUntil *time.Time  `json:"expectedUntil"`
 	Cut           int         `json:"cut"`
+	// ClosedAt is when nginx was seen to be shut, nil where the site is open. Earlier releases didn't write it.
+	ClosedAt *time.Time `json:"closedAt,omitempty"`
+}
+
+// shutAt is since when the site is shut after a closing. Where nobody noted that, it is when the change was over.
+func (e Event) shutAt() time.Time {
+	if e.ClosedAt != nil && e.ClosedAt.Before(e.At) {
+		return *e.ClosedAt
+	}
+	return e.At
 }
 
 // Window is one time that a site was closed: what was announced, against what it came to.
 type Window struct {
-	From           time.Time  `json:"from"`
+	From           time.Time  `json:"from"`  // when nginx was shut
 	Until          *time.Time `json:"until"` // null while the site is closed
 	ClosedBy       string     `json:"closedBy"`
 	OpenedBy       string     `json:"openedBy,omitempty"`
@@ -93,7 +103,7 @@ func Windows(events []Event) []Window {
 		}
 		switch {
 		case e.To.Closed() && !open:
-			out = append(out, Window{From: e.At, ClosedBy: e.Operator, Reason: e.Reason, FirstAnnounced: e.ExpectedUntil, LastAnnounced: e.ExpectedUntil})
+			out = append(out, Window{From: e.shutAt(), ClosedBy: e.Operator, Reason: e.Reason, FirstAnnounced: e.ExpectedUntil, LastAnnounced: e.ExpectedUntil})
 			open = true
 		case e.To.Closed():
 			w := &out[len(out)-1]

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,6 +36,24 @@ func TestWindows(t *testing.T) {
 	}
 	if w := ws[1]; w.Until != nil || w.LateSeconds != nil || w.FirstAnnounced != nil {
 		t.Errorf("the window that is open is %+v", w)
+	}
+}
+
+// TestWindowBegins: a site is closed from when nginx was shut, not from the end of the closing. Earlier releases wrote
+// down only that.
+func TestWindowBegins(t *testing.T) {
+	const event = `{"at":"2026-11-22T21:15:35Z","site":"demo","from":"online","to":"offline","outcome":"done"%s}` + "\n" +
+		`{"at":"2026-11-22T21:20:00Z","site":"demo","from":"offline","to":"online","outcome":"done"}`
+	for name, c := range map[string]struct{ more, want string }{
+		"noted":                   {`,"closedAt":"2026-11-22T21:15:00Z"`, "2026-11-22T21:15:00Z"},
+		"by an earlier release":   {"", "2026-11-22T21:15:35Z"},
+		"a clock that was set":    {`,"closedAt":"2026-11-22T21:16:00Z"`, "2026-11-22T21:15:35Z"},
+		"nginx was never seen so": {`,"closedAt":null`, "2026-11-22T21:15:35Z"},
+	} {
+		events, unreadable := parseHistory(fmt.Appendf(nil, event, c.more))
+		if ws := Windows(events); unreadable > 0 || len(ws) != 1 || ws[0].From.Format(time.RFC3339) != c.want || ws[0].Until == nil {
+			t.Errorf("%s: %d unreadable, %+v, want one from %s", name, unreadable, ws, c.want)
+		}
 	}
 }
 

@@ -79,10 +79,10 @@ func (q Queue) Replace(hooks []config.Webhook, was, now Event) error {
 		err = errors.Join(err, keep(h, now, now.At))
 		for _, path := range there {
 			if err == nil && path != q.file(h, pendingOf(now)) {
-				err = os.Remove(path)
+				err = remove(path)
 			}
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil {
 			errs = append(errs, fmt.Errorf("keep an event for the webhook %s: %w", Where(h.URL), err))
 		}
 	}
@@ -115,20 +115,22 @@ func (q Queue) file(h config.Webhook, p pending) string {
 	return filepath.Join(q.of(h), p.Since.UTC().Format("20060102T150405.000")+"-"+p.ID+ending)
 }
 
-// postpone keeps an event that is to be tried then. What is lost of that is the time: it is tried at once.
+// postpone keeps an event that is to be tried then. Its file has that time from the moment it is there: somebody else
+// may deliver it before we come to another line.
 func (q Queue) postpone(h config.Webhook, p pending, next time.Time) error {
-	if err := writeJSON(q.file(h, p), p); err != nil {
-		return err
-	}
-	return os.Chtimes(q.file(h, p), next, next)
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.Marshal(v)
+	data, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(path, data, 0o600)
+	return durable.WriteFileAt(q.file(h, p), data, 0o600, next)
+}
+
+// remove takes a file away that somebody else may take away, too.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // entry is the file of an event.
@@ -172,7 +174,7 @@ func (q Queue) read(h config.Webhook, path string) (*pending, error) {
 	}
 	var p pending
 	if json.Unmarshal(data, &p) != nil || q.file(h, p) != path || len(p.Body) == 0 {
-		return nil, os.Remove(path)
+		return nil, remove(path)
 	}
 	return &p, nil
 }
@@ -233,16 +235,20 @@ func (q Queue) giveUp(h config.Webhook, p pending, now time.Time) error {
 		g = &GivenUp{}
 	}
 	g.Events, g.Last, g.Error = g.Events+1, now.UTC().Truncate(time.Second), p.Error
-	if err := writeJSON(filepath.Join(q.of(h), givenUpFile), g); err != nil {
+	data, err := json.Marshal(g)
+	if err != nil {
 		return err
 	}
-	return os.Remove(q.file(h, p))
+	if err := durable.WriteFile(filepath.Join(q.of(h), givenUpFile), data, 0o600); err != nil {
+		return err
+	}
+	return remove(q.file(h, p))
 }
 
 // delivered takes an event away that was taken. What was given up before is history then.
 func (q Queue) delivered(h config.Webhook, p pending) error {
 	q.ForgetGivenUp(h)
-	return os.Remove(q.file(h, p))
+	return remove(q.file(h, p))
 }
 
 // ForgetGivenUp forgets what was given up: the webhook takes what it is sent.

@@ -45,8 +45,8 @@ func read(s string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	if hour, minute, ok := timeOfDay(s); ok {
-		return nextTimeOfDay(hour, minute, now), nil
+	if IsTimeOfDay(s) {
+		return nextTimeOfDay(s, now)
 	}
 	if date, clock, found := strings.Cut(s, " "); found {
 		if day, err := time.Parse(time.DateOnly, date); err == nil {
@@ -69,8 +69,9 @@ var minutes = regexp.MustCompile(`([0-9])mins?($|[0-9])`)
 // Until reads a point in time as Parse does, but for a time of day: that is the next one after from. The error may wrap
 // ErrEndsBefore, too.
 func Until(s string, from, now time.Time) (time.Time, error) {
-	if hour, minute, ok := timeOfDay(s); ok {
-		return nextTimeOfDay(hour, minute, from.In(now.Location())).UTC(), nil
+	if IsTimeOfDay(s) {
+		until, err := nextTimeOfDay(s, from.In(now.Location()))
+		return until.UTC(), err
 	}
 	until, err := Parse(s, now)
 	if errors.Is(err, ErrPast) || err == nil && !until.After(from) {
@@ -110,13 +111,7 @@ func onDate(day time.Time, clock, said string, zone *time.Location) (time.Time, 
 		return time.Time{}, fmt.Errorf("%w: %q", ErrRead, said)
 	}
 	wall := time.Date(day.Year(), day.Month(), day.Day(), hour, minute, 0, 0, time.UTC)
-	var shown []time.Time
-	for _, offset := range offsets(wall, zone) {
-		t := wall.Add(-offset).In(zone)
-		if t.Format(time.DateTime) == wall.Format(time.DateTime) {
-			shown = append(shown, t)
-		}
-	}
+	shown := shownIn(zone, wall)
 	switch len(shown) {
 	case 0:
 		return time.Time{}, fmt.Errorf("%w: clocks here never show %q: they are put forward then", ErrRead, said)
@@ -125,6 +120,17 @@ func onDate(day time.Time, clock, said string, zone *time.Location) (time.Time, 
 	}
 	return time.Time{}, fmt.Errorf("%w: clocks here show %q twice: say which with its offset, %s or %s",
 		ErrRead, said, shown[0].Format(time.RFC3339), shown[1].Format(time.RFC3339))
+}
+
+// shownIn is when clocks in zone show what a clock shows, the earliest first.
+func shownIn(zone *time.Location, wall time.Time) (shown []time.Time) {
+	for _, offset := range offsets(wall, zone) {
+		t := wall.Add(-offset).In(zone)
+		if t.Format(time.DateTime) == wall.Format(time.DateTime) {
+			shown = append(shown, t)
+		}
+	}
+	return shown
 }
 
 // offsets are how far zone may be from UTC at about the time of a clock, the greatest first: what it was a day before
@@ -151,14 +157,19 @@ func IsLaterDay(s string, t, now time.Time) bool {
 	return IsTimeOfDay(s) && t.In(now.Location()).Format(time.DateOnly) != now.Format(time.DateOnly)
 }
 
-// nextTimeOfDay is when clocks in now's time zone next show hour and minute. It goes from minute to minute because on
-// a day when they are put back or forward they show some times twice, and others not at all.
-func nextTimeOfDay(hour, minute int, now time.Time) time.Time {
-	t := now.Truncate(time.Minute).Add(time.Minute)
-	for t.Hour() != hour || t.Minute() != minute {
-		t = t.Add(time.Minute)
+// nextTimeOfDay is when clocks in now's time zone next show a time of day: today, or tomorrow where that has passed. As
+// with a date, they have to show it once that day.
+func nextTimeOfDay(s string, now time.Time) (time.Time, error) {
+	hour, minute, _ := timeOfDay(s)
+	wall := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, 0, 0, time.UTC)
+	passed := hour*60+minute <= now.Hour()*60+now.Minute() // of one that they don't show today
+	if shown := shownIn(now.Location(), wall); len(shown) > 0 {
+		passed = !shown[len(shown)-1].After(now)
 	}
-	return t
+	if passed {
+		wall = wall.AddDate(0, 0, 1)
+	}
+	return onDate(wall, s, wall.Format(time.DateOnly)+" "+s, now.Location())
 }
 
 // Wait is a flag of the command line (pflag.Value) that holds a duration of zero or more, with days, up to maxWait.

@@ -54,24 +54,22 @@ func TestParse(t *testing.T) {
 		{noon, "Pacific/Auckland", "00:30", "2026-11-23T11:30:00Z"},
 		{noon, "Asia/Kolkata", "18:30", "2026-11-22T13:00:00Z"},
 		// clocks are put forward at 02:00 on 8 March 2026: 02:30 is not shown that day
-		{"2026-03-08T06:00:00Z", "America/New_York", "02:30", "2026-03-09T06:30:00Z"},
+		{"2026-03-08T07:15:00Z", "America/New_York", "02:30", "2026-03-09T06:30:00Z"},
 		{"2026-03-08T06:00:00Z", "America/New_York", "03:00", "2026-03-08T07:00:00Z"},
 		{"2026-03-08T06:00:00Z", "America/New_York", "01:30", "2026-03-08T06:30:00Z"},
 		{"2026-03-08T06:45:00Z", "America/New_York", "01:30", "2026-03-09T05:30:00Z"},
 		{"2026-03-07T17:00:00Z", "America/New_York", "12:00", "2026-03-08T16:00:00Z"},
 		// clocks are put back at 02:00 on 1 November 2026: 01:30 is shown twice
-		{"2026-11-01T05:00:00Z", "America/New_York", "01:30", "2026-11-01T05:30:00Z"},
-		{"2026-11-01T05:30:00Z", "America/New_York", "01:30", "2026-11-01T06:30:00Z"},
-		{"2026-11-01T05:45:00Z", "America/New_York", "01:30", "2026-11-01T06:30:00Z"},
-		{"2026-11-01T06:15:00Z", "America/New_York", "01:30", "2026-11-01T06:30:00Z"},
+		{"2026-10-31T05:00:00Z", "America/New_York", "01:30", "2026-10-31T05:30:00Z"},
 		{"2026-11-01T06:30:00Z", "America/New_York", "01:30", "2026-11-02T06:30:00Z"},
 		{"2026-11-01T05:45:00Z", "America/New_York", "02:00", "2026-11-01T07:00:00Z"},
 		{"2026-10-31T16:00:00Z", "America/New_York", "12:00", "2026-11-01T17:00:00Z"},
 		// by half an hour on Lord Howe Island, from 02:00 to 01:30 on 5 April 2026
-		{"2026-04-04T14:50:00Z", "Australia/Lord_Howe", "01:45", "2026-04-04T15:15:00Z"},
-		{"2026-04-04T14:40:00Z", "Australia/Lord_Howe", "01:45", "2026-04-04T14:45:00Z"},
+		{"2026-04-04T15:20:00Z", "Australia/Lord_Howe", "01:45", "2026-04-05T15:15:00Z"},
+		{"2026-04-04T14:40:00Z", "Australia/Lord_Howe", "02:00", "2026-04-04T15:30:00Z"},
 		// at midnight in Santiago, put forward on 6 September 2026: that day begins at 01:00
-		{"2026-09-06T03:00:00Z", "America/Santiago", "00:30", "2026-09-07T03:30:00Z"},
+		{"2026-09-05T04:30:00Z", "America/Santiago", "01:00", "2026-09-05T05:00:00Z"},
+		{"2026-09-05T05:30:00Z", "America/Santiago", "01:00", "2026-09-06T04:00:00Z"},
 		{"2026-09-06T03:00:00Z", "America/Santiago", "01:00", "2026-09-06T04:00:00Z"},
 
 		// as people say them
@@ -153,18 +151,32 @@ func TestParseRefuses(t *testing.T) {
 // Clocks that are put forward don't show some times, and those that are put back show some twice: which is meant is
 // never guessed.
 func TestParseOfClocksThatChange(t *testing.T) {
-	now := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
-	for _, c := range []struct{ zone, when, says string }{
-		{"America/New_York", "2026-03-08 02:00", "never show"},
-		{"America/New_York", "2026-03-08 02:59", "never show"},
-		{"America/New_York", "2026-03-08 2:30am", "never show"},
-		{"America/Santiago", "2026-09-06 00:30", "never show"},
-		{"Australia/Lord_Howe", "2026-10-04 02:15", "never show"},
-		{"America/New_York", "2026-11-01 01:00", "2026-11-01T01:00:00-04:00 or 2026-11-01T01:00:00-05:00"},
-		{"America/New_York", "2026-11-01 01:59", "2026-11-01T01:59:00-04:00 or 2026-11-01T01:59:00-05:00"},
-		{"Australia/Lord_Howe", "2026-04-05 01:45", "2026-04-05T01:45:00+11:00 or 2026-04-05T01:45:00+10:30"},
-		{"Pacific/Auckland", "2026-04-05 02:30", "2026-04-05T02:30:00+13:00 or 2026-04-05T02:30:00+12:00"},
+	const february = "2026-02-01T00:00:00Z"
+	for _, c := range []struct{ now, zone, when, says string }{
+		{february, "America/New_York", "2026-03-08 02:00", "never show"},
+		{february, "America/New_York", "2026-03-08 02:59", "never show"},
+		{february, "America/New_York", "2026-03-08 2:30am", "never show"},
+		{february, "America/Santiago", "2026-09-06 00:30", "never show"},
+		{february, "Australia/Lord_Howe", "2026-10-04 02:15", "never show"},
+		{february, "America/New_York", "2026-11-01 01:00", "2026-11-01T01:00:00-04:00 or 2026-11-01T01:00:00-05:00"},
+		{february, "America/New_York", "2026-11-01 01:59", "2026-11-01T01:59:00-04:00 or 2026-11-01T01:59:00-05:00"},
+		{february, "Australia/Lord_Howe", "2026-04-05 01:45", "2026-04-05T01:45:00+11:00 or 2026-04-05T01:45:00+10:30"},
+		{february, "Pacific/Auckland", "2026-04-05 02:30", "2026-04-05T02:30:00+13:00 or 2026-04-05T02:30:00+12:00"},
+		// times of day: of today, and of tomorrow
+		{"2026-03-08T06:00:00Z", "America/New_York", "02:30", `never show "2026-03-08 02:30"`},
+		{"2026-03-08T06:59:00Z", "America/New_York", "2:30am", `never show "2026-03-08 2:30am"`},
+		{"2026-03-07T17:00:00Z", "America/New_York", "02:30", `never show "2026-03-08 02:30"`},
+		{"2026-09-06T03:00:00Z", "America/Santiago", "00:30", `never show "2026-09-06 00:30"`},
+		{"2026-10-31T16:00:00Z", "America/New_York", "01:30", "2026-11-01T01:30:00-04:00 or 2026-11-01T01:30:00-05:00"},
+		{"2026-11-01T05:00:00Z", "America/New_York", "01:30", "2026-11-01T01:30:00-04:00 or 2026-11-01T01:30:00-05:00"},
+		{"2026-11-01T05:45:00Z", "America/New_York", "01:30", "2026-11-01T01:30:00-04:00 or 2026-11-01T01:30:00-05:00"},
+		{"2026-11-01T06:15:00Z", "America/New_York", "01:30", "2026-11-01T01:30:00-04:00 or 2026-11-01T01:30:00-05:00"},
+		{"2026-04-04T14:50:00Z", "Australia/Lord_Howe", "01:45", "2026-04-05T01:45:00+11:00 or 2026-04-05T01:45:00+10:30"},
 	} {
+		now, err := time.Parse(time.RFC3339, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
 		got, err := Parse(c.when, now.In(zone(t, c.zone)))
 		if !errors.Is(err, ErrRead) || !strings.Contains(err.Error(), c.says) || !got.IsZero() {
 			t.Errorf("%s in %s is %v, %v; want %q", c.when, c.zone, got, err, c.says)

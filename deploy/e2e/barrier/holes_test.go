@@ -103,7 +103,7 @@ func TestHoles(t *testing.T) {
 	}
 	still()
 	got = receiptOf(t, h.CLI(t, "set", "online", "--json").Want(t, 0))
-	if got.Tried == nil || got.Tried.Nginx < len(holes) || !got.warns("there is a way past the site's rules") {
+	if got.Tried == nil || got.Tried.Nginx < len(holes) || !got.warns("or a way past the site's rules") {
 		t.Errorf("the opening says of who tried %+v, %q", got.Tried, got.Warnings)
 	}
 	h.answers(t, "/")

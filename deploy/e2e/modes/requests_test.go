@@ -61,6 +61,9 @@ func requests(b *rig.Block) []answers.Request {
 		challenge.Offline = answers.Barred
 	}
 
+	ours := everywhere(answers.None)
+	ours.Offline = answers.Refused
+
 	all := []answers.Request{
 		// What people and their browsers do.
 		{Name: "navigation", Message: rig.Navigation("/application/new"), Outcomes: aPage},
@@ -193,7 +196,8 @@ func requests(b *rig.Block) []answers.Request {
 		{Name: "status.json and %2f", Message: rig.Fetch("/.conforma-status/status.json%2f..%2f..%2fserver/api/user-info", origin), Outcomes: aCall},
 		{Name: "status.json and ;", Message: rig.Fetch("/.conforma-status/status.json;/../../server/api/user-info", origin), Outcomes: aCall},
 		{Name: "probe and ..", Message: post("/.conforma-status/probe/../../server/graphql"), Outcomes: aCall},
-		{Name: "the body of the 503 itself", Message: rig.Fetch("/.conforma-status/503", origin), Outcomes: everywhere(answers.None)},
+		{Name: "the body of the 503 itself", Message: rig.Fetch("/.conforma-status/503", origin), Outcomes: ours},
+		{Name: "the body of the 503 itself by POST, with a query", Message: post("/.conforma-status/503?x=1"), Outcomes: ours},
 		{Name: "the answers' own paths, and on", Message: post("/.conforma-status/503/../../server/graphql"), Outcomes: aCall},
 		{Name: "the gate's own path, and on", Message: post("/.conforma-status/auth/%2e%2e/%2e%2e/server/graphql"), Outcomes: aCall},
 		{Name: "the refusal's own path, and on", Message: post("/.conforma-status/denied/../../server/graphql"), Outcomes: aCall},

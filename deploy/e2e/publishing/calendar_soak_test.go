@@ -19,6 +19,7 @@ c = icalendar.Calendar.from_ical(sys.stdin.buffer.read())
 assert c["METHOD"] == "PUBLISH" and c["VERSION"] == "2.0" and not c.errors
 for e in c.walk("VEVENT"):
     assert not e.errors, e.errors
+    assert str(e["ORGANIZER"]) == e["URL"], e["ORGANIZER"]
     print(json.dumps([e["UID"], str(e["SEQUENCE"]), e["STATUS"], utc(e["DTSTART"]), utc(e["DTEND"]), e["DESCRIPTION"]]))
 `
 

@@ -70,6 +70,9 @@ func TestCalendarReadBack(t *testing.T) {
 			}
 			return v
 		}
+		if by := e.Props.Get(ical.PropOrganizer).Value; by != calendarPage {
+			t.Errorf("the organizer is %s, want %s", by, calendarPage)
+		}
 		from, errFrom := e.DateTimeStart(time.UTC)
 		until, errUntil := e.DateTimeEnd(time.UTC)
 		if errFrom != nil || errUntil != nil {
