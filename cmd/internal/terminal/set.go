@@ -17,6 +17,18 @@ import (
 // Receipts prints what came of a change: what is wrong, what the sites are now, and last whether it is safe to take a
 // snapshot.
 func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
+	t.receipts(rs)
+	documentOf(t, rs)
+}
+
+// ReceiptsAndFail prints what came of a change, and the error that ended it.
+func (t *Terminal) ReceiptsAndFail(rs []*maintenance.Receipt, err error) {
+	t.receipts(rs)
+	failAfter(t, rs, err)
+}
+
+// receipts is Receipts without a document.
+func (t *Terminal) receipts(rs []*maintenance.Receipt) {
 	t.live.end()
 	t.wentWell()
 	for _, r := range rs {
@@ -36,7 +48,6 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 		}
 		t.verdict(w, rs)
 	}
-	documentOf(t, rs)
 }
 
 // unpublished warns that something isn't published, nil for nothing, and says who makes up for it.
