@@ -86,10 +86,5 @@ func (a *app) closeAlone(ctx context.Context, h *maintenance.Host, req maintenan
 	if err != nil {
 		return nil, doing(err)
 	}
-	failed := exitCode(a.report(receipts)) == exitFailed
-	a.terminal.Alone()
-	if failed {
-		return receipts, said(exitFailed)
-	}
-	return receipts, said(exitUnsafe)
+	return receipts, a.report(receipts)
 }

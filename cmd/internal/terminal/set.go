@@ -136,8 +136,8 @@ func (t *Terminal) LeftClosed(site string, mode status.Mode) {
 // receiptLine says what came of the change of one site.
 func receiptLine(r *maintenance.Receipt) string {
 	var b strings.Builder
-	switch r.Outcome {
-	case state.Planned:
+	switch {
+	case r.Outcome == state.Planned:
 		fmt.Fprintf(&b, "%s would go from %s to %s", r.Site, r.Previous, r.Mode)
 		if len(r.Steps) == 0 {
 			return fmt.Sprintf("%s is %s already: nothing to do", r.Site, r.Mode)
@@ -149,17 +149,17 @@ func receiptLine(r *maintenance.Receipt) string {
 			b.WriteString("\n" + announcementWords(r))
 		}
 		return b.String()
-	case state.Shut:
+	case r.Unfinished():
 		fmt.Fprintf(&b, "%s is shut by its closed file; nginx does not use the rules of %s yet", r.Site, r.Mode)
-	case state.Failed:
+	case r.Outcome == state.Failed:
 		fmt.Fprintf(&b, "%s was not changed to %s", r.Site, r.Mode)
 		return b.String()
-	case state.Unchanged:
+	case r.Outcome == state.Unchanged:
 		fmt.Fprintf(&b, "%s is %s already", r.Site, r.Mode)
 	default:
 		fmt.Fprintf(&b, "%s is %s", r.Site, r.Mode)
 	}
-	if r.Mode.Closed() && r.Outcome != state.Shut {
+	if r.Mode.Closed() && !r.Unfinished() {
 		b.WriteString(sinceWords(r.Since, r.ExpectedUntil))
 	}
 	if r.Mode == status.Admin && r.SafeSince != nil && r.Outcome != state.Shut {
@@ -193,15 +193,30 @@ var notSafeWords = map[state.NotSafe]string{
 	state.NotSafeLeft:       "an earlier request was still left",
 	state.NotSafeCut:        "something was cut that the application may still be working on",
 	state.NotSafeUnsettled:  "the settled command does not vouch for the application",
+	notSafeInFleet:          "not every host is known to be safe",
 }
+
+// notSafeInFleet is why it isn't safe on a host of a fleet, on which all is done.
+const notSafeInFleet state.NotSafe = "fleet"
 
 // unsafeWords say of a change why it isn't safe to take a snapshot now.
 func unsafeWords(r *maintenance.Receipt) string {
-	if why := r.NotSafe(); why != state.NotSafeLeft || r.Remains == "" {
-		return notSafeWords[why]
+	why := r.NotSafe()
+	text := notSafeWords[why]
+	if why == state.NotSafeLeft && r.Remains != "" {
+		text = r.Remains + " still left"
 	}
-	return r.Remains + " still left"
+	switch {
+	case r.Alone && why == state.NotSafeUnknown:
+		return aloneWords
+	case r.Alone:
+		return text + "; " + aloneWords
+	}
+	return text
 }
+
+// aloneWords say that one host of a fleet is closed, and that nobody knows what the others do.
+const aloneWords = "this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"
 
 // receiptHints says what to do after a change that could not be completed.
 func receiptHints(r *maintenance.Receipt) []string {

@@ -40,6 +40,16 @@ func TestSoakFleetFaults(t *testing.T) {
 	if !strings.Contains(alone.Stderr, "nobody else is told") {
 		t.Errorf("with the stores away:\n%s%s", alone.Stdout, alone.Stderr)
 	}
+	if !strings.HasSuffix(alone.Stdout, "NOT SAFE: this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer\n") ||
+		strings.Contains(alone.Stdout, "safe to take") {
+		t.Errorf("it says\n%s", alone.Stdout)
+	}
+	if again := a.CLI(t, "set", "offline", "--json").Want(t, 4).Stdout; !strings.Contains(again, `"outcome": "shut"`) || !strings.Contains(again, `"safeSince": null`) {
+		t.Errorf("in JSON it is\n%s", again)
+	}
+	if got := a.CLI(t, "get").Want(t, 5).Stdout; !strings.Contains(got, "  ordered    it can't be read what is ordered\n") || !strings.Contains(got, "  published  it can't be read\n") {
+		t.Errorf("get says\n%s", got)
+	}
 	if m.status(t, 0) != 503 || m.status(t, 1) != 200 {
 		t.Errorf("app-1 answers %d, app-2 %d", m.status(t, 0), m.status(t, 1))
 	}
