@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,6 +140,9 @@ func TestSoakFleetFaults(t *testing.T) {
 	if got := m.status(t, 0); got != 200 {
 		t.Errorf("after a run app-1 answers %d", got)
 	}
+	opened := fmt.Sprintf("%s --config %s set online >&2", rig.Binary(t), a.Config)
+	rig.Says(t, a.CLI(t, "run", "--mode", "offline", "--", "sh", "-c", opened).Want(t, 1), "demo was opened meanwhile", "hint: requests reached the application")
+	rig.Says(t, a.CLI(t, "run", "--mode", "offline", "--", "sh", "-c", strings.Replace(opened, "online", "offline", 1)).Want(t, 1), "somebody else has set its mode since", "hint: it stays closed")
 }
 
 // TestSoakFleetPasses: a pass that was made on one host lets in on another, and the cookie that it gives there lets
