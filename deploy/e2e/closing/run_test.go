@@ -161,7 +161,7 @@ func TestRunLeavesWhatItFound(t *testing.T) {
 	rig.Says(t, run(bin+" set online >&2").Want(t, 1), "demo was opened meanwhile", "hint: requests reached the application")
 	rig.Agreed(t, h, status.Online)
 	// So too where the run has closed it itself.
-	opened := run(bin + " set online >&2").Want(t, 1)
+	opened := run(bin+" set online >&2").Want(t, 1)
 	rig.Says(t, opened, "demo was opened meanwhile", "hint: requests reached the application")
 	if strings.Contains(opened.Stderr, "it stays closed") {
 		t.Errorf("a site that is open is said to be closed:\n%s", opened.Stderr)
