@@ -126,6 +126,7 @@ func lookAtFleet(ctx context.Context, h *maintenance.Host, private store.Store, 
 		return v, err
 	}
 	v.Fill(all)
+	v.Done = v.Order > 0 && len(v.Hosts) > 0 && len(v.Missing) == 0
 	return v, nil
 }
 

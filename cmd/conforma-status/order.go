@@ -37,7 +37,8 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 	}
 	if err := orders.Put(ctx); err != nil {
 		if errors.Is(err, fleet.ErrNotTheOrder) {
-			return nil, fmt.Errorf("%w: %w", maintenance.ErrClaimed, err)
+			i := slices.IndexFunc(orders, func(g *fleet.Ordering) bool { n, _ := g.Order(); return n == 0 })
+			return nil, &ofSite{orders[i].Name, fmt.Errorf("%w: %w", maintenance.ErrClaimed, err)}
 		}
 		if req.Mode == status.Offline && fleet.IsStoreAway(err) && serves(h, req.Sites) {
 			return a.closeAlone(ctx, h, req, err)
@@ -66,6 +67,14 @@ func (a *app) order(ctx context.Context, h *maintenance.Host, req maintenance.Re
 	return receipts, nil
 }
 
+// ofSite is an error of the order for one site. Those for the sites before it are put.
+type ofSite struct {
+	site string
+	error
+}
+
+func (o *ofSite) Unwrap() error { return o.error }
+
 // tellOrders has the webhooks told what came of the orders of a request.
 func (a *app) tellOrders(ctx context.Context, h *maintenance.Host, orders fleet.Orders, foretold map[string]webhook.Event, req maintenance.Request) {
 	for _, err := range h.TellOrders(ctx, orders, foretold, req.Keeps == maintenance.KeepsMode, sender().Send) {
@@ -86,10 +95,5 @@ func (a *app) closeAlone(ctx context.Context, h *maintenance.Host, req maintenan
 	if err != nil {
 		return nil, doing(err)
 	}
-	failed := exitCode(a.report(receipts)) == exitFailed
-	a.terminal.Alone()
-	if failed {
-		return receipts, said(exitFailed)
-	}
-	return receipts, said(exitUnsafe)
+	return receipts, a.report(receipts)
 }

@@ -27,7 +27,7 @@ func (a *app) renderCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if standby && out == "" {
 				return misused(errors.New("--standby needs --out: what it writes is for another machine"),
-					fmt.Sprintf(terminal.HintUsage, "render --standby --out DIR"))
+					fmt.Sprintf(terminal.HintUsage, "conforma-status render --standby --out DIR"))
 			}
 			h, _, err := a.hostOf(selection{all: true})
 			if err != nil {

@@ -105,6 +105,9 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 			continue
 		}
 		opened, err := a.openThese(ctx, h, req)
+		if errors.Is(err, maintenance.ErrClaimed) {
+			return claimed(ctx, h, req, closed, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -118,11 +121,40 @@ func (a *app) openAfter(ctx context.Context, f setFlags, closed []*maintenance.R
 		case err != nil:
 			return err
 		case !held:
-			return failed(fmt.Errorf("run the command: %s was opened meanwhile", r.Site), terminal.HintOpenedMeanwhile)
+			return openedMeanwhile(r)
 		}
 		a.terminal.LeftClosed(r.Site, r.Mode)
 	}
 	return said(code)
+}
+
+// openedMeanwhile is the error of a run during which somebody else has opened a site.
+func openedMeanwhile(r *maintenance.Receipt, hints ...string) error {
+	return failed(fmt.Errorf("run the command: %s was opened meanwhile", r.Site), append([]string{terminal.HintOpenedMeanwhile}, hints...)...)
+}
+
+// claimed is the error of a run that can't open the sites of req, because somebody else has set one of them: err, or
+// where that one was opened, that it was.
+func claimed(ctx context.Context, h *maintenance.Host, req maintenance.Request, closed []*maintenance.Receipt, err error) error {
+	one, known := errors.AsType[*ofSite](err)
+	var opened *maintenance.Receipt
+	var others []string
+	for _, r := range closed {
+		if req.Claims[r.Site] == "" {
+			continue
+		}
+		switch held, unread := h.Holds(ctx, r); {
+		case unread != nil:
+		case held:
+			others = append(others, fmt.Sprintf(terminal.HintOtherStays, r.Site, r.Mode, r.Site))
+		case opened == nil && (!known || r.Site == one.site):
+			opened = r
+		}
+	}
+	if opened == nil {
+		return err
+	}
+	return openedMeanwhile(opened, others...)
 }
 
 // openThese makes one change of openAfter, and returns its exit code.

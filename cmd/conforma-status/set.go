@@ -233,10 +233,11 @@ func (a *app) came(receipts []*maintenance.Receipt, err error) error {
 	if err == nil {
 		return a.report(receipts)
 	}
-	if len(receipts) > 0 { // something was done before it failed
-		_ = a.report(receipts)
+	if err = doing(err); len(receipts) == 0 {
+		return err
 	}
-	return doing(err)
+	a.terminal.ReceiptsAndFail(receipts, err) // something was done before it failed
+	return said(exitCode(err))
 }
 
 // report prints the receipts of a change and returns the error that carries their exit code.

@@ -145,6 +145,9 @@ func (g *Ordering) list(ctx context.Context) error {
 		return g.listBefore(ctx)
 	}
 	all, err := g.Receipts.Members(ctx)
+	if err == nil {
+		err = ctx.Err() // hosts that could not be read in time say nothing about themselves
+	}
 	if err != nil {
 		return err
 	}

@@ -47,11 +47,12 @@ func (os Orders) Say(ctx context.Context) (said []status.Document, err error) {
 const orderRound = 500 * time.Millisecond
 
 // Await waits until each order has come to its end, see Ordering.Ended, or for as long as atMost says. After each round
-// but the last it tells, and waits by sleep.
+// but the last it tells, and waits by sleep. A round that the end of that time interrupts says nothing about the store,
+// but for the first.
 func (os Orders) Await(ctx context.Context, atMost time.Duration, sleep func(context.Context, time.Duration) error, tell func()) {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	for {
+	for first := true; ; first = false {
 		waits := false
 		for _, g := range os {
 			if g.Ended != "" {
@@ -61,7 +62,7 @@ func (os Orders) Await(ctx context.Context, atMost time.Duration, sleep func(con
 			if err == nil && do != Wait {
 				g.Ended = do
 			}
-			if ctx.Err() == nil || g.Err == nil {
+			if first || err == nil || ctx.Err() == nil {
 				g.Err = err
 			}
 			waits = waits || g.Ended == ""
@@ -70,7 +71,7 @@ func (os Orders) Await(ctx context.Context, atMost time.Duration, sleep func(con
 			return
 		}
 		tell()
-		if sleep(ctx, orderRound) != nil && ctx.Err() == nil {
+		if sleep(ctx, orderRound) != nil || ctx.Err() != nil {
 			return
 		}
 	}

@@ -158,13 +158,23 @@ func (h *Host) orderFor(ctx context.Context, group []beginning, req Request) (al
 
 // tellSafe tells the webhooks that a window's closing is safe, where it is on all hosts by now.
 func (h *Host) tellSafe(ctx context.Context, s config.Site, r state.Record) error {
-	on, err := h.Dir().Followed(s.Name)
-	if err != nil || r.Document.Mode != status.Offline {
-		return err
-	}
-	all, err := h.Fellows.Members(ctx, s)
-	if err != nil || !all.All(on.Order, on.Wanted) {
+	if r.Document.Mode != status.Offline || !h.isSafe(ctx, s, r) {
 		return nil // get says who is missing
 	}
 	return h.tell(webhook.Of(webhook.Closed, h.moment(), r.Document, r.Document.Mode), true)
+}
+
+// isSafe reports whether a snapshot can be taken of a site that is closed: in a fleet, on all hosts.
+func (h *Host) isSafe(ctx context.Context, s config.Site, r state.Record) bool {
+	if h.Config.Fleet == nil || r.SafeSince == nil {
+		return r.SafeSince != nil
+	}
+	on, err := h.Dir().Followed(s.Name)
+	if err != nil || on.Pending || h.Fellows == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
+	defer cancel()
+	all, err := h.Fellows.Members(ctx, s)
+	return err == nil && all.All(on.Order, on.Wanted)
 }

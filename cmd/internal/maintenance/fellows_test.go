@@ -2,13 +2,19 @@ package maintenance
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/fleet"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/state"
+	"github.com/msupply-foundation/conforma-status/cmd/internal/webhook"
 	"github.com/msupply-foundation/conforma-status/status"
+	"github.com/msupply-foundation/conforma-status/status/store"
 )
 
 // TestTells has the webhooks told what a switch says, by whoever has put it there.
@@ -83,3 +89,103 @@ func TestSpeaks(t *testing.T) {
 		}
 	}
 }
+
+// waiting are the events that wait for the webhooks.
+func (w *world) waiting(t *testing.T) (all []webhook.Event) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.Config.StateDir, "webhooks", "*", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var one struct{ Body webhook.Event }
+		if err := json.Unmarshal(data, &one); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one.Body)
+	}
+	return all
+}
+
+// TestClosedAloneIsNotSafe: a host of a fleet that closes alone, because the store is away, calls nothing safe, neither
+// by a command nor at the begin of a window.
+func TestClosedAloneIsNotSafe(t *testing.T) {
+	for name, closes := range map[string]func(*world, time.Time) ([]*Receipt, error){
+		"a command": func(w *world, _ time.Time) ([]*Receipt, error) {
+			return w.CloseAlone(t.Context(), w.request(status.Offline))
+		},
+		"a window": func(w *world, start time.Time) ([]*Receipt, error) {
+			w.now = start
+			return w.Reconcile(t.Context(), time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, start := scheduled(t)
+			w.Config.Fleet, w.Config.Webhooks = &config.Fleet{}, []config.Webhook{{URL: "https://example.org/hook"}}
+			w.storeErr = store.ErrUnavailable
+			rs, err := closes(w, start)
+			if err != nil || len(rs) != 1 || w.effective() != status.Offline {
+				t.Fatalf("the site is %s: %v, %v", w.effective(), rs, err)
+			}
+			if r := rs[0]; r.SafeSince != nil || r.Outcome != state.Shut || !r.Alone || r.Published || r.Err != nil {
+				t.Errorf("the receipt is %+v", r)
+			}
+			if all := w.waiting(t); len(all) != 1 || all[0].Type != webhook.Closed || *all[0].Data.Safe {
+				t.Errorf("the webhook is told %+v", all)
+			}
+		})
+	}
+}
+
+// TestSafeInAFleet: what a host tells of a fleet is safe only where it is on all hosts.
+func TestSafeInAFleet(t *testing.T) {
+	since := time.Date(2026, 11, 22, 21, 15, 0, 0, time.UTC)
+	safe := func(host string) status.Receipt {
+		return status.Receipt{Host: host, Order: 7, Mode: status.Offline, Outcome: status.ReceiptSafe}
+	}
+	shut := safe("app-1")
+	shut.Outcome = status.ReceiptShut
+	for name, c := range map[string]struct {
+		fellows Fellows
+		pending bool
+		want    bool
+	}{
+		"all are":             {membersOf{safe("app-1"), safe("app-2")}, false, true},
+		"another isn't":       {membersOf{shut, safe("app-2")}, false, false},
+		"closed here alone":   {membersOf{safe("app-1"), safe("app-2")}, true, false},
+		"none can be seen":    {fellowsOf{}, false, false},
+		"it can't ask others": {nil, false, false},
+	} {
+		w := newWorld(t)
+		w.Config.Fleet, w.Fellows = &config.Fleet{}, c.fellows
+		if err := w.Dir().WriteFollowed("demo", state.Followed{Order: 7, Wanted: status.Offline, Pending: c.pending}); err != nil {
+			t.Fatal(err)
+		}
+		w.Config.Webhooks = []config.Webhook{{URL: "https://example.org/hook"}}
+		r := state.Record{SafeSince: &since, Document: status.Document{Site: "demo", Mode: status.Offline, ExpectedUntil: new(w.now.Add(-time.Hour))}}
+		if err := w.remind(t.Context(), w.site, r); err != nil {
+			t.Fatal(err)
+		}
+		if all := w.waiting(t); len(all) != 1 || all[0].Type != webhook.Overdue || *all[0].Data.Safe != c.want {
+			t.Errorf("%s: the webhook is told %+v", name, all)
+		}
+		if w.isSafe(t.Context(), w.site, state.Record{}) {
+			t.Errorf("%s: this host itself isn't safe", name)
+		}
+	}
+}
+
+// membersOf are hosts with these receipts.
+type membersOf []status.Receipt
+
+func (m membersOf) Name() string { return "app-1" }
+
+func (m membersOf) Members(context.Context, config.Site) (fleet.Members, error) {
+	return fleet.Members{Receipts: m}, nil
+}
+
+func (m membersOf) Order(context.Context, Request) ([]fleet.Change, error) { return nil, nil }

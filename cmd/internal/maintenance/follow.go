@@ -175,7 +175,22 @@ func (h *Host) CloseAlone(ctx context.Context, req Request) ([]*Receipt, error) 
 	if unlock(); err != nil {
 		return nil, err
 	}
-	return h.Set(ctx, req)
+	receipts, err := h.Set(ctx, req)
+	h.closedAlone(receipts)
+	return receipts, err
+}
+
+// closedAlone says in the receipts of sites that this host of a fleet has closed alone that nothing is safe and nobody
+// is told: it isn't known what the other hosts do. Without a fleet it does nothing.
+func (h *Host) closedAlone(receipts []*Receipt) {
+	if h.Config.Fleet == nil {
+		return
+	}
+	for _, r := range receipts {
+		if r.Outcome != state.Failed {
+			r.Alone, r.Outcome, r.SafeSince, r.Published = true, state.Shut, nil, false
+		}
+	}
 }
 
 // closesForAll has the agent make an order for all hosts of a closing that this host begins alone. Without a fleet it

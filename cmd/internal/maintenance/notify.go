@@ -77,7 +77,7 @@ func (h *Host) remind(ctx context.Context, s config.Site, r state.Record) error 
 			if !h.speaks(ctx, s) {
 				return nil
 			}
-			return h.tell(webhook.Of(webhook.Overdue, at, r.Document, r.Document.Mode), r.SafeSince != nil)
+			return h.tell(webhook.Of(webhook.Overdue, at, r.Document, r.Document.Mode), h.isSafe(ctx, s, r))
 		}))
 }
 
@@ -156,7 +156,8 @@ func (r *run) writeHistory() error {
 		what, concerns := c.event()
 		err := r.notify(eventChange, what, events[i])
 		if concerns && r.tellsChange(c.site.Name) {
-			safe := c.receipt.Outcome != state.Shut && c.record.SafeSince != nil
+			// A host of a fleet tells only of what it has closed alone.
+			safe := c.receipt.Outcome != state.Shut && c.record.SafeSince != nil && r.Config.Fleet == nil
 			err = errors.Join(err, r.tell(webhook.Of(what, events[i].At, c.to, c.from), safe))
 		}
 		if err != nil {

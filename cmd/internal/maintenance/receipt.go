@@ -52,6 +52,8 @@ type Receipt struct {
 	Unanswered bool `json:"-"`
 	// Elsewhere is set of a site that lives on another machine: what is published of it was changed, and nothing else.
 	Elsewhere bool `json:"-"`
+	// Alone is set of a site of a fleet that was closed on this host alone: what the others do isn't known.
+	Alone bool `json:"-"`
 	// PublishErr is why Published is false, nil otherwise.
 	PublishErr error `json:"-"`
 
@@ -74,13 +76,16 @@ type StepTime struct {
 // NotSafe is why it isn't safe to take a snapshot of the site, where it is closed and SafeSince is nil.
 func (r *Receipt) NotSafe() state.NotSafe {
 	switch {
-	case r.Outcome == state.Shut:
+	case r.Unfinished():
 		return state.NotSafeUnfinished
 	case r.Remains != "":
 		return state.NotSafeLeft
 	}
 	return r.Doubt
 }
+
+// Unfinished reports whether the closed file alone keeps the site shut: nginx doesn't use the new rules.
+func (r *Receipt) Unfinished() bool { return r.Outcome == state.Shut && r.Err != nil }
 
 // warn says something, once.
 func (r *Receipt) warn(text string) {

@@ -61,7 +61,7 @@ func (h *Host) tellWindow(ctx context.Context, what webhook.Type, a *agenda, w s
 	if len(h.Config.Webhooks) == 0 || !h.speaks(ctx, a.site) {
 		return err
 	}
-	return errors.Join(err, h.tell(told, r.SafeSince != nil))
+	return errors.Join(err, h.tell(told, h.isSafe(ctx, a.site, r)))
 }
 
 // windowEvent is what on_change is told of a window: from the mode that its site is in to that which it is to be in.

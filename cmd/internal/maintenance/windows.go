@@ -293,6 +293,7 @@ func (h *Host) closeFor(ctx context.Context, group []beginning, drain time.Durat
 		}
 	}
 	receipts, failure := h.move(ctx, *req)
+	h.closedAlone(receipts) // of a fleet whose order can't be put
 	errs := []error{}
 	for i, b := range group {
 		deed := b.Deeds[b.window.ID]

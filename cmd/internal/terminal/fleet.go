@@ -159,6 +159,8 @@ func (t *Terminal) fleetVerdict(w io.Writer, f Fleet) string {
 		return t.paint(w, green, fmt.Sprintf("%s on %d of %d hosts", f.Wanted, n, n))
 	case f.Later:
 		return t.paint(w, red, "NOT SAFE:") + " somebody else has given an order meanwhile"
+	case n == 0 && f.Err != nil:
+		return t.paint(w, red, "NOT SAFE:") + " the hosts can't be seen"
 	case n == 0:
 		return t.paint(w, red, "NOT SAFE:") + " no host follows this site; see systemctl status conforma-status-follow on each"
 	case f.Wanted == status.Online:
@@ -193,7 +195,10 @@ func (t *Terminal) Fleets(fs []Fleet) {
 
 // orderWords say what is ordered.
 func (f Fleet) orderWords() string {
-	if f.Order == 0 {
+	switch {
+	case f.Wanted == "":
+		return "it can't be read what is ordered"
+	case f.Order == 0:
 		return "nobody has ordered anything yet"
 	}
 	return fmt.Sprintf("%s (order %d)", f.Wanted, f.Order)
@@ -209,13 +214,17 @@ type fleetView struct {
 func (t *Terminal) FleetViews(vs []maintenance.View, fs []Fleet) {
 	var both []fleetView
 	for i, f := range withErrors(fs) {
-		both = append(both, fleetView{vs[i], f})
+		v := vs[i]
+		if !f.Done && v.Wanted.SafeSince != nil { // one host alone says nothing of the others
+			v.Wanted.SafeSince, v.Wanted.NotSafe = nil, notSafeInFleet
+		}
+		both = append(both, fleetView{v, f})
 	}
 	documentOf(t, both)
 	w := t.people()
-	for i, v := range vs {
-		t.view(w, v)
-		if f := fs[i]; t.Words != Quiet || f.Err != nil || len(f.Missing) > 0 {
+	for _, v := range both {
+		t.view(w, v.View)
+		if f := v.Fleet; t.Words != Quiet || f.Err != nil || len(f.Missing) > 0 {
 			t.row(w, "ordered", f.orderWords())
 			t.rows(w, f)
 		}
@@ -242,9 +251,4 @@ func (t *Terminal) Said(ds []status.Document) {
 		}
 		fmt.Fprintln(t.people(), text)
 	}
-}
-
-// Alone says that this host is closed and the others aren't.
-func (t *Terminal) Alone() {
-	fmt.Fprintf(t.Err, "%s this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer\n", t.paint(t.Err, red, "NOT SAFE:"))
 }

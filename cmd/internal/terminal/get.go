@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,18 +26,20 @@ func (t *Terminal) view(w io.Writer, v maintenance.View) {
 	}
 	fmt.Fprintf(w, "%s\n", v.Site)
 	t.row(w, "wanted", wantedWords(v))
-	t.row(w, "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed))
-	t.row(w, "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed))
+	t.row(w, "on disk", rulesWords(v.OnDisk.Mode, v.OnDisk.Revision, v.OnDisk.Closed, "no rules of conforma-status"))
+	t.row(w, "nginx", rulesWords(v.Live.Mode, v.Live.Revision, v.Live.Closed, "no answer"))
 	if v.Wanted.Mode.Closed() {
-		t.row(w, "kernel", kernelWords(v.Kernel))
+		t.row(w, "kernel", kernelWords(v.Kernel, v.Wanted.Mode))
 	}
-	t.row(w, "published", publishedWords(v.Published))
+	t.row(w, "published", publishedWords(v.Published, v.Drift))
 	t.drifted(w, v.Drift)
 }
 
-// kernelWords say what the kernel barrier does.
-func kernelWords(k maintenance.InKernel) string {
+// kernelWords say what the kernel barrier does. In admin mode nginx has to reach the application.
+func kernelWords(k maintenance.InKernel, mode status.Mode) string {
 	switch {
+	case k.Tried != nil && mode == status.Admin:
+		return "refuses connections to the application from outside this machine" + triedWords(*k.Tried)
 	case k.Tried != nil:
 		return "refuses connections to the application" + triedWords(*k.Tried)
 	case k.Error != "":
@@ -61,7 +64,7 @@ func (t *Terminal) PublishedViews(vs []maintenance.PublishedView) {
 		if t.Words == Quiet && len(v.Drift) == 0 {
 			continue
 		}
-		text := publishedWords(v.Published)
+		text := publishedWords(v.Published, v.Drift)
 		if d := v.Published; d != nil {
 			text += sinceWords(d.Since, d.ExpectedUntil)
 		}
@@ -108,9 +111,10 @@ func wantedWords(v maintenance.View) string {
 	return text
 }
 
-func rulesWords(mode status.Mode, revision string, closed bool) string {
+// rulesWords say which rules there are, and none where there are none.
+func rulesWords(mode status.Mode, revision string, closed bool, none string) string {
 	if mode == "" {
-		return "no answer"
+		return none
 	}
 	text := fmt.Sprintf("%s (revision %s)", mode, revision)
 	if closed {
@@ -119,8 +123,13 @@ func rulesWords(mode status.Mode, revision string, closed bool) string {
 	return text
 }
 
-func publishedWords(d *status.Document) string {
-	if d == nil {
+// publishedWords say what visitors are told. What is there and can't be read is among the drift.
+func publishedWords(d *status.Document, drift []maintenance.Drift) string {
+	unread := func(d maintenance.Drift) bool { return d.Shown == maintenance.ByStore && d.Err != nil }
+	switch {
+	case d == nil && slices.ContainsFunc(drift, unread):
+		return "it can't be read"
+	case d == nil:
 		return "nothing"
 	}
 	return fmt.Sprintf("%s (seq %d)", d.Mode, d.Seq)

@@ -82,7 +82,8 @@ site that has it.`
 	HelpGetLong = "Show for each site what is wanted, on disk, live in nginx, in the kernel and published, and whether a snapshot is safe. Exits 5 where they differ."
 	HelpRun     = "close a site, run a command, and open it again if the command succeeded"
 	HelpRunLong = `Close a site, run a command once no earlier request is left, and open the site again if the command exited 0 and the
-application answers. Otherwise the site stays closed. The exit code is the command's once it has started.
+application answers. Otherwise the site stays closed. Once the command has started, the exit code is the command's. It is 1 or 4
+where the command exited 0, and the site can't be opened or somebody else has set its mode meanwhile.
 
 A site that is closed already stays closed, with its ETA and its message: whoever closed it opens it.`
 	HelpRunMode       = "offline or admin"

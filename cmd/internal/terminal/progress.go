@@ -89,6 +89,9 @@ func (t *Terminal) Draining(site string, left workers.Remaining, after, atMost t
 
 // Grace is part of maintenance.Progress.
 func (t *Terminal) Grace(after, atMost time.Duration) {
+	if t.Words == Quiet {
+		return
+	}
 	t.live.show(fmt.Sprintf("grace: %d s of %d s, no settled command", int(after.Seconds()), int(math.Ceil(atMost.Seconds()))))
 }
 

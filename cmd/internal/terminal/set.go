@@ -17,6 +17,18 @@ import (
 // Receipts prints what came of a change: what is wrong, what the sites are now, and last whether it is safe to take a
 // snapshot.
 func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
+	t.receipts(rs)
+	documentOf(t, rs)
+}
+
+// ReceiptsAndFail prints what came of a change, and the error that ended it.
+func (t *Terminal) ReceiptsAndFail(rs []*maintenance.Receipt, err error) {
+	t.receipts(rs)
+	failAfter(t, rs, err)
+}
+
+// receipts is Receipts without a document.
+func (t *Terminal) receipts(rs []*maintenance.Receipt) {
 	t.live.end()
 	t.wentWell()
 	for _, r := range rs {
@@ -36,7 +48,6 @@ func (t *Terminal) Receipts(rs []*maintenance.Receipt) {
 		}
 		t.verdict(w, rs)
 	}
-	documentOf(t, rs)
 }
 
 // unpublished warns that something isn't published, nil for nothing, and says who makes up for it.
@@ -125,8 +136,8 @@ func (t *Terminal) LeftClosed(site string, mode status.Mode) {
 // receiptLine says what came of the change of one site.
 func receiptLine(r *maintenance.Receipt) string {
 	var b strings.Builder
-	switch r.Outcome {
-	case state.Planned:
+	switch {
+	case r.Outcome == state.Planned:
 		fmt.Fprintf(&b, "%s would go from %s to %s", r.Site, r.Previous, r.Mode)
 		if len(r.Steps) == 0 {
 			return fmt.Sprintf("%s is %s already: nothing to do", r.Site, r.Mode)
@@ -138,17 +149,17 @@ func receiptLine(r *maintenance.Receipt) string {
 			b.WriteString("\n" + announcementWords(r))
 		}
 		return b.String()
-	case state.Shut:
+	case r.Unfinished():
 		fmt.Fprintf(&b, "%s is shut by its closed file; nginx does not use the rules of %s yet", r.Site, r.Mode)
-	case state.Failed:
+	case r.Outcome == state.Failed:
 		fmt.Fprintf(&b, "%s was not changed to %s", r.Site, r.Mode)
 		return b.String()
-	case state.Unchanged:
+	case r.Outcome == state.Unchanged:
 		fmt.Fprintf(&b, "%s is %s already", r.Site, r.Mode)
 	default:
 		fmt.Fprintf(&b, "%s is %s", r.Site, r.Mode)
 	}
-	if r.Mode.Closed() && r.Outcome != state.Shut {
+	if r.Mode.Closed() && !r.Unfinished() {
 		b.WriteString(sinceWords(r.Since, r.ExpectedUntil))
 	}
 	if r.Mode == status.Admin && r.SafeSince != nil && r.Outcome != state.Shut {
@@ -182,15 +193,30 @@ var notSafeWords = map[state.NotSafe]string{
 	state.NotSafeLeft:       "an earlier request was still left",
 	state.NotSafeCut:        "something was cut that the application may still be working on",
 	state.NotSafeUnsettled:  "the settled command does not vouch for the application",
+	notSafeInFleet:          "not every host is known to be safe",
 }
+
+// notSafeInFleet is why it isn't safe on a host of a fleet, on which all is done.
+const notSafeInFleet state.NotSafe = "fleet"
 
 // unsafeWords say of a change why it isn't safe to take a snapshot now.
 func unsafeWords(r *maintenance.Receipt) string {
-	if why := r.NotSafe(); why != state.NotSafeLeft || r.Remains == "" {
-		return notSafeWords[why]
+	why := r.NotSafe()
+	text := notSafeWords[why]
+	if why == state.NotSafeLeft && r.Remains != "" {
+		text = r.Remains + " still left"
 	}
-	return r.Remains + " still left"
+	switch {
+	case r.Alone && why == state.NotSafeUnknown:
+		return aloneWords
+	case r.Alone:
+		return text + "; " + aloneWords
+	}
+	return text
 }
+
+// aloneWords say that one host of a fleet is closed, and that nobody knows what the others do.
+const aloneWords = "this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"
 
 // receiptHints says what to do after a change that could not be completed.
 func receiptHints(r *maintenance.Receipt) []string {

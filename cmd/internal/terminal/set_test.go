@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -24,13 +25,19 @@ func TestVerdict(t *testing.T) {
 		{"cut", maintenance.Receipt{Doubt: state.NotSafeCut}, "something was cut that the application may still be working on"},
 		{"not settled", maintenance.Receipt{Doubt: state.NotSafeUnsettled}, "the settled command does not vouch for the application"},
 		{"left, and not settled", maintenance.Receipt{Left: 4, Remains: "2 requests", Doubt: state.NotSafeUnsettled}, "2 requests still left"},
+		{"one host of a fleet", maintenance.Receipt{Alone: true, Outcome: state.Shut}, "NOT SAFE: this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"},
+		{"one host, and something was cut", maintenance.Receipt{Alone: true, Outcome: state.Shut, Doubt: state.NotSafeCut}, "still be working on; this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"},
 		{"not looked through", maintenance.Receipt{}, "it is not known whether an earlier request is still running"},
 	} {
-		c.r.Site, c.r.Mode, c.r.Previous, c.r.Outcome, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, state.Done, at, true
+		c.r.Site, c.r.Mode, c.r.Previous, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, at, !c.r.Alone
+		c.r.Outcome = cmp.Or(c.r.Outcome, state.Done)
 		var out strings.Builder
 		New(&out, &out).Receipts([]*maintenance.Receipt{&c.r})
 		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 		got := lines[len(lines)-1]
+		if !strings.HasPrefix(lines[0], "demo is offline since ") {
+			t.Errorf("%s: %s", c.name, lines[0])
+		}
 		if !strings.HasSuffix(got, c.ends) || (c.r.SafeSince == nil) != strings.HasPrefix(got, "NOT SAFE: ") {
 			t.Errorf("%s: %s, want it to end in %q", c.name, got, c.ends)
 		}

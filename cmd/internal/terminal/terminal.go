@@ -141,15 +141,18 @@ func (t *Terminal) unlessQuiet() io.Writer {
 func (t *Terminal) Warn(text string) { fmt.Fprintf(t.Err, "warning: %s\n", text) }
 
 // Fail prints the error that ended a command, with its hints.
-func (t *Terminal) Fail(err error) {
+func (t *Terminal) Fail(err error) { failAfter(t, []string{}, err) }
+
+// failAfter is Fail for a command that had done something about sites before: they are in the one document, too.
+func failAfter[T any](t *Terminal, done []T, err error) {
 	hints := hintsAbout(err, "NAME")
 	t.problem(err.Error(), hints)
 	t.document(struct {
 		Version int      `json:"version"`
-		Sites   []string `json:"sites"`
+		Sites   []T      `json:"sites"`
 		Error   string   `json:"error"`
 		Hints   []string `json:"hints"`
-	}{1, []string{}, err.Error(), append([]string{}, hints...)})
+	}{1, done, err.Error(), append([]string{}, hints...)})
 }
 
 func (t *Terminal) problem(text string, hints []string) {

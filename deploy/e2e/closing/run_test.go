@@ -160,6 +160,13 @@ func TestRunLeavesWhatItFound(t *testing.T) {
 	// Somebody opens it while the command runs: it is not closed again, and not taken for a good backup.
 	rig.Says(t, run(bin+" set online >&2").Want(t, 1), "demo was opened meanwhile", "hint: requests reached the application")
 	rig.Agreed(t, h, status.Online)
+	// So too where the run has closed it itself.
+	opened := run(bin+" set online >&2").Want(t, 1)
+	rig.Says(t, opened, "demo was opened meanwhile", "hint: requests reached the application")
+	if strings.Contains(opened.Stderr, "it stays closed") {
+		t.Errorf("a site that is open is said to be closed:\n%s", opened.Stderr)
+	}
+	rig.Agreed(t, h, status.Online)
 	// Somebody closes it while the command runs that closed it first: it is theirs now.
 	rig.Says(t, run(bin+" set offline --eta 2h >&2").Want(t, 1), "somebody else has set its mode since", "hint: it stays closed")
 	rig.Agreed(t, h, status.Offline)

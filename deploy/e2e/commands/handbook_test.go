@@ -146,7 +146,7 @@ type message struct{ at, text, form string }
 
 // othersWords are said by the receipt, the kernel, and the library that reads the command line (cobra).
 var othersWords = map[string]bool{
-	"…NOT SAFE to take a snapshot": true, "NOT SAFE: …": true, "…permission denied": true, "unknown command": true, "unknown flag": true, "unknown shorthand flag": true,
+	"…NOT SAFE to take a snapshot": true, "NOT SAFE: …": true, "… this host alone is closed": true, "…permission denied": true, "unknown command": true, "unknown flag": true, "unknown shorthand flag": true,
 	"flag needs an argument": true, "invalid argument": true, "accepts … arg(s)": true, "requires at least": true,
 }
 

@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,16 @@ func TestSoakFleetFaults(t *testing.T) {
 	alone := a.CLI(t, "set", "offline", "--message", "alone").Want(t, 4)
 	if !strings.Contains(alone.Stderr, "nobody else is told") {
 		t.Errorf("with the stores away:\n%s%s", alone.Stdout, alone.Stderr)
+	}
+	if !strings.HasSuffix(alone.Stdout, "NOT SAFE: this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer\n") ||
+		strings.Contains(alone.Stdout, "safe to take") {
+		t.Errorf("it says\n%s", alone.Stdout)
+	}
+	if again := a.CLI(t, "set", "offline", "--json").Want(t, 4).Stdout; !strings.Contains(again, `"outcome": "shut"`) || !strings.Contains(again, `"safeSince": null`) {
+		t.Errorf("in JSON it is\n%s", again)
+	}
+	if got := a.CLI(t, "get").Want(t, 5).Stdout; !strings.Contains(got, "  ordered    it can't be read what is ordered\n") || !strings.Contains(got, "  published  it can't be read\n") {
+		t.Errorf("get says\n%s", got)
 	}
 	if m.status(t, 0) != 503 || m.status(t, 1) != 200 {
 		t.Errorf("app-1 answers %d, app-2 %d", m.status(t, 0), m.status(t, 1))
@@ -129,6 +140,9 @@ func TestSoakFleetFaults(t *testing.T) {
 	if got := m.status(t, 0); got != 200 {
 		t.Errorf("after a run app-1 answers %d", got)
 	}
+	opened := fmt.Sprintf("%s --config %s set online >&2", rig.Binary(t), a.Config)
+	rig.Says(t, a.CLI(t, "run", "--mode", "offline", "--", "sh", "-c", opened).Want(t, 1), "demo was opened meanwhile", "hint: requests reached the application")
+	rig.Says(t, a.CLI(t, "run", "--mode", "offline", "--", "sh", "-c", strings.Replace(opened, "online", "offline", 1)).Want(t, 1), "somebody else has set its mode since", "hint: it stays closed")
 }
 
 // TestSoakFleetPasses: a pass that was made on one host lets in on another, and the cookie that it gives there lets

@@ -23,6 +23,11 @@ func TestSeveralHostsOneSwitch(t *testing.T) {
 			t.Errorf("set doesn't say %q:\n%s", words, closed.Stdout)
 		}
 	}
+	for _, args := range [][]string{{"fleet", "list", "--json"}, {"get", "--json"}} {
+		if got := a.CLI(t, args...).Want(t, 0).Stdout; !strings.Contains(got, `"done": true`) {
+			t.Errorf("%s of hosts that are all safe:\n%s", args[0], got)
+		}
+	}
 	for i := range m.hosts {
 		if got := m.status(t, i); got != 503 {
 			t.Errorf("app-%d answers %d", i+1, got)
@@ -73,6 +78,9 @@ func TestSeveralHostsOneSwitch(t *testing.T) {
 
 	m.agents[1].Kill(t)
 	late := a.CLI(t, "set", "offline", "--wait", "1s").Want(t, 4)
+	if strings.Contains(late.Stderr, "switch") || strings.Contains(late.Stderr, "hint:") {
+		t.Errorf("set with an agent that is dead blames the store:\n%s", late.Stderr)
+	}
 	if _, names, _ := strings.Cut(late.Stdout, "NOT SAFE: "); !strings.Contains(names, "app-2") || !strings.Contains(late.Stdout, "not heard since") {
 		t.Errorf("set with an agent that is dead:\n%s", late.Stdout)
 	}
