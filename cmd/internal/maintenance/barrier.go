@@ -64,6 +64,8 @@ type table struct {
 	master int
 	// found has no users before they are looked for: that takes longer than a site may stay open.
 	found barrier.Found
+	// ledTo are the upstreams by nginx's configuration, of sites that don't say theirs; see readFirst.
+	ledTo map[string][]string
 	wants map[string]treatment // by site
 	// none is why a site has no barrier, by its name; nil where it can have one.
 	none map[string]error
@@ -129,21 +131,6 @@ func (h *Host) tableOf(ctx context.Context, sites []config.Site) *table {
 	return t
 }
 
-// holds are the sites for which the rules do what is wanted. They don't where an upstream is a unix socket by now, or
-// shared with a site that is open.
-func (t *table) holds() map[string]bool {
-	if len(t.wants) == 0 {
-		return nil
-	}
-	trial := *t
-	trial.wants, trial.none = maps.Clone(t.wants), maps.Clone(t.none)
-	out := map[string]bool{}
-	for _, s := range trial.rules().Sites {
-		out[s.Name] = treatment{s.Nginx, s.Outside} == t.wants[s.Name]
-	}
-	return out
-}
-
 // readRecords reads the records of these sites, and of those that the kernel was told of, or that have a closed file.
 func (t *table) readRecords(sites []config.Site) {
 	matters := map[string]bool{}
@@ -203,6 +190,9 @@ func (t *table) find(ctx context.Context) error {
 	upstreams := map[string][]string{}
 	for _, s := range t.Config.Sites {
 		upstreams[s.Name] = s.Upstreams
+		if len(s.Upstreams) == 0 {
+			upstreams[s.Name] = t.ledTo[s.Name]
+		}
 	}
 	found, err := t.Kernel.Places(ctx, t.master, upstreams)
 	if err != nil {

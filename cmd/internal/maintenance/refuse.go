@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/msupply-foundation/conforma-status/status"
 )
@@ -199,9 +200,9 @@ func (r *run) noteTried(ctx context.Context, changes []*change) {
 	for _, c := range changes {
 		t := &Tried{Nginx: seen.Nginx[c.site.Name].Refused, Outside: seen.Outside[c.site.Name].Refused}
 		if c.receipt.Tried = t; t.Nginx > 0 {
-			times := fmt.Sprintf("%d times", t.Nginx)
-			if t.Nginx == 1 {
-				times = "once"
+			times := "once"
+			if t.Nginx > 1 {
+				times = strconv.FormatUint(t.Nginx, 10) + " times"
 			}
 			c.receipt.warn(fmt.Sprintf("nginx tried %s to reach the application of %s while it was closed, and the kernel refused it: "+
 				"a certificate authority's question (/.well-known/acme-challenge/), or a way past the site's rules", times, c.site.Name))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
@@ -33,6 +34,21 @@ func (t *table) findJoining(closing []config.Site) {
 	}
 }
 
+// holds are the sites for which the rules do what is wanted. They don't where an upstream is a unix socket by now, or
+// shared with a site that is open.
+func (t *table) holds() map[string]bool {
+	if len(t.wants) == 0 {
+		return nil
+	}
+	trial := *t
+	trial.wants, trial.none = maps.Clone(t.wants), maps.Clone(t.none)
+	out := map[string]bool{}
+	for _, s := range trial.rules().Sites {
+		out[s.Name] = treatment{s.Nginx, s.Outside} == t.wants[s.Name]
+	}
+	return out
+}
+
 // shareUpstream reports whether two sites lead to one address.
 func (t *table) shareUpstream(a, b string) bool {
 	return slices.ContainsFunc(t.found.Sites[a].Ends, func(e barrier.End) bool {
@@ -49,7 +65,7 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 		return
 	}
 	conf, err := t.Nginx.Config(ctx)
-	upstreams := map[string][]string{}
+	t.ledTo = map[string][]string{}
 	var closes []string
 	for _, s := range sites {
 		closes = append(closes, s.Name)
@@ -74,16 +90,16 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 			}
 		}
 		if len(s.Upstreams) == 0 {
-			upstreams[s.Name] = serving.Upstreams
+			t.ledTo[s.Name] = serving.Upstreams
 		}
 	}
-	if len(upstreams) == 0 {
+	if len(t.ledTo) == 0 {
 		return
 	}
 	bounded, cancel := context.WithTimeout(ctx, kernelTimeout)
 	defer cancel()
-	found, err := t.Kernel.Places(bounded, t.master, upstreams)
-	for name := range upstreams {
+	found, err := t.Kernel.Places(bounded, t.master, t.ledTo)
+	for name := range t.ledTo {
 		place := found[name]
 		if place.Err == nil {
 			place.Err = err
