@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/doctor"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
+	"github.com/msupply-foundation/conforma-status/nginxconf/control"
 	"github.com/msupply-foundation/conforma-status/nginxconf/gate"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers"
 )
@@ -42,7 +44,7 @@ func (a *app) doctorCommand() *cobra.Command {
 				UID:       os.Geteuid(), AtMost: doctor.AtMost,
 			}.Examine(cmd.Context())
 			if cmd.Context().Err() != nil { // interrupted: half an examination says nothing
-				return said(exitFailed)
+				return failed(fmt.Errorf("examine this host: %w", control.ErrInterrupted))
 			}
 			a.terminal.Findings(chosen, findings)
 			if doctor.Worst(findings) == doctor.Fault {

@@ -88,7 +88,7 @@ func receiptCode(receipts []*maintenance.Receipt) int {
 			c = exitFailed
 		case r.Outcome == state.Shut:
 			c = exitUnsafe
-		case r.Outcome == state.Planned, r.Elsewhere:
+		case r.Outcome == state.Planned, r.On == maintenance.OnAnother:
 		case r.Mode.Closed() && r.SafeSince == nil:
 			c = exitUnsafe
 		case !r.Published:

@@ -45,7 +45,7 @@ func (h *Host) takeOver(s config.Site, r *state.Record, there status.Document) {
 	}
 	_, _ = h.Dir().AppendHistory([]state.Event{e}, h.Config.AuditLog) // the past is for people: it holds up nothing
 	_ = h.notify(eventChange, webhook.Extended, e)
-	_ = h.tell(webhook.Of(webhook.Extended, e.At, is.Document, was.Mode), r.SafeSince != nil)
+	_ = h.tell(webhook.Of(webhook.Extended, e.At, is.Document, was.Mode), r.SafeSince != nil && h.Config.Fleet == nil)
 }
 
 // takeOverWords is takeOver for those of the sites that are closed, before something else is said of them. A store
@@ -122,7 +122,7 @@ func (h *Host) extendPublished(ctx context.Context, s config.Site, req Request) 
 		return err
 	})
 	r := &Receipt{
-		Site: s.Name, Mode: d.Mode, Previous: d.Mode, Outcome: state.Unchanged, Published: true, Elsewhere: true,
+		Site: s.Name, Mode: d.Mode, Previous: d.Mode, Outcome: state.Unchanged, Published: true, On: OnAnother,
 		Warnings: []string{}, Steps: []StepTime{},
 	}
 	r.describe(d)

@@ -131,7 +131,7 @@ func TestClosedAloneIsNotSafe(t *testing.T) {
 			if err != nil || len(rs) != 1 || w.effective() != status.Offline {
 				t.Fatalf("the site is %s: %v, %v", w.effective(), rs, err)
 			}
-			if r := rs[0]; r.SafeSince != nil || r.Outcome != state.Shut || !r.Alone || r.Published || r.Err != nil {
+			if r := rs[0]; r.SafeSince != nil || r.Outcome != state.Shut || r.On != OnOneAlone || r.Published || r.Err != nil {
 				t.Errorf("the receipt is %+v", r)
 			}
 			if all := w.waiting(t); len(all) != 1 || all[0].Type != webhook.Closed || *all[0].Data.Safe {

@@ -188,7 +188,7 @@ func (h *Host) closedAlone(receipts []*Receipt) {
 	}
 	for _, r := range receipts {
 		if r.Outcome != state.Failed {
-			r.Alone, r.Outcome, r.SafeSince, r.Published = true, state.Shut, nil, false
+			r.On, r.Outcome, r.SafeSince, r.Published = OnOneAlone, state.Shut, nil, false
 		}
 	}
 }

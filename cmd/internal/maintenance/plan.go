@@ -280,6 +280,9 @@ func (h *Host) newChange(s config.Site, r state.Record, seen observed, to status
 			ClosedAt: r.ClosedAt, Doubt: r.NotSafe, Warnings: []string{}, Steps: []StepTime{},
 		},
 	}
+	if h.Config.Fleet != nil {
+		c.receipt.On = OnOneOfFleet
+	}
 	if r.Cut > 0 {
 		c.receipt.Doubt = state.NotSafeCut
 	}

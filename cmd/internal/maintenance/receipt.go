@@ -50,16 +50,28 @@ type Receipt struct {
 	Doubt state.NotSafe `json:"-"`
 	// Unanswered is set when the site is open and its application doesn't answer.
 	Unanswered bool `json:"-"`
-	// Elsewhere is set of a site that lives on another machine: what is published of it was changed, and nothing else.
-	Elsewhere bool `json:"-"`
-	// Alone is set of a site of a fleet that was closed on this host alone: what the others do isn't known.
-	Alone bool `json:"-"`
+	// On is which of the site's hosts the receipt is about.
+	On Hosts `json:"-"`
 	// PublishErr is why Published is false, nil otherwise.
 	PublishErr error `json:"-"`
 
 	// Err is what Error says, for errors.Is; nil when the change succeeded.
 	Err error `json:"-"`
 }
+
+// Hosts are those of a site that a receipt is about.
+type Hosts int
+
+const (
+	// OnItsHost means that the site has one host, this one.
+	OnItsHost Hosts = iota
+	// OnAnother means that the site lives on another machine: what is published of it was changed, and nothing else.
+	OnAnother
+	// OnOneOfFleet means that the site has several hosts: the receipt says nothing of the others.
+	OnOneOfFleet
+	// OnOneAlone is OnOneOfFleet of a site that was closed on this host alone: what the others do isn't known.
+	OnOneAlone
+)
 
 // Tried is how often somebody tried to reach the application of a closed site, and was refused by the kernel.
 type Tried struct {

@@ -75,7 +75,7 @@ func (t *Terminal) barrier(w io.Writer, r *maintenance.Receipt) {
 
 // wanting reports whether there is more to do about a site than was done.
 func wanting(r *maintenance.Receipt) bool {
-	return r.Err != nil || r.PublishErr != nil || !r.Published || r.Mode.Closed() && r.SafeSince == nil && !r.Elsewhere
+	return r.Err != nil || r.PublishErr != nil || !r.Published || r.Mode.Closed() && r.SafeSince == nil && r.On != maintenance.OnAnother
 }
 
 // verdict says whether a snapshot can be taken of the sites that are closed now: what isn't safe comes last.
@@ -83,7 +83,7 @@ func (t *Terminal) verdict(w io.Writer, rs []*maintenance.Receipt) {
 	var safe, unsafe []*maintenance.Receipt
 	for _, r := range rs {
 		switch {
-		case !r.Mode.Closed() || r.Outcome == state.Planned || r.Outcome == state.Failed || r.Elsewhere:
+		case !r.Mode.Closed() || r.Outcome == state.Planned || r.Outcome == state.Failed || r.On == maintenance.OnAnother:
 		case r.SafeSince == nil || r.Outcome == state.Shut:
 			unsafe = append(unsafe, r)
 		case r.Mode == status.Offline:
@@ -100,7 +100,11 @@ func (t *Terminal) verdict(w io.Writer, rs []*maintenance.Receipt) {
 		if len(safe) < len(rs) {
 			of = names(safe) + ": "
 		}
-		fmt.Fprintf(w, "%s%s\n", of, t.paint(w, green, "safe to take a snapshot since "+clock(*latest)))
+		text := "safe to take a snapshot since " + clock(*latest)
+		if safe[0].On == maintenance.OnOneOfFleet {
+			text = "safe on this host since " + clock(*latest) + "; conforma-status get has the others"
+		}
+		fmt.Fprintf(w, "%s%s\n", of, t.paint(w, green, text))
 	}
 	for _, r := range unsafe {
 		of := ""
@@ -207,9 +211,9 @@ func unsafeWords(r *maintenance.Receipt) string {
 		text = r.Remains + " still left"
 	}
 	switch {
-	case r.Alone && why == state.NotSafeUnknown:
+	case r.On == maintenance.OnOneAlone && why == state.NotSafeUnknown:
 		return aloneWords
-	case r.Alone:
+	case r.On == maintenance.OnOneAlone:
 		return text + "; " + aloneWords
 	}
 	return text

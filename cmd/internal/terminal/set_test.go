@@ -21,15 +21,16 @@ func TestVerdict(t *testing.T) {
 		ends string
 	}{
 		{"safe", maintenance.Receipt{SafeSince: &at}, "safe to take a snapshot since " + clock(at)},
+		{"repaired on one host of a fleet", maintenance.Receipt{SafeSince: &at, On: maintenance.OnOneOfFleet}, "safe on this host since " + clock(at) + "; conforma-status get has the others"},
 		{"left", maintenance.Receipt{Left: 4, Remains: "2 requests", Doubt: state.NotSafeCut}, "2 requests still left"},
 		{"cut", maintenance.Receipt{Doubt: state.NotSafeCut}, "something was cut that the application may still be working on"},
 		{"not settled", maintenance.Receipt{Doubt: state.NotSafeUnsettled}, "the settled command does not vouch for the application"},
 		{"left, and not settled", maintenance.Receipt{Left: 4, Remains: "2 requests", Doubt: state.NotSafeUnsettled}, "2 requests still left"},
-		{"one host of a fleet", maintenance.Receipt{Alone: true, Outcome: state.Shut}, "NOT SAFE: this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"},
-		{"one host, and something was cut", maintenance.Receipt{Alone: true, Outcome: state.Shut, Doubt: state.NotSafeCut}, "still be working on; this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"},
+		{"one host of a fleet", maintenance.Receipt{On: maintenance.OnOneAlone, Outcome: state.Shut}, "NOT SAFE: this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"},
+		{"one host, and something was cut", maintenance.Receipt{On: maintenance.OnOneAlone, Outcome: state.Shut, Doubt: state.NotSafeCut}, "still be working on; this host alone is closed; it becomes an order once the store can be reached, unless somebody orders something newer"},
 		{"not looked through", maintenance.Receipt{}, "it is not known whether an earlier request is still running"},
 	} {
-		c.r.Site, c.r.Mode, c.r.Previous, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, at, !c.r.Alone
+		c.r.Site, c.r.Mode, c.r.Previous, c.r.Since, c.r.Published = "demo", status.Offline, status.Online, at, c.r.On != maintenance.OnOneAlone
 		c.r.Outcome = cmp.Or(c.r.Outcome, state.Done)
 		var out strings.Builder
 		New(&out, &out).Receipts([]*maintenance.Receipt{&c.r})
