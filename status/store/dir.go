@@ -155,10 +155,10 @@ func (d *dirStore) on(ctx context.Context, verb, key string, do func(context.Con
 
 // call does something in the directory within the limits. Its errors are opErrors.
 func (d *dirStore) call(ctx context.Context, l limits, doing string, do func(context.Context, *os.Root) error) error {
+	if err := ctx.Err(); err != nil { // later, it is the limits' to say why
+		return d.explain(doing, err)
+	}
 	err := within(ctx, l, func(ctx context.Context) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		root, err := os.OpenRoot(d.root)
 		if errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(errNoRoot, err)
