@@ -124,8 +124,14 @@ func (h *Host) tableOf(ctx context.Context, sites []config.Site) *table {
 			t.wants[s.Name] = treatmentOf(r)
 		}
 	}
+	barred := slices.Collect(maps.Keys(t.wants))
+	for s, r := range t.onRecord() {
+		if r.Document.Mode.Closed() && !r.Barrier {
+			t.wants[s.Name] = t.asBeside(s.Name)
+		}
+	}
 	holds := t.holds()
-	for name := range t.wants {
+	for _, name := range barred {
 		t.lost[name] = seen.Less || !holds[name] || t.leadsElsewhere(name)
 	}
 	return t

@@ -239,6 +239,9 @@ func (r *run) recordChange(c *change) error {
 	if c.has(StepInstall) && c.receipt.Outcome != state.Failed {
 		rec.Forced = c.forced
 	}
+	if c.has(StepShut) && c.noBarrier != nil { // it may have had one in another mode
+		rec.Barrier = false
+	}
 	if rec.ClosedAt = c.closedAt(); c.to.Mode == status.Online {
 		rec.ForgetClosing()
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/msupply-foundation/conforma-status/nginxconf"
 )
@@ -16,13 +15,30 @@ import (
 // longer in the configuration and that nginx goes on including.
 func (h *Host) httpConf(renewed []string) ([]byte, error) {
 	shared := h.shared()
-	there, _ := filepath.Glob(nginxconf.SiteFile(h.Config.Nginx.ConfDir, "*")) // a path that is no pattern has none
-	shared.ShowsPage = shared.ShowsPage || slices.ContainsFunc(there, func(path string) bool {
+	shared.ShowsPage = shared.ShowsPage || slices.ContainsFunc(h.rulesLeft(renewed), func(path string) bool {
 		rules, err := os.ReadFile(path)
-		of := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-		return err == nil && nginxconf.NamesLanguage(rules) && !slices.Contains(renewed, of)
+		return err == nil && nginxconf.NamesLanguage(rules)
 	})
 	return nginxconf.HTTP(shared)
+}
+
+// rulesLeft are the files of rules in place, but for those of these sites. First come those that no reconcile replaces.
+func (h *Host) rulesLeft(renewed []string) []string {
+	there, _ := filepath.Glob(nginxconf.SiteFile(h.Config.Nginx.ConfDir, "*")) // a path that is no pattern has none
+	of := map[string]string{}                                                  // the site that is configured, by its file
+	for _, s := range h.Config.Sites {
+		of[nginxconf.SiteFile(h.Config.Nginx.ConfDir, s.Name)] = s.Name
+	}
+	var unconfigured, configured []string
+	for _, path := range there {
+		switch site, is := of[path]; {
+		case !is:
+			unconfigured = append(unconfigured, path)
+		case !slices.Contains(renewed, site):
+			configured = append(configured, path)
+		}
+	}
+	return append(unconfigured, configured...)
 }
 
 // shared is what http.conf says of the sites in the configuration.

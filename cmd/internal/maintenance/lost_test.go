@@ -144,3 +144,36 @@ func TestHoleWhenReconciled(t *testing.T) {
 		}
 	}
 }
+
+// TestClosedBesideClosed: a closed site that has no barrier takes none from another closed one behind the same upstream.
+func TestClosedBesideClosed(t *testing.T) {
+	for name, c := range map[string]struct {
+		both, one status.Mode
+		keeps     string // the site that has the barrier afterwards
+	}{
+		"both in admin mode, one closes":  {status.Admin, status.Offline, "other"},
+		"both offline, one goes to admin": {status.Offline, status.Admin, "demo"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			k := w.withKernel()
+			k.shared = true
+			w.another(t)
+			w.set(t, c.both)
+			req := w.request(c.one)
+			req.Sites = w.Config.Sites[:1]
+			receipts, err := w.Set(t.Context(), req)
+			if err != nil || receipts[0].Err != nil || receipts[0].Barrier != (c.keeps == "demo") {
+				t.Fatalf("%+v, %v", receipts[0], err)
+			}
+			for range 3 {
+				if receipts, err := w.Reconcile(t.Context(), 0); err != nil || len(receipts) != 0 {
+					t.Fatalf("reconcile: %+v, %v", receipts, err)
+				}
+				if rec := w.recordOf(t, c.keeps); k.site(c.keeps).Outside != barrier.Refuse || !rec.Barrier || !rec.Safe() {
+					t.Errorf("the kernel does %v for %s, on record: barrier %v, safe %v", k.site(c.keeps).Outside, c.keeps, rec.Barrier, rec.Safe())
+				}
+			}
+		})
+	}
+}

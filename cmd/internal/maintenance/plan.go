@@ -144,7 +144,9 @@ func (h *Host) compare(ctx context.Context, kernel *table, s config.Site, seen o
 	seen.barred = kernel.there
 	if kernel.lost[s.Name] {
 		r.Barrier, r.SafeSince, seen.inForce = false, nil, false
-		kernel.wants[s.Name] = left
+		if kernel.wants[s.Name] = left; r.Document.Mode.Closed() {
+			kernel.wants[s.Name] = kernel.asBeside(s.Name)
+		}
 	}
 	return seen, err
 }
@@ -223,7 +225,8 @@ func (h *Host) planAgain(ctx context.Context, kernel *table, s config.Site, in *
 		c.record.Cut++
 	}
 	c.record.Claim = rand.Text()
-	c.leavesAlone, c.forced, c.noBarrier = one.NoCut, one.Forced, kernel.none[s.Name]
+	c.leavesAlone, c.noBarrier = one.NoCut, kernel.none[s.Name]
+	c.forced = one.Forced || in.Force && in.Reason != reconciles // earlier releases noted it of the whole
 	return c, nil
 }
 

@@ -29,6 +29,9 @@ func (h *Host) Reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 	return receipts, err
 }
 
+// reconciles is the reason that a change of Reconcile gives.
+const reconciles = "reconcile"
+
 func (h *Host) reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, error) {
 	unlock, err := h.lock(ctx)
 	if err != nil {
@@ -50,7 +53,7 @@ func (h *Host) reconcile(ctx context.Context, drain time.Duration) ([]*Receipt, 
 	if err != nil {
 		return finished, errors.Join(err, unbegun)
 	}
-	if err := h.carryOut(ctx, kernel, changes, state.Intent{Reason: "reconcile", Force: true, Drain: drain}); err != nil {
+	if err := h.carryOut(ctx, kernel, changes, state.Intent{Reason: reconciles, Force: true, Drain: drain}); err != nil {
 		return finished, errors.Join(err, unbegun)
 	}
 	for _, c := range changes {

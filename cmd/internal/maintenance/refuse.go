@@ -141,7 +141,11 @@ func (r *run) noteLifted(changes []*change) error {
 			return err
 		}
 		for _, c := range changes {
-			c.receipt.warn(fmt.Sprintf("%s has no kernel barrier any more, and is not known to be safe: %v", s.Name, r.kernel.none[s.Name]))
+			text := s.Name + " has no kernel barrier any more, and is not known to be safe"
+			if why := r.kernel.none[s.Name]; why != nil {
+				text += ": " + why.Error()
+			}
+			c.receipt.warn(text)
 		}
 	}
 	return nil

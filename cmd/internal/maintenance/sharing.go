@@ -34,6 +34,17 @@ func (t *table) findJoining(closing []config.Site) {
 	}
 }
 
+// asBeside is what the barrier does for a closed site that has none: what it does for those that share an upstream with
+// it. It is no open site, for which theirs would be lifted.
+func (t *table) asBeside(site string) (w treatment) {
+	for name, wanted := range t.wants {
+		if name != site && !t.lost[name] && t.shareUpstream(name, site) {
+			w = w.atLeast(wanted)
+		}
+	}
+	return w
+}
+
 // holds are the sites for which the rules do what is wanted. They don't where an upstream is a unix socket by now, or
 // shared with a site that is open.
 func (t *table) holds() map[string]bool {

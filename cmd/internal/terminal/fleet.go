@@ -215,7 +215,7 @@ func (t *Terminal) FleetViews(vs []maintenance.View, fs []Fleet) {
 	var both []fleetView
 	for i, f := range withErrors(fs) {
 		v := vs[i]
-		if !f.Done && v.Wanted.SafeSince != nil { // one host alone says nothing of the others
+		if (!f.Done || f.Wanted != v.Wanted.Mode) && v.Wanted.SafeSince != nil { // one host alone says nothing of the others
 			v.Wanted.SafeSince, v.Wanted.NotSafe = nil, notSafeInFleet
 		}
 		both = append(both, fleetView{v, f})

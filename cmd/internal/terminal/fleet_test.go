@@ -31,6 +31,8 @@ func TestFleetViews(t *testing.T) {
 	}{
 		"all are there": {Fleet{Order: 7, Wanted: status.Offline, Done: true, Hosts: hosts},
 			[]string{"safe to take a snapshot since ", "ordered    offline (order 7)"}, []string{"NOT SAFE"}, true},
+		"all are where they were ordered, which is elsewhere": {Fleet{Order: 7, Wanted: status.Online, Done: true, Hosts: hosts},
+			[]string{"NOT SAFE to take a snapshot: not every host is known to be safe"}, []string{"snapshot since"}, false},
 		"one is missing": {Fleet{Order: 7, Wanted: status.Offline, Missing: []string{"app-2"}, Hosts: hosts},
 			[]string{"NOT SAFE to take a snapshot: not every host is known to be safe"}, []string{"snapshot since"}, false},
 		"nobody has ordered anything": {Fleet{Wanted: status.Online, Hosts: hosts},

@@ -79,6 +79,7 @@ func postrm(t *testing.T, rows rig.Rows) {
 		{"closed, and no longer included when it is purged", "removed='echo >site'", nil},
 		{"closed, and included in a comment", "echo '# include conforma-status/sites/demo.conf;' >site", nil},
 		{"shut by its file", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf", closed},
+		{"shut by its file, and the state elsewhere", `sed -i 's,is offline,is online,;1a if (-f "/run/state/sites/demo/closed") { break; }' conforma-status/sites/demo.conf; mv /var/lib/conforma-status /run/state`, closed[:4]},
 		{"open", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf; rm /var/lib/conforma-status/sites/demo/closed", []string{conf + "sites/demo.conf"}},
 		{"open, and not included", "sed -i 's,is offline,is online,' conforma-status/sites/demo.conf; rm /var/lib/conforma-status/sites/demo/closed; echo >site", nil},
 	} {
