@@ -156,7 +156,7 @@ func known() []advice {
 		{control.ErrNotInstalled, "install nginx, or say in [nginx] how it is tested and reloaded"},
 		{maintenance.ErrNginxNeeded, "start nginx: it comes up as it was, or shut; then: conforma-status reconcile"},
 		{workers.ErrNotRunning, "start nginx: it comes up shut, because of the closed file; then repeat this command"},
-		{workers.ErrCantEnter, "run it as root (sudo); in a unit or a container of your own, give it CAP_SYS_ADMIN: nginx's container has a network of its own, which has to be entered"},
+		{workers.ErrCantEnter, "run it as root (sudo); in a unit give it CAP_SYS_ADMIN and RestrictNamespaces=net, in a container of your own CAP_SYS_ADMIN: nginx's container has a network of its own, which has to be entered"},
 		{workers.ErrHidden, "mount /proc (mount -t proc proc /proc), or run it as root where it hides other users' processes; without it nobody can prove that no earlier request is left"},
 		{workers.ErrNotMaster, hintPIDFile},
 		{maintenance.ErrElsewhere, hintPIDFile},
