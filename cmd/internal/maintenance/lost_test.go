@@ -145,7 +145,8 @@ func TestHoleWhenReconciled(t *testing.T) {
 	}
 }
 
-// TestClosedBesideClosed: a closed site that has no barrier takes none from another closed one behind the same upstream.
+// TestClosedBesideClosed: a closed site that has no barrier takes none from another closed one behind the same
+// upstream.
 func TestClosedBesideClosed(t *testing.T) {
 	for name, c := range map[string]struct {
 		both, one status.Mode
