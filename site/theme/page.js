@@ -129,8 +129,9 @@
   const dayAndClock = { ...day, ...clock };
   const time = (t) => format(t, format(t, day) === format(now(), day) ? clock : dayAndClock);
 
+  // By the time that is ahead: clocks may be changed until then.
   const zone = () => Intl.DateTimeFormat(locale, { timeZoneName: "long" })
-    .formatToParts(now()).find((p) => p.type === "timeZoneName").value;
+    .formatToParts(Date.parse(doc.mode === "online" ? doc.next?.from : doc.expectedUntil) || now()).find((p) => p.type === "timeZoneName").value;
 
   const span = (ms) => {
     if (ms < 60000) return soonText;
@@ -236,7 +237,7 @@
       failing += failing < 2;
     }
     asking = false;
-    if (doc?.next && doc.mode === "online") learn();
+    if (doc?.next && doc.mode === "online" && !inPlace) learn(); // an application's own address has no schedule
     show();
     if (doc && !failing) back();
     timer = setTimeout(ask, every * (0.8 + 0.4 * Math.random()) * 2 ** failing);

@@ -43,6 +43,8 @@ export const notice = ({
 } = {}) => {
   /** Of the announced window, until it is warned of. @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  // The server's clock, once a status has been heard.
+  let serverNow = Date.now;
   /** The beginning of that window. @type {string | undefined} */
   let announced;
   /** What stands on the page. @type {HTMLElement | undefined} */
@@ -113,8 +115,8 @@ export const notice = ({
       return new Promise((done) => {
         const { tag, base, leaving, until, now, stay } = speak();
         const said = [leaving, messages?.[tag] ?? messages?.[base] ?? message];
-        const eta = Date.parse(expectedUntil ?? "");
-        if (eta > Date.now()) said.push(until, new Date(eta).toLocaleString(tag, { dateStyle: "medium", timeStyle: "short" }));
+        const eta = Date.parse(/** @type {string} */ (expectedUntil)); // NaN where there is none
+        if (eta > serverNow()) said.push(until, new Date(eta).toLocaleString(tag, { dateStyle: "medium", timeStyle: "short" }));
         const text = said.join(" ");
         const box = show(tag, text);
         const end = Date.now() + 1000 * seconds;
@@ -154,7 +156,8 @@ export const notice = ({
       setTimeout(() => box.remove(), 15000); // whoever tries too early is told once more
     },
 
-    onChange({ next }, now = Date.now) {
+    onChange({ next }, now = serverNow) {
+      serverNow = now;
       wait?.remove();
       if (announced === next?.from) return;
       announced = next?.from;

@@ -110,10 +110,12 @@ func showsTheStatus(t *testing.T, rows rig.Rows) {
 		want view
 	}
 	tests := map[string][]step{
-		"ETA ahead":                 {{doc(status.Offline, 1, 25*time.Minute, ""), in25}},
-		"ETA in seconds":            {{doc(status.Offline, 1, 59*time.Second, ""), closedView().with("Expected back in", "less than a minute", "The end is planned for 10:20 am.", "0.84")}},
-		"ETA in hours":              {{doc(status.Offline, 1, 90*time.Minute, ""), closedView().with("Expected back in", "1 hour, 30 minutes", "The end is planned for 11:50 am.", "0.05")}},
-		"ETA on another day":        {{doc(status.Offline, 1, 26*time.Hour, ""), closedView().with("Expected back in", "1 day, 2 hours", "The end is planned for Tuesday, 24 November at 12:20 pm.", "0.00")}},
+		"ETA ahead":          {{doc(status.Offline, 1, 25*time.Minute, ""), in25}},
+		"ETA in seconds":     {{doc(status.Offline, 1, 59*time.Second, ""), closedView().with("Expected back in", "less than a minute", "The end is planned for 10:20 am.", "0.84")}},
+		"ETA in hours":       {{doc(status.Offline, 1, 90*time.Minute, ""), closedView().with("Expected back in", "1 hour, 30 minutes", "The end is planned for 11:50 am.", "0.05")}},
+		"ETA on another day": {{doc(status.Offline, 1, 26*time.Hour, ""), closedView().with("Expected back in", "1 day, 2 hours", "The end is planned for Tuesday, 24 November at 12:20 pm.", "0.00")}},
+		"ETA after the clocks change": {{doc(status.Offline, 1, 140*24*time.Hour, ""), closedView().with("Expected back in", "140 days", "The end is planned for Monday, 12 April at 9:20 am.", "0.00").
+			and(func(v *view) { v.Zone = "Times are in New Zealand Standard Time." })}},
 		"ETA this very second":      {{doc(status.Offline, 1, time.Nanosecond, ""), closedView().with("", late, "The end was planned for 10:20 am. The site opens as soon as the work is done.", "1.00")}},
 		"ETA passed":                {{doc(status.Offline, 1, -time.Minute, ""), closedView().with("", late, "The end was planned for 10:19 am. The site opens as soon as the work is done.", "1.00")}},
 		"no ETA":                    {{doc(status.Offline, 1, 0, ""), noETA}},

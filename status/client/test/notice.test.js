@@ -128,6 +128,14 @@ test("the notice counts down, says what the operator does, and until when", () =
     notice({ document, lang: () => "en" }).onLeave({ ...status, message: null, expectedUntil }, undefined, new AbortController().signal);
     assert.match(document.shown()[0], /when it is over\. ?$/);
   }
+  // A device may be an hour ahead, or behind: the server's clock says what is to come.
+  for (const [expectedUntil, hours, want] of [["2026-11-22T09:45:00Z", -1, "Expected end"], ["2026-11-22T10:00:00Z", 1, "when it is over"]]) {
+    const document = page();
+    const { onChange, onLeave } = notice({ document, lang: () => "en" });
+    onChange({}, () => Date.now() + 3600000 * hours);
+    onLeave({ ...status, message: null, expectedUntil }, undefined, new AbortController().signal);
+    assert.ok(document.shown()[0].includes(want), document.shown()[0]);
+  }
   mock.restoreAll();
 });
 
