@@ -119,9 +119,9 @@ export class World {
 
   // page opens the maintenance page itself, site/theme/page.js, with as much around it as that needs; from is where
   // its visitor was.
-  page({ random = Math.random, from = "https://demo.example.org/applications/7" } = {}) {
+  page({ random = Math.random, from = "https://demo.example.org/applications/7", status = "status.json" } = {}) {
     const tab = { gone: undefined, frozen: false, held: [] };
-    const element = () => ({ textContent: "", hidden: false, dataset: { status: "status.json", words: "{}", login: "" }, href: "https://demo.example.org/", replaceChildren() {}, toggleAttribute() {} });
+    const element = () => ({ textContent: "", hidden: false, dataset: { status, words: "{}", login: "" }, href: "https://demo.example.org/", replaceChildren() {}, toggleAttribute() {} });
     const elements = {};
     const around = {
       ...this.#clock(tab),
