@@ -189,8 +189,8 @@ test("the interceptor for axios", async (t) => {
     return {
       handlers,
       interceptors: { request: interceptors("request"), response: interceptors("response") },
-      send(config) {
-        handlers.request?.done(config);
+      send(sent, others = (config) => config) {
+        const config = others(handlers.request?.done(sent) ?? sent);
         return {
           answer: () => Promise.resolve({ config, status: 200 }).then(handlers.response?.done),
           fail: (error) => Promise.reject({ config, ...error }).catch(handlers.response?.failed ?? ((e) => { throw e; })),
@@ -206,8 +206,9 @@ test("the interceptor for axios", async (t) => {
     return got;
   };
 
-  for (const [name, end, told] of [
+  for (const [name, end, told, others] of [
     ["answered", (request) => request.answer(), 200],
+    ["answered, and copied by another interceptor", (request) => request.answer(), 200, (config) => ({ ...config })],
     ["failed", (request) => request.fail(failed), "nothing"],
     ["cancelled", (request) => request.fail({ code: "ERR_CANCELED" }), "ERR_CANCELED"],
   ]) {
@@ -217,7 +218,7 @@ test("the interceptor for axios", async (t) => {
       const client = axios();
       addMaintenanceInterceptor(client, tab.watch);
       await world.pass(100);
-      const request = client.send({});
+      const request = client.send({}, others);
       world.store = offline;
       await world.pass(every);
       assert.equal(tab.gone, undefined);
