@@ -141,11 +141,11 @@ func (r *run) noteLifted(changes []*change) error {
 			return err
 		}
 		for _, c := range changes {
-			text := s.Name + " has no kernel barrier any more, and is not known to be safe"
-			if why := r.kernel.none[s.Name]; why != nil {
-				text += ": " + why.Error()
+			why := ""
+			if err := r.kernel.none[s.Name]; err != nil {
+				why = ": " + err.Error()
 			}
-			c.receipt.warn(text)
+			c.receipt.warn(fmt.Sprintf("%s has no kernel barrier any more, and is not known to be safe%s", s.Name, why))
 		}
 	}
 	return nil
