@@ -129,10 +129,6 @@
   const dayAndClock = { ...day, ...clock };
   const time = (t) => format(t, format(t, day) === format(now(), day) ? clock : dayAndClock);
 
-  // By the time that is ahead: clocks may be changed until then.
-  const zone = () => Intl.DateTimeFormat(locale, { timeZoneName: "long" })
-    .formatToParts(Date.parse(doc.mode === "online" ? doc.next?.from : doc.expectedUntil) || now()).find((p) => p.type === "timeZoneName").value;
-
   const span = (ms) => {
     if (ms < 60000) return soonText;
     const n = Math.ceil(ms / 60000);
@@ -195,7 +191,9 @@
     $("calendar").hidden = !ahead;
     $("admin").hidden = doc.mode !== "admin";
     say("since", put(open ? reopenedText : sinceText, time(Date.parse(doc.since))));
-    say("zone", put(zoneText, zone()));
+    // Of the time that is ahead: clocks may be changed until then.
+    say("zone", put(zoneText, Intl.DateTimeFormat(locale, { timeZoneName: "long" })
+      .formatToParts(Date.parse(doc.expectedUntil ?? doc.next?.from) || now()).find((p) => p.type === "timeZoneName").value));
     say("news", failing ? put(staleText, time(heard)) : !open ? backText : due ? momentText : "");
   };
 
