@@ -239,7 +239,8 @@ func (r *run) recordChange(c *change) error {
 	if c.has(StepInstall) && c.receipt.Outcome != state.Failed {
 		rec.Forced = c.forced
 	}
-	if c.has(StepShut) && c.noBarrier != nil { // it may have had one in another mode
+	// It may have had one in another mode. Of a closing that isn't finished it is missed, so that reconcile drains again.
+	if c.has(StepShut) && c.noBarrier != nil && c.receipt.Err == nil {
 		rec.Barrier = false
 	}
 	if rec.ClosedAt = c.closedAt(); c.to.Mode == status.Online {

@@ -178,3 +178,20 @@ func TestClosedBesideClosed(t *testing.T) {
 		})
 	}
 }
+
+// TestBarrierIsMissed: a closing that nginx doesn't take up forgets no barrier, so that the next reconcile has it back.
+func TestBarrierIsMissed(t *testing.T) {
+	w := newWorld(t)
+	k := w.withKernel()
+	w.set(t, status.Offline)
+	k.there, k.rules = false, barrier.Rules{} // it went with nginx's network
+	w.running = false
+	if receipts, err := w.Set(t.Context(), w.request(status.Offline)); err != nil || receipts[0].Err == nil || !w.recordOf(t, "demo").Barrier {
+		t.Errorf("without nginx: %v, on record %+v", err, w.recordOf(t, "demo"))
+	}
+	w.running = true
+	w.reconcile(t)
+	if !k.refuses("demo") || !w.recordOf(t, "demo").Safe() {
+		t.Errorf("after reconcile: %+v", w.recordOf(t, "demo"))
+	}
+}
