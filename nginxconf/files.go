@@ -51,7 +51,7 @@ func Install(files map[string][]byte) (rollback func() error, err error) {
 // where they aren't there.
 func Remove(path string) error {
 	for _, path := range []string{path, path + previousSuffix} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.Remove(path); err != nil {
 			return err
 		}
 	}
@@ -83,10 +83,7 @@ func replace(path string, data []byte) (back func() error, err error) {
 // now.
 func putBack(path string, was []byte) error {
 	if was == nil {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
+		return durable.Remove(path)
 	}
 	if err := os.Rename(path+previousSuffix, path); err != nil { // somebody has taken it away
 		return durable.WriteFile(path, was, 0o644)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msupply-foundation/conforma-status/cmd/internal/config"
 	"github.com/msupply-foundation/conforma-status/cmd/internal/terminal"
 )
 
@@ -32,7 +33,7 @@ func (a *app) historyCommand() *cobra.Command {
 			// Sites that the configuration doesn't know any more have a past too.
 			known := which.names
 			if len(known) == 0 {
-				known = siteNames(h.Config.Sites)
+				known = config.SiteNames(h.Config.Sites)
 				for _, e := range events {
 					if !slices.Contains(known, e.Site) {
 						known = append(known, e.Site)

@@ -107,7 +107,7 @@ func (a *app) schedule(cmd *cobra.Command, mode status.Mode, f scheduleFlags) er
 	}
 	a.untranslated(h.Config, maintenance.Request{Sites: chosen, Message: w.Message, Messages: w.Messages})
 	a.unkept(h, chosen, f)
-	a.terminal.WindowAhead(siteNames(chosen), w)
+	a.terminal.WindowAhead(config.SiteNames(chosen), w)
 	return a.announce(cmd.Context(), h, maintenance.Announcement{
 		Sites: chosen, ID: w.ID, Reason: f.reason,
 		Change: func(s status.Schedule, now time.Time) (status.Schedule, error) { return s.Add(w, now) },

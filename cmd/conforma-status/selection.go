@@ -68,14 +68,7 @@ func (a *app) knownSites() []string {
 	if err != nil {
 		return nil
 	}
-	return siteNames(c.Sites)
-}
-
-func siteNames(sites []config.Site) (names []string) {
-	for _, s := range sites {
-		names = append(names, s.Name)
-	}
-	return names
+	return config.SiteNames(c.Sites)
 }
 
 // knownSites is the hint that names the sites, "" where there is none.
@@ -83,5 +76,5 @@ func knownSites(c *config.Config) string {
 	if len(c.Sites) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(terminal.HintSites, strings.Join(siteNames(c.Sites), ", "))
+	return fmt.Sprintf(terminal.HintSites, strings.Join(config.SiteNames(c.Sites), ", "))
 }

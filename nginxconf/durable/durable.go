@@ -26,6 +26,14 @@ func WriteFileAt(path string, data []byte, perm os.FileMode, modified time.Time)
 	return write(path, data, perm, func(f *os.File) error { return os.Chtimes(f.Name(), modified, modified) })
 }
 
+// Remove removes a file. It is no error where there is none. It doesn't wait for the disk: see SyncDir.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // ReplaceFile is WriteFile, but the owner and group of the file that is there, if any, stay.
 func ReplaceFile(path string, data []byte, perm os.FileMode) error {
 	return write(path, data, perm, func(f *os.File) error {

@@ -73,3 +73,18 @@ func TestOwner(t *testing.T) {
 		}
 	}
 }
+
+func TestRemove(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time it isn't there
+		if err := Remove(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := Remove(filepath.Join(path+"\x00", "x")); err == nil {
+		t.Error("what can't be removed is no error")
+	}
+}

@@ -160,6 +160,14 @@ type JWT struct {
 // File is the file that has the secret. With a fault in the configuration it may be "".
 func (j *JWT) File() string { return cmp.Or(j.SecretEnvFile, j.SecretFile) }
 
+// SiteNames are the names of sites, in their order; nil for none.
+func SiteNames(sites []Site) (names []string) {
+	for _, s := range sites {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 // Site returns the site of that name, or false.
 func (c *Config) Site(name string) (Site, bool) {
 	for _, s := range c.Sites {

@@ -119,21 +119,7 @@ func (h *Host) tableOf(ctx context.Context, sites []config.Site) *table {
 		return t.unavailable(t.err)
 	}
 	t.there, t.differs = seen.There, seen.Differs
-	for s, r := range t.onRecord() {
-		if r.Barrier {
-			t.wants[s.Name] = treatmentOf(r)
-		}
-	}
-	barred := slices.Collect(maps.Keys(t.wants))
-	for s, r := range t.onRecord() {
-		if r.Document.Mode.Closed() && !r.Barrier {
-			t.wants[s.Name] = t.asBeside(s.Name)
-		}
-	}
-	holds := t.holds()
-	for _, name := range barred {
-		t.lost[name] = seen.Less || !holds[name] || t.leadsElsewhere(name)
-	}
+	t.goByRecords(seen)
 	return t
 }
 

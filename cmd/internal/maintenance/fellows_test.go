@@ -90,10 +90,10 @@ func TestSpeaks(t *testing.T) {
 	}
 }
 
-// waiting are the events that wait for the webhooks.
-func (w *world) waiting(t *testing.T) (all []webhook.Event) {
+// contents are those of the files whose path, of elements to be joined, matches.
+func contents(t *testing.T, pattern ...string) (all [][]byte) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(w.Config.StateDir, "webhooks", "*", "*.json"))
+	files, err := filepath.Glob(filepath.Join(pattern...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +102,15 @@ func (w *world) waiting(t *testing.T) (all []webhook.Event) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		all = append(all, data)
+	}
+	return all
+}
+
+// waiting are the events that wait for the webhooks.
+func (w *world) waiting(t *testing.T) (all []webhook.Event) {
+	t.Helper()
+	for _, data := range contents(t, w.Config.StateDir, "webhooks", "*", "*.json") {
 		var one struct{ Body webhook.Event }
 		if err := json.Unmarshal(data, &one); err != nil {
 			t.Fatal(err)

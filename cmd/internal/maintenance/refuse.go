@@ -131,9 +131,13 @@ func (r *run) load(ctx context.Context, changes []*change) error {
 // noteLifted writes down of other sites that they have no barrier any more, since they share an upstream with one that
 // opens.
 func (r *run) noteLifted(changes []*change) error {
+	changing := names(changes)
 	for s := range r.kernel.onRecord() {
+		if slices.Contains(changing, s.Name) {
+			continue
+		}
 		rec, known, err := r.Dir().Record(s.Name) // it may have been written since
-		if err != nil || !known || !rec.Barrier || slices.Contains(names(changes), s.Name) || r.kernel.wants[s.Name] == treatmentOf(rec) {
+		if err != nil || !known || !rec.Barrier || r.kernel.wants[s.Name] == treatmentOf(rec) {
 			continue
 		}
 		rec.Barrier, rec.SafeSince = false, nil

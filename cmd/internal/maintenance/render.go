@@ -17,11 +17,7 @@ import (
 
 // Rendered is what the rules of the modes on record look like, by path below the directory that they are for.
 func (h *Host) Rendered() (map[string][]byte, error) {
-	var all []string
-	for _, s := range h.Config.Sites {
-		all = append(all, s.Name)
-	}
-	http, err := h.httpConf(all)
+	http, err := h.httpConf(config.SiteNames(h.Config.Sites))
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,30 @@ func (t *table) findJoining(closing []config.Site) {
 	}
 }
 
+// goByRecords wants of the table what the records say, and finds out which sites have lost it.
+func (t *table) goByRecords(seen barrier.Seen) {
+	var barred, without []string
+	for s, r := range t.onRecord() {
+		switch {
+		case r.Barrier:
+			barred = append(barred, s.Name)
+			t.wants[s.Name] = treatmentOf(r)
+		case r.Document.Mode.Closed():
+			without = append(without, s.Name)
+		}
+	}
+	if len(barred) == 0 {
+		return
+	}
+	for _, name := range without {
+		t.wants[name] = t.asBeside(name)
+	}
+	holds := t.holds()
+	for _, name := range barred {
+		t.lost[name] = seen.Less || !holds[name] || t.leadsElsewhere(name)
+	}
+}
+
 // asBeside is what the barrier does for a closed site that has none: what it does for those that share an upstream with
 // it. It is no open site, for which theirs would be lifted.
 func (t *table) asBeside(site string) (w treatment) {
@@ -48,9 +72,6 @@ func (t *table) asBeside(site string) (w treatment) {
 // holds are the sites for which the rules do what is wanted. They don't where an upstream is a unix socket by now, or
 // shared with a site that is open.
 func (t *table) holds() map[string]bool {
-	if len(t.wants) == 0 {
-		return nil
-	}
 	trial := *t
 	trial.wants, trial.none = maps.Clone(t.wants), maps.Clone(t.none)
 	out := map[string]bool{}
@@ -77,10 +98,7 @@ func (t *table) readFirst(ctx context.Context, sites []config.Site) {
 	}
 	conf, err := t.Nginx.Config(ctx)
 	t.ledTo = map[string][]string{}
-	var closes []string
-	for _, s := range sites {
-		closes = append(closes, s.Name)
-	}
+	closes := config.SiteNames(sites)
 	for s, r := range t.onRecord() {
 		if r.Shut() {
 			closes = append(closes, s.Name)

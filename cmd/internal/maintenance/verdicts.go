@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 )
 
 // verdict is how nginx names a file of its cache, and one that it is still writing (ngx_http_file_cache_name).
@@ -19,7 +21,7 @@ const memoryFile = "nginx.json"
 // forgetVerdicts deletes what nginx has left in the directory of the first release's gate.remember, because tokens are
 // in it. The directory stays: nginx may use it until its next reload.
 func (h *Host) forgetVerdicts() error {
-	if err := os.Remove(filepath.Join(h.Config.StateDir, memoryFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Remove(filepath.Join(h.Config.StateDir, memoryFile)); err != nil {
 		return fmt.Errorf("delete what an earlier release has left: %w", err)
 	}
 	if h.Config.Gate.Verdicts == "" {

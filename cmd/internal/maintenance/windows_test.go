@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,15 +82,7 @@ func (w *world) told(t *testing.T) func() []state.Event {
 	w.Config.OnChange = []string{"sh", "-c", `f=$(mktemp "$0/XXXXXX"); { echo "$CONFORMA_STATUS_EVENT"; cat; } >"$f" && mv "$f" "$f.told"`, dir}
 	return func() []state.Event {
 		var events []state.Event
-		files, err := filepath.Glob(filepath.Join(dir, "*.told"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, data := range contents(t, dir, "*.told") {
 			kind, line, _ := strings.Cut(string(data), "\n")
 			var e state.Event
 			if err := json.Unmarshal([]byte(line), &e); err != nil {

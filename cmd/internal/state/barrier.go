@@ -3,13 +3,12 @@ package state
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/msupply-foundation/conforma-status/nginxconf/durable"
 	"github.com/msupply-foundation/conforma-status/nginxconf/workers/barrier"
 )
 
@@ -44,10 +43,7 @@ func (d Dir) WriteBarrier(b Barrier) error {
 
 // ForgetBarrier removes it. It is no error where there is none.
 func (d Dir) ForgetBarrier() error {
-	if err := os.Remove(d.barrierFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget what the kernel barrier was told: %w", err)
-	}
-	return nil
+	return wrapped("forget what the kernel barrier was told", durable.Remove(d.barrierFile()))
 }
 
 // bootFile names this start of the machine: proc(5).

@@ -65,7 +65,7 @@ func (d Dir) IsShut(site string) bool {
 
 // Open removes the site's closed file. It is no error where there is none.
 func (d Dir) Open(site string) error {
-	if err := os.Remove(d.ClosedFile(site)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := durable.Remove(d.ClosedFile(site)); err != nil {
 		return err
 	}
 	if err := durable.SyncDir(d.SiteDir(site)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +79,7 @@ func (d Dir) Open(site string) error {
 func (d Dir) WriteAnswers(doc status.Document) error {
 	toldOpen := filepath.Join(d.SiteDir(doc.Site), nginxconf.ToldOpenFile)
 	if doc.Mode.Closed() { // first: written in part, the answers may not make a closed site unhealthy
-		if err := os.Remove(toldOpen); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := durable.Remove(toldOpen); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func (q Queue) Replace(hooks []config.Webhook, was, now Event) error {
 		err = errors.Join(err, keep(h, now, now.At))
 		for _, path := range there {
 			if err == nil && path != q.file(h, pendingOf(now)) {
-				err = remove(path)
+				err = durable.Remove(path)
 			}
 		}
 		if err != nil {
@@ -125,14 +125,6 @@ func (q Queue) postpone(h config.Webhook, p pending, next time.Time) error {
 	return durable.WriteFileAt(q.file(h, p), data, 0o600, next)
 }
 
-// remove takes a file away that somebody else may take away, too.
-func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 // entry is the file of an event.
 type entry struct {
 	path string
@@ -174,7 +166,7 @@ func (q Queue) read(h config.Webhook, path string) (*pending, error) {
 	}
 	var p pending
 	if json.Unmarshal(data, &p) != nil || q.file(h, p) != path || len(p.Body) == 0 {
-		return nil, remove(path)
+		return nil, durable.Remove(path)
 	}
 	return &p, nil
 }
@@ -242,13 +234,13 @@ func (q Queue) giveUp(h config.Webhook, p pending, now time.Time) error {
 	if err := durable.WriteFile(filepath.Join(q.of(h), givenUpFile), data, 0o600); err != nil {
 		return err
 	}
-	return remove(q.file(h, p))
+	return durable.Remove(q.file(h, p))
 }
 
 // delivered takes an event away that was taken. What was given up before is history then.
 func (q Queue) delivered(h config.Webhook, p pending) error {
 	q.ForgetGivenUp(h)
-	return remove(q.file(h, p))
+	return durable.Remove(q.file(h, p))
 }
 
 // ForgetGivenUp forgets what was given up: the webhook takes what it is sent.
